@@ -1,0 +1,257 @@
+r"""Curves and spectra: every row is a function of a few factors, seen on a grid."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._base import (
+    add_noise,
+    check_option,
+    check_parameters,
+    deliver,
+    log_uniform,
+    numbered,
+    take_factors,
+    uniform,
+)
+
+_PEAKS = (
+    uniform("position", 0.3, 0.7),
+    log_uniform("width", 0.03, 0.10),
+    uniform("amplitude", 0.5, 1.5),
+    uniform("slope", -0.5, 0.5),
+)
+_OSCILLATOR = {
+    "scinet": (uniform("damping", 0.4, 1.2), uniform("stiffness", 4.0, 12.0)),
+    "full": (
+        uniform("damping", 0.4, 1.2),
+        uniform("stiffness", 4.0, 12.0),
+        uniform("amplitude", 0.5, 1.5),
+        uniform("phase", -np.pi / 3, np.pi / 3),
+    ),
+}
+
+
+def _columns(factors):
+    """Return the factors as columns of shape (n, 1), ready to broadcast on a grid."""
+    return factors.T[:, :, None]
+
+
+def _bell(distance, width):
+    return np.exp(-0.5 * (distance / width) ** 2)
+
+
+def make_gaussian_peaks(
+    n_samples=1000,
+    n_features=100,
+    *,
+    noise=0.01,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make curves with one Gaussian peak on a sloping baseline.
+
+    With :math:`x` on a uniform grid over [0, 1] and :math:`\varepsilon` white noise
+    of unit variance,
+
+    .. math::
+        f(x) = a \exp\!\left(-\tfrac12 \left(\tfrac{x - p}{w}\right)^2\right)
+               + b\,(x - \tfrac12) + \text{noise} \cdot \varepsilon(x)
+
+    ============= ========= ======================== =========================
+    factor        symbol    law                      unit
+    ============= ========= ======================== =========================
+    ``position``  :math:`p` uniform on [0.3, 0.7]    length of the grid
+    ``width``     :math:`w` log-uniform, [0.03, 0.1] length of the grid
+    ``amplitude`` :math:`a` uniform on [0.5, 1.5]    of the signal
+    ``slope``     :math:`b` uniform on [-0.5, 0.5]   signal per grid length
+    ============= ========= ======================== =========================
+
+    All four factors are identifiable: distinct factors give distinct noiseless
+    curves. A good model has 4 active latents. Amplitude and width both change the
+    area under the peak, so they are the pair most easily mixed up; position moves
+    the peak along a curved path, which no linear method follows with one component.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of curves. Ignored when `factors` is given.
+
+    n_features : int, default=100
+        Number of points of the grid, at least 2.
+
+    noise : float, default=0.01
+        Standard deviation of the white noise; with 0, `X` is a function of the
+        factors.
+
+    factors : array-like of shape (n, 4), default=None
+        Factors to render, within the ranges above, instead of drawing them.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the factors and the noise. Pass an int for the same table on every
+        call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        One curve per row.
+
+    factors : ndarray of shape (n_samples, 4), dtype float64
+        Columns position, width, amplitude, slope.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
+        `discrete_factors` (boolean, shape (4,)) and `grid`, the points :math:`x`.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(n_samples=200, random_state=0)
+    >>> X.shape, factors.shape
+    ((200, 100), (200, 4))
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    rng = check_random_state(random_state)
+    factors = take_factors(_PEAKS, factors, n_samples, rng)
+    position, width, amplitude, slope = _columns(factors)
+    x = np.linspace(0, 1, n_features)
+    X = amplitude * _bell(x - position, width) + slope * (x - 0.5)
+    return deliver(
+        add_noise(X, noise, rng),
+        factors,
+        _PEAKS,
+        feature_names=numbered("x", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        grid=x,
+    )
+
+
+def make_damped_oscillator(
+    n_samples=1000,
+    n_features=50,
+    *,
+    variant="scinet",
+    t_max=5.0,
+    noise=0.0,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make the trajectories of a damped harmonic oscillator of unit mass.
+
+    The solution of :math:`\ddot f + b \dot f + \kappa f = 0`, at `n_features`
+    equally spaced times :math:`t` from 0 to `t_max`:
+
+    .. math::
+        f(t) = A\, e^{-b t / 2}
+               \cos\!\left(\tfrac12 \sqrt{4\kappa - b^2}\; t + \delta\right)
+
+    ============= ============== ============================ ====================
+    factor        symbol         law                          unit
+    ============= ============== ============================ ====================
+    ``damping``   :math:`b`      uniform on [0.4, 1.2]        1 / time
+    ``stiffness`` :math:`\kappa` uniform on [4, 12]           1 / time\ :sup:`2`
+    ``amplitude`` :math:`A`      uniform on [0.5, 1.5]        of the signal
+    ``phase``     :math:`\delta` uniform on [-pi/3, pi/3]     radian
+    ============= ============== ============================ ====================
+
+    The variant "scinet" fixes :math:`A = 1` and :math:`\delta = 0` and has the first
+    two factors only, as in [1]_; "full" has all four. Every motion is underdamped.
+
+    All factors are identifiable. A model with one latent too many should leave it
+    silent: 2 active latents of 3 for "scinet", 4 of 5 for "full". Stiffness sets the
+    frequency, which is strongly nonlinear in the curve. The phase is kept within a
+    part of the circle on purpose: a whole circle needs two latents.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of trajectories. Ignored when `factors` is given.
+
+    n_features : int, default=50
+        Number of times, at least 2.
+
+    variant : {"scinet", "full"}, default="scinet"
+        Two factors (damping, stiffness) or four.
+
+    t_max : float, default=5.0
+        Last observed time.
+
+    noise : float, default=0.0
+        Standard deviation of the white noise; with 0, `X` is a function of the
+        factors.
+
+    factors : array-like of shape (n, 2) or (n, 4), default=None
+        Factors to render, within the ranges above, instead of drawing them.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the factors and the noise. Pass an int for the same table on every
+        call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        One trajectory per row.
+
+    factors : ndarray of shape (n_samples, 2) or (n_samples, 4), dtype float64
+        Columns damping, stiffness and, for "full", amplitude, phase.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (n_factors, 2),
+        `discrete_factors` (boolean, shape (n_factors,)) and `grid`, the times.
+
+    References
+    ----------
+    .. [1] Iten, Metger, Wilming, del Rio & Renner (2020), "Discovering Physical
+       Concepts with Neural Networks", Physical Review Letters 124, 010508. Their
+       network answers questions about other times; here the curve is the data.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_damped_oscillator
+    >>> X, factors = make_damped_oscillator(n_samples=200, random_state=0)
+    >>> X.shape, factors.shape
+    ((200, 50), (200, 2))
+    >>> bool((X[:, 0] == 1).all())  # A = 1 and no phase: starts at 1
+    True
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    check_parameters(t_max=t_max)
+    check_option("variant", variant, tuple(_OSCILLATOR))
+    spec = _OSCILLATOR[variant]
+    rng = check_random_state(random_state)
+    factors = take_factors(spec, factors, n_samples, rng)
+    t = np.linspace(0, t_max, n_features)
+    return deliver(
+        add_noise(_damped_cosine(t, *_columns(factors)), noise, rng),
+        factors,
+        spec,
+        feature_names=numbered("t", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        grid=t,
+    )
+
+
+def _damped_cosine(t, damping, stiffness, amplitude=1.0, phase=0.0):
+    frequency = 0.5 * np.sqrt(4 * stiffness - damping**2)  # radian per unit of time
+    return amplitude * np.exp(-0.5 * damping * t) * np.cos(frequency * t + phase)

@@ -1,0 +1,209 @@
+r"""Tables whose columns mix hidden sources: nonlinear ICA and a machine's sensors."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._base import (
+    Factor,
+    add_noise,
+    check_option,
+    check_parameters,
+    deliver,
+    numbered,
+    take_factors,
+)
+
+_UNIT_VARIANCE = {
+    "uniform": lambda rng, n: rng.uniform(-np.sqrt(3), np.sqrt(3), n),
+    "laplace": lambda rng, n: rng.laplace(0, np.sqrt(0.5), n),
+    "gaussian": lambda rng, n: rng.standard_normal(n),
+}
+
+
+def make_nonlinear_ica(
+    n_samples=1000,
+    n_features=20,
+    *,
+    n_sources=4,
+    source="uniform",
+    n_segments=0,
+    n_layers=2,
+    slope=0.2,
+    noise=0.0,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make nonlinear mixtures of independent sources.
+
+    The sources :math:`s` pass through `n_layers` random mixings with a leaky
+    rectifier :math:`\phi(h) = \max(h, \text{slope} \cdot h)` between them:
+
+    .. math::
+        x = \phi(\dots \phi(s W_1) W_2 \dots) W_L + \text{noise} \cdot \varepsilon
+
+    :math:`W_1` has orthonormal rows and shape (n_sources, n_features), the others are
+    orthogonal, so the map is injective and every layer is perfectly conditioned:
+    with ``n_layers=1`` the mixing is linear and an isometry.
+
+    ============== ============== ============================================
+    factor         symbol         law, before segments (zero mean, variance 1)
+    ============== ============== ============================================
+    ``source0`` .. :math:`s_i`    uniform on [-sqrt(3), sqrt(3)], Laplace of
+                                  scale sqrt(1/2), or standard Gaussian
+    ============== ============== ============================================
+
+    With ``n_segments > 0``, each row belongs to a random segment :math:`u`, and source
+    :math:`i` is multiplied by a scale :math:`\lambda_{u,i}` drawn once from the uniform
+    law on [0.5, 3].
+
+    What can be recovered, up to order, sign and a monotone map of each source:
+
+    - "uniform" or "laplace" with one layer: by linear ICA.
+    - "uniform" or "laplace" with two or three layers: no theorem promises it [1]_, but
+      this map is gentle enough for a good model to do better than linear ICA.
+    - "gaussian" without segments: never. A rotation of the sources has the same law,
+      so a model that scores well here is read by a metric that is wrong.
+    - "gaussian" with segments: only with a prior that is told the segment [2]_ [3]_.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of rows. Ignored when `factors` is given.
+
+    n_features : int, default=20
+        Number of mixtures, at least 2 and at least `n_sources`.
+
+    n_sources : int, default=4
+        Number of independent sources.
+
+    source : {"uniform", "laplace", "gaussian"}, default="uniform"
+        Law of the sources.
+
+    n_segments : int, default=0
+        Number of segments with scales of their own; 0 for stationary sources.
+
+    n_layers : int, default=2
+        Number of mixing matrices; 1 is a linear mixing.
+
+    slope : float, default=0.2
+        Slope of the rectifier for negative values, in (0, 1]. With 1 the mixing is
+        linear whatever `n_layers`.
+
+    noise : float, default=0.0
+        Standard deviation of the white noise; with 0, `X` is a function of the
+        sources.
+
+    factors : array-like of shape (n, n_sources), default=None
+        Sources to mix instead of drawing them; needs ``n_segments=0``.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
+        way to the segments.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the mixing, the sources and the noise, in this order: calls that
+        differ in `n_samples`, `source` or `noise` alone share the mixing of an int.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        The mixtures.
+
+    factors : ndarray of shape (n_samples, n_sources), dtype float64
+        The sources.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (n_sources, 2)
+        (infinite: any source can be mixed), `discrete_factors` (boolean, shape
+        (n_sources,)), `segments` (int64, shape (n_samples,), all 0 without
+        segments) and `mixing`, the list of matrices :math:`W_l`.
+
+    References
+    ----------
+    .. [1] Hyvärinen & Pajunen (1999), "Nonlinear independent component analysis:
+       Existence and uniqueness results", Neural Networks 12, 429-439.
+    .. [2] Hyvärinen & Morioka (2016), "Unsupervised Feature Extraction by
+       Time-Contrastive Learning and Nonlinear ICA", NeurIPS.
+    .. [3] Khemakhem, Kingma, Monti & Hyvärinen (2020), "Variational Autoencoders and
+       Nonlinear ICA: A Unifying Framework", AISTATS.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_nonlinear_ica
+    >>> X, sources = make_nonlinear_ica(n_samples=200, random_state=0)
+    >>> X.shape, sources.shape
+    ((200, 20), (200, 4))
+    >>> table = make_nonlinear_ica(n_segments=5, return_bunch=True, random_state=0)
+    >>> table.segments.shape
+    (1000,)
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    check_parameters(n_sources=n_sources, n_segments=n_segments)
+    check_parameters(n_layers=n_layers, slope=slope)
+    check_option("source", source, tuple(_UNIT_VARIANCE))
+    _check_mixture(n_features, n_sources, n_segments, factors)
+    rng = check_random_state(random_state)
+    mixing = _draw_mixing(rng, n_sources, n_features, n_layers)
+    draw = _UNIT_VARIANCE[source]
+    spec = [
+        Factor(name, -np.inf, np.inf, draw) for name in numbered("source", n_sources)
+    ]
+    scales = rng.uniform(0.5, 3.0, (n_segments, n_sources))
+    factors = take_factors(spec, factors, n_samples, rng)
+    segments = np.zeros(len(factors), dtype=np.int64)
+    if n_segments:
+        segments = rng.randint(n_segments, size=n_samples, dtype=np.int64)
+        factors = factors * scales[segments]
+    return deliver(
+        add_noise(_mix(factors, mixing, slope), noise, rng),
+        factors,
+        spec,
+        feature_names=numbered("x", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        segments=segments,
+        mixing=mixing,
+    )
+
+
+def _check_mixture(n_features, n_sources, n_segments, factors):
+    if n_features < n_sources:
+        raise ValueError(
+            f"n_features must be >= n_sources; got n_features={n_features} and "
+            f"n_sources={n_sources}. Fewer mixtures than sources cannot be unmixed: "
+            "raise n_features or lower n_sources."
+        )
+    if n_segments and factors is not None:
+        raise ValueError(
+            f"n_segments must be 0 when factors is given; got {n_segments}. Segments "
+            "rescale drawn sources: rescale yours before the call."
+        )
+
+
+def _draw_mixing(rng, n_sources, n_features, n_layers):
+    widths = [n_sources] + [n_features] * n_layers
+    return [_semi_orthogonal(rng, *shape) for shape in pairwise(widths)]
+
+
+def _semi_orthogonal(rng, n_rows, n_columns):
+    """Return orthonormal rows, uniform over all such matrices; n_rows <= n_columns."""
+    q, r = np.linalg.qr(rng.standard_normal((n_columns, n_rows)))
+    return (q * np.sign(np.diag(r))).T  # the signs make the law rotation-invariant
+
+
+def _mix(sources, mixing, slope):
+    first, *rest = mixing
+    hidden = sources @ first  # (n, n_features)
+    for weights in rest:
+        hidden = np.maximum(hidden, slope * hidden) @ weights
+    return hidden
