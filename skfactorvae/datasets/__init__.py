@@ -4,7 +4,19 @@ Every maker returns ``(X, factors)``: rows to learn from, and the few numbers ea
 was made of. See each maker for its formula and for what can be recovered from it.
 """
 
-from ._curves import make_damped_oscillator, make_gaussian_peaks
-from ._mixtures import make_nonlinear_ica
+from ._curves import (
+    make_damped_oscillator,
+    make_gaussian_peaks,
+    make_heat_profiles,
+    make_stellar_spectra,
+)
+from ._mixtures import make_nonlinear_ica, make_sensor_table
 
-__all__ = ["make_damped_oscillator", "make_gaussian_peaks", "make_nonlinear_ica"]
+__all__ = [
+    "make_damped_oscillator",
+    "make_gaussian_peaks",
+    "make_heat_profiles",
+    "make_nonlinear_ica",
+    "make_sensor_table",
+    "make_stellar_spectra",
+]

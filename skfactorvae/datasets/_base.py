@@ -51,6 +51,12 @@ RULES = {
         Real, 0, math.inf, "Pass 0 for a table that is a function of its factors."
     ),
     "t_max": Rule(Real, 1e-6, math.inf, "Pass the last observed time, such as 5.0."),
+    "initial_width": Rule(
+        Real, 1e-6, 1.0, "Pass a standard deviation in lengths of the rod."
+    ),
+    "missing_rate": Rule(
+        Real, 0.0, 1.0, "Pass the share of entries to replace by NaN, or 0 for none."
+    ),
     "n_sources": Rule(
         Integral, 1, math.inf, "Pass the number of independent sources, such as 4."
     ),

@@ -31,6 +31,29 @@ _OSCILLATOR = {
         uniform("phase", -np.pi / 3, np.pi / 3),
     ),
 }
+_HEAT = (
+    uniform("position", 0.25, 0.75),
+    uniform("heat", 0.5, 1.5),
+    log_uniform("kappa", 0.3, 3.0),
+    log_uniform("time", 0.3, 3.0),
+    uniform("gradient", -1.0, 1.0),
+)
+_SPECTRA = (
+    uniform("temperature", 4000.0, 8000.0),
+    uniform("redshift", 0.0, 0.04),
+    uniform("log_strength", -0.6, 0.4),
+    log_uniform("line_width", 0.003, 0.012),
+)
+_LINES = (  # rest wavelength in angstrom and depth
+    (3934.0, 0.80),  # Ca K
+    (4102.0, 0.45),  # H delta
+    (4340.0, 0.50),  # H gamma
+    (4861.0, 0.60),  # H beta
+    (5175.0, 0.70),  # Mg b
+    (5893.0, 0.60),  # Na D
+    (6563.0, 0.80),  # H alpha
+)
+_HC_OVER_K = 1.438777e8  # angstrom kelvin
 
 
 def _columns(factors):
@@ -255,3 +278,244 @@ def make_damped_oscillator(
 def _damped_cosine(t, damping, stiffness, amplitude=1.0, phase=0.0):
     frequency = 0.5 * np.sqrt(4 * stiffness - damping**2)  # radian per unit of time
     return amplitude * np.exp(-0.5 * damping * t) * np.cos(frequency * t + phase)
+
+
+def make_heat_profiles(
+    n_samples=1000,
+    n_features=64,
+    *,
+    initial_width=0.03,
+    noise=0.01,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make temperature profiles of an insulated rod, some time after a heat pulse.
+
+    A Gaussian pulse of standard deviation :math:`s_0` spreads from :math:`x_0` along a
+    rod of unit length. Insulated ends reflect it, so its mirror images add up, over a
+    linear ambient gradient:
+
+    .. math::
+        T(x) = Q\, \frac{0.1}{\sigma}
+               \sum_{c \in \{x_0,\, -x_0,\, 2 - x_0\}}
+               e^{-\frac12 (x - c)^2 / \sigma^2}
+               + g\,(x - \tfrac12) + \text{noise} \cdot \varepsilon(x),
+        \qquad \sigma^2 = s_0^2 + 0.008\, \kappa t
+
+    ============ ============== ======================== ========================
+    factor       symbol         law                      unit
+    ============ ============== ======================== ========================
+    ``position`` :math:`x_0`    uniform on [0.25, 0.75]  length of the rod
+    ``heat``     :math:`Q`      uniform on [0.5, 1.5]    of the released heat
+    ``kappa``    :math:`\kappa` log-uniform on [0.3, 3]  0.004 length\ :sup:`2`/time
+    ``time``     :math:`t`      log-uniform on [0.3, 3]  of time
+    ``gradient`` :math:`g`      uniform on [-1, 1]       temperature per length
+    ============ ============== ======================== ========================
+
+    **Diffusivity and time are not identifiable**: they enter through the product
+    :math:`\kappa t` alone, and no method can tell a good conductor seen early from a
+    bad one seen late. A good model has 4 active latents, not 5. One of them follows
+    :math:`\log \kappa t`, whose rank correlation with either of the two alone is about
+    0.7. To score a model fairly, replace the two columns by their product, as in the
+    example.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of profiles. Ignored when `factors` is given.
+
+    n_features : int, default=64
+        Number of thermometers along the rod, at least 2.
+
+    initial_width : float, default=0.03
+        Standard deviation :math:`s_0` of the pulse when it is released.
+
+    noise : float, default=0.01
+        Standard deviation of the white noise; with 0, `X` is a function of the
+        factors.
+
+    factors : array-like of shape (n, 5), default=None
+        Factors to render, within the ranges above, instead of drawing them.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the factors and the noise. Pass an int for the same table on every
+        call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        One profile per row.
+
+    factors : ndarray of shape (n_samples, 5), dtype float64
+        Columns position, heat, kappa, time, gradient.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (5, 2),
+        `discrete_factors` (boolean, shape (5,)) and `grid`, the places :math:`x`.
+
+    References
+    ----------
+    Carslaw & Jaeger (1959), "Conduction of Heat in Solids", 2nd edition, for the
+    method of images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.datasets import make_heat_profiles
+    >>> X, factors = make_heat_profiles(n_samples=200, random_state=0)
+    >>> X.shape, factors.shape
+    ((200, 64), (200, 5))
+    >>> position, heat, kappa, time, gradient = factors.T
+    >>> identifiable = np.column_stack([position, heat, kappa * time, gradient])
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    check_parameters(initial_width=initial_width)
+    rng = check_random_state(random_state)
+    factors = take_factors(_HEAT, factors, n_samples, rng)
+    x = np.linspace(0, 1, n_features)
+    return deliver(
+        add_noise(_diffuse(x, initial_width, *_columns(factors)), noise, rng),
+        factors,
+        _HEAT,
+        feature_names=numbered("x", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        grid=x,
+    )
+
+
+def _diffuse(x, initial_width, position, heat, kappa, time, gradient):
+    sigma = np.sqrt(initial_width**2 + 0.008 * (kappa * time))
+    images = (position, -position, 2 - position)
+    pulse = sum(_bell(x - centre, sigma) for centre in images)  # (n, n_features)
+    return heat * 0.1 / sigma * pulse + gradient * (x - 0.5)
+
+
+def make_stellar_spectra(
+    n_samples=1000,
+    n_features=256,
+    *,
+    noise=0.01,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make toy spectra of stars: a black body behind seven absorption lines.
+
+    On a logarithmic grid of wavelengths :math:`\lambda` from 3800 to 7200 angstrom,
+
+    .. math::
+        F(\lambda) = \frac{B_\lambda(T)}{\operatorname{median}_\lambda B_\lambda(T)}
+        \exp\!\left(-10^m \sum_k d_k \exp\!\left(-\tfrac12
+        \left(\frac{\ln\lambda - \ln(1 + z) - \ln\lambda_k}{s}\right)^2
+        \right)\right) + \text{noise} \cdot \varepsilon(\lambda)
+
+    with Planck's law :math:`B_\lambda(T) \propto \lambda^{-5} /
+    (e^{hc / \lambda k T} - 1)` and the lines Ca K, four of the Balmer series, Mg b and
+    Na D, of fixed depths :math:`d_k` and a common width.
+
+    ================ ========= ============================ ======================
+    factor           symbol    law                          unit
+    ================ ========= ============================ ======================
+    ``temperature``  :math:`T` uniform on [4000, 8000]      kelvin
+    ``redshift``     :math:`z` uniform on [0, 0.04]         1
+    ``log_strength`` :math:`m` uniform on [-0.6, 0.4]       decade of optical depth
+    ``line_width``   :math:`s` log-uniform, [0.003, 0.012]  of :math:`\ln\lambda`
+    ================ ========= ============================ ======================
+
+    Temperature sets the continuum and nothing else: it is close to linear in `X` and
+    easy. Redshift moves the lines and not the continuum, so that the two factors
+    stay apart. Strength and width both set the area of a line, its equivalent width;
+    only the line's shape tells them apart, so a model confuses them in part.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of spectra. Ignored when `factors` is given.
+
+    n_features : int, default=256
+        Number of wavelengths, at least 2.
+
+    noise : float, default=0.01
+        Standard deviation of the white noise; with 0, `X` is a function of the
+        factors.
+
+    factors : array-like of shape (n, 4), default=None
+        Factors to render, within the ranges above, instead of drawing them.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the factors and the noise. Pass an int for the same table on every
+        call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        One spectrum per row, as a multiple of its median continuum.
+
+    factors : ndarray of shape (n_samples, 4), dtype float64
+        Columns temperature, redshift, log_strength, line_width.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
+        `discrete_factors` (boolean, shape (4,)) and `grid`, the wavelengths in
+        angstrom.
+
+    References
+    ----------
+    Sedaghat, Romaniello, Carrick & Pineau (2021), "Machines learn to infer stellar
+    parameters just by looking at a large number of spectra", Monthly Notices of the
+    Royal Astronomical Society 501, 6026-6041: a variational autoencoder on real
+    spectra.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_stellar_spectra
+    >>> X, factors = make_stellar_spectra(n_samples=200, random_state=0)
+    >>> X.shape, factors.shape
+    ((200, 256), (200, 4))
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    rng = check_random_state(random_state)
+    factors = take_factors(_SPECTRA, factors, n_samples, rng)
+    temperature, redshift, log_strength, line_width = _columns(factors)
+    wavelength = np.geomspace(3800.0, 7200.0, n_features)
+    depth = 10**log_strength * _line_depth(np.log(wavelength), redshift, line_width)
+    X = _continuum(wavelength, temperature) * np.exp(-depth)
+    return deliver(
+        add_noise(X, noise, rng),
+        factors,
+        _SPECTRA,
+        feature_names=numbered("flux", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        grid=wavelength,
+    )
+
+
+def _continuum(wavelength, temperature):
+    """Return Planck's law over its median on the grid, shape (n, n_features)."""
+    planck = wavelength**-5 / np.expm1(_HC_OVER_K / (wavelength * temperature))
+    return planck / np.median(planck, axis=1, keepdims=True)
+
+
+def _line_depth(log_wavelength, redshift, width):
+    """Return the optical depth of all lines at strength 1, shape (n, n_features)."""
+    rest = log_wavelength - np.log1p(redshift)
+    return sum(depth * _bell(rest - np.log(line), width) for line, depth in _LINES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from ._base import (
@@ -13,14 +14,37 @@ from ._base import (
     check_option,
     check_parameters,
     deliver,
+    levels,
     numbered,
     take_factors,
+    uniform,
 )
 
 _UNIT_VARIANCE = {
     "uniform": lambda rng, n: rng.uniform(-np.sqrt(3), np.sqrt(3), n),
     "laplace": lambda rng, n: rng.laplace(0, np.sqrt(0.5), n),
     "gaussian": lambda rng, n: rng.standard_normal(n),
+}
+_MACHINE = (
+    uniform("load", 0.0, 1.0),
+    Factor("ambient", -np.inf, np.inf, lambda rng, n: rng.normal(20.0, 5.0, n)),
+    Factor("wear", 0.0, 1.0, lambda rng, n: rng.beta(2.0, 3.0, n)),
+    levels("regime", 3),
+)
+_SENSOR_TYPES = {
+    "current": "real",
+    "power": "positive",
+    "case_temp": "real",
+    "inlet_temp": "real",
+    "humidity": "real",
+    "vib_rms": "positive",
+    "vib_peak": "positive",
+    "rpm": "real",
+    "alarm": "binary",
+    "door_open": "binary",
+    "mode": "categorical",
+    "quality": "ordinal",
+    "errors": "count",
 }
 
 
@@ -207,3 +231,146 @@ def _mix(sources, mixing, slope):
     for weights in rest:
         hidden = np.maximum(hidden, slope * hidden) @ weights
     return hidden
+
+
+def make_sensor_table(
+    n_samples=1000,
+    *,
+    missing_rate=0.0,
+    noise=1.0,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make the sensor log of a machine: 13 columns of six kinds from four causes.
+
+    =========== ================= ================================= ==============
+    factor      symbol            law                               unit
+    =========== ================= ================================= ==============
+    ``load``    :math:`\ell`      uniform on [0, 1]                 of full load
+    ``ambient`` :math:`a`         normal, mean 20, deviation 5      degree Celsius
+    ``wear``    :math:`w`         beta(2, 3) on [0, 1]              of a lifetime
+    ``regime``  :math:`r`         0, 1 or 2, equally likely         gear
+    =========== ================= ================================= ==============
+
+    With :math:`\varepsilon` standard normal and drawn afresh for each entry, scaled by
+    `noise`, and :math:`\operatorname{s}` the logistic function:
+
+    ============== =========== ====================================================
+    column         type        value
+    ============== =========== ====================================================
+    ``current``    real        :math:`2 + 6\ell + r/4 + 0.15\varepsilon`
+    ``power``      positive    :math:`\exp(0.5 + 1.5\ell + 0.05\varepsilon)`
+    ``case_temp``  real        :math:`a + 15\ell + 4w + 0.5\varepsilon`
+    ``inlet_temp`` real        :math:`a + 0.4\varepsilon`
+    ``humidity``   real        :math:`70 - 1.5(a - 20) + 2\varepsilon`
+    ``vib_rms``    positive    :math:`\exp(-1 + 2w + 0.3\ell + 0.1\varepsilon)`
+    ``vib_peak``   positive    :math:`\exp(-0.5 + 2w + 0.3\ell + 0.15\varepsilon)`
+    ``rpm``        real        (900, 1500, 3000) by :math:`r`,
+                               times :math:`1 + 0.02\varepsilon`
+    ``alarm``      binary      1 with probability
+                               :math:`\operatorname{s}(6w + 3\ell - 5)`
+    ``door_open``  binary      1 with probability 0.1, whatever the factors
+    ``mode``       categorical :math:`r`, replaced by a random gear in 5 % of rows
+    ``quality``    ordinal     :math:`\lfloor 5\operatorname{s}(2 - 5w +
+                               0.3\varepsilon) \rfloor`, from 0 to 4
+    ``errors``     count       Poisson of mean :math:`\exp(-1 + 2.5w + 0.5\ell)`
+    ============== =========== ====================================================
+
+    Load, ambient and wear can be recovered closely: each is seen by several columns.
+    Regime is discrete, and a Gaussian latent shows it as three heaps at best.
+    ``door_open`` is pure noise and shares nothing with any other column: a model
+    that spends a latent on it has failed.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of rows. Ignored when `factors` is given.
+
+    missing_rate : float, default=0.0
+        Share of the entries of `X` replaced by NaN, completely at random.
+
+    noise : float, default=1.0
+        Multiplier of the measurement noise :math:`\varepsilon`. With 0 the real,
+        positive and ordinal columns are functions of the factors; the others are
+        random draws at any value.
+
+    factors : array-like of shape (n, 4), default=None
+        Factors to render, within the ranges above, instead of drawing them. Any
+        finite ambient temperature is allowed.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
+        way to the types of the columns.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the factors, the measurements and the missing entries, in this
+        order. Pass an int for the same table on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, 13), dtype float64
+        One row per reading; categories are coded as integers from 0.
+
+    factors : ndarray of shape (n_samples, 4), dtype float64
+        Columns load, ambient, wear, regime.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
+        `discrete_factors` (boolean, shape (4,): regime alone is True) and
+        `feature_types`, a list with the type of each column.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_sensor_table
+    >>> X, factors = make_sensor_table(n_samples=200, as_frame=True, random_state=0)
+    >>> X.shape, list(factors.columns)
+    ((200, 13), ['load', 'ambient', 'wear', 'regime'])
+    >>> make_sensor_table(return_bunch=True).feature_types[-1]
+    'count'
+    """
+    check_parameters(n_samples=n_samples, missing_rate=missing_rate, noise=noise)
+    rng = check_random_state(random_state)
+    factors = take_factors(_MACHINE, factors, n_samples, rng)
+    readings = _read_sensors(*factors.T, noise, rng)
+    X = np.column_stack([readings[name] for name in _SENSOR_TYPES]).astype(np.float64)
+    X[rng.uniform(size=X.shape) < missing_rate] = np.nan
+    return deliver(
+        X,
+        factors,
+        _MACHINE,
+        feature_names=list(_SENSOR_TYPES),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        feature_types=list(_SENSOR_TYPES.values()),
+    )
+
+
+def _read_sensors(load, ambient, wear, regime, noise, rng):
+    """Return the readings of shape (n,) by column name."""
+    n = len(load)
+    gear = regime.astype(np.intp)
+
+    def error(deviation):
+        return noise * deviation * rng.standard_normal(n)
+
+    return {
+        "current": 2 + 6 * load + gear / 4 + error(0.15),
+        "power": np.exp(0.5 + 1.5 * load + error(0.05)),
+        "case_temp": ambient + 15 * load + 4 * wear + error(0.5),
+        "inlet_temp": ambient + error(0.4),
+        "humidity": 70 - 1.5 * (ambient - 20) + error(2.0),
+        "vib_rms": np.exp(-1 + 2 * wear + 0.3 * load + error(0.1)),
+        "vib_peak": np.exp(-0.5 + 2 * wear + 0.3 * load + error(0.15)),
+        "rpm": np.array([900.0, 1500.0, 3000.0])[gear] * (1 + error(0.02)),
+        "alarm": rng.uniform(size=n) < expit(6 * wear + 3 * load - 5),
+        "door_open": rng.uniform(size=n) < 0.1,
+        "mode": np.where(rng.uniform(size=n) < 0.05, rng.randint(3, size=n), gear),
+        "quality": np.minimum(np.floor(5 * expit(2 - 5 * wear + error(0.3))), 4),
+        "errors": rng.poisson(np.exp(-1 + 2.5 * wear + 0.5 * load)),
+    }
