@@ -1,0 +1,164 @@
+"""Mean correlation coefficient: codes matched to factors one to one."""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
+
+from ._binning import code_columns
+from ._validation import (
+    check_choice,
+    defined_factors,
+    labelled_groups,
+    take_factors,
+    varying,
+    warn_undefined,
+    weighted_table,
+)
+
+SCORE = "The mean correlation"
+
+
+def mean_correlation_score(
+    factors,
+    codes,
+    *,
+    method="spearman",
+    over="matched",
+    factor_types="auto",
+    sample_weight=None,
+):
+    r"""Mean absolute correlation of codes and factors matched one to one (MCC).
+
+    .. math:: \mathrm{MCC} = \frac1M \max_\pi \sum_{(d, k) \in \pi}
+              |\operatorname{corr}(z_d, y_k)|
+
+    where :math:`\pi` matches each code to at most one factor. It asks for one code
+    per factor, but says nothing about the other codes. Codes related to a factor by
+    a curve that turns back (an angle, a square) score low however well they know it.
+    Not to be confused with Matthews' correlation coefficient.
+
+    Parameters
+    ----------
+    factors : array-like of shape (n_samples, n_factors) or (n_samples,)
+        The true factors; NaN is unlabelled. Names without an order (strings) take
+        part only if they have two levels.
+    codes : array-like of shape (n_samples, n_codes) or (n_samples,)
+        The codes, finite. Constant codes are dropped.
+    method : {"spearman", "pearson"}, default="spearman"
+        Correlation of ranks, which ignores monotone warps, or of values.
+    over : {"matched", "factors"}, default="matched"
+        Divide by the number of matched pairs (``min(n_codes, n_factors)`` without
+        constants) as the literature does, or by the number of factors. With
+        "matched", one good code and nothing else scores 1: compare models with
+        "factors".
+    factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
+        How to read the factors. See :func:`mutual_information_matrix`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights >= 0. Integers act as repeated rows.
+
+    Returns
+    -------
+    score : float
+        In [0, 1], 1 is best. 0 if every code is constant, NaN if no factor varies.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, codes are not finite, or a parameter is out of range.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If a factor is constant, unlabelled or without an order (it is left out), or
+        if all codes are constant.
+
+    References
+    ----------
+    Hyvarinen & Morioka (2016), "Unsupervised feature extraction by time-contrastive
+    learning and nonlinear ICA"; Khemakhem, Kingma, Monti & Hyvarinen (2020),
+    "Variational autoencoders and nonlinear ICA", section 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.metrics import mean_correlation_score
+    >>> factors = np.random.default_rng(0).normal(size=(100, 2))
+    >>> round(mean_correlation_score(factors, -np.exp(factors[:, ::-1])), 6)
+    1.0
+    """
+    check_choice("method", method, {"spearman", "pearson"})
+    check_choice("over", over, {"matched", "factors"})
+    table, weight = weighted_table(factors, codes, factor_types, sample_weight)
+    table = take_factors(table, numeric_factors(table))
+    if not table.names:
+        warn_undefined(f"{SCORE} is undefined without a factor that varies: NaN.")
+        return float("nan")
+    table = table._replace(codes=table.codes[:, varying(table.codes)])
+    if table.codes.shape[1] == 0:
+        warn_undefined(f"{SCORE} is 0 because every code is constant.")
+        return 0.0
+    strength = absolute_correlations(table, method, weight)  # (D, K)
+    matched = strength[linear_sum_assignment(strength, maximize=True)]
+    return float(matched.sum() / len(matched if over == "matched" else table.names))
+
+
+def numeric_factors(table, score=SCORE):
+    """Return the indices of the factors that vary and have an order; warn if not all.
+
+    Two levels always have an order, up to a sign.
+    """
+    kept = defined_factors(table, score)
+    nominal = [k for k in kept if not table.ordered[k] and _n_levels(table, k) > 2]
+    if nominal:
+        names = ", ".join(table.names[k] for k in nominal)
+        warn_undefined(
+            f"{score} needs numbers; factors whose levels are names without an order "
+            f"are left out: {names}."
+        )
+    return [k for k in kept if k not in nominal]
+
+
+def absolute_correlations(table, method, weight=None):
+    """Return |correlation| (D, K) of codes and factors, each on its labelled rows."""
+    strength = np.zeros((table.codes.shape[1], len(table.names)))
+    for rows, members in labelled_groups(table.values):
+        w = None if weight is None else weight[rows]
+        targets = [_scores(table.values[rows, k], method, w) for k in members]
+        for d, column in enumerate(code_columns(table.codes[rows])):
+            strength[d, members] = np.abs(
+                np.array(targets) @ _scores(column, method, w)
+            )
+    return np.minimum(strength, 1.0)
+
+
+def _n_levels(table, k):
+    column = table.values[:, k]
+    return len(np.unique(column[~np.isnan(column)]))
+
+
+def _scores(column, method, weight):
+    """Return the column (or its ranks) centred and scaled to unit length; or zeros.
+
+    The dot product of two such columns is their correlation.
+    """
+    scores = _ranks(column, weight) if method == "spearman" else _shrunk(column)
+    centred = scores - np.average(scores, weights=weight)
+    if weight is not None:
+        centred = centred * np.sqrt(weight)
+    length = np.linalg.norm(centred)
+    constant = column.min() == column.max() or length == 0
+    return np.zeros_like(centred) if constant else centred / length
+
+
+def _shrunk(column):
+    """Return the column over its largest magnitude, so that squares cannot overflow."""
+    return column / max(np.abs(column).max(), np.finfo(np.float64).tiny)
+
+
+def _ranks(column, weight):
+    """Return average ranks; with weights, the rank within the repeated column."""
+    if weight is None:
+        return rankdata(column)
+    _, level = np.unique(column, return_inverse=True)
+    size = np.bincount(level.reshape(-1), weight)
+    return (np.cumsum(size) - size / 2)[level.reshape(-1)]

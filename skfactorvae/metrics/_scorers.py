@@ -1,0 +1,415 @@
+"""Scorers: ``scoring=`` objects that read codes from ``transform``.
+
+:func:`sklearn.metrics.make_scorer` knows ``predict`` and its relatives, not
+``transform``, so these are objects of our own, built on scikit-learn's public
+routing interface.
+"""
+
+import warnings
+from collections import deque
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import MetadataRequest
+
+from ._correlation import mean_correlation_score
+from ._mutual_information import mutual_info_gap_score
+from ._validation import check_table
+
+MIN_FOLD_ROWS = 10
+
+
+def make_disentanglement_scorer(
+    score_func,
+    *,
+    greater_is_better=True,
+    response_method="transform",
+    needs_factors=True,
+    step=None,
+    **kwargs,
+):
+    """Make a scorer for ``scoring=`` out of a metric of factors and codes.
+
+    The scorer is called as ``scorer(estimator, X, y=None, *, factors=None,
+    sample_weight=None)``. Factors come from `factors` if they are given (by metadata
+    routing), else from `y`. Codes come from the estimator's `response_method`.
+
+    In a :class:`~sklearn.pipeline.Pipeline` the codes are what leaves the step named
+    `step`. Without a name they are what leaves the last step that has
+    `response_method`: the last step of a pipeline of transformers, and in a pipeline
+    that ends with a classifier, whatever the classifier is fed.
+
+    Choosing hyper-parameters with a scorer that sees factors is supervision, even
+    when ``fit`` never sees them. Say so where the result is reported.
+
+    Parameters
+    ----------
+    score_func : callable or dict of str to callable
+        ``score_func(factors, codes, **kwargs)``, or ``score_func(codes, **kwargs)``
+        if `needs_factors` is False. A dict, of such functions or of scorers made
+        here, makes one scorer that transforms once and returns a dict of scores.
+    greater_is_better : bool, default=True
+        If False, the sign of the score is flipped, so that searches maximise it.
+    response_method : str, default="transform"
+        The estimator's method that returns codes of shape (n_samples, n_codes).
+    needs_factors : bool, default=True
+        Whether `score_func` takes factors.
+    step : str, default=None
+        Name of the pipeline step whose output are the codes; steps of nested
+        pipelines are joined by a double underscore.
+    **kwargs : dict
+        Passed to `score_func`.
+
+    Returns
+    -------
+    scorer : callable
+        Picklable. Returns a float, or a dict of floats.
+
+    Raises
+    ------
+    TypeError
+        If `score_func` is not callable.
+
+    See Also
+    --------
+    mig_scorer : A scorer ready made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV, KFold
+    >>> from skfactorvae.metrics import (
+    ...     make_disentanglement_scorer,
+    ...     mean_correlation_score,
+    ... )
+    >>> factors = np.random.default_rng(0).normal(size=(200, 2)) * [1, 3]
+    >>> scorer = make_disentanglement_scorer(mean_correlation_score, over="factors")
+    >>> search = GridSearchCV(
+    ...     PCA(),
+    ...     {"n_components": [1, 2]},
+    ...     scoring=scorer,
+    ...     cv=KFold(5, shuffle=True, random_state=0),
+    ... )
+    >>> search.fit(factors, factors).best_params_
+    {'n_components': 2}
+    """
+    settings = {
+        "greater_is_better": greater_is_better,
+        "response_method": response_method,
+        "needs_factors": needs_factors,
+        "step": step,
+    }
+    if not isinstance(score_func, dict):
+        return DisentanglementScorer(score_func, kwargs=kwargs, **settings)
+    parts = {
+        name: _as_scorer(part, settings, kwargs) for name, part in score_func.items()
+    }
+    return MultiDisentanglementScorer(parts, response_method, step)
+
+
+class _RoutedScorer:
+    """What a scorer owes to metadata routing: the requests it makes."""
+
+    def set_score_request(self, **requests):
+        """Request metadata for scoring, under metadata routing.
+
+        Parameters
+        ----------
+        **requests : bool, None or str
+            ``factors=True`` asks for metadata named factors; a string for metadata of
+            that name; likewise ``sample_weight``.
+
+        Returns
+        -------
+        self : object
+            The scorer.
+        """
+        for parameter, alias in requests.items():
+            if parameter not in ("factors", "sample_weight"):
+                raise TypeError(
+                    f"{self!r} can request factors and sample_weight, got {parameter}."
+                )
+            self._request.score.add_request(param=parameter, alias=alias)
+        return self
+
+    def get_metadata_routing(self):
+        """Return a copy of the requests.
+
+        Returns
+        -------
+        requests : MetadataRequest
+            What the scorer asks for.
+        """
+        return deepcopy(self._request)
+
+    def _accept_sample_weight(self):
+        """Tell searches without routing to keep sample weights for ``fit``."""
+        return False
+
+
+class DisentanglementScorer(_RoutedScorer):
+    """One metric of codes as a scorer; made by :func:`make_disentanglement_scorer`."""
+
+    def __init__(
+        self,
+        score_func,
+        greater_is_better,
+        response_method,
+        needs_factors,
+        step,
+        kwargs,
+    ):
+        if not callable(score_func):
+            raise TypeError(
+                f"score_func must be callable as score_func(factors, codes), got "
+                f"{score_func!r}."
+            )
+        self._score_func = score_func
+        self._sign = 1 if greater_is_better else -1
+        self._response_method = response_method
+        self._needs_factors = needs_factors
+        self._step = step
+        self._kwargs = kwargs
+        self._request = _unrequested(self)
+
+    def __call__(self, estimator, X, y=None, *, factors=None, sample_weight=None):
+        """Score the codes of `X`, against factors where the metric needs them.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted transformer or pipeline.
+        X : array-like of shape (n_samples, n_features)
+            What the estimator transforms.
+        y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
+            The factors, unless `factors` are given.
+        factors : array-like of shape (n_samples, n_factors), default=None
+            The factors; `y` is then left alone.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Passed to the metric.
+
+        Returns
+        -------
+        score : float
+            The score, with its sign flipped if smaller is better.
+        """
+        truth = _truth(self, y, factors) if self._needs_factors else None
+        codes = codes_of(estimator, X, self._response_method, self._step)
+        return self._score(truth, codes, sample_weight)
+
+    def __repr__(self):
+        sign = "" if self._sign > 0 else ", greater_is_better=False"
+        extra = "".join(f", {name}={value!r}" for name, value in self._kwargs.items())
+        return f"make_disentanglement_scorer({_name(self._score_func)}{sign}{extra})"
+
+    def _score(self, truth, codes, sample_weight):
+        weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
+        data = (truth, codes) if self._needs_factors else (codes,)
+        return self._sign * float(self._score_func(*data, **self._kwargs, **weighted))
+
+
+class MultiDisentanglementScorer(_RoutedScorer):
+    """Several metrics of the same codes: one transform, a dict of scores."""
+
+    def __init__(self, scorers, response_method, step):
+        self._scorers = scorers
+        self._response_method = response_method
+        self._step = step
+        self._needs_factors = any(part._needs_factors for part in scorers.values())
+        self._request = _unrequested(self)
+
+    def __call__(self, estimator, X, y=None, *, factors=None, sample_weight=None):
+        """Score the codes of `X` by every metric.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted transformer or pipeline.
+        X : array-like of shape (n_samples, n_features)
+            What the estimator transforms, once.
+        y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
+            The factors, unless `factors` are given.
+        factors : array-like of shape (n_samples, n_factors), default=None
+            The factors; `y` is then left alone.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Passed to every metric.
+
+        Returns
+        -------
+        scores : dict of str to float
+            One score per metric.
+        """
+        truth = _truth(self, y, factors) if self._needs_factors else None
+        codes = codes_of(estimator, X, self._response_method, self._step)
+        return {
+            name: part._score(truth, codes, sample_weight)
+            for name, part in self._scorers.items()
+        }
+
+    def __repr__(self):
+        return f"make_disentanglement_scorer({self._scorers!r})"
+
+
+def codes_of(estimator, X, response_method="transform", step=None):
+    """Return the codes of `X` as an array of shape (n_samples, n_codes)."""
+    source = _source(estimator, response_method, step)
+    codes = getattr(source, response_method)(X)
+    codes = codes.toarray() if hasattr(codes, "toarray") else codes
+    return codes if hasattr(codes, "columns") else np.asarray(codes)
+
+
+def _source(estimator, response_method, step):
+    """Return the estimator, or the head of the pipeline, whose output are the codes."""
+    if not isinstance(estimator, Pipeline):
+        if step is not None:
+            raise ValueError(
+                f"step={step!r} names a step of a pipeline, but the estimator is a "
+                f"{type(estimator).__name__}. Leave step at None for it."
+            )
+        return _checked_source(estimator, response_method)
+    if step is None:
+        return _head(estimator, _last_transformer(estimator, response_method))
+    return _named_source(estimator, response_method, step)
+
+
+def _named_source(pipeline, response_method, step):
+    """Return the head of the pipeline that ends with the step named `step`."""
+    outer, _, inner = step.partition("__")
+    names = [name for name, _ in pipeline.steps]
+    if outer not in names:
+        raise ValueError(f"step={step!r} is not a step of the pipeline: {names}.")
+    position = names.index(outer)
+    if not inner:
+        return _head(pipeline, position)
+    last = _source(pipeline.steps[position][1], response_method, inner)
+    return Pipeline([*pipeline.steps[:position], (outer, last)])
+
+
+def _last_transformer(pipeline, response_method):
+    """Return the position of the last step that has `response_method`."""
+    for position in reversed(range(len(pipeline.steps))):
+        part = pipeline.steps[position][1]
+        if not _is_identity(part) and hasattr(part, response_method):
+            return position
+    raise TypeError(
+        f"no step of the pipeline has {response_method}: "
+        f"{[name for name, _ in pipeline.steps]}. A disentanglement scorer reads codes."
+    )
+
+
+def _head(pipeline, position):
+    """Return the pipeline up to and including a step."""
+    whole = position == len(pipeline.steps) - 1
+    return pipeline if whole else pipeline[: position + 1]
+
+
+def _is_identity(part):
+    return part is None or (isinstance(part, str) and part == "passthrough")
+
+
+def _checked_source(estimator, response_method):
+    if not hasattr(estimator, response_method):
+        raise TypeError(
+            f"{type(estimator).__name__} has no {response_method} method, so it has no "
+            "codes to score. Give a transformer, a pipeline that contains one, or name "
+            "another method with response_method=."
+        )
+    return estimator
+
+
+def _truth(scorer, y, factors):
+    """Return the factors a scorer was given, after a look at how rows are ordered."""
+    truth = y if factors is None else factors
+    if truth is None:
+        raise ValueError(
+            f"{scorer!r} needs factors: pass them as y, or as factors= with metadata "
+            "routing on and scorer.set_score_request(factors=True)."
+        )
+    _warn_of_contiguous_folds(truth)
+    return truth
+
+
+def _unrequested(owner):
+    """Return the requests of a new scorer: it may be given factors and weights."""
+    request = MetadataRequest(owner=owner)
+    for parameter in ("factors", "sample_weight"):
+        request.score.add_request(param=parameter, alias=None)
+    return request
+
+
+def _as_scorer(part, settings, kwargs):
+    """Return a member of a dict of metrics as a scorer."""
+    if isinstance(part, DisentanglementScorer):
+        return part
+    return DisentanglementScorer(part, kwargs=kwargs, **settings)
+
+
+def _name(function):
+    return getattr(function, "__name__", repr(function))
+
+
+class _Fold(NamedTuple):
+    """What is remembered of the factors of a scored fold."""
+
+    n_rows: int
+    low: tuple[float, ...]  # K, the least of each factor that is sorted; NaN if not
+    high: tuple[float, ...]  # K
+
+
+_RECENT_FOLDS: deque[_Fold] = deque(maxlen=16)
+
+
+def _warn_of_contiguous_folds(truth):
+    """Warn if this fold and a recent one are two slices of a table sorted by a factor.
+
+    One fold cannot tell: rows drawn evenly from a sorted table are sorted too. Two
+    folds can: if the rows of each are sorted by a factor and their ranges do not
+    overlap, nobody shuffled. Ranges of recent folds are remembered per process.
+    """
+    fold = _fold(truth)
+    if fold is None:
+        return
+    sliced = any(_are_slices(fold, other) for other in list(_RECENT_FOLDS))
+    if fold not in _RECENT_FOLDS:
+        _RECENT_FOLDS.append(fold)
+    if sliced:
+        _RECENT_FOLDS.clear()
+        warnings.warn(
+            "The rows are sorted by a factor and the folds are contiguous, so each "
+            "fold sees only a slice of that factor and its scores mean little. "
+            "Shuffle: cv=KFold(n_splits, shuffle=True, random_state=0).",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _fold(truth):
+    """Return the summary of a fold, or None if it is too small or unsorted."""
+    values = check_table(truth, np.zeros(len(truth))).values if len(truth) > 1 else []
+    if len(values) < MIN_FOLD_ROWS:
+        return None
+    ascending = np.all(values[1:] >= values[:-1], axis=0)  # (K,), False where NaN
+    descending = np.all(values[1:] <= values[:-1], axis=0)
+    is_sorted = ascending | descending
+    if not is_sorted.any():
+        return None
+    low = np.where(is_sorted, values.min(axis=0), np.nan)
+    high = np.where(is_sorted, values.max(axis=0), np.nan)
+    return _Fold(len(values), tuple(low.tolist()), tuple(high.tolist()))
+
+
+def _are_slices(fold, other):
+    """Whether a factor sorts both folds and their ranges share an end at most."""
+    if abs(fold.n_rows - other.n_rows) > 1 or len(fold.low) != len(other.low):
+        return False
+    low, high = np.array([fold.low, other.low]), np.array([fold.high, other.high])
+    apart = high.min(axis=0) <= low.max(axis=0)  # False where NaN
+    different = high.max(axis=0) > low.min(axis=0)
+    return bool(np.any(apart & different))
+
+
+mig_scorer = make_disentanglement_scorer(mutual_info_gap_score, strategy="quantile")
+mcc_scorer = make_disentanglement_scorer(mean_correlation_score, over="factors")
