@@ -1,0 +1,40 @@
+"""The torch room: networks, likelihoods, objectives, and the one training loop.
+
+Everything here works on a stack of models: the leading axis ``K`` of every tensor.
+Arrays enter and leave as numpy. A single fit is a stack of one.
+
+Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
+"""
+
+from ._inference import decode, elbo, encode, order_latents, sample
+from ._likelihoods import Bernoulli, Gaussian, Likelihood
+from ._networks import ACTIVATIONS, MLP, ConvNet, Modules, Network
+from ._objectives import VAE, AdversarialObjective, FactorVAE, Objective
+from ._random import resolve_device
+from ._training import Fit, Job, Plan, Record, fit_stack
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "VAE",
+    "AdversarialObjective",
+    "Bernoulli",
+    "ConvNet",
+    "FactorVAE",
+    "Fit",
+    "Gaussian",
+    "Job",
+    "Likelihood",
+    "Modules",
+    "Network",
+    "Objective",
+    "Plan",
+    "Record",
+    "decode",
+    "elbo",
+    "encode",
+    "fit_stack",
+    "order_latents",
+    "resolve_device",
+    "sample",
+]

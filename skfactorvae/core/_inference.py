@@ -1,0 +1,202 @@
+"""What a trained network says of rows and codes: arrays in, arrays out.
+
+Rows go through in blocks of one fixed size, the last one padded. A row therefore meets
+the same matrix products whatever else is in the batch, and comes out the same, bit for
+bit; and memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._likelihoods import Likelihood
+from ._networks import Network, Weights, reorder
+from ._objectives import masked_kl
+from ._threads import thread_limit
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def encode(
+    network: Network, weights: Arrays, rows: np.ndarray, *, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return posterior means and standard deviations, (n, d) each."""
+
+    def moments(w: Weights, x: Tensor) -> Tensor:
+        mean, log_var = network.encode(w, x)
+        return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
+
+    both = _map_blocks(moments, network, weights, rows, device)
+    return both[:, : network.n_components], both[:, network.n_components :]
+
+
+def decode(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Arrays,
+    codes: np.ndarray,
+    *,
+    device: torch.device,
+) -> np.ndarray:
+    """Return E[x | z], (n, p)."""
+
+    def expect(w: Weights, z: Tensor) -> Tensor:
+        return likelihood.mean(network.decode(w, z))
+
+    return _map_blocks(expect, network, weights, codes, device)
+
+
+def elbo(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Arrays,
+    rows: np.ndarray,
+    *,
+    n_draws: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Return each row's evidence lower bound in nats, (n,).
+
+    The expectation over the posterior is an average over ``n_draws`` quasi-random
+    points, the same for every row, so that a row's value depends on nothing else.
+    """
+    points = _normal_points(n_draws, network.n_components).to(device)
+
+    def bound(w: Weights, x: Tensor) -> Tensor:
+        mean, log_var = network.encode(w, x)
+        std = torch.exp(0.5 * log_var)
+        nll = torch.zeros_like(mean[..., 0])
+        for point in points.to(x):
+            nll = nll + likelihood.nll(w, network.decode(w, mean + std * point), x)
+        kl = masked_kl(mean, log_var, None).sum(-1)
+        return -(nll / n_draws + kl).unsqueeze(-1)
+
+    return _map_blocks(bound, network, weights, rows, device)[:, 0]
+
+
+def sample(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Arrays,
+    n_samples: int,
+    *,
+    noise: bool,
+    seed: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Draw rows from the model: codes from the prior, rows from the likelihood."""
+    generator = torch.Generator().manual_seed(seed)
+    codes = torch.randn((n_samples, network.n_components), generator=generator)
+
+    def draw(w: Weights, z: Tensor) -> Tensor:
+        output = network.decode(w, z)
+        if not noise:
+            return likelihood.mean(output)
+        return likelihood.sample(w, output, generator)
+
+    return _map_blocks(draw, network, weights, codes.numpy(), device)
+
+
+def order_latents(
+    network: Network,
+    weights: Arrays,
+    rows: np.ndarray,
+    row_weights: np.ndarray,
+    *,
+    device: torch.device,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Put the most informative latent first, and give each a sign, inside the weights.
+
+    Latents are sorted by mean KL divergence. Each is signed so that it correlates
+    positively with the feature it correlates with most.
+
+    Returns
+    -------
+    weights : dict of str to ndarray
+        Weights of the same function with its latents permuted and negated.
+    kl : ndarray of shape (d,)
+        Mean KL divergence of each latent, nats, descending.
+    """
+    mean, std = encode(network, weights, rows, device=device)
+    mean, std = mean.astype(np.float64), std.astype(np.float64)
+    kl = row_weights @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
+    kl /= row_weights.sum()
+    order = np.argsort(-kl, kind="stable")
+    sign = _signs(mean, rows, row_weights)[order]
+    signed = {
+        name: reorder(
+            name,
+            torch.tensor(array),
+            torch.from_numpy(order),
+            torch.from_numpy(sign).to(torch.tensor(array).dtype),
+        ).numpy()
+        for name, array in weights.items()
+    }
+    return signed, kl[order]
+
+
+def _signs(mean: np.ndarray, rows: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
+    """Sign of each latent's largest correlation with a feature, (d,)."""
+    share = row_weights / row_weights.sum()
+    centred = (mean - share @ mean) * share[:, None]  # (n, d)
+    covariance = np.zeros((mean.shape[1], rows.shape[1]))
+    square = np.zeros(rows.shape[1])
+    centre = share @ rows  # (p,)
+    for start in range(0, len(rows), 4096):
+        block = slice(start, start + 4096)
+        x = rows[block] - centre
+        covariance += centred[block].T @ x
+        square += share[block] @ x**2
+    spread = np.sqrt(np.where(square > 0, square, np.inf))
+    correlation = covariance / spread
+    strongest = np.abs(correlation).argmax(1)
+    chosen = np.take_along_axis(correlation, strongest[:, None], 1)[:, 0]
+    return np.where(chosen < 0, -1.0, 1.0)
+
+
+def _normal_points(n_points: int, n_dims: int) -> Tensor:
+    """Quasi-random standard normal points, (n_points, n_dims); always the same."""
+    engine = torch.quasirandom.SobolEngine(n_dims, scramble=True, seed=0)
+    uniform = engine.draw(n_points, dtype=torch.float64)
+    return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
+
+
+def _map_blocks(
+    function: Callable[[Weights, Tensor], Tensor],
+    network: Network,
+    weights: Arrays,
+    rows: np.ndarray,
+    device: torch.device,
+) -> np.ndarray:
+    """Apply a row-wise function of (1, block, .) to all rows, block by block."""
+    work = network.block * network.multiplications
+    out: np.ndarray | None = None
+    with torch.inference_mode(), thread_limit(None, work, device):
+        stacked = _as_stack(weights, rows.dtype, device)
+        for start, x in _blocks(rows, network.block):
+            y = function(stacked, torch.from_numpy(x).to(device).unsqueeze(0))[0]
+            block = y.cpu().numpy()[: len(rows) - start]
+            if out is None:
+                out = np.empty((len(rows), block.shape[1]), dtype=rows.dtype)
+            out[start : start + len(block)] = block
+    assert out is not None
+    return out
+
+
+def _blocks(rows: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        padding = size - len(block)
+        yield start, np.pad(block, ((0, padding), (0, 0)))
+
+
+def _as_stack(weights: Arrays, dtype: np.dtype, device: torch.device) -> Weights:
+    """Copy arrays, which may be read-only, into a stack of one model."""
+    return {
+        name: torch.tensor(array.astype(dtype, copy=False), device=device)[None]
+        for name, array in weights.items()
+    }

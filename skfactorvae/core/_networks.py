@@ -1,0 +1,540 @@
+"""Networks as functions of stacked weights.
+
+A network owns no weights. It draws those of one model, and encodes and decodes with
+those of a stack: every weight it is handed has a leading model axis ``K``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "elu": F.elu,
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+}
+
+LATENT_AXES = {
+    "encoder.head.weight": -1,  # (h, 2, d)
+    "encoder.head.bias": -1,  # (2, d)
+    "encoder.linear.weight": -1,  # (p, d)
+    "encoder.frame": -1,  # (d, d)
+    "decoder.frame": -2,  # (d, d)
+    "decoder.0.weight": -2,  # (d, h)
+    "decoder.linear.weight": -2,  # (d, p)
+    "discriminator.0.weight": -2,  # (d, h)
+}
+"""Weights with an axis of latents. Padding and reordering read nothing else."""
+
+LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
+FIRST_LOG_VAR = -2.0
+
+
+# ---------------------------------------------------------------------- layers
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply K affine maps: (K, B, i), (K, i, o), (K, o) -> (K, B, o)."""
+    return torch.baddbmm(bias.unsqueeze(1), x, weight)
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply K strided convolutions: (K, B, C, H, W), (K, O, C, 4, 4) -> half the size."""
+    y = F.conv2d(
+        _merge_models(x),
+        weight.flatten(0, 1),
+        bias.flatten(),
+        stride=2,
+        padding=1,
+        groups=len(x),
+    )
+    return _split_models(y, len(x))
+
+
+def conv_transpose(
+    x: Tensor, weight: Tensor, bias: Tensor, size: tuple[int, int]
+) -> Tensor:
+    """Undo :func:`conv`: (K, B, C, h, w), (K, C, O, 4, 4) -> (K, B, O, *size)."""
+    extra = [s - 2 * r for s, r in zip(size, x.shape[-2:], strict=True)]
+    y = F.conv_transpose2d(
+        _merge_models(x),
+        weight.flatten(0, 1),
+        bias.flatten(),
+        stride=2,
+        padding=1,
+        output_padding=extra,
+        groups=len(x),
+    )
+    return _split_models(y, len(x))
+
+
+def _merge_models(x: Tensor) -> Tensor:
+    return x.transpose(0, 1).flatten(1, 2)  # (B, K * C, H, W)
+
+
+def _split_models(y: Tensor, n_models: int) -> Tensor:
+    return y.unflatten(1, (n_models, -1)).transpose(0, 1)  # (K, B, C, H, W)
+
+
+def _normal(
+    shape: tuple[int, ...], fan_in: int, gain: float, generator: torch.Generator
+) -> Tensor:
+    return torch.randn(shape, generator=generator) * math.sqrt(gain / fan_in)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A chain of affine maps with an activation between them.
+
+    Parameters
+    ----------
+    name : str
+        Prefix of the weights: layer i holds ``{name}.{i}.weight`` and ``.bias``.
+    sizes : tuple of int
+        Width of the input, of the hidden layers, and of the output.
+    activation : str
+        Key of :data:`ACTIVATIONS`.
+    final_activation : bool, default=False
+        Whether the last layer is activated too.
+    zero_output : bool, default=False
+        Whether the last layer starts at zero, so that the chain starts as a constant.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    activation: str
+    final_activation: bool = False
+    zero_output: bool = False
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        """Draw one model's weights: He-normal where activated, zero biases."""
+        weights = {}
+        for i, (a, b) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
+            gain = 2.0 if self._is_activated(i) else 1.0
+            weight = _normal((a, b), a, gain, generator)
+            if self.zero_output and i == self.depth - 1:
+                weight = torch.zeros_like(weight)
+            weights[f"{self.name}.{i}.weight"] = weight
+            weights[f"{self.name}.{i}.bias"] = torch.zeros(b)
+        return weights
+
+    def __call__(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (K, B, sizes[0]) to (K, B, sizes[-1])."""
+        activate = ACTIVATIONS[self.activation]
+        for i in range(self.depth):
+            x = linear(
+                x, weights[f"{self.name}.{i}.weight"], weights[f"{self.name}.{i}.bias"]
+            )
+            if self._is_activated(i):
+                x = activate(x)
+        return x
+
+    @property
+    def depth(self) -> int:
+        """Number of affine maps."""
+        return len(self.sizes) - 1
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications for one row."""
+        return sum(
+            a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)
+        )
+
+    def _is_activated(self, layer: int) -> bool:
+        return self.final_activation or layer < self.depth - 1
+
+
+def discriminator(n_components: int, hidden_layer_sizes: tuple[int, ...]) -> Dense:
+    """One logit, log q(z) - log prod_j q(z_j), starting at zero; no normalisation."""
+    sizes = (n_components, *hidden_layer_sizes, 1)
+    return Dense("discriminator", sizes, "leaky_relu", zero_output=True)
+
+
+# -------------------------------------------------------------------- networks
+class Network(ABC):
+    """Encoder and decoder of a variational autoencoder, for a stack of models.
+
+    Attributes
+    ----------
+    n_features, n_components : int
+        Columns of the data, p, and latents, d.
+    block : int
+        Rows that inference sends through at once.
+    """
+
+    n_features: int
+    n_components: int
+    block = 256
+
+    @property
+    @abstractmethod
+    def signature(self) -> tuple[object, ...]:
+        """What two networks must share to be stacked."""
+
+    @property
+    @abstractmethod
+    def multiplications(self) -> int:
+        """Multiplications to encode and decode one row."""
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> Weights:
+        """Draw the weights of one model, without the leading axis."""
+
+    @abstractmethod
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map rows (K, B, p) to posterior mean and log-variance, each (K, B, d)."""
+
+    @abstractmethod
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        """Map codes (K, B, d) to the likelihood's parameters (K, B, p)."""
+
+
+@dataclass(frozen=True)
+class _Linear(Network):
+    """What the built-in networks share: the two heads and the linear path.
+
+    The linear path adds ``x @ A`` to the posterior mean and ``z @ B`` to the decoder's
+    output. With the other layers' outputs starting at zero, training starts from the
+    linear model that :class:`LinearStart` holds.
+    """
+
+    n_features: int
+    n_components: int
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    linear_path: bool
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return (
+            type(self),
+            self.n_features,
+            self.hidden_layer_sizes,
+            self.activation,
+            self.linear_path,
+        )
+
+    def _draw_heads(self, width: int, generator: torch.Generator) -> Weights:
+        d = self.n_components
+        weight = _normal((width, 2, d), width, 1.0, generator)
+        weight[:, 1] = 0.0
+        if self.linear_path:
+            weight[:, 0] = 0.0
+        bias = torch.zeros(2, d)
+        bias[1] = LOG_VAR_RADIUS * math.atanh(
+            (FIRST_LOG_VAR - LOG_VAR_CENTRE) / LOG_VAR_RADIUS
+        )
+        heads = {"encoder.head.weight": weight, "encoder.head.bias": bias}
+        if self.linear_path:
+            heads["encoder.linear.weight"] = torch.zeros(self.n_features, d)
+            heads["decoder.linear.weight"] = torch.zeros(d, self.n_features)
+        return heads
+
+    def _posterior(
+        self, weights: Weights, hidden: Tensor, x: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        weight, bias = weights["encoder.head.weight"], weights["encoder.head.bias"]
+        head = linear(hidden, weight.flatten(-2), bias.flatten(-2))  # (K, B, 2 d)
+        mean, raw = head.chunk(2, dim=-1)
+        if self.linear_path:
+            mean = torch.baddbmm(mean, x, weights["encoder.linear.weight"])
+        return mean, bound_log_var(raw)
+
+    def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:
+        if not self.linear_path:
+            return output
+        return torch.baddbmm(output, z, weights["decoder.linear.weight"])
+
+
+def bound_log_var(raw: Tensor) -> Tensor:
+    """Keep the log-variance in (-10, 4), smoothly, so that no exponential overflows."""
+    return torch.tanh(raw / LOG_VAR_RADIUS) * LOG_VAR_RADIUS + LOG_VAR_CENTRE
+
+
+@dataclass(frozen=True)
+class MLP(_Linear):
+    """Dense encoder and mirrored dense decoder."""
+
+    @cached_property
+    def _encoder(self) -> Dense:
+        sizes = (self.n_features, *self.hidden_layer_sizes)
+        return Dense("encoder", sizes, self.activation, final_activation=True)
+
+    @cached_property
+    def _decoder(self) -> Dense:
+        sizes = (self.n_components, *self.hidden_layer_sizes[::-1], self.n_features)
+        return Dense("decoder", sizes, self.activation, zero_output=self.linear_path)
+
+    @property
+    def multiplications(self) -> int:
+        heads = 2 * self.n_components * self._encoder.sizes[-1]
+        paths = 2 * self.linear_path * self.n_features * self.n_components
+        return (
+            self._encoder.multiplications
+            + self._decoder.multiplications
+            + heads
+            + paths
+        )
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        return {
+            **self._encoder.draw(generator),
+            **self._draw_heads(self._encoder.sizes[-1], generator),
+            **self._decoder.draw(generator),
+        }
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._posterior(weights, self._encoder(weights, x), x)
+
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        return self._add_linear(weights, self._decoder(weights, z), z)
+
+
+@dataclass(frozen=True)
+class ConvNet(_Linear):
+    """The convolutional encoder and decoder of Kim & Mnih (2018), Appendix A.
+
+    At 64 x 64: four 4 x 4 convolutions of stride 2 with 32, 32, 64 and 64 channels, a
+    dense layer of 128, and the mirror image of it. Smaller images use fewer of the
+    convolutions, so that the last map stays at 4 x 4 or more where that is possible.
+
+    Parameters
+    ----------
+    image_shape : tuple (channels, height, width)
+        Shape of an image; its product is ``n_features``.
+    """
+
+    image_shape: tuple[int, int, int]
+
+    CHANNELS = (32, 32, 64, 64)
+    WIDTH = 128
+    block = 64
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return (*super().signature, self.image_shape)
+
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        _, h, w = self.image_shape
+        depth = max(1, min(len(self.CHANNELS), int(math.log2(min(h, w))) - 2))
+        return [(h >> i, w >> i) for i in range(depth + 1)]
+
+    @cached_property
+    def _channels(self) -> tuple[int, ...]:
+        return (self.image_shape[0], *self.CHANNELS[: len(self._sizes) - 1])
+
+    @cached_property
+    def _map(self) -> tuple[int, int, int]:
+        return (self._channels[-1], *self._sizes[-1])
+
+    @cached_property
+    def _trunk(self) -> Dense:
+        sizes = (math.prod(self._map), self.WIDTH)
+        return Dense("encoder", sizes, self.activation, final_activation=True)
+
+    @cached_property
+    def _stem(self) -> Dense:
+        sizes = (self.n_components, self.WIDTH, math.prod(self._map))
+        return Dense("decoder", sizes, self.activation, final_activation=True)
+
+    @property
+    def multiplications(self) -> int:
+        maps = sum(
+            16 * a * b * math.prod(size)
+            for a, b, size in zip(
+                self._channels[:-1], self._channels[1:], self._sizes[1:], strict=True
+            )
+        )
+        return 2 * maps + self._trunk.multiplications + self._stem.multiplications
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        weights: Weights = {}
+        depth = len(self._channels) - 1
+        for i in range(depth):
+            a, b = self._channels[i : i + 2]
+            weights[f"encoder.conv.{i}.weight"] = _normal(
+                (b, a, 4, 4), 16 * a, 2.0, generator
+            )
+            weights[f"encoder.conv.{i}.bias"] = torch.zeros(b)
+        weights |= self._trunk.draw(generator)
+        weights |= self._draw_heads(self.WIDTH, generator)
+        weights |= self._stem.draw(generator)
+        for i in reversed(range(depth)):
+            a, b = self._channels[i : i + 2]
+            # A stride of 2 leaves 4 of the 16 taps on each pixel.
+            weight = _normal((b, a, 4, 4), 4 * b, 2.0 if i else 1.0, generator)
+            last = self.linear_path and i == 0
+            weights[f"decoder.conv.{i}.weight"] = weight * (not last)
+            weights[f"decoder.conv.{i}.bias"] = torch.zeros(a)
+        return weights
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        activate = ACTIVATIONS[self.activation]
+        maps = x.unflatten(-1, self.image_shape)
+        for i in range(len(self._channels) - 1):
+            name = f"encoder.conv.{i}"
+            maps = activate(
+                conv(maps, weights[f"{name}.weight"], weights[f"{name}.bias"])
+            )
+        hidden = self._trunk(weights, maps.flatten(-3))
+        return self._posterior(weights, hidden, x)
+
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        activate = ACTIVATIONS[self.activation]
+        maps = self._stem(weights, z).unflatten(-1, self._map)
+        for i in reversed(range(len(self._channels) - 1)):
+            weight = weights[f"decoder.conv.{i}.weight"]
+            bias = weights[f"decoder.conv.{i}.bias"]
+            maps = conv_transpose(maps, weight, bias, self._sizes[i])
+            maps = activate(maps) if i else maps
+        return self._add_linear(weights, maps.flatten(-3), z)
+
+
+Build = Callable[[int, int], tuple[nn.Module, nn.Module]]
+
+
+@dataclass(frozen=True)
+class Modules(Network):
+    """An encoder and a decoder brought by the user as plain ``torch.nn`` modules.
+
+    They are called in evaluation mode and vectorised over the stack by
+    :func:`torch.func.vmap`. A signed permutation, the frame, stands between them and
+    the latents, so that these can be reordered without touching the modules.
+
+    Parameters
+    ----------
+    build : callable (n_features, n_components) -> (encoder, decoder)
+        The encoder maps (B, p) to (B, 2 d), means first and then log-variances; the
+        decoder maps (B, d) to (B, p).
+    """
+
+    n_features: int
+    n_components: int
+    build: Build
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return type(self), self.n_features, self.n_components, self.build
+
+    @property
+    def multiplications(self) -> int:
+        return sum(
+            p.numel() for m in self._structure.values() for p in m.parameters()
+        )
+
+    @cached_property
+    def _structure(self) -> dict[str, nn.Module]:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return self._build()
+
+    def _build(self) -> dict[str, nn.Module]:
+        modules = dict(
+            zip(
+                ("encoder", "decoder"),
+                self.build(self.n_features, self.n_components),
+                strict=True,
+            )
+        )
+        for role, module in modules.items():
+            if next(module.buffers(), None) is not None:
+                raise ValueError(
+                    f"The {role} built by network={self.build!r} keeps buffers, as "
+                    "batch normalisation does. Rows would then depend on each other. "
+                    "Use modules without buffers, for instance LayerNorm."
+                )
+            module.eval()
+        return modules
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        seed = int(torch.randint(2**62, (), generator=generator))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            modules = self._build()
+        weights = {
+            f"{role}.{name}": parameter.detach().clone()
+            for role, module in modules.items()
+            for name, parameter in module.named_parameters()
+        }
+        eye = torch.eye(self.n_components)
+        return {**weights, "encoder.frame": eye, "decoder.frame": eye.clone()}
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        head = self._call("encoder", weights, x, 2 * self.n_components)
+        mean, raw = head.chunk(2, dim=-1)
+        frame = weights["encoder.frame"]
+        return mean @ frame, bound_log_var(raw @ frame.abs())
+
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        codes = z @ weights["decoder.frame"]
+        return self._call("decoder", weights, codes, self.n_features)
+
+    def _call(self, role: str, weights: Weights, x: Tensor, width: int) -> Tensor:
+        module = self._structure[role]
+        own = {
+            name: weights[f"{role}.{name}"] for name, _ in module.named_parameters()
+        }
+
+        def call(one: Weights, rows: Tensor) -> Tensor:
+            return torch.func.functional_call(module, one, (rows,))
+
+        if len(x) == 1:
+            y = call({k: v[0] for k, v in own.items()}, x[0])[None]
+        else:
+            y = torch.func.vmap(call)(own, x)
+        if y.shape != (*x.shape[:2], width):
+            raise ValueError(
+                f"The {role} built by network={self.build!r} turned {x.shape[1]} rows "
+                f"of {x.shape[2]} values into an array of shape {tuple(y.shape[1:])}; "
+                f"expected {(x.shape[1], width)}."
+            )
+        return y
+
+
+FIXED = ("encoder.frame", "decoder.frame")
+"""Weights that training leaves alone."""
+
+
+# -------------------------------------------------------- the axis of latents
+def widen(name: str, weight: Tensor, n_components: int) -> Tensor:
+    """Pad one model's weight with zeros to a larger number of latents."""
+    axis = LATENT_AXES.get(name)
+    if axis is None:
+        return weight
+    shape = list(weight.shape)
+    shape[axis] = n_components - shape[axis]
+    return torch.cat([weight, weight.new_zeros(shape)], dim=axis)
+
+
+def narrow(name: str, weight: Tensor, n_components: int) -> Tensor:
+    """Undo :func:`widen`."""
+    axis = LATENT_AXES.get(name)
+    return weight if axis is None else weight.narrow(axis, 0, n_components)
+
+
+def reorder(name: str, weight: Tensor, order: Tensor, sign: Tensor) -> Tensor:
+    """Permute and negate the latents of one model's weight, exactly.
+
+    Latent j of the result is ``sign[j]`` times latent ``order[j]`` of the argument.
+    """
+    axis = LATENT_AXES.get(name)
+    if axis is None:
+        return weight
+    factor = sign
+    if name.startswith("encoder.head"):  # a log-variance has no sign
+        factor = torch.stack([sign, torch.ones_like(sign)])
+    elif axis == -2:
+        factor = sign[:, None]
+    return weight.index_select(axis, order) * factor

@@ -1,0 +1,159 @@
+"""Randomness and devices: every draw comes from a seed, never from a global generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CHUNK = 32
+"""Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
+
+STREAMS = ("network", "adversary", "rows", "noise", "order")
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The independent generators of one model, one for each use.
+
+    Separate streams make a fit with an idle adversary equal the fit without one.
+    """
+
+    network: torch.Generator
+    adversary: torch.Generator
+    rows: torch.Generator
+    noise: torch.Generator
+    order: torch.Generator
+
+    @classmethod
+    def from_seed(cls, seed: int) -> Streams:
+        """Derive every stream from one integer."""
+        states = np.random.SeedSequence(seed).generate_state(len(STREAMS), np.uint64)
+        return cls(*(torch.Generator().manual_seed(int(s) >> 1) for s in states))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one step of a stack."""
+
+    rows: Tensor  # (K, 2, B) row numbers of two independent batches
+    noise: Tensor  # (K, 2, B, d) standard normal
+    order: Tensor  # (K, B, d) a permutation of the batch for each latent
+
+
+def draw_steps(
+    streams: Sequence[Streams],
+    cdfs: Sequence[Tensor],
+    offsets: Sequence[int],
+    widths: Sequence[int],
+    batch_size: int,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Iterator[Draws]:
+    """Yield the draws of each step, without end.
+
+    Each model draws from its own streams, with its own width, in chunks of fixed
+    length. What it sees is therefore the same alone and in a stack. Draws are made on
+    the CPU, so that every device trains on the same batches.
+
+    Parameters
+    ----------
+    streams : sequence of K Streams
+        Generators of each model.
+    cdfs : sequence of K tensors of shape (n_k,)
+        Cumulative probability of each model's rows, float64.
+    offsets : sequence of K ints
+        First row of each model's table in the stack's table.
+    widths : sequence of K ints
+        Latents of each model; narrower models are padded with zeros.
+    batch_size : int
+        Rows of a batch, B.
+    device, dtype : torch.device, torch.dtype
+        Where the draws are wanted, and the type of the noise.
+    """
+    width = max(widths)
+    while True:
+        rows = [
+            draw_rows(s.rows, cdf, (CHUNK, 2, batch_size)) + offset
+            for s, cdf, offset in zip(streams, cdfs, offsets, strict=True)
+        ]
+        noise = [
+            _widen(_normal(s.noise, (CHUNK, 2, batch_size, d), dtype), width)
+            for s, d in zip(streams, widths, strict=True)
+        ]
+        order = [
+            _widen(_orders(s.order, (CHUNK, batch_size, d)), width)
+            for s, d in zip(streams, widths, strict=True)
+        ]
+        chunk = [torch.stack(part).to(device) for part in (rows, noise, order)]
+        for t in range(CHUNK):
+            yield Draws(*(part[:, t] for part in chunk))
+
+
+def draw_rows(
+    generator: torch.Generator, cdf: Tensor, shape: tuple[int, ...]
+) -> Tensor:
+    """Draw row numbers from a weighted empirical distribution, by inverse CDF."""
+    u = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return torch.searchsorted(cdf, u, right=True).clamp_(max=len(cdf) - 1)
+
+
+def permute_dims(z: Tensor, order: Tensor) -> Tensor:
+    """Shuffle each latent over the batch axis, independently of the others.
+
+    Kim & Mnih (2018), Algorithm 1: the result keeps every marginal of ``z`` and breaks
+    the dependence between latents.
+
+    Parameters
+    ----------
+    z : Tensor of shape (K, B, d)
+        Codes.
+    order : Tensor of shape (K, B, d)
+        A permutation of ``0..B-1`` along axis 1 for each model and latent.
+    """
+    return z.gather(1, order)
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn ``"auto"`` into the best device there is; refuse one that is not there."""
+    if name == "auto":
+        name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={name!r} is not a device name. Use 'auto', 'cpu', 'cuda', "
+            "'cuda:0', 'mps', ..."
+        ) from error
+    if not _is_available(device.type):
+        raise ValueError(
+            f"device={name!r} was asked for, but torch finds no such device on this "
+            "machine. Use device='auto' to take the best one there is."
+        )
+    return device
+
+
+def _is_available(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return kind == "cpu"
+
+
+def _normal(
+    generator: torch.Generator, shape: tuple[int, ...], dtype: torch.dtype
+) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float32).to(dtype)
+
+
+def _orders(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    return torch.rand(shape, generator=generator).argsort(dim=-2)
+
+
+def _widen(part: Tensor, width: int) -> Tensor:
+    return torch.nn.functional.pad(part, (0, width - part.shape[-1]))

@@ -1,0 +1,487 @@
+"""The one loop: many fits are one fit with a longer first axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._inference import elbo
+from ._likelihoods import Likelihood
+from ._networks import FIXED, Network, Weights, narrow, widen
+from ._objectives import AdversarialObjective, Forward, Objective
+from ._random import Draws, Streams, draw_steps
+from ._threads import thread_limit
+
+Arrays = Mapping[str, np.ndarray]
+
+RECORDS = 200
+"""Entries of a history, at most."""
+
+ADAM_BETAS = {"model": (0.9, 0.999), "adversary": (0.5, 0.9)}
+"""Those of Kim & Mnih (2018), Appendix A."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to train; shared by a stack.
+
+    Parameters
+    ----------
+    max_iter : int
+        Gradient steps.
+    batch_size : int
+        Rows of a batch.
+    learning_rate, adversary_learning_rate : float
+        Adam's, for the model and for its adversary.
+    warmup : float in [0, 1]
+        Share of the steps over which penalties and, reversed, the floor of the noise
+        scale are ramped.
+    first_floor : float
+        Floor of the noise scale at the first step.
+    patience : int or None
+        Steps without a better held-out ELBO after which a model stops.
+    """
+
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    adversary_learning_rate: float
+    warmup: float
+    first_floor: float = 0.0
+    decay_from: float = 0.6
+    patience: int | None = None
+
+    @property
+    def record_every(self) -> int:
+        """Steps between two records."""
+        return math.ceil(self.max_iter / RECORDS)
+
+    def ramp(self, step: int) -> float:
+        """Return how far the warm-up has come, in [0, 1]."""
+        return min(1.0, step / max(1.0, self.warmup * self.max_iter))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to be fitted.
+
+    Parameters
+    ----------
+    network, likelihood, objective
+        What the model is, and what it minimises.
+    rows : ndarray of shape (n, p)
+        Standardised rows; their dtype is the precision of the training.
+    row_weights : ndarray of shape (n,)
+        Positive weights of the rows.
+    seed : int
+        Seed of every draw.
+    start : mapping of str to ndarray
+        Weights to begin with; those that are missing are drawn.
+    held_out : ndarray of shape (m, p) or None
+        Rows for early stopping.
+    """
+
+    network: Network
+    likelihood: Likelihood
+    objective: Objective
+    rows: np.ndarray
+    row_weights: np.ndarray
+    seed: int
+    start: Arrays = field(default_factory=dict)
+    held_out: np.ndarray | None = None
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What jobs must share to be fitted as one stack."""
+        return (
+            self.network.signature,
+            self.likelihood,
+            self.objective.signature,
+            self.rows.dtype,
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What became of a job.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray
+        The trained weights, adversary included.
+    history : dict of str to ndarray of shape (n_records,)
+        ``step``, and the mean of each named term since the record before.
+    n_iter : int
+        Steps made.
+    diverged_at : int or None
+        Step at which a value was found not to be finite. The weights are then those of
+        the last record before it.
+    """
+
+    weights: dict[str, np.ndarray]
+    history: dict[str, np.ndarray]
+    n_iter: int
+    diverged_at: int | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A moment of training, as seen from outside."""
+
+    step: int
+    terms: list[dict[str, float]]  # K
+    weights: Callable[[int], dict[str, np.ndarray]]  # of model k, now
+
+
+Watch = Callable[[Record], Sequence[bool]]
+"""Sees each record; says for each model whether to stop it."""
+
+
+def fit_stack(
+    jobs: Sequence[Job],
+    plan: Plan,
+    *,
+    device: torch.device,
+    n_threads: int | None = None,
+    watch: Watch | None = None,
+) -> list[Fit]:
+    """Train K models together; the result equals training each alone.
+
+    Parameters
+    ----------
+    jobs : sequence of K Job
+        Jobs of one signature. They may differ in weights of terms, seed, rows and
+        number of latents.
+    plan : Plan
+        Budget and schedule.
+    device : torch.device
+        Where to train.
+    n_threads : int or None
+        CPU threads; None takes one for small models and torch's number for large.
+    watch : callable, optional
+        Called with a :class:`Record` up to 200 times.
+
+    Returns
+    -------
+    list of K Fit
+    """
+    if len({job.signature for job in jobs}) > 1:
+        raise ValueError("Jobs of different signatures cannot share a stack.")
+    work = len(jobs) * plan.batch_size * _multiplications(jobs[0])
+    with thread_limit(n_threads, work, device):
+        return _Stack(jobs, plan, device).train(watch)
+
+
+def _multiplications(job: Job) -> int:
+    """Multiplications of one row's share of a training step, roughly."""
+    count = 4 * job.network.multiplications
+    if isinstance(job.objective, AdversarialObjective):
+        adversary = job.objective.adversary(job.network.n_components)
+        count += 7 * adversary.multiplications
+    return count
+
+
+class _Player:
+    """Weights of K models that are moved together, with one optimiser state."""
+
+    def __init__(self, models: Sequence[Weights], like: Tensor):
+        stacked = {k: torch.stack([m[k] for m in models]).to(like) for k in models[0]}
+        self.leaves = {
+            k: v.requires_grad_() for k, v in stacked.items() if k not in FIXED
+        }
+        self.fixed = {k: v for k, v in stacked.items() if k in FIXED}
+
+    @property
+    def weights(self) -> Weights:
+        """Named weights, each with the leading axis K."""
+        return {**self.leaves, **self.fixed}
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Leave the gradient of the loss (K,) with respect to these weights alone."""
+        gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
+        self.receive(dict(zip(self.leaves, gradients, strict=True)))
+
+    def receive(self, gradients: Mapping[str, Tensor]) -> None:
+        """Take gradients for the optimiser's next step."""
+        for name, leaf in self.leaves.items():
+            leaf.grad = gradients[name]
+
+    def copy(self, k: int) -> list[Tensor]:
+        """Copy the weights of model k."""
+        return [leaf[k].detach().clone() for leaf in self.leaves.values()]
+
+    def restore(self, k: int, kept: Sequence[Tensor]) -> None:
+        """Put copied weights of model k back."""
+        with torch.no_grad():
+            for leaf, value in zip(self.leaves.values(), kept, strict=True):
+                leaf[k] = value
+
+    def is_finite(self) -> Tensor:
+        """Tell for each model whether all its weights are finite, (K,)."""
+        sums = [leaf.detach().flatten(1).sum(1) for leaf in self.leaves.values()]
+        return torch.stack(sums).isfinite().all(0)
+
+
+class _Stack:
+    """K jobs in training."""
+
+    def __init__(self, jobs: Sequence[Job], plan: Plan, device: torch.device):
+        self.jobs, self.plan, self.device = jobs, plan, device
+        self.network = max((j.network for j in jobs), key=lambda n: n.n_components)
+        self.likelihood = jobs[0].likelihood
+        streams = [Streams.from_seed(job.seed) for job in jobs]
+        self.rows, offsets = _join_tables([job.rows for job in jobs], device)
+        self.objective = type(jobs[0].objective).stack(
+            [job.objective for job in jobs], self.rows
+        )
+        self.widths = [job.network.n_components for job in jobs]
+        self.mask = self._mask()
+        self.players = {"model": self._player(streams, _draw_model)}
+        if isinstance(self.objective, AdversarialObjective):
+            self.players["adversary"] = self._player(streams, _draw_adversary)
+        self.optimiser = self._optimiser()
+        cdfs = [_cdf(job.row_weights) for job in jobs]
+        self.draws = draw_steps(
+            streams,
+            cdfs,
+            offsets,
+            self.widths,
+            plan.batch_size,
+            device=device,
+            dtype=self.rows.dtype,
+        )
+
+    def _mask(self) -> Tensor | None:
+        d = self.network.n_components
+        if all(width == d for width in self.widths):
+            return None
+        exists = torch.arange(d) < torch.tensor(self.widths)[:, None]  # (K, d)
+        return exists[:, None].to(self.rows)
+
+    def _player(
+        self,
+        streams: Sequence[Streams],
+        draw: Callable[[Job, Streams], Weights],
+    ) -> _Player:
+        d = self.network.n_components
+        models = []
+        for job, stream in zip(self.jobs, streams, strict=True):
+            weights = draw(job, stream)
+            for name in weights.keys() & job.start.keys():
+                weights[name] = torch.tensor(job.start[name])
+            models.append({k: widen(k, v, d) for k, v in weights.items()})
+        return _Player(models, self.rows)
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        """One Adam for all players, each a group with its own rate and moments."""
+        groups = [
+            {"params": list(player.leaves.values()), "betas": ADAM_BETAS[role]}
+            for role, player in self.players.items()
+        ]
+        return torch.optim.Adam(groups, fused=True)
+
+    # ------------------------------------------------------------------ a step
+    def step(self, number: int) -> dict[str, Tensor]:
+        """Move every player once; return the named terms (K,)."""
+        ramp = self.plan.ramp(number)
+        forward = self._forward(next(self.draws), self._floor(ramp))
+        terms = self.objective.terms(forward)
+        recorded: dict[str, Tensor] = {}
+        if isinstance(self.objective, AdversarialObjective):
+            adversary = self.players["adversary"]
+            play = self.objective.play(forward, adversary.leaves)
+            adversary.receive(play.gradients)
+            terms, recorded = terms | play.terms, play.record
+        loss = _weighted_sum(terms, self.objective.weights(ramp))
+        self.players["model"].differentiate(loss)
+        self._descend(number)
+        return {k: v.detach() for k, v in (terms | recorded).items()}
+
+    def _descend(self, number: int) -> None:
+        rates = {
+            "model": self.plan.learning_rate,
+            "adversary": self.plan.adversary_learning_rate,
+        }
+        decay = self._decay(number)
+        for role, group in zip(self.players, self.optimiser.param_groups, strict=True):
+            group["lr"] = rates[role] * decay
+        self.optimiser.step()
+
+    def _forward(self, draws: Draws, floor: float) -> Forward:
+        weights = self.players["model"].weights
+        first, second = self.rows[draws.rows].unbind(1)  # (K, B, p) each
+        mean, log_var = self.network.encode(weights, first)
+        z = _sample(mean, log_var, draws.noise[:, 0])
+        output = self.network.decode(weights, z)
+
+        def second_codes() -> Tensor:
+            with torch.no_grad():
+                moments = self.network.encode(weights, second)
+                return _sample(*moments, draws.noise[:, 1])
+
+        nll = self.likelihood.nll(weights, output, first, floor)
+        return Forward(nll, mean, log_var, z, draws.order, self.mask, second_codes)
+
+    def _floor(self, ramp: float) -> float:
+        """Lower the noise scale's floor from its first value to nothing."""
+        return self.plan.first_floor * 0.01**ramp if ramp < 1 else 0.0
+
+    def _decay(self, number: int) -> float:
+        """Cosine from one to nearly nothing over the last part of the steps."""
+        start = self.plan.decay_from * self.plan.max_iter
+        if number < start:
+            return 1.0
+        done = (number - start) / (self.plan.max_iter - start)
+        return 0.02 + 0.49 * (1 + math.cos(math.pi * done))
+
+    # ---------------------------------------------------------------- the loop
+    def train(self, watch: Watch | None) -> list[Fit]:
+        """Run the plan and return what became of each job."""
+        keepers = [_Keeper(self, k) for k in range(len(self.jobs))]
+        total, since = None, 0
+        for number in range(1, self.plan.max_iter + 1):
+            terms = self.step(number - 1)
+            values = torch.stack(list(terms.values()))  # (terms, K)
+            total = values if total is None else total.add_(values)
+            since += 1
+            if number % self.plan.record_every and number < self.plan.max_iter:
+                continue
+            self._record(number, list(terms), total / since, keepers, watch)
+            total, since = None, 0
+            if all(keeper.is_done for keeper in keepers):
+                break
+        return [keeper.fit() for keeper in keepers]
+
+    def _record(
+        self,
+        number: int,
+        names: list[str],
+        means: Tensor,
+        keepers: Sequence[_Keeper],
+        watch: Watch | None,
+    ) -> None:
+        table = means.double().cpu().numpy()  # (terms, K)
+        finite = np.isfinite(table).all(0) & self._finite()
+        records = [dict(zip(names, column, strict=True)) for column in table.T]
+        for keeper, record, is_finite in zip(keepers, records, finite, strict=True):
+            keeper.see(number, record, bool(is_finite))
+        if watch is None:
+            return
+        stops = watch(Record(number, records, self.export))
+        for keeper, stop in zip(keepers, stops, strict=True):
+            keeper.is_done |= stop
+
+    def _finite(self) -> np.ndarray:
+        finite = [player.is_finite() for player in self.players.values()]
+        return torch.stack(finite).all(0).cpu().numpy()  # (K,)
+
+    def export(self, k: int) -> dict[str, np.ndarray]:
+        """Copy the weights of model k out of the stack."""
+        return {
+            name: narrow(name, w[k].detach(), self.widths[k]).cpu().numpy().copy()
+            for player in self.players.values()
+            for name, w in player.weights.items()
+        }
+
+
+class _Keeper:
+    """Keeps the best weights seen of one model, and decides when it is done."""
+
+    def __init__(self, stack: _Stack, k: int):
+        self.stack, self.k, self.job = stack, k, stack.jobs[k]
+        self.kept = self._copy()
+        self.history: list[dict[str, Any]] = []
+        self.best, self.best_step = -math.inf, 0
+        self.n_iter = 0
+        self.diverged_at: int | None = None
+        self.is_done = False
+
+    def _copy(self) -> list[list[Tensor]]:
+        return [p.copy(self.k) for p in self.stack.players.values()]
+
+    def see(self, step: int, record: dict[str, float], is_finite: bool) -> None:
+        """Take a record in, unless the model is done already."""
+        if self.is_done:
+            return
+        self.n_iter = step
+        if not is_finite:
+            self.diverged_at, self.is_done = step, True
+            return
+        if self.job.held_out is None:
+            self.kept = self._copy()
+        else:
+            record = {**record, "validation_elbo": self._validate(step)}
+        self.history.append({"step": step, **record})
+
+    def _validate(self, step: int) -> float:
+        plan, stack = self.stack.plan, self.stack
+        weights = stack.export(self.k)
+        assert self.job.held_out is not None
+        score = elbo(
+            self.job.network,
+            self.job.likelihood,
+            weights,
+            self.job.held_out,
+            n_draws=2,
+            device=stack.device,
+        ).mean()
+        is_warm = plan.ramp(step) >= 1
+        if not is_warm or score > self.best:
+            self.kept, self.best_step = self._copy(), step
+            self.best = score if is_warm else -math.inf
+        self.is_done = step - self.best_step >= (plan.patience or math.inf)
+        return float(score)
+
+    def fit(self) -> Fit:
+        """Write the kept weights back and return the outcome."""
+        for player, kept in zip(self.stack.players.values(), self.kept, strict=True):
+            player.restore(self.k, kept)
+        names = self.history[0] if self.history else {"step": 0}
+        history = {n: np.array([r[n] for r in self.history]) for n in names}
+        return Fit(
+            self.stack.export(self.k), history, self.n_iter, self.diverged_at
+        )
+
+
+def _draw_model(job: Job, streams: Streams) -> Weights:
+    weights = job.network.draw(streams.network)
+    return weights | job.likelihood.draw(job.network.n_features)
+
+
+def _draw_adversary(job: Job, streams: Streams) -> Weights:
+    assert isinstance(job.objective, AdversarialObjective)
+    network = job.objective.adversary(job.network.n_components)
+    return network.draw(streams.adversary)
+
+
+def _sample(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
+
+
+def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:
+    parts = [v * weights[k] if k in weights else v for k, v in terms.items()]
+    return torch.stack(parts).sum(0)  # (K,)
+
+
+def _cdf(row_weights: np.ndarray) -> Tensor:
+    cumulative = np.cumsum(row_weights, dtype=np.float64)
+    return torch.from_numpy(cumulative / cumulative[-1])
+
+
+def _join_tables(
+    tables: Sequence[np.ndarray], device: torch.device
+) -> tuple[Tensor, list[int]]:
+    """Hold each distinct table once, (N, p), and say where each model's begins."""
+    distinct = {id(table): table for table in tables}
+    starts, total = {}, 0
+    for key, table in distinct.items():
+        starts[key], total = total, total + len(table)
+    parts = [torch.from_numpy(table).to(device) for table in distinct.values()]
+    joined = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return joined, [starts[id(table)] for table in tables]
