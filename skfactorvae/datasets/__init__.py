@@ -11,12 +11,18 @@ from ._curves import (
     make_stellar_spectra,
 )
 from ._mixtures import make_nonlinear_ica, make_sensor_table
+from ._scenes import make_pendulum_shadow, make_toy_shapes3d
+from ._sprites import make_dsprites_like, make_xy_squares
 
 __all__ = [
     "make_damped_oscillator",
+    "make_dsprites_like",
     "make_gaussian_peaks",
     "make_heat_profiles",
     "make_nonlinear_ica",
+    "make_pendulum_shadow",
     "make_sensor_table",
     "make_stellar_spectra",
+    "make_toy_shapes3d",
+    "make_xy_squares",
 ]

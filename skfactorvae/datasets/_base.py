@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_array, gen_batches
 
-ROWS_AT_ONCE = 256  # bounds the temporaries of a render or a noise draw
+ROWS_AT_ONCE = 64  # bounds the temporaries of a render or a noise draw
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ RULES = {
     "missing_rate": Rule(
         Real, 0.0, 1.0, "Pass the share of entries to replace by NaN, or 0 for none."
     ),
+    "image_size": Rule(
+        Integral, 8, math.inf, "Pass the height and width in pixels, such as 64."
+    ),
+    "antialias": Rule(
+        Real, 0, math.inf, "Pass the width of the edges in pixels, or 0 for hard ones."
+    ),
+    "n_squares": Rule(
+        Integral, 1, math.inf, "Pass the number of squares and channels, such as 3."
+    ),
+    "square_size": Rule(Integral, 1, math.inf, "Pass the side of a square in pixels."),
+    "spacing": Rule(Integral, 1, math.inf, "Pass the step of the positions in pixels."),
     "n_sources": Rule(
         Integral, 1, math.inf, "Pass the number of independent sources, such as 4."
     ),

@@ -18,8 +18,12 @@ CASES = {  # small tables of each kind
     "make_damped_oscillator": [{}, {"variant": "full"}],
     "make_heat_profiles": [{}],
     "make_nonlinear_ica": [{}, {"source": "laplace"}, {"n_layers": 1}],
+    "make_dsprites_like": [{}, {"antialias": 1.0, "image_size": 32}],
+    "make_pendulum_shadow": [{}, {"antialias": 0}],
     "make_sensor_table": [{}],
     "make_stellar_spectra": [{}],
+    "make_toy_shapes3d": [{"image_size": 16}],
+    "make_xy_squares": [{"image_size": 16, "spacing": 2}],
 }
 HAS_RANDOM_COLUMNS = {datasets.make_sensor_table}  # random even without noise
 ALL_CASES = [(make, case) for make in MAKERS for case in CASES[make.__name__]]
