@@ -7,3 +7,7 @@ correlation. :mod:`skfactorvae.metrics` measures the result, and
 """
 
 __version__ = "0.1.0.dev0"
+
+from ._models import FactorVAETransformer
+
+__all__ = ["FactorVAETransformer"]

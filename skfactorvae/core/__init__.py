@@ -11,7 +11,7 @@ from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._networks import ACTIVATIONS, MLP, ConvNet, Modules, Network
 from ._objectives import VAE, AdversarialObjective, FactorVAE, Objective
 from ._random import resolve_device
-from ._training import Fit, Job, Plan, Record, fit_stack
+from ._training import Fit, HeldOut, Job, Plan, Record, fit_stack
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,6 +23,7 @@ __all__ = [
     "FactorVAE",
     "Fit",
     "Gaussian",
+    "HeldOut",
     "Job",
     "Likelihood",
     "Modules",

@@ -118,8 +118,22 @@ def permute_dims(z: Tensor, order: Tensor) -> Tensor:
     return z.gather(1, order)
 
 
-def resolve_device(name: str) -> torch.device:
-    """Turn ``"auto"`` into the best device there is; refuse one that is not there."""
+def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
+    """Turn ``"auto"`` into the best device there is.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, or a torch device name.
+    fall_back : bool, default=False
+        Whether to take the CPU where the named device is missing.
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of a device, or, without ``fall_back``, if this machine
+        has no such device.
+    """
     if name == "auto":
         name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
     try:
@@ -129,6 +143,8 @@ def resolve_device(name: str) -> torch.device:
             f"device={name!r} is not a device name. Use 'auto', 'cpu', 'cuda', "
             "'cuda:0', 'mps', ..."
         ) from error
+    if fall_back and not _is_available(device.type):
+        return torch.device("cpu")
     if not _is_available(device.type):
         raise ValueError(
             f"device={name!r} was asked for, but torch finds no such device on this "

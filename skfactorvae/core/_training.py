@@ -68,6 +68,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Rows (m, p) kept back for early stopping, and their weights (m,)."""
+
+    rows: np.ndarray
+    row_weights: np.ndarray
+
+
+@dataclass(frozen=True)
 class Job:
     """One model to be fitted.
 
@@ -83,7 +91,7 @@ class Job:
         Seed of every draw.
     start : mapping of str to ndarray
         Weights to begin with; those that are missing are drawn.
-    held_out : ndarray of shape (m, p) or None
+    held_out : HeldOut or None
         Rows for early stopping.
     """
 
@@ -94,7 +102,7 @@ class Job:
     row_weights: np.ndarray
     seed: int
     start: Arrays = field(default_factory=dict)
-    held_out: np.ndarray | None = None
+    held_out: HeldOut | None = None
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -119,14 +127,17 @@ class Fit:
         ``step``, and the mean of each named term since the record before.
     n_iter : int
         Steps made.
+    kept_step : int
+        Step whose weights these are: the last, the best on held-out rows, or the last
+        finite one.
     diverged_at : int or None
-        Step at which a value was found not to be finite. The weights are then those of
-        the last record before it.
+        Step at which a value was found not to be finite.
     """
 
     weights: dict[str, np.ndarray]
     history: dict[str, np.ndarray]
     n_iter: int
+    kept_step: int
     diverged_at: int | None
 
 
@@ -397,7 +408,7 @@ class _Keeper:
         self.stack, self.k, self.job = stack, k, stack.jobs[k]
         self.kept = self._copy()
         self.history: list[dict[str, Any]] = []
-        self.best, self.best_step = -math.inf, 0
+        self.best, self.kept_step = -math.inf, 0
         self.n_iter = 0
         self.diverged_at: int | None = None
         self.is_done = False
@@ -414,7 +425,7 @@ class _Keeper:
             self.diverged_at, self.is_done = step, True
             return
         if self.job.held_out is None:
-            self.kept = self._copy()
+            self.kept, self.kept_step = self._copy(), step
         else:
             record = {**record, "validation_elbo": self._validate(step)}
         self.history.append({"step": step, **record})
@@ -422,21 +433,23 @@ class _Keeper:
     def _validate(self, step: int) -> float:
         plan, stack = self.stack.plan, self.stack
         weights = stack.export(self.k)
-        assert self.job.held_out is not None
-        score = elbo(
+        held_out = self.job.held_out
+        assert held_out is not None
+        elbos = elbo(
             self.job.network,
             self.job.likelihood,
             weights,
-            self.job.held_out,
+            held_out.rows,
             n_draws=2,
             device=stack.device,
-        ).mean()
+        )
+        score = float(np.average(elbos, weights=held_out.row_weights))
         is_warm = plan.ramp(step) >= 1
         if not is_warm or score > self.best:
-            self.kept, self.best_step = self._copy(), step
+            self.kept, self.kept_step = self._copy(), step
             self.best = score if is_warm else -math.inf
-        self.is_done = step - self.best_step >= (plan.patience or math.inf)
-        return float(score)
+        self.is_done = step - self.kept_step >= (plan.patience or math.inf)
+        return score
 
     def fit(self) -> Fit:
         """Write the kept weights back and return the outcome."""
@@ -444,9 +457,8 @@ class _Keeper:
             player.restore(self.k, kept)
         names = self.history[0] if self.history else {"step": 0}
         history = {n: np.array([r[n] for r in self.history]) for n in names}
-        return Fit(
-            self.stack.export(self.k), history, self.n_iter, self.diverged_at
-        )
+        weights = self.stack.export(self.k)
+        return Fit(weights, history, self.n_iter, self.kept_step, self.diverged_at)
 
 
 def _draw_model(job: Job, streams: Streams) -> Weights:

@@ -1,0 +1,488 @@
+"""The scikit-learn contract, once for every objective."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import core
+from ._compat import CallbackSupportMixin, _fit_context
+from ._preparation import (
+    canonical_rows,
+    check_sample_weight,
+    choose_scale,
+    column_moments,
+    linear_start,
+    standardized,
+)
+from ._progress import Progress
+from ._validation import check_image_shape, check_sizes, check_unit_interval
+
+ACTIVE_KL = 0.01
+"""Nats per row from which a component counts as active (Duan et al. 2020)."""
+
+ELBO_DRAWS = 16
+
+MAX_SEED = np.iinfo(np.int32).max
+
+
+class BaseVAETransformer(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    ABC,
+):
+    """A variational autoencoder as a transformer; its objective is left open.
+
+    Fitted state is numpy arrays and plain values. The networks are derived from it when
+    they are needed, so that pickles hold nothing of torch.
+    """
+
+    @abstractmethod
+    def _objective(self) -> core.Objective:
+        """Return what a fit minimises."""
+
+    # ------------------------------------------------------------------- fitting
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the encoder and the decoder from X.
+
+        A fit that fails, or is interrupted, leaves the estimator as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to learn from.
+        y : None
+            Ignored; here for scikit-learn's conventions.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. An integer weight is exactly the same as a row that is
+            repeated.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; the message says what was
+            expected.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged. The model is then the last one that was finite.
+        """
+        with _all_or_nothing(self):
+            X = validate_data(
+                self,
+                X,
+                dtype=[np.float64, np.float32],
+                order="C",
+                ensure_min_samples=2,
+            )
+            table = self._prepare(X, sample_weight)
+            device = core.resolve_device(self.device)
+            plan = self._plan()
+            progress = Progress(self, X, y, plan, table.attributes)
+            (fit,) = core.fit_stack(
+                [table.job],
+                plan,
+                device=device,
+                n_threads=self.n_jobs,
+                watch=progress,
+            )
+            self._accept(table, fit, device)
+            progress.end(self.weights_)
+        return self
+
+    def _prepare(self, X, sample_weight):
+        """Turn X into a job: canonical rows, standardised, with a start."""
+        weight = check_sample_weight(sample_weight, len(X))
+        index, weight = canonical_rows(X, weight)
+        continues = self.warm_start and self.__sklearn_is_fitted__()
+        mean, scale = self._scales(X, index, weight, continues)
+        architecture = self._describe(X.shape[1])
+        if architecture["likelihood"] == "bernoulli":
+            check_unit_interval(X)
+        rows = standardized(X, mean, scale, np.dtype(self.precision), index)
+        seed = check_random_state(self.random_state).randint(MAX_SEED)
+        start = self._start(architecture, rows, weight, seed, continues)
+        rows, weight, held_out = self._hold_out(rows, weight, seed)
+        job = core.Job(
+            network=_network(architecture),
+            likelihood=_likelihood(architecture),
+            objective=self._objective(),
+            rows=rows,
+            row_weights=weight,
+            seed=seed,
+            start=start,
+            held_out=held_out,
+        )
+        return _Table(job, mean.astype(X.dtype), scale.astype(X.dtype), architecture)
+
+    def _scales(self, X, index, weight, continues):
+        if continues:
+            return self.mean_, self.scale_
+        standardize = self.standardize if self.likelihood == "gaussian" else None
+        moments = column_moments(X, index, weight)
+        mean, scale = choose_scale(standardize, *moments)
+        # What is stored in X's precision is what training must see, too.
+        return mean.astype(X.dtype), scale.astype(X.dtype)
+
+    def _describe(self, n_features):
+        """Return everything that rebuilds the networks around the weights."""
+        is_conv = self.network == "conv"
+        return {
+            "network": self.network,
+            "n_features": n_features,
+            "n_components": int(self.n_components),
+            "hidden_layer_sizes": check_sizes(
+                "hidden_layer_sizes", self.hidden_layer_sizes
+            ),
+            "activation": self.activation,
+            "image_shape": (
+                check_image_shape(self.image_shape, n_features) if is_conv else None
+            ),
+            "linear_path": self._uses_linear_path(),
+            "likelihood": self.likelihood,
+            "noise_scale": (
+                "feature" if self.noise_scale == "auto" else self.noise_scale
+            ),
+            "precision": self.precision,
+        }
+
+    def _uses_linear_path(self):
+        return (
+            self.init != "random"
+            and self.network == "mlp"
+            and self.likelihood == "gaussian"
+        )
+
+    def _start(self, architecture, rows, weight, seed, continues):
+        if continues:
+            if architecture != self._architecture:
+                raise ValueError(
+                    "warm_start=True continues from the fitted weights, but the "
+                    f"networks have changed from {self._architecture} to "
+                    f"{architecture}. Fit with warm_start=False, or restore the "
+                    "parameters."
+                )
+            return self.weights_
+        if not architecture["linear_path"]:
+            return {}
+        start = linear_start(self.init, rows, weight, self.n_components, seed)
+        return {
+            "encoder.linear.weight": start.encoder,
+            "decoder.linear.weight": start.decoder,
+        }
+
+    def _hold_out(self, rows, weight, seed):
+        if not self.early_stopping:
+            return rows, weight, None
+        n_held_out = max(1, round(self.validation_fraction * len(rows)))
+        if n_held_out >= len(rows):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction="
+                f"{self.validation_fraction} would hold out all of the {len(rows)} "
+                "distinct rows. Lower validation_fraction, or set "
+                "early_stopping=False."
+            )
+        order = np.random.RandomState(seed).permutation(len(rows))
+        held_out, kept = order[:n_held_out], np.sort(order[n_held_out:])
+        return (
+            rows[kept],
+            weight[kept],
+            core.HeldOut(rows[held_out], weight[held_out]),
+        )
+
+    def _plan(self):
+        return core.Plan(
+            max_iter=self.max_iter,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            adversary_learning_rate=getattr(self, "discriminator_learning_rate", 0.0),
+            warmup=self.warmup,
+            patience=self.n_iter_no_change if self.early_stopping else None,
+        )
+
+    def _accept(self, table, fit, device):
+        """Take a finished job in as fitted state."""
+        if fit.diverged_at is not None:
+            warnings.warn(
+                f"Training diverged at step {fit.diverged_at}: a value was not finite. "
+                f"The weights of step {fit.kept_step} were restored. Lower "
+                f"learning_rate (now {self.learning_rate:g}), look for outliers in X, "
+                "or raise noise_scale.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        job = table.job
+        weights, kl = core.order_latents(
+            job.network, fit.weights, job.rows, job.row_weights, device=device
+        )
+        for name, value in table.attributes(weights).items():
+            setattr(self, name, value)
+        self.history_ = fit.history
+        self.n_iter_ = fit.n_iter
+        self.kl_per_component_ = kl
+        self.active_components_ = np.flatnonzero(kl > ACTIVE_KL)
+
+    # --------------------------------------------------------------- using a fit
+    def transform(self, X):
+        """Return the posterior mean of each row's code.
+
+        A row's code is the same, bit for bit, whatever other rows come with it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components), float32
+            Codes, most informative component first.
+        """
+        return self.posterior(X)[0]
+
+    def posterior(self, X):
+        """Return mean and standard deviation of each row's posterior q(z | x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components), float32
+            Moments of the normal posterior of each component.
+        """
+        rows = self._standardized(X)
+        mean, std = core.encode(
+            self._network, self.weights_, rows, device=self._device
+        )
+        return mean.astype(np.float32), std.astype(np.float32)
+
+    def inverse_transform(self, X):
+        """Return the expected row of each code, in the original data's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Means of p(x | z); probabilities for a Bernoulli likelihood. The dtype is
+            that of the data the estimator was fitted to.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=np.dtype(self._architecture["precision"]))
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {codes.shape[1]} features, but {type(self).__name__} is "
+                f"expecting {self._n_features_out} features as input."
+            )
+        rows = core.decode(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            codes,
+            device=self._device,
+        )
+        return self._in_original_units(rows)
+
+    def sample(self, n_samples=1, *, noise=True, random_state=None):
+        """Draw new rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw.
+        noise : bool, default=True
+            Whether to draw from p(x | z), or to return its mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the original data's units.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        rows = core.sample(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            n_samples,
+            noise=noise,
+            seed=check_random_state(random_state).randint(MAX_SEED),
+            device=self._device,
+        )
+        return self._in_original_units(rows)
+
+    def score_samples(self, X):
+        r"""Return a lower bound of each row's log-density, in nats.
+
+        .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
+
+        It depends on neither ``gamma`` nor ``beta``, so that models trained with
+        different ones can be compared. The expectation is an average over 16 fixed
+        quasi-random points. Not to be confused with a measure of disentanglement: it is
+        usually best without any penalty.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        elbo : ndarray of shape (n_samples,)
+            Log-densities in the original data's units; higher is better.
+        """
+        rows = self._standardized(X)
+        elbo = core.elbo(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            rows,
+            n_draws=ELBO_DRAWS,
+            device=self._device,
+        )
+        return elbo.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
+
+        Returns
+        -------
+        elbo : float
+            Nats per row; higher is better.
+        """
+        scores = self.score_samples(X)
+        weight = check_sample_weight(sample_weight, len(scores))
+        return float(np.average(scores, weights=weight))
+
+    # ------------------------------------------------------------ fitted networks
+    def _standardized(self, X):
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], order="C", reset=False
+        )
+        if self._architecture["likelihood"] == "bernoulli":
+            check_unit_interval(X)
+        dtype = np.dtype(self._architecture["precision"])
+        return standardized(X, self.mean_, self.scale_, dtype)
+
+    def _in_original_units(self, rows):
+        X = rows.astype(self.mean_.dtype, copy=False)
+        X *= self.scale_
+        X += self.mean_
+        return X
+
+    @property
+    def _network(self):
+        return _network(self._architecture)
+
+    @property
+    def _likelihood(self):
+        return _likelihood(self._architecture)
+
+    @property
+    def _device(self):
+        return core.resolve_device(self.device, fall_back=True)
+
+    @property
+    def _n_features_out(self):
+        return self._architecture["n_components"]
+
+    def __sklearn_is_fitted__(self):
+        return "weights_" in self.__dict__
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A job, and what a fitted estimator remembers of the table it came from."""
+
+    job: core.Job
+    mean: np.ndarray
+    scale: np.ndarray
+    architecture: dict
+
+    def attributes(self, weights):
+        """Return what an estimator needs to transform."""
+        return {
+            "mean_": self.mean,
+            "scale_": self.scale,
+            "weights_": weights,
+            "_architecture": self.architecture,
+        }
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Leave the estimator's attributes as they were if the block fails."""
+    before = dict(estimator.__dict__)
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
+def _network(architecture):
+    sizes = architecture["n_features"], architecture["n_components"]
+    kind = architecture["network"]
+    if callable(kind):
+        return core.Modules(*sizes, kind)
+    shared = (
+        *sizes,
+        architecture["hidden_layer_sizes"],
+        architecture["activation"],
+        architecture["linear_path"],
+    )
+    if kind == "conv":
+        return core.ConvNet(*shared, architecture["image_shape"])
+    return core.MLP(*shared)
+
+
+def _likelihood(architecture):
+    if architecture["likelihood"] == "bernoulli":
+        return core.Bernoulli()
+    return core.Gaussian(architecture["noise_scale"])

@@ -1,0 +1,239 @@
+"""What happens to a table before it is trained on: canonical rows, scale, and start."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA, FastICA
+from sklearn.exceptions import ConvergenceWarning
+
+CHUNK = 4096
+CONSTANT = 1e-14
+"""Spread, relative to the largest magnitude, below which a column counts as constant."""
+
+ICA_ROWS = 10_000
+
+
+# ------------------------------------------------------------------------ rows
+def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
+    """Return the weights as float64 of shape (n_rows,); ones for None.
+
+    Raises
+    ------
+    ValueError
+        If they are not one-dimensional, not of the right length, negative, not finite,
+        or all zero.
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n_rows, float(weight))
+    if weight.ndim != 1:
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, got {weight.ndim}D array."
+        )
+    if len(weight) != n_rows:
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}!"
+        )
+    if not np.isfinite(weight).all():
+        raise ValueError("sample_weight contains NaN or infinity.")
+    if (weight < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
+
+
+def canonical_rows(X, weight):
+    """Sort distinct rows into an order that depends on their values alone.
+
+    Equal rows become one row that carries the sum of their weights, and rows without
+    weight go. A fit on the result can therefore not tell an integer weight from
+    repetition, nor one order of the rows from another.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+
+    Returns
+    -------
+    index : ndarray of shape (m,)
+        Numbers of the distinct rows of ``X``, in canonical order.
+    weight : ndarray of shape (m,)
+        Their weights, positive.
+    """
+    present = np.flatnonzero(weight > 0)
+    key = _row_keys(X)[present]
+    order = np.argsort(key, kind="stable")
+    index, key = present[order], key[order]
+    is_first = np.ones(len(index), dtype=bool)
+    tied = np.flatnonzero(key[1:] == key[:-1]) + 1
+    is_first[tied] = (X[index[tied]] != X[index[tied - 1]]).any(axis=1)
+    starts = np.flatnonzero(is_first)
+    return index[starts], np.add.reduceat(weight[index], starts)
+
+
+def _row_keys(X):
+    """Hash each row to 64 bits, by exact integer arithmetic on its bits, (n,)."""
+    bits = np.uint32 if X.dtype == np.float32 else np.uint64
+    rng = np.random.RandomState(0)
+    factor = rng.randint(0, 2**62, size=(2, X.shape[1]), dtype=np.uint64) * 2 + 1
+    keys = np.empty(len(X), dtype=np.uint64)
+    for start in range(0, len(X), CHUNK):
+        block = X[start : start + CHUNK] + 0.0  # a copy in which -0.0 is 0.0
+        h = np.ascontiguousarray(block).view(bits).astype(np.uint64)
+        h = (h ^ (h >> np.uint64(31))) * factor[0]
+        h = (h ^ (h >> np.uint64(29))) * factor[1]
+        keys[start : start + CHUNK] = h.sum(axis=1, dtype=np.uint64)
+    return keys
+
+
+# ----------------------------------------------------------------------- scale
+def column_moments(X, index, weight):
+    """Weighted mean and standard deviation of each column, in float64.
+
+    Columns are first divided by their largest magnitude, so that values near the ends
+    of the floating-point range neither overflow nor vanish. A constant column has a
+    standard deviation of exactly zero.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    index : ndarray of shape (m,)
+        Rows that count.
+    weight : ndarray of shape (m,)
+        Their weights.
+
+    Returns
+    -------
+    mean, std : ndarray of shape (p,)
+    """
+    share = weight / weight.sum()
+    largest = np.zeros(X.shape[1])
+    for rows, _ in _chunks(X, index, share):
+        np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
+    unit = np.where(largest > 0, largest, 1.0)
+    mean = sum(part @ (rows / unit) for rows, part in _chunks(X, index, share))
+    square = sum(
+        part @ (rows / unit - mean) ** 2 for rows, part in _chunks(X, index, share)
+    )
+    std = np.sqrt(square)
+    return mean * unit, np.where(std > CONSTANT, std, 0.0) * unit
+
+
+def _chunks(X, index, share):
+    for start in range(0, len(index), CHUNK):
+        chosen = slice(start, start + CHUNK)
+        yield X[index[chosen]].astype(np.float64), share[chosen]
+
+
+def choose_scale(standardize, mean, std, weight_of_column=None):
+    """Return the offset and scale that ``standardize`` asks for, each (p,).
+
+    A constant column keeps the scale one.
+    """
+    if standardize is None:
+        return np.zeros_like(mean), np.ones_like(std)
+    if standardize == "global":
+        overall = _root_mean_square(std)
+        return mean, np.full_like(std, overall if overall > 0 else 1.0)
+    return mean, np.where(std > 0, std, 1.0)
+
+
+def _root_mean_square(std):
+    largest = std.max()
+    return largest * np.sqrt(np.mean((std / largest) ** 2)) if largest > 0 else 0.0
+
+
+def standardized(X, mean, scale, dtype, index=None):
+    """Return ``(X - mean) / scale`` in a new array, chunk by chunk."""
+    n_rows = len(X) if index is None else len(index)
+    out = np.empty((n_rows, X.shape[1]), dtype=dtype)
+    for start in range(0, n_rows, CHUNK):
+        chosen = slice(start, start + CHUNK)
+        rows = X[chosen] if index is None else X[index[chosen]]
+        out[chosen] = (rows.astype(np.float64) - mean) / scale
+    return out
+
+
+# ----------------------------------------------------------------------- start
+@dataclass(frozen=True)
+class LinearStart:
+    """A linear encoder and decoder to start from.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (p, d)
+        Codes are ``x @ encoder``.
+    decoder : ndarray of shape (d, p)
+        Rows are ``z @ decoder``.
+    """
+
+    encoder: np.ndarray
+    decoder: np.ndarray
+
+
+def linear_start(kind, rows, weight, n_components, seed):
+    """Fit PCA or FastICA, and return it as the linear path's first weights.
+
+    Latents beyond the rank of the table start at zero. At most 10,000 rows are used,
+    drawn by weight where weights differ.
+
+    Parameters
+    ----------
+    kind : {"ica", "pca"}
+    rows : ndarray of shape (n, p)
+        Standardised rows.
+    weight : ndarray of shape (n,)
+    n_components : int
+        Latents, d.
+    seed : int
+
+    Returns
+    -------
+    LinearStart
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    sample = _subsample(rows, weight, rng).astype(np.float64)
+    directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
+    rotation = np.eye(len(spread))
+    if kind == "ica" and len(spread) > 1:
+        centred = sample - sample.mean(axis=0)
+        rotation = _rotation(centred @ (directions / spread[:, None]).T, rng)
+    encoder = np.zeros((rows.shape[1], n_components))
+    decoder = np.zeros((n_components, rows.shape[1]))
+    encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
+    decoder[: len(spread)] = rotation @ (directions * spread[:, None])
+    return LinearStart(encoder, decoder)
+
+
+def _subsample(rows, weight, rng):
+    is_uniform = (weight == weight[0]).all()
+    if is_uniform and len(rows) <= ICA_ROWS:
+        return rows
+    cdf = np.cumsum(weight)
+    u = rng.uniform(size=ICA_ROWS) * cdf[-1]
+    return rows[np.minimum(np.searchsorted(cdf, u, side="right"), len(rows) - 1)]
+
+
+def _principal_axes(sample, n_components, rng):
+    """Return the principal directions that carry variance, and their spread."""
+    n_axes = min(n_components, *sample.shape)
+    pca = PCA(n_axes, random_state=rng).fit(sample)
+    spread = np.sqrt(pca.explained_variance_)
+    carries = spread > 1e-4 * max(spread.max(), np.finfo(float).tiny)
+    return pca.components_[carries], spread[carries]
+
+
+def _rotation(scores, rng):
+    """Return the orthogonal matrix that turns white scores into FastICA's sources."""
+    ica = FastICA(whiten=False, max_iter=500, tol=1e-3, random_state=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ica.fit(scores)
+    return ica.components_
