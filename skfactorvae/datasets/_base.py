@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -20,69 +20,59 @@ class Rule:
 
     kind: type
     low: float
-    high: float
     advice: str
+    high: float = math.inf
+    above: bool = False  # strictly above `low`
 
     def check(self, name: str, value: Any) -> None:
         """Raise TypeError or ValueError unless `value` obeys the rule."""
-        noun = "an integer" if self.kind is Integral else "a number"
-        bound = (
-            f">= {self.low}"
-            if self.high == math.inf
-            else f"in [{self.low}, {self.high}]"
-        )
-        expected = f"{name} must be {noun} {bound}"
+        expected = f"{name} must be {self._describe()}"
         of_kind = isinstance(value, self.kind) and not isinstance(value, bool)
         if not of_kind:
             got = f"{value!r} of type {type(value).__name__}"
             raise TypeError(f"{expected}; got {got}. {self.advice}")
-        if not self.low <= value <= self.high or value == math.inf:
+        high_enough = value > self.low if self.above else value >= self.low
+        if not (high_enough and value <= self.high and value != math.inf):
             raise ValueError(f"{expected}; got {value!r}. {self.advice}")
+
+    def _describe(self) -> str:
+        noun = "an integer" if self.kind is Integral else "a number"
+        low = f"{'>' if self.above else '>='} {self.low}"
+        return f"{noun} {low}" + (
+            "" if self.high == math.inf else f" and <= {self.high}"
+        )
 
 
 RULES = {
-    "n_samples": Rule(
-        Integral, 1, math.inf, "Pass the number of rows to draw, such as 1000."
-    ),
-    "n_features": Rule(
-        Integral, 2, math.inf, "Pass the number of columns of X, such as 50."
-    ),
-    "noise": Rule(
-        Real, 0, math.inf, "Pass 0 for a table that is a function of its factors."
-    ),
-    "t_max": Rule(Real, 1e-6, math.inf, "Pass the last observed time, such as 5.0."),
+    "n_samples": Rule(Integral, 1, "Pass the number of rows to draw, such as 1000."),
+    "n_features": Rule(Integral, 2, "Pass the number of columns of X, such as 50."),
+    "noise": Rule(Real, 0, "Pass 0 for a table without measurement noise."),
+    "t_max": Rule(Real, 0, "Pass the last observed time, such as 5.0.", above=True),
     "initial_width": Rule(
-        Real, 1e-6, 1.0, "Pass a standard deviation in lengths of the rod."
+        Real, 0, "Pass a standard deviation in lengths of the rod.", above=True
     ),
-    "missing_rate": Rule(
-        Real, 0.0, 1.0, "Pass the share of entries to replace by NaN, or 0 for none."
-    ),
-    "image_size": Rule(
-        Integral, 8, math.inf, "Pass the height and width in pixels, such as 64."
-    ),
-    "antialias": Rule(
-        Real, 0, math.inf, "Pass the width of the edges in pixels, or 0 for hard ones."
-    ),
-    "n_squares": Rule(
-        Integral, 1, math.inf, "Pass the number of squares and channels, such as 3."
-    ),
-    "square_size": Rule(Integral, 1, math.inf, "Pass the side of a square in pixels."),
-    "spacing": Rule(Integral, 1, math.inf, "Pass the step of the positions in pixels."),
     "n_sources": Rule(
-        Integral, 1, math.inf, "Pass the number of independent sources, such as 4."
+        Integral, 1, "Pass the number of independent sources, such as 4."
     ),
-    "n_layers": Rule(
-        Integral, 1, math.inf, "Pass 1 for a linear mixing, 2 or more to bend it."
-    ),
+    "n_layers": Rule(Integral, 1, "Pass 1 for a linear mixing, 2 or more to bend it."),
     "n_segments": Rule(
-        Integral, 0, math.inf, "Pass 0 for stationary sources, 2 or more for segments."
+        Integral, 0, "Pass 0 for stationary sources, 2 or more for segments."
     ),
     "slope": Rule(
-        Real,
-        1e-6,
-        1.0,
-        "Pass the slope of the negative half; 1 makes every layer linear.",
+        Real, 0, "Pass 1 for linear layers, or less to bend them.", 1, above=True
     ),
+    "missing_rate": Rule(
+        Real, 0, "Pass the share of entries to replace by NaN, or 0 for none.", 1
+    ),
+    "image_size": Rule(Integral, 8, "Pass the height and width in pixels, such as 64."),
+    "antialias": Rule(
+        Real, 0, "Pass the width of the edges in pixels, or 0 for hard ones."
+    ),
+    "n_squares": Rule(
+        Integral, 1, "Pass the number of squares and channels, such as 3."
+    ),
+    "square_size": Rule(Integral, 1, "Pass the side of a square in pixels."),
+    "spacing": Rule(Integral, 1, "Pass the step of the positions in pixels."),
 }
 
 
@@ -94,7 +84,7 @@ def check_parameters(**parameters: Any) -> None:
 
 def check_option(name: str, value: Any, options: Sequence[str]) -> None:
     """Raise ValueError unless `value` is one of `options`."""
-    if value not in options:
+    if not (isinstance(value, str) and value in options):
         expected = ", ".join(map(repr, options))
         raise ValueError(f"{name} must be one of {expected}; got {value!r}.")
 
@@ -127,9 +117,11 @@ def log_uniform(name: str, low: float, high: float) -> Factor:
 
 def levels(name: str, n_levels: int) -> Factor:
     """Return an integer factor uniform on 0, 1, ..., n_levels - 1."""
-    return Factor(
-        name, 0, n_levels - 1, lambda rng, n: rng.randint(n_levels, size=n), True
-    )
+
+    def draw(rng, n):
+        return rng.randint(n_levels, size=n, dtype=np.int64)  # as on every platform
+
+    return Factor(name, 0, n_levels - 1, draw, discrete=True)
 
 
 def take_factors(
@@ -174,6 +166,23 @@ def _check_column(factor: Factor, column: np.ndarray) -> None:
         raise ValueError(f"{expected}; got fractions. Round the column to its levels.")
 
 
+def render(
+    draw: Callable[[np.ndarray], np.ndarray],
+    factors: np.ndarray,
+    n_features: int,
+    dtype: type,
+) -> np.ndarray:
+    """Return `draw` of the factors, flattened to shape (n_samples, n_features).
+
+    `draw` maps (m, n_factors) to (m, ...) and sees few rows at a time, so that its
+    temporaries stay small whatever the number of samples.
+    """
+    X: np.ndarray = np.empty((len(factors), n_features), dtype=dtype)
+    for rows in gen_batches(len(X), ROWS_AT_ONCE):
+        X[rows] = draw(factors[rows]).reshape(-1, n_features)
+    return X
+
+
 def add_noise(X: np.ndarray, noise: float, rng: np.random.RandomState) -> np.ndarray:
     """Add white noise of standard deviation `noise` to `X`, in place."""
     if noise:
@@ -187,12 +196,14 @@ def deliver(
     factors: np.ndarray,
     spec: Sequence[Factor],
     *,
-    feature_names: Sequence[str],
+    feature_names: Iterable[str],
     as_frame: bool,
     return_bunch: bool,
     **extras: Any,
 ) -> Any:
     """Return ``(X, factors)`` or a Bunch of them, as arrays or as DataFrames."""
+    if not (as_frame or return_bunch):
+        return X, factors  # before thousands of pixels are named
     feature_names, factor_names = list(feature_names), [f.name for f in spec]
     data, truth = X, factors
     if as_frame:
@@ -221,6 +232,6 @@ def _frame(values: np.ndarray, names: list[str]) -> Any:
     return pd.DataFrame(values, columns=names)
 
 
-def numbered(prefix: str, n: int) -> list[str]:
-    """Return the names prefix0, prefix1, ..., as scikit-learn numbers features."""
-    return [f"{prefix}{i}" for i in range(n)]
+def numbered(prefix: str, n: int) -> Iterator[str]:
+    """Yield the names prefix0, prefix1, ..., as scikit-learn numbers features."""
+    return (f"{prefix}{i}" for i in range(n))

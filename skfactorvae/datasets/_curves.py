@@ -2,6 +2,8 @@ r"""Curves and spectra: every row is a function of a few factors, seen on a grid
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -12,6 +14,7 @@ from ._base import (
     deliver,
     log_uniform,
     numbered,
+    render,
     take_factors,
     uniform,
 )
@@ -56,9 +59,21 @@ _LINES = (  # rest wavelength in angstrom and depth
 _HC_OVER_K = 1.438777e8  # angstrom kelvin
 
 
-def _columns(factors):
-    """Return the factors as columns of shape (n, 1), ready to broadcast on a grid."""
-    return factors.T[:, :, None]
+def _deliver_curves(draw, grid, factors, spec, *, prefix, noise, rng, **options):
+    """Deliver one curve on `grid` per row; `draw` takes the grid and (m, 1) factors."""
+
+    def draw_rows(rows):
+        return draw(grid, *rows.T[:, :, None])
+
+    X = render(draw_rows, factors, len(grid), np.float64)
+    return deliver(
+        add_noise(X, noise, rng),
+        factors,
+        spec,
+        feature_names=numbered(prefix, len(grid)),
+        grid=grid,
+        **options,
+    )
 
 
 def _bell(distance, width):
@@ -94,9 +109,10 @@ def make_gaussian_peaks(
     ============= ========= ======================== =========================
 
     All four factors are identifiable: distinct factors give distinct noiseless
-    curves. A good model has 4 active latents. Amplitude and width both change the
-    area under the peak, so they are the pair most easily mixed up; position moves
-    the peak along a curved path, which no linear method follows with one component.
+    curves, and a model that has resolved them has 4 active latents. Amplitude and
+    width both change the area under the peak, so they are the pair most easily mixed
+    up; position moves the peak along a curved path, which no linear method follows
+    with one component.
 
     Parameters
     ----------
@@ -145,19 +161,21 @@ def make_gaussian_peaks(
     """
     check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
     rng = check_random_state(random_state)
-    factors = take_factors(_PEAKS, factors, n_samples, rng)
-    position, width, amplitude, slope = _columns(factors)
-    x = np.linspace(0, 1, n_features)
-    X = amplitude * _bell(x - position, width) + slope * (x - 0.5)
-    return deliver(
-        add_noise(X, noise, rng),
-        factors,
+    return _deliver_curves(
+        _peak,
+        np.linspace(0, 1, n_features),
+        take_factors(_PEAKS, factors, n_samples, rng),
         _PEAKS,
-        feature_names=numbered("x", n_features),
+        prefix="x",
+        noise=noise,
+        rng=rng,
         as_frame=as_frame,
         return_bunch=return_bunch,
-        grid=x,
     )
+
+
+def _peak(x, position, width, amplitude, slope):
+    return amplitude * _bell(x - position, width) + slope * (x - 0.5)
 
 
 def make_damped_oscillator(
@@ -262,16 +280,16 @@ def make_damped_oscillator(
     check_option("variant", variant, tuple(_OSCILLATOR))
     spec = _OSCILLATOR[variant]
     rng = check_random_state(random_state)
-    factors = take_factors(spec, factors, n_samples, rng)
-    t = np.linspace(0, t_max, n_features)
-    return deliver(
-        add_noise(_damped_cosine(t, *_columns(factors)), noise, rng),
-        factors,
+    return _deliver_curves(
+        _damped_cosine,
+        np.linspace(0, t_max, n_features),
+        take_factors(spec, factors, n_samples, rng),
         spec,
-        feature_names=numbered("t", n_features),
+        prefix="t",
+        noise=noise,
+        rng=rng,
         as_frame=as_frame,
         return_bunch=return_bunch,
-        grid=t,
     )
 
 
@@ -316,7 +334,7 @@ def make_heat_profiles(
 
     **Diffusivity and time are not identifiable**: they enter through the product
     :math:`\kappa t` alone, and no method can tell a good conductor seen early from a
-    bad one seen late. A good model has 4 active latents, not 5. One of them follows
+    bad one seen late. A resolved table has 4 active latents, not 5. One of them follows
     :math:`\log \kappa t`, whose rank correlation with either of the two alone is about
     0.7. To score a model fairly, replace the two columns by their product, as in the
     example.
@@ -380,20 +398,20 @@ def make_heat_profiles(
     check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
     check_parameters(initial_width=initial_width)
     rng = check_random_state(random_state)
-    factors = take_factors(_HEAT, factors, n_samples, rng)
-    x = np.linspace(0, 1, n_features)
-    return deliver(
-        add_noise(_diffuse(x, initial_width, *_columns(factors)), noise, rng),
-        factors,
+    return _deliver_curves(
+        partial(_diffuse, initial_width=initial_width),
+        np.linspace(0, 1, n_features),
+        take_factors(_HEAT, factors, n_samples, rng),
         _HEAT,
-        feature_names=numbered("x", n_features),
+        prefix="x",
+        noise=noise,
+        rng=rng,
         as_frame=as_frame,
         return_bunch=return_bunch,
-        grid=x,
     )
 
 
-def _diffuse(x, initial_width, position, heat, kappa, time, gradient):
+def _diffuse(x, position, heat, kappa, time, gradient, *, initial_width):
     sigma = np.sqrt(initial_width**2 + 0.008 * (kappa * time))
     images = (position, -position, 2 - position)
     pulse = sum(_bell(x - centre, sigma) for centre in images)  # (n, n_features)
@@ -436,7 +454,7 @@ def make_stellar_spectra(
     Temperature sets the continuum and nothing else: it is close to linear in `X` and
     easy. Redshift moves the lines and not the continuum, so that the two factors
     stay apart. Strength and width both set the area of a line, its equivalent width;
-    only the line's shape tells them apart, so a model confuses them in part.
+    only the line's shape tells them apart, so they are the pair to watch.
 
     Parameters
     ----------
@@ -493,20 +511,22 @@ def make_stellar_spectra(
     """
     check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
     rng = check_random_state(random_state)
-    factors = take_factors(_SPECTRA, factors, n_samples, rng)
-    temperature, redshift, log_strength, line_width = _columns(factors)
-    wavelength = np.geomspace(3800.0, 7200.0, n_features)
-    depth = 10**log_strength * _line_depth(np.log(wavelength), redshift, line_width)
-    X = _continuum(wavelength, temperature) * np.exp(-depth)
-    return deliver(
-        add_noise(X, noise, rng),
-        factors,
+    return _deliver_curves(
+        _spectrum,
+        np.geomspace(3800.0, 7200.0, n_features),
+        take_factors(_SPECTRA, factors, n_samples, rng),
         _SPECTRA,
-        feature_names=numbered("flux", n_features),
+        prefix="flux",
+        noise=noise,
+        rng=rng,
         as_frame=as_frame,
         return_bunch=return_bunch,
-        grid=wavelength,
     )
+
+
+def _spectrum(wavelength, temperature, redshift, log_strength, line_width):
+    depth = 10**log_strength * _line_depth(np.log(wavelength), redshift, line_width)
+    return _continuum(wavelength, temperature) * np.exp(-depth)
 
 
 def _continuum(wavelength, temperature):

@@ -354,7 +354,9 @@ def make_sensor_table(
 def _read_sensors(load, ambient, wear, regime, noise, rng):
     """Return the readings of shape (n,) by column name."""
     n = len(load)
-    gear = regime.astype(np.intp)
+    gear = regime.astype(np.int64)
+
+    any_gear = rng.randint(3, size=n, dtype=np.int64)
 
     def error(deviation):
         return noise * deviation * rng.standard_normal(n)
@@ -370,7 +372,7 @@ def _read_sensors(load, ambient, wear, regime, noise, rng):
         "rpm": np.array([900.0, 1500.0, 3000.0])[gear] * (1 + error(0.02)),
         "alarm": rng.uniform(size=n) < expit(6 * wear + 3 * load - 5),
         "door_open": rng.uniform(size=n) < 0.1,
-        "mode": np.where(rng.uniform(size=n) < 0.05, rng.randint(3, size=n), gear),
+        "mode": np.where(rng.uniform(size=n) < 0.05, any_gear, gear),
         "quality": np.minimum(np.floor(5 * expit(2 - 5 * wear + error(0.3))), 4),
         "errors": rng.poisson(np.exp(-1 + 2.5 * wear + 0.5 * load)),
     }

@@ -1,16 +1,15 @@
-"""What every image maker shares: pixels, soft edges, painting in pieces."""
+"""What every image maker shares: pixels, their names and soft edges."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
-from ._base import ROWS_AT_ONCE, Factor, add_noise, deliver
+from ._base import Factor, add_noise, deliver, render
 
 
 def deliver_images(
@@ -23,14 +22,11 @@ def deliver_images(
     rng: np.random.RandomState,
     **options: Any,
 ) -> Any:
-    """Paint one flat float32 image per row of `factors`, and deliver the table.
+    """Deliver one flat float32 image per row of `factors`.
 
-    `draw` maps factors of shape (m, k) to images of shape (m, *image_shape), channel
-    first; it is called on few rows at a time, which bounds its temporaries.
+    `draw` maps (m, n_factors) to images of shape (m, *image_shape), channel first.
     """
-    X = np.empty((len(factors), math.prod(image_shape)), dtype=np.float32)
-    for rows in gen_batches(len(X), ROWS_AT_ONCE):
-        X[rows] = draw(factors[rows]).reshape(-1, X.shape[1])
+    X = render(draw, factors, math.prod(image_shape), np.float32)
     return deliver(
         add_noise(X, noise, rng),
         factors,
@@ -41,10 +37,10 @@ def deliver_images(
     )
 
 
-def pixel_names(image_shape: tuple[int, int, int]) -> list[str]:
-    """Return pixel_row_column, or pixel_channel_row_column with several channels."""
+def pixel_names(image_shape: tuple[int, int, int]) -> Iterator[str]:
+    """Yield pixel_row_column, or pixel_channel_row_column with several channels."""
     axes = image_shape if image_shape[0] > 1 else image_shape[1:]
-    return ["_".join(("pixel", *map(str, at))) for at in product(*map(range, axes))]
+    return ("_".join(("pixel", *map(str, at))) for at in product(*map(range, axes)))
 
 
 def pixel_centres(image_size: int, extent: float) -> tuple[np.ndarray, np.ndarray]:

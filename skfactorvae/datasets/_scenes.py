@@ -63,9 +63,10 @@ def make_pendulum_shadow(
     ========= =============== ================================== ======
 
     There are **two causes**, and both can be recovered. Length and position of the
-    shadow are functions of them: a good model has 2 active latents, and spends none on
-    the shadow. Scored against all four, even a perfect model looks entangled,
-    because the four are dependent; therefore the shadow is not among `factors`.
+    shadow are functions of them: a model that has resolved the scene has 2 active
+    latents, and spends none on the shadow. Scored against all four, even a perfect
+    model looks entangled, because the four are dependent; therefore the shadow is
+    not among `factors`.
 
     Parameters
     ----------
@@ -216,9 +217,9 @@ def make_toy_shapes3d(
                                   turns, the cube widens
     =============== ============= ==============================================
 
-    All levels are equally likely and independent. Hues and orientation are recovered
-    well by a good model, but a hue is a circle: it takes two latents, or one latent
-    with a cut where red meets red. Shape is discrete and touches few pixels.
+    All levels are equally likely and independent. Hues and orientation move many
+    pixels and can be recovered, but a hue is a circle: it takes two latents, or one
+    latent with a cut where red meets red. Shape is discrete and touches few pixels.
 
     Parameters
     ----------

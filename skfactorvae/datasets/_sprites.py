@@ -92,11 +92,11 @@ def make_dsprites_like(
     ``position_y``  0, ..., 31                        16 to 48 of 64, downwards
     =============== ================================= =========================
 
-    All levels are equally likely and independent. Position and scale are recovered
-    well by a good model. Shape is discrete, and orientation is a circle that repeats
-    after a quarter turn for the square and a half turn for the ellipse: one
-    Gaussian latent for each is impossible, so a disentanglement score of 1 on this
-    table means that the metric is wrong.
+    All levels are equally likely and independent. Position and scale can be recovered,
+    one latent each. Shape is discrete, and orientation is a circle that repeats after
+    a quarter turn for the square and a half turn for the ellipse: one Gaussian latent
+    for each is impossible, so a disentanglement score of 1 on this table means that
+    the metric is wrong.
 
     Parameters
     ----------
@@ -224,8 +224,8 @@ def make_xy_squares(
     variational autoencoder does not find them**: two positions of a square never
     overlap, hence any two are equally far apart in pixels, and the reconstruction
     loss holds no hint of which are neighbours [1]_. With ``spacing=1`` or 2 the
-    overlap brings the hint back, and a good model recovers the factors. A method that
-    succeeds at spacing 8 should be suspected of using more than the pixels.
+    overlap brings the hint back. A method that succeeds at spacing 8 should be
+    suspected of using more than the reconstruction of pixels.
 
     Parameters
     ----------

@@ -140,7 +140,11 @@ def test_the_centre_of_a_line_transmits_exp_of_minus_its_depth():
     [
         (make_gaussian_peaks, {"n_features": 1}, "n_features must be an integer >= 2"),
         (make_damped_oscillator, {"variant": "half"}, "one of 'scinet', 'full'; got"),
-        (make_damped_oscillator, {"t_max": 0}, "t_max must be a number .* last obs"),
+        (
+            make_damped_oscillator,
+            {"t_max": 0},
+            "t_max must be a number > 0; got 0. Pass the last",
+        ),
         (make_heat_profiles, {"initial_width": 0}, "initial_width must be a number"),
         (make_gaussian_peaks, {"factors": [[0.5, 0, 1, 0]]}, "'width' must hold"),
         (make_gaussian_peaks, {"factors": [[0.5, np.nan, 1, 0]]}, "NaN"),
@@ -149,3 +153,19 @@ def test_the_centre_of_a_line_transmits_exp_of_minus_its_depth():
 def test_a_bad_curve_parameter_is_told_what_to_do(make, parameters, message):
     with pytest.raises(ValueError, match=message):
         make(**parameters)
+
+
+RANGES = {
+    make_gaussian_peaks: [(0.3, 0.7), (0.03, 0.1), (0.5, 1.5), (-0.5, 0.5)],
+    make_damped_oscillator: [(0.4, 1.2), (4, 12)],
+    make_heat_profiles: [(0.25, 0.75), (0.5, 1.5), (0.3, 3), (0.3, 3), (-1, 1)],
+    make_stellar_spectra: [(4000, 8000), (0, 0.04), (-0.6, 0.4), (0.003, 0.012)],
+}
+
+
+@pytest.mark.parametrize("make", RANGES, ids=lambda make: make.__name__)
+def test_the_ranges_are_the_documented_ones_and_their_ends_can_be_rendered(make):
+    table = make(2, return_bunch=True)
+    assert_allclose(table.factor_ranges, RANGES[make])
+    X, _ = make(factors=table.factor_ranges.T)
+    assert np.isfinite(X).all()

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,19 @@ def test_noise_does_not_change_the_factors_and_has_the_stated_deviation(make, op
     noisy, same = make(50, noise=0.3, random_state=0, **options)
     assert_array_equal(factors, same)
     assert np.std(noisy - clean) == pytest.approx(0.3, rel=0.1)
+
+
+@every_deterministic_case
+def test_a_table_costs_little_more_memory_than_itself(make, options):
+    """Temporaries are those of a few rows, whatever the number of rows."""
+    _, factors = make(1500, noise=0, random_state=0, **options)
+    tracemalloc.start()
+    X, _ = make(noise=0, factors=factors, random_state=0, **options)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    of_factors = 10 * factors.nbytes
+    few_rows = 64 * 8 * X.shape[1] * 24
+    assert peak < 1.1 * X.nbytes + of_factors + few_rows
 
 
 @every_maker

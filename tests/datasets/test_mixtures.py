@@ -89,7 +89,7 @@ def test_stationary_sources_are_all_of_segment_zero():
         ({"n_features": 3}, ValueError, "n_features must be >= n_sources; got n_fea"),
         ({"source": "cauchy"}, ValueError, "source must be one of 'uniform', 'lap"),
         ({"n_layers": 0}, ValueError, "n_layers must be an integer >= 1; got 0. Pass"),
-        ({"slope": 0}, ValueError, r"slope must be a number in \[1e-06, 1.0\]; got 0"),
+        ({"slope": 0}, ValueError, "slope must be a number > 0 and <= 1; got 0. Pass"),
         ({"n_segments": -1}, ValueError, "n_segments must be an integer >= 0; got -1"),
         ({"n_segments": 2, "factors": np.ones((3, 4))}, ValueError, "rescale yours"),
         ({"n_sources": "four"}, TypeError, "n_sources must be an integer"),
@@ -172,7 +172,5 @@ def test_missing_entries_have_their_rate_and_leave_the_others_as_they_were():
 
 
 def test_a_missing_rate_above_one_is_refused():
-    with pytest.raises(
-        ValueError, match=r"missing_rate must be a number in \[0.0, 1.0"
-    ):
+    with pytest.raises(ValueError, match="missing_rate must be .* >= 0 and <= 1; got"):
         make_sensor_table(missing_rate=1.5)
