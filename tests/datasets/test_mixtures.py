@@ -172,5 +172,5 @@ def test_missing_entries_have_their_rate_and_leave_the_others_as_they_were():
 
 
 def test_a_missing_rate_above_one_is_refused():
-    with pytest.raises(ValueError, match="missing_rate must be .* >= 0 and <= 1; got"):
+    with pytest.raises(ValueError, match=r"missing_rate must be .* >= 0 and <= 1; got"):
         make_sensor_table(missing_rate=1.5)
