@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import tracemalloc
 
 import numpy as np
@@ -240,3 +241,10 @@ def test_factors_out_of_range_or_between_levels_are_named(make, options):
             between[:, j] = 0.5
             with pytest.raises(ValueError, match=f"'{name}' must hold .* Round"):
                 make(factors=between, **options)
+
+
+def test_frames_without_pandas_are_told_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="needs pandas.*pip install pandas.*arrays"):
+        datasets.make_gaussian_peaks(2, as_frame=True)
+    datasets.make_gaussian_peaks(2, return_bunch=True)  # needs none
