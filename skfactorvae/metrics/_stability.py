@@ -1,0 +1,130 @@
+"""Unsupervised disentanglement ranking: codes of several fits against each other."""
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.linear_model import Lasso
+
+from ._unsupervised import standardized
+from ._validation import check_choice, check_codes, check_real, varying
+
+
+def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1):
+    r"""Unsupervised disentanglement ranking (UDR) of several fits of one setting.
+
+    .. math:: \mathrm{UDR}_{ab} = \frac12 \Bigl(
+              \frac1{|a|} \sum_{i \in a} \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} +
+              \frac1{|b|} \sum_{j \in b} \frac{\max_i R_{ij}^2}{\sum_i R_{ij}}\Bigr)
+
+    where :math:`R` is the strength between the active codes of fits a and b. The
+    score of a fit is the median over the other fits. Two fits agree one code to one
+    code when both found axes that the data single out. Not comparable across numbers
+    of codes: fewer codes agree more easily.
+
+    Parameters
+    ----------
+    codes : sequence of array-like of shape (n_samples, n_codes)
+        The codes of at least two fits on the same rows, finite.
+    kl : sequence of array-like of shape (n_codes,), default=None
+        Mean KL divergence of every code from the prior, per fit, in nats. Codes at or
+        below `kl_threshold` are left out. None leaves out constant codes only.
+    method : {"spearman", "lasso"}, default="spearman"
+        Strength: absolute rank correlation, or absolute coefficients of lasso fits of
+        each code of b on the codes of a, which are shrunk: equal fits score 0.9.
+    kl_threshold : float, default=0.01
+        Threshold on `kl`, in nats.
+    alpha : float, default=0.1
+        Penalty of the lasso.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_fits,)
+        In [0, 1], 1 is best. Pairs in which a fit has no active code count as 0.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two fits, rows differ between fits, codes are not
+        finite, or a parameter is out of range.
+
+    References
+    ----------
+    Duan, Matthey, Saraiva, Watters, Burgess, Lerchner & Higgins (2020), "Unsupervised
+    model selection for variational disentangled representation learning", Eq. 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.metrics import udr_score
+    >>> z = np.random.default_rng(0).normal(size=(400, 2))
+    >>> udr_score([z, -z[:, ::-1]]).round(2)
+    array([0.99, 0.99])
+    """
+    check_choice("method", method, {"spearman", "lasso"})
+    check_real("kl_threshold", kl_threshold, 0.0, np.inf)
+    check_real("alpha", alpha, 0.0, np.inf, inclusive_low=False)
+    fits = _checked_fits(codes)
+    masks = _active_masks(fits, kl, kl_threshold)
+    prepared = [
+        _prepared(fit[:, mask], method) for fit, mask in zip(fits, masks, strict=True)
+    ]
+    agreement = np.zeros((len(fits), len(fits)))
+    for a, left in enumerate(prepared):
+        for b, right in enumerate(prepared):
+            if a != b:
+                agreement[a, b] = _agreement(_strength(left, right, method, alpha))
+    others = [np.delete(agreement[:, b], b) for b in range(len(fits))]
+    return np.median(others, axis=1)
+
+
+def _checked_fits(codes):
+    fits = [check_codes(fit, f"codes[{i}]")[0] for i, fit in enumerate(codes)]
+    if len(fits) < 2:
+        raise ValueError(f"codes must hold at least two fits, got {len(fits)}.")
+    if len({len(fit) for fit in fits}) > 1:
+        raise ValueError(
+            f"all fits must code the same rows, got {[len(fit) for fit in fits]} rows."
+        )
+    return [fit.astype(np.float64) for fit in fits]
+
+
+def _active_masks(fits, kl, kl_threshold):
+    """Return the boolean mask of the active codes of every fit."""
+    masks = [varying(fit) for fit in fits]
+    if kl is None:
+        return masks
+    divergences = [np.asarray(values, dtype=np.float64) for values in kl]
+    shapes = [values.shape for values in divergences]
+    if shapes != [mask.shape for mask in masks]:
+        raise ValueError(
+            f"kl must hold one value per code of each fit, shapes "
+            f"{[mask.shape for mask in masks]}, got {shapes}."
+        )
+    pairs = zip(masks, divergences, strict=True)
+    return [mask & (values > kl_threshold) for mask, values in pairs]
+
+
+def _prepared(values, method):
+    """Return standardised codes, or standardised ranks."""
+    return standardized(rankdata(values, axis=0) if method == "spearman" else values)
+
+
+def _strength(left, right, method, alpha):
+    """Return the strength (codes of left, codes of right)."""
+    if method == "spearman" or left.shape[1] == 0 or right.shape[1] == 0:
+        return np.abs(left.T @ right) / len(left)
+    coefficients = Lasso(alpha=alpha).fit(left, right).coef_
+    return np.abs(coefficients).reshape(-1, left.shape[1]).T
+
+
+def _agreement(strength):
+    """Return how much a matrix of strengths looks like a permutation, in [0, 1]."""
+    if strength.size == 0:
+        return 0.0
+    return float((_sharpness(strength) + _sharpness(strength.T)) / 2)
+
+
+def _sharpness(strength):
+    """Return the mean over rows of max squared over sum; 0 for a row of zeros."""
+    total = strength.sum(axis=1)
+    peak = strength.max(axis=1) ** 2
+    return np.divide(peak, total, out=np.zeros_like(peak), where=total > 0).mean()
