@@ -245,6 +245,6 @@ def test_factors_out_of_range_or_between_levels_are_named(make, options):
 
 def test_frames_without_pandas_are_told_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match="needs pandas.*pip install pandas.*arrays"):
+    with pytest.raises(ImportError, match=r"needs pandas.*pip install pandas.*arrays"):
         datasets.make_gaussian_peaks(2, as_frame=True)
     datasets.make_gaussian_peaks(2, return_bunch=True)  # needs none
