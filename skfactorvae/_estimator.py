@@ -275,9 +275,7 @@ class BaseVAETransformer(
             Moments of the normal posterior of each component.
         """
         rows = self._standardized(X)
-        mean, std = core.encode(
-            self._network, self.weights_, rows, device=self._device
-        )
+        mean, std = core.encode(self._network, self.weights_, rows, device=self._device)
         return mean.astype(np.float32), std.astype(np.float32)
 
     def inverse_transform(self, X):

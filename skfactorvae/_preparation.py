@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 CHUNK = 4096
 CONSTANT = 1e-14
-"""Spread, relative to the largest magnitude, below which a column counts as constant."""
+"""Spread relative to the largest magnitude up to which a column is constant."""
 
 ICA_ROWS = 10_000
 

@@ -58,7 +58,7 @@ def check_sizes(name: str, sizes) -> tuple[int, ...]:
     """Return layer sizes as a tuple of positive integers."""
     if isinstance(sizes, Iterable) and not isinstance(sizes, str):
         sizes = tuple(sizes)
-        if all(isinstance(s, Integral) and s > 0 for s in sizes):
+        if all(isinstance(s, Integral) and int(s) > 0 for s in sizes):
             return tuple(int(s) for s in sizes)
     raise ValueError(
         f"{name} must hold positive integers, one for each layer, as (128, 128) does; "
@@ -84,7 +84,7 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
             f"image_shape={shape} has {np.prod(shape)} values, but X has {n_features} "
             "columns. Pass images flattened channel by channel, row by row."
         )
-    return shape  # type: ignore[return-value]
+    return shape
 
 
 def check_unit_interval(X) -> None:

@@ -50,7 +50,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Apply K strided convolutions: (K, B, C, H, W), (K, O, C, 4, 4) -> half the size."""
+    """Apply K convolutions that halve the size: (K, B, C, H, W), (K, O, C, 4, 4)."""
     y = F.conv2d(
         _merge_models(x),
         weight.flatten(0, 1),
@@ -148,9 +148,7 @@ class Dense:
     @property
     def multiplications(self) -> int:
         """Multiplications for one row."""
-        return sum(
-            a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)
-        )
+        return sum(a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
 
     def _is_activated(self, layer: int) -> bool:
         return self.final_activation or layer < self.depth - 1
@@ -431,9 +429,7 @@ class Modules(Network):
 
     @property
     def multiplications(self) -> int:
-        return sum(
-            p.numel() for m in self._structure.values() for p in m.parameters()
-        )
+        return sum(p.numel() for m in self._structure.values() for p in m.parameters())
 
     @cached_property
     def _structure(self) -> dict[str, nn.Module]:
@@ -483,9 +479,7 @@ class Modules(Network):
 
     def _call(self, role: str, weights: Weights, x: Tensor, width: int) -> Tensor:
         module = self._structure[role]
-        own = {
-            name: weights[f"{role}.{name}"] for name, _ in module.named_parameters()
-        }
+        own = {name: weights[f"{role}.{name}"] for name, _ in module.named_parameters()}
 
         def call(one: Weights, rows: Tensor) -> Tensor:
             return torch.func.functional_call(module, one, (rows,))

@@ -195,9 +195,7 @@ class FactorVAE(AdversarialObjective):
         permuted = permute_dims(forward.second_codes(), forward.order)
         logits = network(adversary, torch.cat([codes, permuted], dim=1)).squeeze(-1)
         loss = discriminator_loss(logits)
-        *gradients, pull = torch.autograd.grad(
-            loss.sum(), [*adversary.values(), codes]
-        )
+        *gradients, pull = torch.autograd.grad(loss.sum(), [*adversary.values(), codes])
         logits = logits.detach()
         real = logits[:, : codes.shape[1]]
         return Play(
@@ -237,7 +235,7 @@ def density_ratio_term(logits: Tensor, pull: Tensor, z: Tensor) -> Tensor:
 
     The value is the discriminator's mean logit. The gradient is that of the logits
     passed through 10 tanh(. / 10), which keeps one confident logit from throwing the
-    encoder; it is handed to ``z`` as a constant, so the discriminator's graph ends here.
+    encoder; it is handed to ``z`` as a constant: the discriminator's graph ends here.
 
     No second pass through the discriminator is needed. A row's logit depends on that
     row's code alone, so the gradients of any two functions of the logit differ by a
@@ -257,8 +255,8 @@ def density_ratio_term(logits: Tensor, pull: Tensor, z: Tensor) -> Tensor:
     -------
     Tensor of shape (K,), nats.
     """
-    safe = logits.clamp(-SAFE_LOGIT, SAFE_LOGIT)
-    slope = 1 - torch.tanh(safe / LOGIT_BOUND).square()
-    factor = -2 * slope * (1 + safe.exp())  # the loss has slope -sigmoid(-logit) / 2
+    slope = 1 - torch.tanh(logits / LOGIT_BOUND).square()
+    inverse = 1 + logits.clamp(max=SAFE_LOGIT).exp()  # of sigmoid(-logit)
+    factor = -2 * slope * inverse  # the loss has slope -sigmoid(-logit) / 2
     surrogate = (pull * factor.unsqueeze(-1) * z).sum((1, 2))
     return logits.mean(1) + surrogate - surrogate.detach()

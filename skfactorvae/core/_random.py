@@ -1,4 +1,4 @@
-"""Randomness and devices: every draw comes from a seed, never from a global generator."""
+"""Randomness and devices: every draw comes from a seed of its own."""
 
 from __future__ import annotations
 

@@ -219,9 +219,12 @@ class _Player:
         self.receive(dict(zip(self.leaves, gradients, strict=True)))
 
     def receive(self, gradients: Mapping[str, Tensor]) -> None:
-        """Take gradients for the optimiser's next step."""
+        """Take gradients for the optimiser's next step.
+
+        The fused optimiser walks through memory, so they must lie as the weights do.
+        """
         for name, leaf in self.leaves.items():
-            leaf.grad = gradients[name]
+            leaf.grad = gradients[name].contiguous()
 
     def copy(self, k: int) -> list[Tensor]:
         """Copy the weights of model k."""

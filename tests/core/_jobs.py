@@ -1,0 +1,54 @@
+"""Small jobs for the tests of the training loop."""
+
+import numpy as np
+import torch
+
+from skfactorvae import core
+
+CPU = torch.device("cpu")
+
+
+def make_rows(n_rows=200, n_features=6, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    sources = rng.uniform(-1.7, 1.7, size=(n_rows, 3))
+    rows = np.tanh(sources @ rng.normal(size=(3, n_features)))
+    return (rows + 0.05 * rng.normal(size=rows.shape)).astype(dtype)
+
+
+def make_job(
+    *,
+    gamma=5.0,
+    beta=1.0,
+    seed=0,
+    n_components=3,
+    rows=None,
+    objective=None,
+    network=None,
+    likelihood=None,
+    **job,
+):
+    rows = make_rows() if rows is None else rows
+    return core.Job(
+        network=network
+        or core.MLP(rows.shape[1], n_components, (16,), "relu", linear_path=False),
+        likelihood=likelihood or core.Gaussian("feature"),
+        objective=objective or core.FactorVAE(gamma, beta, (24, 24)),
+        rows=rows,
+        row_weights=job.pop("row_weights", np.ones(len(rows))),
+        seed=seed,
+        **job,
+    )
+
+
+def make_plan(max_iter=40, **plan):
+    settings = {
+        "batch_size": 16,
+        "learning_rate": 1e-2,
+        "adversary_learning_rate": 1e-3,
+        "warmup": 0.2,
+    }
+    return core.Plan(max_iter=max_iter, **(settings | plan))
+
+
+def fit(jobs, plan=None, **options):
+    return core.fit_stack(jobs, plan or make_plan(), device=CPU, **options)

@@ -1,0 +1,313 @@
+"""The loop: a model in a stack is the model alone; its peers' bugs are not ours."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from _jobs import CPU, fit, make_job, make_plan, make_rows
+
+from skfactorvae import core
+from skfactorvae.core._training import _Stack
+
+
+def assert_same_fit(left, right, **tolerance):
+    assert left.weights.keys() == right.weights.keys()
+    for name, array in left.weights.items():
+        np.testing.assert_allclose(
+            array, right.weights[name], err_msg=name, **tolerance
+        )
+    for name, curve in left.history.items():
+        np.testing.assert_allclose(
+            curve, right.history[name], err_msg=name, **tolerance
+        )
+
+
+def stack_of_five():
+    """Jobs that differ in everything a stack lets them differ in."""
+    rows, others = make_rows(), make_rows(150, seed=1)
+    weights = np.random.default_rng(0).uniform(0.1, 2, size=len(others))
+    return [
+        make_job(gamma=0.0, seed=0, n_components=3, rows=rows),
+        make_job(gamma=5.0, seed=1, n_components=5, rows=rows),
+        make_job(gamma=40.0, seed=2, n_components=2, rows=others, beta=2.0),
+        make_job(gamma=10.0, seed=3, n_components=1, rows=others, row_weights=weights),
+        make_job(gamma=1.0, seed=0, n_components=5, rows=rows, beta=0.5),
+    ]
+
+
+class TestAStackIsItsModelsAlone:
+    def test_five_models_that_differ_in_everything(self):
+        jobs = stack_of_five()
+        together = fit(jobs)
+        for job, stacked in zip(jobs, together, strict=True):
+            (alone,) = fit([job])
+            assert_same_fit(alone, stacked, rtol=1e-8, atol=1e-10)
+
+    def test_the_models_do_differ(self):
+        """The equality above would be empty if all models were the same."""
+        fits = fit(stack_of_five())
+        curves = [f.history["reconstruction"] for f in fits]
+        for i, left in enumerate(curves):
+            for right in curves[i + 1 :]:
+                assert not np.allclose(left, right, rtol=1e-3)
+
+    @pytest.mark.parametrize("linear_path", [False, True])
+    def test_convolutional_networks(self, linear_path):
+        rows = np.random.default_rng(0).uniform(size=(60, 2 * 9 * 8))
+
+        def job(d, seed):
+            network = core.ConvNet(144, d, (), "relu", linear_path, (2, 9, 8))
+            return make_job(
+                network=network, rows=rows, seed=seed, likelihood=core.Bernoulli()
+            )
+
+        jobs = [job(3, 0), job(2, 1)]
+        plan = make_plan(6, learning_rate=1e-3)
+        for one, stacked in zip(jobs, fit(jobs, plan), strict=True):
+            assert_same_fit(fit([one], plan)[0], stacked, rtol=1e-7, atol=1e-9)
+
+    def test_modules_brought_by_the_user(self):
+        def build(n_features, n_components):
+            return (
+                torch.nn.Sequential(
+                    torch.nn.Linear(n_features, 8),
+                    torch.nn.LayerNorm(8),
+                    torch.nn.Linear(8, 2 * n_components),
+                ),
+                torch.nn.Linear(n_components, n_features),
+            )
+
+        jobs = [
+            make_job(network=core.Modules(6, 3, build), seed=s, gamma=s) for s in (1, 2)
+        ]
+        jobs = [
+            dataclasses.replace(j, objective=core.FactorVAE(float(s), 1.0, (8,)))
+            for s, j in enumerate(jobs)
+        ]
+        for one, stacked in zip(jobs, fit(jobs), strict=True):
+            assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
+
+    def test_early_stopping_is_decided_model_by_model(self):
+        held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
+        jobs = [make_job(seed=s, held_out=held_out) for s in (0, 1)]
+        plan = make_plan(120, patience=8, warmup=0.05)
+        together = fit(jobs, plan)
+        for job, stacked in zip(jobs, together, strict=True):
+            (alone,) = fit([job], plan)
+            assert alone.n_iter == stacked.n_iter < 120
+            assert_same_fit(alone, stacked, rtol=1e-7, atol=1e-9)
+
+    def test_jobs_of_different_networks_are_refused(self):
+        wide = core.MLP(6, 3, (17,), "relu", linear_path=False)
+        with pytest.raises(ValueError, match="different signatures"):
+            fit([make_job(), make_job(network=wide)])
+
+
+class TestDivergenceStaysWithItsModel:
+    def poisoned(self):
+        """A model whose encoder starts so large that its first loss overflows."""
+        weight = np.full((6, 16), 1e200)
+        return make_job(start={"encoder.0.weight": weight}, seed=9)
+
+    def test_the_others_are_bit_equal_to_a_stack_without_it(self):
+        healthy = stack_of_five()
+        sick = fit([*healthy[:2], self.poisoned(), *healthy[2:]])
+        # A healthy model in the same place: the products have the same shapes.
+        well = fit([*healthy[:2], make_job(seed=9), *healthy[2:]])
+        for i in (0, 1, 3, 4, 5):
+            assert sick[i].diverged_at is None
+            for name, array in well[i].weights.items():
+                np.testing.assert_array_equal(array, sick[i].weights[name])
+
+    def test_its_last_finite_weights_come_back(self):
+        (lost,) = fit([self.poisoned()])
+        assert lost.diverged_at == 1
+        assert lost.kept_step == 0
+        assert all(np.isfinite(w).all() for w in lost.weights.values())
+
+    def test_a_late_divergence_restores_the_record_before(self):
+        (lost,) = fit([make_job()], make_plan(400, learning_rate=1e60))
+        assert lost.diverged_at is not None
+        assert lost.kept_step < lost.diverged_at
+        assert all(np.isfinite(w).all() for w in lost.weights.values())
+        assert all(np.isfinite(curve).all() for curve in lost.history.values())
+
+
+class TestGammaZeroIsAVAE:
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_bit_for_bit(self, dtype):
+        """The adversary has streams of its own and pulls with weight zero."""
+        rows = make_rows(dtype=dtype)
+        plan = make_plan(60)
+        (factor_vae,) = fit([make_job(gamma=0.0, rows=rows)], plan)
+        (vae,) = fit([make_job(objective=core.VAE(1.0), rows=rows)], plan)
+        for name, array in vae.weights.items():
+            np.testing.assert_array_equal(array, factor_vae.weights[name])
+
+    def test_gamma_matters_otherwise(self):
+        (factor_vae,) = fit([make_job(gamma=5.0)])
+        (vae,) = fit([make_job(objective=core.VAE(1.0))])
+        assert not np.array_equal(
+            vae.weights["encoder.0.weight"], factor_vae.weights["encoder.0.weight"]
+        )
+
+
+class TestNoGradientLeaks:
+    def gradients(self, scale_of_loss, monkeypatch):
+        """Encoder gradients of one step, with the discriminator's loss scaled."""
+        from skfactorvae.core import _objectives
+
+        loss = _objectives.discriminator_loss
+        monkeypatch.setattr(
+            _objectives,
+            "discriminator_loss",
+            lambda logits: loss(logits) * scale_of_loss,
+        )
+        # The codes' gradient is rescaled from the loss's, so undo the factor there.
+        term = _objectives.density_ratio_term
+        monkeypatch.setattr(
+            _objectives,
+            "density_ratio_term",
+            lambda logits, pull, z: term(logits, pull / scale_of_loss, z),
+        )
+        stack = _Stack([make_job(gamma=0.2)], make_plan(10, warmup=0.0), CPU)
+        for number in range(5):
+            stack.step(number)
+        monkeypatch.undo()
+        return {k: v.grad.clone() for k, v in stack.players["model"].leaves.items()}
+
+    def test_the_encoder_does_not_see_the_size_of_the_discriminators_loss(
+        self, monkeypatch
+    ):
+        """Adam makes the discriminator blind to its loss's scale; so is the rest."""
+        plain = self.gradients(1.0, monkeypatch)
+        scaled = self.gradients(1024.0, monkeypatch)
+        for name, gradient in plain.items():
+            torch.testing.assert_close(gradient, scaled[name], rtol=1e-4, atol=1e-6)
+
+    def test_model_gradients_equal_those_of_the_written_out_loss(self):
+        """rec + beta kl + gamma 10 tanh(logit / 10), differentiated directly."""
+        stack = _Stack([make_job(gamma=3.0)], make_plan(10, warmup=0.0), CPU)
+        stack.step(0)
+        for player in stack.players.values():  # a discriminator with opinions
+            for leaf in player.leaves.values():
+                leaf.data += 0.3 * torch.randn(
+                    leaf.shape, generator=torch.Generator().manual_seed(1)
+                )
+        weights = stack.players["model"].weights
+        adversary = stack.players["adversary"].weights
+        draws = next(stack.draws)
+        stack.draws = iter([draws])
+        x = stack.rows[draws.rows[:, 0]]
+        mean, log_var = stack.network.encode(weights, x)
+        z = mean + torch.exp(0.5 * log_var) * draws.noise[:, 0]
+        nll = stack.likelihood.nll(weights, stack.network.decode(weights, z), x)
+        kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1).sum(-1)
+        logits = stack.objective.adversary(3)(adversary, z).squeeze(-1)
+        loss = (nll + kl + 3.0 * 10 * torch.tanh(logits / 10)).mean()
+        names = list(stack.players["model"].leaves)
+        expected = torch.autograd.grad(
+            loss, list(stack.players["model"].leaves.values())
+        )
+        stack.step(1)
+        for name, gradient in zip(names, expected, strict=True):
+            torch.testing.assert_close(
+                stack.players["model"].leaves[name].grad, gradient, rtol=1e-6, atol=1e-8
+            )
+
+    def test_the_discriminators_gradients_equal_those_of_its_cross_entropy(self):
+        stack = _Stack([make_job()], make_plan(10), CPU)
+        stack.step(0)
+        weights = stack.players["model"].weights
+        leaves = stack.players["adversary"].leaves
+        draws = next(stack.draws)
+        stack.draws = iter([draws])
+        codes = []
+        for batch in (0, 1):
+            mean, log_var = stack.network.encode(
+                weights, stack.rows[draws.rows[:, batch]]
+            )
+            codes.append(mean + torch.exp(0.5 * log_var) * draws.noise[:, batch])
+        permuted = codes[1].gather(1, draws.order)
+        both = torch.cat([codes[0], permuted], 1).detach()
+        logits = stack.objective.adversary(3)(leaves, both)[0, :, 0]
+        labels = torch.cat([torch.ones(16), torch.zeros(16)]).double()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        expected = torch.autograd.grad(loss, list(leaves.values()))
+        stack.step(1)
+        for leaf, gradient in zip(leaves.values(), expected, strict=True):
+            torch.testing.assert_close(leaf.grad, gradient, rtol=1e-7, atol=1e-10)
+
+
+class TestWhatTheLoopDraws:
+    def test_a_batch_may_be_larger_than_the_table(self):
+        rows = make_rows(5)
+        (result,) = fit([make_job(rows=rows)], make_plan(20, batch_size=64))
+        assert result.n_iter == 20
+        assert np.isfinite(result.history["reconstruction"]).all()
+
+    def test_the_two_batches_are_independent(self):
+        stack = _Stack([make_job()], make_plan(10, batch_size=400), CPU)
+        rows = next(stack.draws).rows[0]
+        shared = (rows[0] == rows[1]).float().mean()
+        assert shared < 0.03  # one in 200 by chance
+
+    def test_a_row_is_drawn_in_proportion_to_its_weight(self):
+        weights = np.r_[np.ones(100), 3 * np.ones(100)]
+        job = make_job(row_weights=weights)
+        stack = _Stack([job], make_plan(10, batch_size=2000), CPU)
+        share = (next(stack.draws).rows >= 100).double().mean()
+        assert abs(share - 0.75) < 0.03
+
+
+class TestTheRecord:
+    def test_it_names_every_term_and_has_at_most_200_entries(self):
+        (result,) = fit([make_job()], make_plan(450))
+        assert set(result.history) == {
+            "step",
+            "reconstruction",
+            "kl",
+            "total_correlation",
+            "discriminator_loss",
+            "discriminator_accuracy",
+        }
+        assert len(result.history["step"]) == 150
+        assert result.history["step"][-1] == 450
+
+    def test_an_entry_is_the_mean_since_the_one_before(self):
+        job, plan = make_job(), make_plan(400)
+        (result,) = fit([job], plan)
+        stack = _Stack([job], plan, CPU)
+        first_two = [stack.step(i)["reconstruction"].item() for i in range(2)]
+        assert result.history["reconstruction"][0] == pytest.approx(np.mean(first_two))
+
+    def test_a_watch_stops_one_model_and_lets_the_other_finish(self):
+        jobs = [make_job(seed=0), make_job(seed=1)]
+        stopped, finished = fit(jobs, watch=lambda record: [record.step >= 7, False])
+        assert stopped.n_iter == stopped.kept_step == 7
+        assert finished.n_iter == 40
+        (short,) = fit([jobs[0]], watch=lambda record: [record.step >= 7])
+        assert_same_fit(short, stopped, rtol=1e-8, atol=1e-10)
+
+    def test_a_watch_can_take_weights_out_in_mid_fit(self):
+        seen = []
+        (result,) = fit(
+            [make_job()], watch=lambda record: [bool(seen.append(record.weights(0)))]
+        )
+        np.testing.assert_array_equal(
+            seen[-1]["encoder.0.weight"], result.weights["encoder.0.weight"]
+        )
+        assert not np.array_equal(
+            seen[0]["encoder.0.weight"], result.weights["encoder.0.weight"]
+        )
+
+
+def test_early_stopping_keeps_the_best_held_out_weights():
+    held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
+    plan = make_plan(150, patience=30, warmup=0.1)
+    (result,) = fit([make_job(rows=make_rows(12), held_out=held_out)], plan)
+    curve, steps = result.history["validation_elbo"], result.history["step"]
+    warm = steps >= 15
+    assert result.kept_step == steps[warm][curve[warm].argmax()]
+    assert result.n_iter == result.kept_step + 30
