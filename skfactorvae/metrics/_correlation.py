@@ -121,9 +121,9 @@ def numeric_factors(table, score=SCORE):
 def absolute_correlations(table, method, weight=None):
     """Return |correlation| (D, K) of codes and factors, each on its labelled rows."""
     strength = np.zeros((table.codes.shape[1], len(table.names)))
-    for rows, members in labelled_groups(table.values):
+    for rows, members in labelled_groups(table.factors):
         w = None if weight is None else weight[rows]
-        targets = [_scores(table.values[rows, k], method, w) for k in members]
+        targets = [_scores(table.factors[rows, k], method, w) for k in members]
         for d, column in enumerate(code_columns(table.codes[rows])):
             strength[d, members] = np.abs(
                 np.array(targets) @ _scores(column, method, w)
@@ -132,7 +132,7 @@ def absolute_correlations(table, method, weight=None):
 
 
 def _n_levels(table, k):
-    column = table.values[:, k]
+    column = table.factors[:, k]
     return len(np.unique(column[~np.isnan(column)]))
 
 

@@ -99,9 +99,9 @@ def _area(table, k, n_bins, split):
     Levels missing among the training or the test rows cannot be measured; if none
     can, the area is that of chance.
     """
-    labelled = ~np.isnan(table.values[:, k])
+    labelled = ~np.isnan(table.factors[:, k])
     labels, n_levels = factor_index(
-        table.values[labelled, k], table.kinds[k], n_bins, "quantile"
+        table.factors[labelled, k], table.kinds[k], n_bins, "quantile"
     )
     codes = table.codes[labelled].astype(np.float64)
     train, test = split_rows(len(labels), **split)

@@ -214,16 +214,16 @@ def information(table, n_bins, strategy, weight=None, *, adjusted=False):
             "adjusted=True shuffles rows of equal weight and takes no sample_weight; "
             "drop one of the two."
         )
-    shape = table.codes.shape[1], table.values.shape[1]
+    shape = table.codes.shape[1], table.factors.shape[1]
     found = Information(
         np.zeros(shape),
         np.zeros(shape) if adjusted else None,
         np.zeros(shape),
         np.zeros(shape),
         np.zeros(shape[1]),
-        (~np.isnan(table.values)).sum(axis=0),
+        (~np.isnan(table.factors)).sum(axis=0),
     )
-    for rows, members in labelled_groups(table.values):
+    for rows, members in labelled_groups(table.factors):
         _fill(found, table, rows, members, n_bins, strategy, weight)
     return found
 
@@ -256,7 +256,9 @@ def _fill(found, table, rows, members, n_bins, strategy, weight):
         return
     weight = None if weight is None else weight[rows]
     labels = {
-        k: factor_index(table.values[rows, k], table.kinds[k], n_bins, strategy, weight)
+        k: factor_index(
+            table.factors[rows, k], table.kinds[k], n_bins, strategy, weight
+        )
         for k in members
     }
     margins = {k: np.bincount(label, weight) for k, (label, _) in labels.items()}

@@ -115,9 +115,9 @@ def _each(table):
 
 def _deviation(table, k, quantile, n_bins, strategy):
     """Return the mean over levels of the quantile of deviations within them, (D,)."""
-    ((rows, _),) = labelled_groups(table.values[:, [k]])
+    ((rows, _),) = labelled_groups(table.factors[:, [k]])
     labels, n_levels = factor_index(
-        table.values[rows, k], table.kinds[k], n_bins, strategy
+        table.factors[rows, k], table.kinds[k], n_bins, strategy
     )
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=n_levels))[:-1]

@@ -37,8 +37,9 @@ def sap_score(
 
     where :math:`S_{dk}` is the squared Pearson correlation for a continuous factor,
     and for a discrete one the test accuracy of a classifier that sees code
-    :math:`d` alone. A code without information has the accuracy of chance, so the
-    ceiling for discrete factors is one minus chance.
+    :math:`d` alone. No code counts for less than a blind guess of the most frequent
+    level, as a constant code would; so unused codes change nothing, and the ceiling
+    for discrete factors is one minus chance.
 
     The published classifier, a linear SVM on one number, cannot carve out interior
     levels: a perfect code of an ordered factor scores 0.502 with 2 levels, 0.180 with
@@ -73,8 +74,8 @@ def sap_score(
     Returns
     -------
     score : float or ndarray of shape (n_factors,)
-        In [0, 1], 1 is best. With a single code, the second best is chance for a
-        discrete factor and 0 for a continuous one. NaN if no factor varies.
+        In [0, 1], 1 is best. With a single code, the second best is a blind guess.
+        NaN if no factor varies.
 
     Raises
     ------
@@ -123,16 +124,16 @@ def _gap(table, predict, chance_corrected, split):
         if chance_corrected:
             strength = np.maximum(strength - floor, 0.0) / max(1.0 - floor, 1e-12)
             floor = 0.0
-    if len(strength) < 2:  # nothing to be ahead of but a code that does not vary
-        strength = np.append(strength, [floor] * 2)
-    second, best = np.sort(strength)[-2:]
+    second, best = np.sort(np.append(strength, [floor, floor]))[-2:]
     return best - second
 
 
 def _accuracies(table, predict, split):
     """Return the test accuracy (D,) of every varying code, and that of chance."""
-    ((rows, _),) = labelled_groups(table.values)
-    labels, n_levels = factor_index(table.values[rows, 0], table.kinds[0], 2, "uniform")
+    ((rows, _),) = labelled_groups(table.factors)
+    labels, n_levels = factor_index(
+        table.factors[rows, 0], table.kinds[0], 2, "uniform"
+    )
     train, test = split_rows(len(labels), **split)
     codes = table.codes[rows].astype(np.float64)
     majority = np.bincount(labels[train], minlength=n_levels).argmax()

@@ -15,8 +15,19 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from ._correlation import mean_correlation_score
+from ._dci import dci_disentanglement_score
+from ._explicitness import explicitness_score
+from ._information_scores import mig_sup_score, modularity_score
 from ._mutual_information import mutual_info_gap_score
+from ._robustness import interventional_robustness_score
+from ._sap import sap_score
+from ._unsupervised import (
+    active_units,
+    code_mutual_info,
+    gaussian_total_correlation,
+)
 from ._validation import check_table
+from ._votes import beta_vae_score, factor_vae_score
 
 MIN_FOLD_ROWS = 10
 
@@ -388,7 +399,7 @@ def _warn_of_contiguous_folds(truth):
 
 def _fold(truth):
     """Return the summary of a fold, or None if it is too small or unsorted."""
-    values = check_table(truth, np.zeros(len(truth))).values if len(truth) > 1 else []
+    values = check_table(truth, np.zeros(len(truth))).factors if len(truth) > 1 else []
     if len(values) < MIN_FOLD_ROWS:
         return None
     ascending = np.all(values[1:] >= values[:-1], axis=0)  # (K,), False where NaN
@@ -411,5 +422,23 @@ def _are_slices(fold, other):
     return bool(np.any(apart & different))
 
 
-mig_scorer = make_disentanglement_scorer(mutual_info_gap_score, strategy="quantile")
+_quantile = {"strategy": "quantile"}
+mig_scorer = make_disentanglement_scorer(mutual_info_gap_score, **_quantile)
+mig_sup_scorer = make_disentanglement_scorer(mig_sup_score, **_quantile)
+modularity_scorer = make_disentanglement_scorer(modularity_score, **_quantile)
 mcc_scorer = make_disentanglement_scorer(mean_correlation_score, over="factors")
+sap_scorer = make_disentanglement_scorer(
+    sap_score, classifier="threshold", chance_corrected=True
+)
+dci_scorer = make_disentanglement_scorer(dci_disentanglement_score)
+factor_vae_scorer = make_disentanglement_scorer(factor_vae_score)
+beta_vae_scorer = make_disentanglement_scorer(beta_vae_score)
+explicitness_scorer = make_disentanglement_scorer(explicitness_score)
+irs_scorer = make_disentanglement_scorer(interventional_robustness_score)
+neg_code_mutual_info_scorer = make_disentanglement_scorer(
+    code_mutual_info, greater_is_better=False, needs_factors=False, **_quantile
+)
+neg_gaussian_total_correlation_scorer = make_disentanglement_scorer(
+    gaussian_total_correlation, greater_is_better=False, needs_factors=False
+)
+active_units_scorer = make_disentanglement_scorer(active_units, needs_factors=False)

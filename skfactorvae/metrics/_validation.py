@@ -24,7 +24,7 @@ EXACT_INTEGERS = 2**53
 class Table(NamedTuple):
     """Factors and codes that passed the door, row by row."""
 
-    values: np.ndarray  # (n, K) float64, NaN = unlabelled
+    factors: np.ndarray  # (n, K) float64, NaN = unlabelled
     kinds: tuple[str, ...]  # K times "discrete" or "continuous"
     ordered: tuple[bool, ...]  # K; False: levels are names without an order
     names: tuple[str, ...]  # K
@@ -70,7 +70,12 @@ def check_real(name, value, low, high, inclusive_low=True):
 
 
 def check_table(factors, codes, factor_types="auto"):
-    """Return the :class:`Table` of two array-likes with one row per sample."""
+    """Return the :class:`Table` of two array-likes with one row per sample.
+
+    A table made before passes as it is, whatever the other arguments.
+    """
+    if isinstance(factors, Table):
+        return factors
     code_values, code_names = check_codes(codes)
     raw, names = _columns(factors, "factors", "factor")
     n_rows = len(raw[0])
@@ -136,13 +141,13 @@ def weighted_table(factors, codes, factor_types, sample_weight):
 
 def take_rows(table, rows):
     """Return the table restricted to `rows`."""
-    return table._replace(values=table.values[rows], codes=table.codes[rows])
+    return table._replace(factors=table.factors[rows], codes=table.codes[rows])
 
 
 def take_factors(table, kept):
     """Return the table restricted to the factors at the indices `kept`."""
     return table._replace(
-        values=table.values[:, kept],
+        factors=table.factors[:, kept],
         kinds=tuple(table.kinds[k] for k in kept),
         ordered=tuple(table.ordered[k] for k in kept),
         names=tuple(table.names[k] for k in kept),
@@ -156,7 +161,7 @@ def varying(columns):
 
 def constant_factors(table):
     """Return the indices of the factors with fewer than two different labels."""
-    return [k for k in range(len(table.names)) if not _varies(table.values[:, k])]
+    return [k for k in range(len(table.names)) if not _varies(table.factors[:, k])]
 
 
 def defined_factors(table, score):

@@ -255,9 +255,9 @@ def _each(table):
 
 def _groups(table, k, n_bins):
     """Return the :class:`Groups` of factor `k`."""
-    labelled = np.flatnonzero(~np.isnan(table.values[:, k]))
+    labelled = np.flatnonzero(~np.isnan(table.factors[:, k]))
     labels, n_levels = factor_index(
-        table.values[labelled, k], table.kinds[k], n_bins, "quantile"
+        table.factors[labelled, k], table.kinds[k], n_bins, "quantile"
     )
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=n_levels)
