@@ -1,0 +1,69 @@
+"""What every test shares: settings, and small members of the family."""
+
+import os
+
+# Read once, when scipy is first imported. With it scikit-learn checks array API input
+# instead of skipping those checks.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import Phase, settings
+from sklearn.base import TransformerMixin
+
+import skfactorvae
+
+settings.register_profile(
+    "reproducible",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=15,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
+settings.load_profile("reproducible")
+
+SMALL = {
+    "n_components": 3,
+    "hidden_layer_sizes": (8,),
+    "discriminator_hidden_layer_sizes": (8,),
+    "max_iter": 6,
+    "batch_size": 16,
+    "random_state": 0,
+}
+"""Parameters of a model that is fitted in a few milliseconds."""
+
+TRANSFORMERS = [
+    member
+    for name in skfactorvae.__all__
+    if inspect.isclass(member := getattr(skfactorvae, name))
+    and issubclass(member, TransformerMixin)
+]
+
+
+@pytest.fixture(params=TRANSFORMERS, ids=lambda cls: cls.__name__)
+def Transformer(request):  # noqa: N802
+    """Each public transformer: a new member of the family is tested when exported."""
+    return request.param
+
+
+@pytest.fixture
+def small(Transformer):
+    """Build a small transformer from the parameters that a test is about."""
+    known = inspect.signature(Transformer).parameters
+    common = {name: value for name, value in SMALL.items() if name in known}
+
+    def build(**parameters):
+        return Transformer(**{**common, **parameters})
+
+    return build
+
+
+@pytest.fixture
+def X():  # noqa: N802
+    """Forty rows of five mixed, unequally scaled features."""
+    rng = np.random.RandomState(0)
+    sources = rng.uniform(-1, 1, size=(40, 3))
+    return sources @ rng.normal(size=(3, 5)) * [1, 2, 3, 4, 50] + [0, 1, -5, 100, 7]

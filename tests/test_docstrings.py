@@ -1,0 +1,206 @@
+"""What the docstrings say of parameters is what the signatures say."""
+
+import ast
+import inspect
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+
+import skfactorvae
+import skfactorvae.datasets
+import skfactorvae.metrics
+
+ROOMS = [skfactorvae, skfactorvae.metrics, skfactorvae.datasets]
+
+PUBLIC = {
+    f"{room.__name__}.{name}": getattr(room, name)
+    for room in ROOMS
+    for name in room.__all__
+    if name != "__version__"
+}
+CLASSES = {name: member for name, member in PUBLIC.items() if inspect.isclass(member)}
+FUNCTIONS = {
+    name: member for name, member in PUBLIC.items() if inspect.isfunction(member)
+}
+METHODS = {
+    f"{name}.{attribute}": value
+    for name, cls in CLASSES.items()
+    for attribute, value in inspect.getmembers(cls, inspect.isfunction)
+    if not attribute.startswith("_") and value.__module__.startswith("skfactorvae.")
+}
+CALLABLES = {**CLASSES, **FUNCTIONS, **METHODS}
+
+
+def each(members):
+    return pytest.mark.parametrize("member", members.values(), ids=members)
+
+
+def doc_of(member):
+    return ClassDoc(member) if inspect.isclass(member) else FunctionDoc(member)
+
+
+def documented(member):
+    """Return each documented parameter's type line, by name."""
+    doc = doc_of(member)
+    return {
+        name.strip(): parameter.type
+        for section in ("Parameters", "Other Parameters")
+        for parameter in doc[section]
+        for name in parameter.name.split(",")
+    }
+
+
+def parameters_of(member):
+    """Return each parameter as it is to be documented: with its stars, without self."""
+    stars = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
+    return {
+        stars.get(p.kind, "") + name: p
+        for name, p in inspect.signature(member).parameters.items()
+        if name != "self"
+    }
+
+
+def default_in(type_line):
+    """Return the default that a type line ends with; None if it ends without one."""
+    match = re.search(r"\bdefault\s*[=:]?\s*(.+)$", type_line)
+    return match.group(1).strip() if match else None
+
+
+def value_of(text):
+    """Evaluate a documented default."""
+    if text in ("np.inf", "inf"):
+        return np.inf
+    if fraction := re.fullmatch(r"(\d+) ?/ ?(\d+)", text):
+        return int(fraction[1]) / int(fraction[2])
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text.strip("`")
+
+
+def test_there_is_something_to_document():
+    assert CLASSES
+    assert FUNCTIONS
+    assert METHODS
+
+
+@each(CALLABLES)
+def test_every_parameter_is_documented_in_order(member):
+    assert list(documented(member)) == list(parameters_of(member))
+
+
+@each(CALLABLES)
+def test_a_documented_default_is_the_default(member):
+    types = documented(member)
+    for name, parameter in parameters_of(member).items():
+        text = default_in(types[name])
+        if parameter.default is inspect.Parameter.empty:
+            assert text is None, f"{name} has no default; documented {text}"
+        elif parameter.default is not None or text is not None:
+            assert text is not None, f"{name}={parameter.default!r} is not documented"
+            value = value_of(text)
+            is_same = type(value) is type(parameter.default)
+            is_same = is_same and value == parameter.default
+            assert is_same, f"{name}={parameter.default!r}, documented {text}"
+
+
+@each(CALLABLES)
+def test_an_optional_parameter_says_so(member):
+    """``y : None`` and the like, which are there for convention, excepted."""
+    types = documented(member)
+    for name, parameter in parameters_of(member).items():
+        if parameter.default is None and types[name] not in ("None", "Ignored"):
+            assert default_in(types[name]) == "None", name
+
+
+@each(CALLABLES)
+def test_every_parameter_is_described(member):
+    for parameter in doc_of(member)["Parameters"]:
+        assert parameter.type, parameter.name
+        description = " ".join(parameter.desc).strip()
+        assert description.endswith((".", ":", "```", ")")), parameter.name
+
+
+@each({**PUBLIC, **METHODS})
+def test_a_docstring_begins_with_one_sentence(member):
+    first = inspect.getdoc(member).split("\n\n")[0]
+    assert first.endswith("."), first
+    assert len(first.splitlines()) <= 2
+
+
+@each({**FUNCTIONS, **METHODS})
+def test_what_is_returned_is_documented(member):
+    returned = doc_of(member)["Returns"]
+    assert returned
+    for value in returned:
+        assert value.type
+        assert " ".join(value.desc).strip()
+
+
+@pytest.fixture(params=CLASSES.values(), ids=CLASSES)
+def fitted(request):
+    parameters = {"max_iter": 2, "random_state": 0}
+    return request.param(**parameters).fit(np.random.RandomState(0).normal(size=(9, 4)))
+
+
+def public_attributes(fitted):
+    known = set(fitted.get_params())
+    return {n for n in vars(fitted) if not n.startswith("_")} - known
+
+
+def test_every_fitted_attribute_is_documented(fitted):
+    names = {
+        name.strip()
+        for attribute in ClassDoc(type(fitted))["Attributes"]
+        for name in attribute.name.split(",")
+    }
+    assert public_attributes(fitted) | {"feature_names_in_"} == names
+
+
+@each(CLASSES)
+def test_a_class_shows_an_example_and_its_source(member):
+    doc = ClassDoc(member)
+    assert doc["Examples"]
+    assert doc["References"]
+
+
+@each(FUNCTIONS)
+def test_a_function_shows_an_example(member):
+    assert FunctionDoc(member)["Examples"]
+
+
+@each({**PUBLIC, **METHODS})
+def test_a_docstring_is_well_formed(member):
+    """numpydoc finds no section it does not know, and none twice."""
+    lines = inspect.getdoc(member).splitlines()
+    titles = [
+        title
+        for title, rule in pairwise(lines)
+        if re.fullmatch(r"-{3,}", rule) and title.strip()
+    ]
+    known = {
+        "Parameters",
+        "Other Parameters",
+        "Attributes",
+        "Returns",
+        "Yields",
+        "Raises",
+        "Warns",
+        "Warnings",
+        "See Also",
+        "Notes",
+        "References",
+        "Examples",
+        "Methods",
+    }
+    assert len(titles) == len(set(titles))
+    assert set(titles) <= known
+    for title, rule in pairwise(lines):
+        if title in known and re.fullmatch(r"-{3,}", rule):
+            assert len(title) == len(rule)

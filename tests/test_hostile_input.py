@@ -1,0 +1,826 @@
+"""Bad input meets a clear error or a finite fit, and never leaves a wreck behind."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from torch import nn
+
+
+def normal(n_rows=40, n_features=5, seed=0):
+    return np.random.RandomState(seed).normal(size=(n_rows, n_features))
+
+
+def with_column(values):
+    """Five features, of which the second one holds other values."""
+    X = normal()
+    X[:, 1] = values
+    return X
+
+
+def one_outlier(size):
+    column = np.full(40, 3.0)
+    column[7] = size
+    return with_column(column)
+
+
+def assert_sensible(model, X):
+    """Codes, rows, scores and history are finite; shapes are right."""
+    X = np.asarray(X, dtype=float)
+    codes = model.transform(X)
+    assert codes.shape == (len(X), model.n_components)
+    mean, std = model.posterior(X)
+    answers = {
+        "codes": codes,
+        "means": mean,
+        "deviations": std,
+        "rows": model.inverse_transform(codes),
+        "scores": model.score_samples(X),
+        "samples": model.sample(5, random_state=0),
+        "kl": model.kl_per_component_,
+        "mean": model.mean_,
+        "scale": model.scale_,
+        **model.weights_,
+        **model.history_,
+    }
+    for name, values in answers.items():
+        assert np.isfinite(values).all(), name
+    assert answers["rows"].shape == X.shape
+    assert (std > 0).all()
+    assert (model.scale_ > 0).all()
+    assert (np.diff(model.kl_per_component_) <= 0).all()
+
+
+# --------------------------------------------------------- tables that can be fitted
+TABLES = {
+    "constant column": with_column(4.0),
+    "zero column": with_column(0.0),
+    "tiny constant column": with_column(1e-300),
+    "constant column of 1e12": with_column(1e12),
+    "constant column of 1e20": with_column(1e20),
+    "constant column of 1e300": with_column(1e300),
+    "constant table": np.full((40, 5), 0.1),
+    "zero table": np.zeros((40, 5)),
+    "two equal rows": np.ones((2, 5)),
+    "many equal rows": np.tile(normal(1), (40, 1)),
+    "two rows": normal(2),
+    "three rows": normal(3),
+    "two distinct rows, often": np.tile(normal(2), (20, 1)),
+    "one feature": normal(n_features=1),
+    "one constant feature": np.ones((40, 1)),
+    "more features than rows": normal(6, 50),
+    "copied column": normal()[:, [0, 0, 0, 1, 1]],
+    "1e12": normal() * 1e12,
+    "1e-12": normal() * 1e-12,
+    "1e30": normal() * 1e30,
+    "1e-30": normal() * 1e-30,
+    "1e150": normal() * 1e150,
+    "1e-150": normal() * 1e-150,
+    "1e-300": normal() * 1e-300,
+    "1e300": np.clip(normal(), -1, 1) * 1e300,
+    "far from zero": normal() + 1e9,
+    "mixed by column": normal() * [1e12, 1e-12, 1, 1e30, 1e-30],
+    "mixed by row": normal() * np.where(np.arange(40) % 2, 1e12, 1e-12)[:, None],
+    "outlier in a constant column": one_outlier(4),
+    "outlier of 1e6": one_outlier(1e6),
+    "outlier of 1e30": one_outlier(1e30),
+    "outlier of 1e300": one_outlier(1e300),
+    "single precision": normal().astype("float32"),
+    "single precision 1e30": normal().astype("float32") * np.float32(1e30),
+    "single precision 1e-30": normal().astype("float32") * np.float32(1e-30),
+    "single precision subnormal": (normal() * 1e-42).astype("float32"),
+    "half precision": normal().astype("float16"),
+    "integers": (normal() * 5).astype(int),
+    "large integers": (normal() * 1e17).astype("int64"),
+    "unsigned": (normal() ** 2 * 50).astype("uint8"),
+    "booleans": normal() > 0,
+    "heavy tails": np.random.RandomState(0).standard_cauchy((200, 5)) ** 3,
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_finite_numbers_is_fitted(small, name):
+    assert_sensible(small(max_iter=30).fit(TABLES[name]), TABLES[name])
+
+
+@pytest.mark.parametrize("init", ["ica", "pca", "random"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "name", ["constant table", "two equal rows", "two rows", "more features than rows"]
+)
+def test_a_poor_table_is_fitted_from_every_start(small, name, init, precision):
+    model = small(init=init, precision=precision)
+    assert_sensible(model.fit(TABLES[name]), TABLES[name])
+
+
+@pytest.mark.parametrize("standardize", ["feature", "global", None])
+@pytest.mark.parametrize("name", ["1e12", "1e-12", "constant table", "outlier of 1e6"])
+def test_finite_codes_do_not_hang_on_standardisation(small, name, standardize):
+    """Without it a fit may diverge; then it says so, and what is left is finite."""
+    X = TABLES[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = small(max_iter=30, standardize=standardize).fit(X)
+    assert np.isfinite(model.transform(X)).all()
+    assert all(np.isfinite(w).all() for w in model.weights_.values())
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_units_are_without_effect(small, scale, offset):
+    """Codes are those of the table in other units, up to the rounding of the table."""
+    X = normal()
+    offset *= scale
+    rows = X * scale + offset
+    codes = small(max_iter=30).fit(X).transform(X)
+    other = small(max_iter=30).fit(rows).transform(rows)
+    kinship = np.abs(np.corrcoef(codes.T, other.T)[:3, 3:])
+    assert kinship.max(axis=0).min() > 0.99
+
+
+def test_score_changes_with_the_units_by_their_logarithm(small):
+    X = normal()
+    scores = small().fit(X).score_samples(X)
+    thousandfold = small().fit(1024 * X).score_samples(1024 * X)
+    np.testing.assert_allclose(scores - thousandfold, 5 * np.log(1024), rtol=1e-5)
+
+
+def test_a_constant_column_comes_back_as_it_was(small):
+    for constant in (0.1, 3.0, 1e12, 1e20, -1e300):
+        X = with_column(constant)
+        model = small(max_iter=200).fit(X)
+        back = model.inverse_transform(model.transform(X))
+        np.testing.assert_allclose(back[:, 1], constant, rtol=0.5, atol=0.5)
+        np.testing.assert_allclose(model.mean_[1], constant, rtol=1e-12)
+
+
+def test_an_object_array_of_numbers_is_a_table(small):
+    X = normal()
+    expected = small().fit_transform(X)
+    np.testing.assert_array_equal(small().fit_transform(X.astype(object)), expected)
+    np.testing.assert_array_equal(small().fit_transform(X.tolist()), expected)
+
+
+def test_a_frame_of_mixed_dtypes_is_a_table(small):
+    frame = pd.DataFrame(
+        {
+            "integer": np.arange(30),
+            "boolean": np.arange(30) % 2 == 0,
+            "single": np.linspace(0, 1, 30, dtype="float32"),
+            "double": np.linspace(5, 4, 30),
+            "nullable": pd.array(range(30), dtype="Int64"),
+        }
+    )
+    expected = small().fit_transform(frame.to_numpy(dtype=float))
+    np.testing.assert_array_equal(small().fit_transform(frame), expected)
+
+
+finite = st.floats(-1e300, 1e300, allow_nan=False)
+
+
+def test_any_finite_table_gives_finite_codes(small):
+    @given(st.lists(st.lists(finite, min_size=3, max_size=3), min_size=2, max_size=6))
+    def holds(rows):
+        model = small(max_iter=2).fit(rows)
+        assert np.isfinite(model.transform(rows)).all()
+        assert np.isfinite(model.inverse_transform(model.transform(rows))).all()
+
+    holds()
+
+
+# ----------------------------------------------------- rows far from those of the fit
+@pytest.mark.parametrize("size", [1e6, 1e12, 1e30])
+def test_rows_far_away_have_finite_codes(small, size):
+    model = small().fit(normal())
+    assert np.isfinite(model.transform(np.full((2, 5), size))).all()
+
+
+@pytest.mark.parametrize("size", [1e39, 1e300, -1e300])
+@pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
+def test_rows_out_of_range_are_refused_or_finite(small, size, method):
+    """Values that single precision cannot hold once they are standardised."""
+    model = small().fit(normal())
+    try:
+        answer = getattr(model, method)(np.full((2, 5), size))
+    except ValueError as error:
+        assert re.search(r"large|range|overflow", str(error))  # noqa: PT017
+    else:
+        assert np.isfinite(answer).all()
+
+
+# ------------------------------------------------------------- shapes of the network
+@pytest.mark.parametrize("n_components", [1, 2, 5, 7, 30])
+@pytest.mark.parametrize("n_features", [1, 2, 5])
+def test_any_number_of_components_fits_any_number_of_features(
+    small, n_components, n_features
+):
+    X = normal(n_features=n_features)
+    model = small(n_components=n_components).fit(X)
+    assert_sensible(model, X)
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 39, 40, 1000])
+def test_a_batch_may_be_smaller_or_larger_than_the_table(small, batch_size):
+    assert_sensible(small(batch_size=batch_size).fit(normal()), normal())
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 199, 201])
+def test_any_number_of_steps_is_made(small, max_iter):
+    model = small(max_iter=max_iter).fit(normal())
+    assert model.n_iter_ == max_iter
+    assert model.history_["step"][-1] == max_iter
+    assert len(model.history_["step"]) <= 200
+
+
+SIZES = [
+    (),
+    [],
+    (4,),
+    [4, 4],
+    np.array([4, 4]),
+    np.array([]),
+    (np.int64(4),),
+    range(3, 5),
+]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=repr)
+@pytest.mark.parametrize(
+    "parameter", ["hidden_layer_sizes", "discriminator_hidden_layer_sizes"]
+)
+def test_sizes_come_in_any_sequence(small, parameter, sizes):
+    if parameter not in small().get_params():
+        return
+    expected = tuple(int(s) for s in sizes)
+    X = normal()
+    model = small(**{parameter: sizes}).fit(X)
+    np.testing.assert_array_equal(
+        model.transform(X), small(**{parameter: expected}).fit_transform(X)
+    )
+
+
+@pytest.mark.parametrize(
+    "sizes", [128, None, "ab", (0,), (-1,), (4.5,), [[3]], (4, None)], ids=repr
+)
+@pytest.mark.parametrize(
+    "parameter", ["hidden_layer_sizes", "discriminator_hidden_layer_sizes"]
+)
+def test_sizes_that_are_none_are_refused(small, parameter, sizes):
+    if parameter not in small().get_params():
+        return
+    with pytest.raises(ValueError, match=rf"{parameter}.*[Gg]ot "):
+        small(**{parameter: sizes}).fit(normal())
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "silu", "tanh"])
+def test_every_activation_fits(small, activation):
+    assert_sensible(small(activation=activation).fit(normal()), normal())
+
+
+@pytest.mark.parametrize("noise_scale", ["auto", "shared", "feature", 0.1, 1, 1e6])
+def test_every_noise_scale_fits(small, noise_scale):
+    assert_sensible(small(noise_scale=noise_scale).fit(normal()), normal())
+
+
+# --------------------------------------------------------------------------- images
+SHAPES = [
+    (1, 8, 8),
+    (1, 16, 16),
+    (3, 32, 32),
+    (1, 64, 64),
+    (2, 28, 28),
+    (1, 9, 9),
+    (1, 13, 21),
+    (3, 8, 64),
+    (1, 64, 9),
+    (1, 7, 5),
+    (1, 4, 4),
+    (1, 3, 3),
+    (1, 2, 2),
+    (1, 2, 64),
+    (5, 8, 8),
+]
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_images_of_every_shape_are_fitted(small, shape, likelihood):
+    X = np.random.RandomState(0).uniform(size=(5, np.prod(shape)))
+    parameters = {"network": "conv", "image_shape": shape, "likelihood": likelihood}
+    model = small(max_iter=2, batch_size=4, **parameters).fit(X)
+    assert_sensible(model, X)
+
+
+@pytest.mark.parametrize("shape", [[1, 4, 4], np.array([1, 4, 4])], ids=repr)
+def test_an_image_shape_comes_in_any_sequence(small, shape):
+    X = normal(n_features=16)
+    assert_sensible(small(network="conv", image_shape=shape).fit(X), X)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (None, r"needs image_shape=\(channels, height, width\).*16 columns"),
+        ((1, 4, 5), r"\(1, 4, 5\) has 20 values, but X has 16 columns"),
+        ((4, 4), r"must be \(channels, height, width\).*got \(4, 4\)"),
+        ((16, 1, 1), r"at least 2; got \(16, 1, 1\)"),
+        ((1, 4, 4.0), r"positive integers.*got \(1, 4, 4\.0\)"),
+        ((1, 0, 4), r"positive integers.*got \(1, 0, 4\)"),
+        ((1, -4, -4), r"positive integers.*got \(1, -4, -4\)"),
+        (16, "image_shape.*16"),
+        ("1x4x4", "image_shape.*1x4x4"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_image_shape_is_refused(small, shape, expected):
+    with pytest.raises(ValueError, match=expected):
+        small(network="conv", image_shape=shape).fit(normal(n_features=16))
+
+
+# ------------------------------------------------------------- tables that are refused
+def bad(value):
+    X = normal()
+    X[3, 2] = value
+    return X
+
+
+REFUSED = {
+    "NaN": (bad(np.nan), "NaN"),
+    "infinity": (bad(np.inf), "infinity"),
+    "minus infinity": (bad(-np.inf), "infinity"),
+    "one dimension": (np.arange(5.0), "Reshape your data"),
+    "three dimensions": (np.zeros((4, 4, 4)), "3"),
+    "scalar": (3.0, "scalar array"),
+    "no rows": (np.zeros((0, 5)), r"0 sample\(s\)"),
+    "no features": (np.zeros((5, 0)), r"0 feature\(s\)"),
+    "nothing": ([], "Expected 2D array"),
+    "one row": (normal(1), "1 sample"),
+    "complex": (normal() + 1j, "[Cc]omplex data not supported"),
+    "words": (np.array([["a", "b"], ["c", "d"]]), "could not convert|not supported"),
+    "objects": (np.array([[{}, 1], [2, 3]], dtype=object), "argument must be"),
+    "ragged": ([[1, 2], [3]], "inhomogeneous|setting an array element"),
+    "sparse": (sparse.csr_matrix(normal()), "[Ss]parse.*dense"),
+    "sparse array": (sparse.coo_array(normal()), "[Ss]parse.*dense"),
+    "missing": (pd.DataFrame({"a": [1, None, 3], "b": [1, 2, 3]}), "NaN"),
+    "categories": (pd.DataFrame({"a": ["x", "y", "z"]}), "could not convert"),
+    "beyond double precision": (np.full((4, 2), 10**400, dtype=object), "too large"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_table_that_cannot_be_used_is_refused(small, name):
+    X, expected = REFUSED[name]
+    model = small()
+    with pytest.raises((ValueError, TypeError, OverflowError), match=expected):
+        model.fit(X)
+    assert not hasattr(model, "weights_")
+    assert not hasattr(model, "n_features_in_")
+
+
+@pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
+@pytest.mark.parametrize("name", ["NaN", "infinity", "one dimension", "complex"])
+def test_a_fitted_transformer_refuses_them_too(small, name, method):
+    X, expected = REFUSED[name]
+    with pytest.raises(ValueError, match=expected):
+        getattr(small().fit(normal()), method)(X)
+
+
+@pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
+@pytest.mark.parametrize("width", [1, 4, 6])
+def test_a_table_of_another_width_is_refused(small, method, width):
+    with pytest.raises(ValueError, match=rf"X has {width} features, but.*expecting 5"):
+        getattr(small().fit(normal()), method)(normal(n_features=width))
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_codes_of_another_width_are_refused(small, width):
+    with pytest.raises(ValueError, match=rf"X has {width} features, but.*expecting 3"):
+        small().fit(normal()).inverse_transform(normal(n_features=width))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_codes_that_are_not_finite_are_refused(small, value):
+    """In single precision 1e300 is not."""
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match=r"NaN|infinity"):
+        small().fit(normal()).inverse_transform(np.full((2, 3), value))
+
+
+METHODS = {
+    "transform": normal(),
+    "inverse_transform": normal(n_features=3),
+    "posterior": normal(),
+    "score_samples": normal(),
+    "score": normal(),
+    "sample": 3,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_unfitted_transformer_says_so(small, method):
+    with pytest.raises(NotFittedError, match="fit"):
+        getattr(small(), method)(METHODS[method])
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "3", None])
+def test_a_number_of_samples_that_is_none_is_refused(small, n_samples):
+    model = small().fit(normal())
+    with pytest.raises((ValueError, TypeError), match=r"n_samples.*(\d|None|'3')"):
+        model.sample(n_samples)
+
+
+@pytest.mark.parametrize("low", [-0.001, 1.001])
+def test_bernoulli_refuses_what_is_no_probability(small, low):
+    X = np.random.RandomState(0).uniform(size=(20, 4))
+    model = small(likelihood="bernoulli").fit(X)
+    X[3, 2] = low
+    expected = r"values in \[0, 1\].*ranges from.*MinMaxScaler.*'gaussian'"
+    for method in (model.fit, model.transform, model.score):
+        with pytest.raises(ValueError, match=expected):
+            method(X)
+
+
+@pytest.mark.parametrize(
+    "X", [np.eye(6), np.eye(6) > 0, np.zeros((6, 4)), np.ones((6, 4), dtype=int)]
+)
+def test_bernoulli_takes_binary_tables_of_every_dtype(small, X):
+    model = small(likelihood="bernoulli").fit(X)
+    assert_sensible(model, X)
+    back = model.inverse_transform(model.transform(X))
+    assert back.min() >= 0
+    assert back.max() <= 1
+    assert set(np.unique(model.sample(20, random_state=0))) <= {0.0, 1.0}
+
+
+# --------------------------------------------------------------------------- weights
+WEIGHTS = {
+    "too few": (np.ones(39), r"39.*40"),
+    "two dimensions": (np.ones((40, 1)), "1D"),
+    "negative": (-np.ones(40), "[Nn]egative"),
+    "zero": (np.zeros(40), "zero"),
+    "NaN": (np.full(40, np.nan), "NaN"),
+    "infinite": (np.full(40, np.inf), "infinity"),
+    "words": (["a"] * 40, "could not convert"),
+    "complex": (np.ones(40) * 1j, "[Cc]omplex"),
+    "negative scalar": (-1.0, "[Nn]egative"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "score"])
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_cannot_be_used_are_refused(small, name, method):
+    weight, expected = WEIGHTS[name]
+    model = small().fit(normal())
+    with pytest.raises((ValueError, TypeError), match=expected):
+        getattr(model, method)(normal(), sample_weight=weight)
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-300, 1e300, 1e308])
+def test_weights_of_every_size_are_relative(small, size):
+    X = normal()
+    weight = np.where(np.arange(40) % 2, size, size / 2)
+    model = small().fit(X, sample_weight=weight)
+    assert_sensible(model, X)
+    alone = small().fit(X, sample_weight=np.where(np.arange(40) % 2, 1.0, 0.5))
+    np.testing.assert_allclose(model.mean_, alone.mean_, rtol=0.01)
+    scores = model.score(X, sample_weight=weight), alone.score(X)
+    assert np.isfinite(scores).all()
+
+
+def test_a_single_row_with_weight_is_a_constant_table(small):
+    X = normal()
+    weight = np.eye(40)[7]
+    assert_sensible(small().fit(X, sample_weight=weight), X[[7, 7]])
+
+
+def test_rows_without_weight_may_hold_anything_finite(small):
+    X = normal()
+    weight = np.ones(40)
+    weight[3] = 0
+    expected = small().fit(X, sample_weight=weight).transform(X)
+    Y = X.copy()
+    Y[3] = 1e200
+    other = small().fit(Y, sample_weight=weight)
+    np.testing.assert_array_equal(other.transform(X), expected)
+
+
+# ------------------------------------------------------------------ one's own modules
+class Tail(nn.Module):
+    """A module whose parts are called as parts of the built-in networks are."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.linear = nn.Linear(n_in, 7)
+        self.head = nn.Linear(7, n_out)
+
+    def forward(self, x):
+        return self.head(self.linear(x).tanh())
+
+
+def plain(p, d):
+    return nn.Linear(p, 2 * d), nn.Linear(d, p)
+
+
+def chains(p, d):
+    encoder = nn.Sequential(nn.Linear(p, 6), nn.Tanh(), nn.Linear(6, 2 * d))
+    decoder = nn.Sequential(nn.Linear(d, 6), nn.Tanh(), nn.Linear(6, p))
+    return encoder, decoder
+
+
+def square_chains(p, d):
+    decoder = nn.Sequential(nn.Linear(d, d), nn.Tanh(), nn.Linear(d, p))
+    return nn.Linear(p, 2 * d), decoder
+
+
+def named_parts(p, d):
+    return Tail(p, 2 * d), Tail(d, p)
+
+
+def normalised(p, d):
+    encoder = nn.Sequential(nn.Linear(p, 6), nn.LayerNorm(6), nn.Linear(6, 2 * d))
+    return encoder, nn.Linear(d, p)
+
+
+def with_dropout(p, d):
+    encoder = nn.Sequential(nn.Linear(p, 2 * d), nn.Dropout(0.5))
+    return encoder, nn.Linear(d, p)
+
+
+def from_a_list(p, d):
+    return list(chains(p, d))
+
+
+BUILDERS = [
+    plain,
+    chains,
+    square_chains,
+    named_parts,
+    normalised,
+    with_dropout,
+    from_a_list,
+]
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_ones_own_modules_are_fitted(small, build, likelihood):
+    X = np.random.RandomState(0).uniform(size=(40, 5))
+    model = small(network=build, likelihood=likelihood, max_iter=20).fit(X)
+    assert_sensible(model, X)
+    np.testing.assert_array_equal(model.transform(X[7:8]), model.transform(X)[7:8])
+
+
+def with_known_weights(build, seed):
+    """Let a builder make the same modules whenever it is called."""
+
+    def made(p, d):
+        modules = build(p, d)
+        rng = np.random.RandomState(seed)
+        for module in modules:
+            for weight in module.parameters():
+                values = torch.from_numpy(rng.normal(size=weight.shape))
+                weight.data.copy_(values)
+        return modules
+
+    return made
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+@pytest.mark.parametrize("seed", range(3))
+def test_ordering_latents_leaves_what_the_modules_compute(small, build, seed):
+    """Codes are permuted and negated, and the decoder is told of it."""
+    X = normal()
+    build = with_known_weights(build, seed)
+    model = small(network=build, max_iter=1, learning_rate=1e-30).fit(X)
+    encoder, decoder = (module.eval() for module in build(5, 3))
+    with torch.no_grad():
+        rows = torch.from_numpy((X - model.mean_) / model.scale_).float()
+        codes = encoder(rows)[:, :3]
+        expected = decoder(codes).numpy() * model.scale_ + model.mean_
+    actual = model.transform(X)
+    np.testing.assert_allclose(
+        np.sort(np.abs(actual)), np.sort(np.abs(codes.numpy())), rtol=1e-4, atol=1e-5
+    )
+    back = model.inverse_transform(actual)
+    np.testing.assert_allclose(back, expected, rtol=1e-4, atol=1e-5)
+
+
+def with_batch_norm(p, d):
+    encoder = nn.Sequential(nn.Linear(p, 2 * d), nn.BatchNorm1d(2 * d))
+    return encoder, nn.Linear(d, p)
+
+
+def with_batch_norm_without_memory(p, d):
+    norm = nn.BatchNorm1d(2 * d, track_running_stats=False)
+    return nn.Sequential(nn.Linear(p, 2 * d), norm), nn.Linear(d, p)
+
+
+def narrow_encoder(p, d):
+    return nn.Linear(p, d), nn.Linear(d, p)
+
+
+def wide_decoder(p, d):
+    return nn.Linear(p, 2 * d), nn.Linear(d, p + 1)
+
+
+def foreign_input(p, d):
+    return nn.Linear(p + 1, 2 * d), nn.Linear(d, p)
+
+
+def two_outputs(p, d):
+    return nn.LSTM(p, 2 * d), nn.Linear(d, p)
+
+
+def three_modules(p, d):
+    return nn.Linear(p, 2 * d), nn.Linear(d, p), nn.Linear(d, p)
+
+
+def one_module(p, d):
+    return nn.Linear(p, 2 * d)
+
+
+def functions(p, d):
+    return np.tanh, np.tanh
+
+
+def nothing(p, d):
+    return None
+
+
+def no_arguments():
+    return None
+
+
+WRONG = {
+    with_batch_norm: r"encoder.*buffers.*LayerNorm",
+    with_batch_norm_without_memory: r"encoder.*[Bb]atch.*LayerNorm",
+    narrow_encoder: r"encoder.*shape \(16, 3\).*expected \(16, 6\)",
+    wide_decoder: r"decoder.*shape \(16, 6\).*expected \(16, 5\)",
+    two_outputs: r"encoder.*tuple.*expected",
+    three_modules: r"network=.*\(encoder, decoder\)",
+    one_module: r"network=.*\(encoder, decoder\)",
+    functions: r"network=.*torch\.nn\.Module",
+    nothing: r"network=.*\(encoder, decoder\)",
+}
+
+
+@pytest.mark.parametrize("build", WRONG)
+def test_modules_that_cannot_be_used_are_refused(small, build):
+    model = small(network=build)
+    with pytest.raises((ValueError, TypeError), match=WRONG[build]):
+        model.fit(normal())
+    assert not hasattr(model, "weights_")
+
+
+@pytest.mark.parametrize("build", [foreign_input, no_arguments])
+def test_errors_of_ones_own_modules_come_through(small, build):
+    with pytest.raises((RuntimeError, TypeError), match=r"shapes|argument"):
+        small(network=build).fit(normal())
+
+
+# -------------------------------------------------- what a failing fit leaves behind
+FAILURES = {
+    "NaN": ({}, bad(np.nan)),
+    "wrong parameter": ({"beta": -1}, normal()),
+    "wrong sizes": ({"hidden_layer_sizes": (0,)}, normal()),
+    "wrong image": ({"network": "conv"}, normal()),
+    "wrong modules": ({"network": wide_decoder}, normal(n_features=4)),
+    "wrong range": ({"likelihood": "bernoulli"}, normal(n_features=4)),
+    "nothing kept": ({"early_stopping": True}, np.ones((5, 3))),
+    "other frame": ({}, pd.DataFrame({"a": [1.0, np.inf]})),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_fit_leaves_a_fitted_estimator_unchanged(small, name):
+    parameters, X = FAILURES[name]
+    model = small().fit(normal())
+    expected = model.transform(normal())
+    model.set_params(**parameters)
+    before = dict(vars(model))
+    with pytest.raises(ValueError):
+        model.fit(X)
+    assert vars(model) == before
+    np.testing.assert_array_equal(model.transform(normal()), expected)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_fit_leaves_an_unfitted_estimator_unfitted(small, name):
+    parameters, X = FAILURES[name]
+    model = small(**parameters)
+    before = set(vars(model))
+    with pytest.raises(ValueError):
+        model.fit(X)
+    assert set(vars(model)) == before
+
+
+# ------------------------------------------------------------------------ warm starts
+def test_a_warm_start_goes_on_from_the_weights(small):
+    """After a very short second fit the model is nearly the first one."""
+    X = normal()
+    model = small(max_iter=100, warm_start=True).fit(X)
+    first = model.transform(X)
+    model.set_params(max_iter=1, learning_rate=1e-7).fit(X)
+    np.testing.assert_allclose(np.abs(model.transform(X)), np.abs(first), atol=1e-3)
+
+
+CHANGES = {
+    "n_components": 4,
+    "hidden_layer_sizes": (9,),
+    "discriminator_hidden_layer_sizes": (9,),
+    "deeper discriminator": (8, 8),
+    "activation": "tanh",
+    "network": plain,
+    "likelihood": "bernoulli",
+    "noise_scale": "shared",
+    "precision": "float64",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_warm_start_of_other_networks_is_refused(small, change):
+    X = np.random.RandomState(0).uniform(size=(40, 5))
+    model = small(warm_start=True).fit(X)
+    name = change.replace("deeper discriminator", "discriminator_hidden_layer_sizes")
+    if name not in model.get_params():
+        return
+    model.set_params(**{name: CHANGES[change]})
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=r"warm_start=True.*warm_start=False"):
+        model.fit(X)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize("n_features", [1, 4, 6])
+def test_a_warm_start_of_another_table_is_refused(small, n_features):
+    model = small(warm_start=True).fit(normal())
+    with pytest.raises(ValueError, match=r"warm_start=True.*warm_start=False"):
+        model.fit(normal(n_features=n_features))
+
+
+# ------------------------------------------------------------------------- divergence
+EXPLOSIONS = {
+    "learning rate": {"learning_rate": 1e3},
+    "very large learning rate": {"learning_rate": 1e30},
+    "discriminator": {"discriminator_learning_rate": 1e30},
+    "noise scale": {"noise_scale": 1e-30},
+    "conv": {"network": "conv", "image_shape": (1, 4, 4), "learning_rate": 1e30},
+    "modules": {"network": plain, "learning_rate": 1e30},
+    "no standardisation": {"standardize": None, "init": "random"},
+    "early stopping": {"early_stopping": True, "learning_rate": 1e30},
+}
+
+
+@pytest.mark.parametrize("max_iter", [30, 600])
+@pytest.mark.parametrize("name", EXPLOSIONS)
+def test_divergence_is_said_and_finite_weights_are_kept(small, name, max_iter):
+    parameters = EXPLOSIONS[name]
+    if not set(parameters) <= set(small().get_params()):
+        return
+    X = normal(n_features=16) * (1e30 if name == "no standardisation" else 1)
+    model = small(max_iter=max_iter, **parameters)
+    with pytest.warns(ConvergenceWarning, match=r"diverged at step \d+.*learning_rate"):
+        model.fit(X)
+    assert all(np.isfinite(w).all() for w in model.weights_.values())
+    assert np.isfinite(model.transform(X)).all()
+    assert 1 <= model.n_iter_ <= max_iter
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3])
+def test_a_last_step_into_nowhere_is_noticed(small, max_iter):
+    """Weights may be finite and yet too large to compute with."""
+    X = normal()
+    model = small(max_iter=max_iter, learning_rate=1e30)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(X)
+    assert np.isfinite(model.transform(X)).all()
+    assert np.isfinite(model.kl_per_component_).all()
+
+
+@pytest.mark.parametrize("name", ["very large learning rate", "noise scale"])
+def test_a_diverged_fit_has_a_history_of_the_usual_names(small, name):
+    model = small(**EXPLOSIONS[name])
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(normal())
+    assert list(model.history_) == list(small().fit(normal()).history_)
+
+
+def test_the_warning_points_at_the_callers_line(small):
+    with pytest.warns(ConvergenceWarning) as caught:
+        small(learning_rate=1e30).fit(normal())
+    assert [w.filename for w in caught] == [__file__]
+
+
+def test_a_fit_that_grows_worse_without_end_is_no_good_fit(small):
+    """A step far too large is noticed although every number stays finite."""
+    X = normal()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = small(max_iter=100, learning_rate=1e3).fit(X)
+    assert model.score(X) > -1e6

@@ -1,0 +1,208 @@
+"""A fitted transformer survives pickle, joblib, deepcopy and clone, bit for bit."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+ABSENT = "mps" if torch.cuda.is_available() else "cuda"
+"""A device that this machine does not have."""
+
+VARIANTS = {
+    "mlp": {},
+    "no hidden layer": {"hidden_layer_sizes": ()},
+    "bernoulli": {"likelihood": "bernoulli"},
+    "conv": {"network": "conv", "image_shape": (1, 8, 8)},
+    "double": {"precision": "float64"},
+    "early stopping": {"early_stopping": True},
+}
+
+
+def through_pickle(model, _):
+    return pickle.loads(pickle.dumps(model))
+
+
+def through_oldest_pickle(model, _):
+    return pickle.loads(pickle.dumps(model, protocol=2))
+
+
+def through_deepcopy(model, _):
+    return copy.deepcopy(model)
+
+
+def through_joblib(model, folder):
+    joblib.dump(model, folder / "model.joblib", compress=3)
+    return joblib.load(folder / "model.joblib")
+
+
+def through_memory_map(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib", mmap_mode="r")
+
+
+def through_clone_and_fit(model, _):
+    return clone(model).fit(table())
+
+
+WAYS = [
+    through_pickle,
+    through_oldest_pickle,
+    through_deepcopy,
+    through_joblib,
+    through_memory_map,
+    through_clone_and_fit,
+]
+
+
+def table():
+    """Thirty images of 8 x 8 pixels, in [0, 1]."""
+    return np.random.RandomState(0).uniform(size=(30, 64))
+
+
+def answers(model):
+    """Everything a fitted transformer says, as a list of arrays."""
+    X = table()
+    codes = model.transform(X)
+    mean, std = model.posterior(X)
+    return [
+        codes,
+        mean,
+        std,
+        model.inverse_transform(codes),
+        model.score_samples(X),
+        np.array(model.score(X)),
+        model.sample(3, random_state=0),
+        model.kl_per_component_,
+        *model.history_.values(),
+    ]
+
+
+def assert_same_answers(a, b):
+    for expected, actual in zip(answers(a), answers(b), strict=True):
+        assert expected.dtype == actual.dtype
+        np.testing.assert_array_equal(expected, actual)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_path):
+    model = small(**VARIANTS[variant]).fit(table())
+    copied = way(model, tmp_path)
+    assert copied is not model
+    assert_same_answers(model, copied)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used"])
+def test_a_pickle_holds_nothing_of_torch(small, variant, is_used):
+    model = small(**VARIANTS[variant]).fit(table())
+    if is_used:
+        answers(model)
+    assert b"torch" not in pickle.dumps(model)
+
+
+def test_use_leaves_the_pickle_as_it_was(small):
+    """No network is kept after an answer: it would travel with every copy."""
+    model = small().fit(table())
+    before = pickle.dumps(model)
+    answers(model)
+    assert pickle.dumps(model) == before
+
+
+def test_a_pickle_is_hardly_larger_than_its_numbers(small):
+    model = small(hidden_layer_sizes=(128, 128)).fit(table())
+    numbers = sum(w.nbytes for w in model.weights_.values())
+    assert len(pickle.dumps(model)) < 1.1 * numbers + 20_000
+
+
+def test_fitted_state_is_plain(small):
+    """Arrays, scalars, strings, and tuples and dicts of them."""
+    plain = (np.ndarray, np.generic, str, int, float, bool, type(None))
+
+    def check(value):
+        if isinstance(value, dict):
+            value = [*value.keys(), *value.values()]
+        if isinstance(value, list | tuple):
+            for part in value:
+                check(part)
+        else:
+            assert isinstance(value, plain), value
+
+    model = small(early_stopping=True).fit(table())
+    model.transform(table())
+    for value in vars(model).values():
+        check(value)
+
+
+def test_memory_mapped_weights_are_shared_with_the_file(small, tmp_path):
+    model = through_memory_map(small().fit(table()), tmp_path)
+    maps = [w for w in model.weights_.values() if isinstance(w, np.memmap)]
+    assert maps
+    assert not any(w.flags.writeable for w in maps)
+
+
+def test_an_unfitted_transformer_survives_pickling(small):
+    model = through_pickle(small(), None)
+    assert not hasattr(model, "weights_")
+    assert model.get_params() == small().get_params()
+
+
+@pytest.mark.parametrize("way", WAYS[:-1])
+def test_a_copy_can_be_fitted_on(small, way, tmp_path):
+    model = small(warm_start=True).fit(table())
+    copied = way(model, tmp_path)
+    assert_same_answers(model.fit(table()), copied.fit(table()))
+
+
+def test_a_copy_owes_nothing_to_the_original(small):
+    model = small().fit(table())
+    copied = copy.deepcopy(model)
+    expected = answers(copied)
+    for weight in model.weights_.values():
+        weight *= 2
+    model.fit(-table())
+    for before, after in zip(expected, answers(copied), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+FRESH_PROCESS = """
+import pickle, sys
+import numpy as np
+model = pickle.load(open(sys.argv[1] + "/model.pkl", "rb"))
+X, codes = (np.load(f"{sys.argv[1]}/{name}.npy") for name in ("X", "codes"))
+np.testing.assert_array_equal(model.transform(X), codes)
+"""
+
+
+def test_a_pickle_is_loaded_by_a_process_that_imported_nothing(small, tmp_path):
+    model = small().fit(table())
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model))
+    np.save(tmp_path / "X.npy", table())
+    np.save(tmp_path / "codes.npy", model.transform(table()))
+    command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# ----------------------------------------------------------------------- devices
+def test_a_model_of_an_absent_device_answers_on_the_cpu(small, tmp_path):
+    model = small(device="cpu").fit(table())
+    elsewhere = through_pickle(model, None).set_params(device=ABSENT)
+    assert_same_answers(model, elsewhere)
+
+
+def test_a_fit_on_an_absent_device_is_refused(small):
+    with pytest.raises(ValueError, match=rf"'{ABSENT}'.*no such device.*device='auto'"):
+        small(device=ABSENT).fit(table())
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu"])
+def test_a_name_that_is_no_device_is_refused(small, name):
+    with pytest.raises(ValueError, match=r"device=.*not a device name.*'cuda'"):
+        small(device=name).fit(table())

@@ -1,0 +1,371 @@
+"""Randomness comes from ``random_state`` alone, and rows from their values alone."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+N_ROWS = 12
+
+
+def modules(n_features, n_components):
+    """A user's own encoder and decoder."""
+    return nn.Linear(n_features, 2 * n_components), nn.Linear(n_components, n_features)
+
+
+VARIANTS = {
+    "ica": {},
+    "pca": {"init": "pca"},
+    "random": {"init": "random"},
+    "bernoulli": {"likelihood": "bernoulli"},
+    "shared noise": {"noise_scale": "shared"},
+    "conv": {"network": "conv", "image_shape": (1, 4, 4)},
+    "modules": {"network": modules},
+    "double": {"precision": "float64"},
+    "early stopping": {"early_stopping": True},
+}
+
+variants = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
+
+
+def table(n_rows=N_ROWS):
+    """Rows of sixteen values in [0, 1], some of them equal."""
+    rng = np.random.RandomState(1)
+    rows = rng.uniform(size=(n_rows, 16)).round(2)
+    rows[n_rows // 2] = rows[0]
+    return rows
+
+
+def state(model):
+    """Everything a fit has learned, name by name."""
+    return {
+        "mean": model.mean_,
+        "scale": model.scale_,
+        "kl": model.kl_per_component_,
+        "n_iter": model.n_iter_,
+        **model.weights_,
+        **{f"history of {name}": values for name, values in model.history_.items()},
+    }
+
+
+def assert_same_fit(a, b):
+    a, b = state(a), state(b)
+    assert list(a) == list(b)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def differ(a, b):
+    return any(not np.array_equal(w, b.weights_[k]) for k, w in a.weights_.items())
+
+
+# ------------------------------------------------------------------------- seeds
+@variants
+def test_the_same_seed_gives_the_same_fit_bit_for_bit(small, parameters):
+    X = table()
+    assert_same_fit(small(**parameters).fit(X), small(**parameters).fit(X))
+
+
+@variants
+def test_fitting_again_gives_the_same_fit(small, parameters):
+    X = table()
+    model = small(**parameters)
+    first = state(model.fit(X))
+    second = state(model.fit(X))
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@variants
+def test_different_seeds_give_different_fits(small, parameters):
+    X = table()
+    first = small(random_state=0, **parameters).fit(X)
+    assert differ(first, small(random_state=1, **parameters).fit(X))
+
+
+def test_none_differs_from_fit_to_fit(small):
+    X = table()
+    model = small(random_state=None)
+    first = model.fit(X).weights_
+    second = model.fit(X).weights_
+    assert any(not np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_random_state_advances(small):
+    """Two fits with one generator are the fits with its first two seeds."""
+    X = table()
+    generator = np.random.RandomState(3)
+    first = small(random_state=generator).fit(X)
+    second = small(random_state=generator).fit(X)
+    assert differ(first, second)
+    again = np.random.RandomState(3)
+    assert_same_fit(first, small(random_state=again).fit(X))
+    assert_same_fit(second, small(random_state=again).fit(X))
+
+
+def test_a_parameter_is_never_replaced_by_what_was_made_of_it(small):
+    generator = np.random.RandomState(3)
+    model = small(random_state=generator, device="auto", noise_scale="auto")
+    before = model.get_params()
+    model.fit(table())
+    after = model.get_params()
+    assert all(after[name] is before[name] for name in before)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_samples_follow_their_own_seed(small, noise):
+    model = small().fit(table())
+    draw = [model.sample(4, noise=noise, random_state=seed) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(draw[0], draw[1])
+    assert not np.array_equal(draw[0], draw[2])
+
+
+# ------------------------------------------------------------- global generators
+def generators():
+    """State of every generator that others may be using."""
+    state = [random.getstate(), torch.get_rng_state().numpy().tobytes()]
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 (the one to be watched)
+    state += [name, keys.tobytes(), *rest]
+    if torch.cuda.is_available():
+        state += [s.numpy().tobytes() for s in torch.cuda.get_rng_state_all()]
+    return state
+
+
+@variants
+@pytest.mark.parametrize("seed", [0, np.random.RandomState(0)], ids=["int", "state"])
+def test_global_generators_are_left_alone(small, parameters, seed):
+    X = table()
+    before = generators()
+    model = small(random_state=seed, **parameters).fit(X)
+    model.inverse_transform(model.transform(X))
+    model.posterior(X)
+    model.score(X)
+    model.sample(2, random_state=seed)
+    assert generators() == before
+
+
+def test_global_generators_have_no_influence(small):
+    X = table()
+    fits = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (what a fit must not listen to)
+        fits.append(small(network=modules).fit(X))
+    assert_same_fit(*fits)
+
+
+# ----------------------------------------------------------------------- threads
+@pytest.fixture
+def threads():
+    """Let torch have two threads for the length of a test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield torch.get_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_the_number_of_threads_is_restored(small, threads, n_jobs):
+    X = table()
+    model = small(n_jobs=n_jobs).fit(X)
+    assert threads() == 2
+    model.inverse_transform(model.transform(X))
+    model.score(X)
+    model.sample()
+    assert threads() == 2
+
+
+def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
+    def build(n_features, n_components):
+        return nn.Linear(n_features, 1), nn.Linear(n_components, n_features)
+
+    with pytest.raises(ValueError, match="expected"):
+        small(network=build).fit(table())
+    assert threads() == 2
+
+
+def test_a_small_fit_does_not_depend_on_the_number_of_threads(small, threads):
+    two = small().fit(table())
+    torch.set_num_threads(1)
+    assert_same_fit(two, small().fit(table()))
+
+
+# ----------------------------------------------------------------------- weights
+counts = st.lists(st.integers(0, 4), min_size=N_ROWS, max_size=N_ROWS).filter(
+    lambda c: sum(k > 0 for k in c) > 3
+)
+orders = st.permutations(range(N_ROWS))
+
+
+@variants
+def test_integer_weights_are_repeated_rows(small, parameters):
+    X = table()
+    count = np.arange(len(X)) % 4
+    weighted = small(**parameters).fit(X, sample_weight=count)
+    repeated = small(**parameters).fit(np.repeat(X, count, axis=0))
+    assert_same_fit(weighted, repeated)
+
+
+def test_integer_weights_are_repeated_rows_beyond_the_sample_of_ica(small):
+    """Also where the linear start sees a sample of the rows only."""
+    X = np.random.RandomState(0).normal(size=(11_000, 4)) ** 3
+    count = np.arange(len(X)) % 3
+    weighted = small().fit(X, sample_weight=count)
+    repeated = small().fit(np.repeat(X, count, axis=0)[::-1])
+    assert_same_fit(weighted, repeated)
+
+
+@variants
+def test_the_order_of_rows_is_without_effect(small, parameters):
+    X = table()
+    order = np.random.RandomState(0).permutation(len(X))
+    assert_same_fit(small(**parameters).fit(X), small(**parameters).fit(X[order]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
+def test_the_order_of_rows_is_without_effect_in_every_dtype(small, dtype):
+    X = (table() * 3).astype(dtype)
+    assert_same_fit(small().fit(X), small().fit(X[::-1]))
+
+
+def test_zeros_are_equal_whatever_their_sign(small):
+    X = table().round()
+    assert_same_fit(small().fit(X), small().fit(np.where(X == 0, -0.0, X)))
+
+
+def test_layout_in_memory_is_without_effect(small):
+    X = table()
+    padded = np.zeros((2 * len(X), 32))
+    padded[::2, ::2] = X
+    expected = small().fit(X)
+    for view in (np.asfortranarray(X), padded[::2, ::2], X.tolist()):
+        assert_same_fit(expected, small().fit(view))
+
+
+def test_one_weight_for_all_is_no_weight(small):
+    X = table()
+    plain = small().fit(X)
+    for weight in (np.ones(len(X)), np.full(len(X), 4.0), 1.0, [1] * len(X)):
+        assert_same_fit(plain, small().fit(X, sample_weight=weight))
+
+
+def test_score_is_the_weighted_mean_of_score_samples(small):
+    X = table()
+    model = small().fit(X)
+    weight = np.arange(len(X)) % 3
+    repeated = model.score_samples(np.repeat(X, weight, axis=0))
+    assert model.score(X, sample_weight=weight) == pytest.approx(repeated.mean())
+    assert model.score(X) == pytest.approx(model.score_samples(X).mean())
+
+
+def test_any_integer_weights_are_any_repetition(small):
+    X = table()
+
+    @given(count=counts, order=orders)
+    def holds(count, order):
+        count = np.array(count)
+        weighted = small().fit(X, sample_weight=count)
+        repeated = small().fit(np.repeat(X[order], count[order], axis=0))
+        assert_same_fit(weighted, repeated)
+
+    holds()
+
+
+def test_any_weights_move_with_their_rows(small):
+    """Equal rows included, whose weights are added up in whatever order they come."""
+    X = table()[np.arange(N_ROWS) % 4]
+    weights = st.lists(st.floats(0.01, 100), min_size=N_ROWS, max_size=N_ROWS)
+
+    @given(weight=weights, order=orders)
+    def holds(weight, order):
+        weight = np.array(weight)
+        as_given = small().fit(X, sample_weight=weight)
+        moved = small().fit(X[order], sample_weight=weight[order])
+        assert_same_fit(as_given, moved)
+
+    holds()
+
+
+def test_weights_have_no_unit(small):
+    """Scaling by powers of two is exact in floating point, and so without effect."""
+    X = table()
+    weight = np.random.RandomState(0).uniform(size=len(X))
+    expected = small().fit(X, sample_weight=weight)
+
+    @given(power=st.integers(-100, 100))
+    def holds(power):
+        scaled = small().fit(X, sample_weight=weight * 2.0**power)
+        assert_same_fit(expected, scaled)
+
+    holds()
+
+
+# ------------------------------------------------------------------ rows at a time
+def methods(model):
+    """Whatever maps rows to rows."""
+    return {
+        "transform": model.transform,
+        "deviation": lambda X: model.posterior(X)[1],
+        "score_samples": model.score_samples,
+        "inverse_transform": lambda X: model.inverse_transform(X[:, :3]),
+    }
+
+
+@variants
+@pytest.mark.parametrize("method", ["transform", "deviation", "score_samples"])
+def test_a_row_is_mapped_alone(small, parameters, method):
+    X = table(300)
+    function = methods(small(**parameters).fit(X))[method]
+    whole = function(X)
+    one_by_one = np.concatenate([function(X[i : i + 1]) for i in range(0, 300, 13)])
+    np.testing.assert_array_equal(one_by_one, whole[::13])
+    np.testing.assert_array_equal(function(X[::-1]), whole[::-1])
+    np.testing.assert_array_equal(function(X[:257]), whole[:257])
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (300, 200)], ids=str)
+@pytest.mark.parametrize("n_features", [1, 3, 16, 131])
+def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
+    X = np.random.RandomState(0).normal(size=(70, n_features))
+    model = small(hidden_layer_sizes=hidden, max_iter=2).fit(X)
+    whole = model.transform(X)
+    np.testing.assert_array_equal(model.transform(X[5:6]), whole[5:6])
+    np.testing.assert_array_equal(model.transform(X[::3]), whole[::3])
+
+
+@pytest.mark.parametrize(
+    "method", ["transform", "deviation", "score_samples", "inverse_transform"]
+)
+def test_any_selection_of_rows_is_mapped_as_in_the_whole(small, method):
+    X = table(400)
+    function = methods(small().fit(X))[method]
+    whole = function(X)
+
+    @given(chosen=st.lists(st.integers(0, 399), min_size=1, max_size=600))
+    def holds(chosen):
+        np.testing.assert_array_equal(function(X[chosen]), whole[chosen])
+
+    holds()
+
+
+def test_answers_do_not_change_by_asking(small):
+    X = table()
+    model = small().fit(X)
+    first = [model.transform(X), model.score_samples(X)]
+    second = [model.transform(X), model.score_samples(X)]
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform", "score"])
+def test_the_users_table_is_never_written_to(small, method):
+    X = table().astype("float32")
+    model = small().fit(X)
+    kept = X.copy()
+    X.flags.writeable = False
+    getattr(model, method)(X)
+    np.testing.assert_array_equal(X, kept)
