@@ -33,8 +33,6 @@ from ._validation import check_image_shape, check_sizes, check_unit_interval
 ACTIVE_KL = 0.01
 """Nats per row from which a component counts as active (Duan et al. 2020)."""
 
-ELBO_DRAWS = 16
-
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -345,8 +343,8 @@ class BaseVAETransformer(
         .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
 
         It depends on neither ``gamma`` nor ``beta``, so that models trained with
-        different ones can be compared. The expectation is an average over 16 fixed
-        quasi-random points. Not to be confused with a measure of disentanglement: it is
+        different ones can be compared. The expectation is a cubature over 2
+        ``n_components`` fixed points, exact for a linear decoder. Not to be confused with a measure of disentanglement: it is
         usually best without any penalty.
 
         Parameters
@@ -365,7 +363,6 @@ class BaseVAETransformer(
             self._likelihood,
             self.weights_,
             rows,
-            n_draws=ELBO_DRAWS,
             device=self._device,
         )
         return elbo.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()

@@ -181,8 +181,9 @@ class LinearStart:
 def linear_start(kind, rows, weight, n_components, seed):
     """Fit PCA or FastICA, and return it as the linear path's first weights.
 
-    Latents beyond the rank of the table start at zero. At most 10,000 rows are used,
-    drawn by weight where weights differ.
+    Only directions that carry more variance than an average feature are taken; the
+    other latents start at zero, and wake up if the data want them. At most 10,000 rows
+    are used, drawn by weight where weights differ.
 
     Parameters
     ----------
@@ -222,12 +223,17 @@ def _subsample(rows, weight, rng):
 
 
 def _principal_axes(sample, n_components, rng):
-    """Return the principal directions that carry variance, and their spread."""
-    n_axes = min(n_components, *sample.shape)
-    pca = PCA(n_axes, random_state=rng).fit(sample)
-    spread = np.sqrt(pca.explained_variance_)
-    carries = spread > 1e-4 * max(spread.max(), np.finfo(float).tiny)
-    return pca.components_[carries], spread[carries]
+    """Return the principal directions that matter, (r, p), and their spread, (r,).
+
+    Kaiser's rule: a direction matters if it carries more variance than a feature does
+    on average. Whitening the others would hand their noise to ICA as so many sources.
+    """
+    average = sample.var(axis=0).mean()
+    if average == 0:
+        return np.zeros((0, sample.shape[1])), np.zeros(0)
+    pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
+    matters = pca.explained_variance_ > (1 - 1e-9) * average
+    return pca.components_[matters], np.sqrt(pca.explained_variance_[matters])
 
 
 def _rotation(scores, rng):

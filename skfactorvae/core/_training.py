@@ -443,7 +443,7 @@ class _Keeper:
             self.job.likelihood,
             weights,
             held_out.rows,
-            n_draws=2,
+            n_directions=1,
             device=stack.device,
         )
         score = float(np.average(elbos, weights=held_out.row_weights))

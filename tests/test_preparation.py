@@ -1,0 +1,197 @@
+"""What happens to a table before training: exact weights, safe scales, linear starts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.decomposition import PCA, FastICA
+
+from skfactorvae._preparation import (
+    canonical_rows,
+    check_sample_weight,
+    choose_scale,
+    column_moments,
+    linear_start,
+    standardized,
+)
+
+tables = hnp.arrays(
+    np.float64,
+    st.tuples(st.integers(1, 12), st.integers(1, 3)),
+    elements=st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, 1e12, 1e-12]),
+)
+
+
+def canonical(X, weight):
+    index, weight = canonical_rows(X, np.asarray(weight, dtype=float))
+    return X[index], weight
+
+
+class TestCanonicalRows:
+    @given(tables, st.randoms(use_true_random=False))
+    def test_they_do_not_depend_on_the_order_of_the_rows(self, X, random):
+        order = list(range(len(X)))
+        random.shuffle(order)
+        weight = np.arange(1.0, len(X) + 1)
+        rows, weights = canonical(X, weight)
+        other_rows, other_weights = canonical(X[order], weight[order])
+        np.testing.assert_array_equal(rows, other_rows)
+        np.testing.assert_array_equal(weights, other_weights)
+
+    @given(tables, st.data())
+    def test_an_integer_weight_is_a_repeated_row(self, X, data):
+        n = len(X)
+        counts = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, 3)))
+        counts[0] += 1
+        rows, weights = canonical(X, counts)
+        repeated = np.repeat(X, counts, axis=0)
+        other_rows, other_weights = canonical(repeated, np.ones(len(repeated)))
+        np.testing.assert_array_equal(rows, other_rows)
+        np.testing.assert_array_equal(weights, other_weights)
+
+    @given(tables)
+    def test_rows_are_distinct_and_keep_the_total_weight(self, X):
+        rows, weights = canonical(X, np.ones(len(X)))
+        assert len(np.unique(rows, axis=0)) == len(rows)
+        assert weights.sum() == len(X)
+
+    def test_rows_that_differ_in_signs_alone_are_told_apart(self):
+        X = np.array([[1.0, 2.0], [-1.0, -2.0], [-1.0, 2.0], [1.0, -2.0]])
+        assert len(canonical(X, np.ones(4))[0]) == 4
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_large_table_has_no_false_ties(self, dtype):
+        X = np.random.default_rng(0).normal(size=(20_000, 2)).astype(dtype)
+        index, _ = canonical_rows(X, np.ones(len(X)))
+        assert len(index) == len(np.unique(X, axis=0))
+
+
+class TestColumnMoments:
+    @given(st.sampled_from([1e-300, 1e-12, 1.0, 1e12, 1e300]))
+    def test_they_hold_over_the_whole_floating_point_range(self, unit):
+        X = np.random.default_rng(0).normal(3, 2, size=(200, 4)) * unit
+        mean, std = column_moments(X, np.arange(200), np.ones(200))
+        np.testing.assert_allclose(mean / unit, (X / unit).mean(0), rtol=1e-12)
+        np.testing.assert_allclose(std / unit, (X / unit).std(0), rtol=1e-12)
+
+    @pytest.mark.parametrize("value", [0.0, 0.1, 1e12, 1e-12, -7.3])
+    def test_a_constant_column_has_no_spread(self, value):
+        X = np.full((5000, 1), value)
+        _, std = column_moments(X, np.arange(5000), np.ones(5000))
+        assert std == 0
+
+    def test_weights_count(self):
+        X = np.array([[0.0], [1.0]])
+        mean, std = column_moments(X, np.arange(2), np.array([3.0, 1.0]))
+        assert mean == pytest.approx(0.25)
+        assert std == pytest.approx(np.sqrt(3 / 16))
+
+
+class TestScale:
+    mean, std = np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 0.0])
+
+    def test_feature_scales_each_column_and_leaves_a_constant_alone(self):
+        _, scale = choose_scale("feature", self.mean, self.std)
+        np.testing.assert_array_equal(scale, [3, 4, 1])
+
+    def test_global_keeps_the_proportions_between_columns(self):
+        mean, scale = choose_scale("global", self.mean, self.std)
+        np.testing.assert_allclose(scale, np.sqrt(25 / 3))
+        np.testing.assert_array_equal(mean, self.mean)
+
+    def test_none_changes_nothing(self):
+        mean, scale = choose_scale(None, self.mean, self.std)
+        assert not mean.any()
+        assert (scale == 1).all()
+
+    def test_standardizing_is_exact_chunk_by_chunk(self):
+        X = np.random.default_rng(0).normal(size=(10_000, 2))
+        rows = standardized(X, X.mean(0), X.std(0), np.float64)
+        np.testing.assert_array_equal(rows, (X - X.mean(0)) / X.std(0))
+        index = np.arange(0, 10_000, 3)
+        chosen = standardized(X, X.mean(0), X.std(0), np.float64, index)
+        np.testing.assert_array_equal(chosen, rows[index])
+
+
+class TestLinearStart:
+    rng = np.random.default_rng(0)
+    sources = rng.uniform(-1, 1, size=(2000, 3))
+    X = sources @ rng.normal(size=(3, 8))
+    X = (X - X.mean(0)) / X.std(0)
+    ones = np.ones(2000)
+
+    def test_pca_gives_white_scores_and_their_reconstruction(self):
+        start = linear_start("pca", self.X, self.ones, 3, seed=0)
+        codes = self.X @ start.encoder
+        np.testing.assert_allclose(np.cov(codes.T), np.eye(3), atol=1e-6)
+        np.testing.assert_allclose(codes @ start.decoder, self.X, atol=1e-6)
+        expected = PCA(3, whiten=True).fit_transform(self.X)
+        np.testing.assert_allclose(np.abs(codes), np.abs(expected), atol=1e-6)
+
+    def test_ica_finds_the_sources_and_agrees_with_fastica(self):
+        start = linear_start("ica", self.X, self.ones, 3, seed=0)
+        codes = self.X @ start.encoder
+        np.testing.assert_allclose(codes @ start.decoder, self.X, atol=1e-6)
+        for other in (
+            self.sources,
+            FastICA(3, whiten="unit-variance", random_state=1).fit_transform(self.X),
+        ):
+            cross = np.abs(np.corrcoef(codes.T, other.T)[:3, 3:])
+            assert cross.max(1).min() > 0.99
+
+    def test_directions_below_the_average_variance_are_left_out(self):
+        noise = np.random.default_rng(1).normal(size=self.X.shape)
+        start = linear_start("ica", self.X + 0.3 * noise, self.ones, 8, seed=0)
+        assert start.encoder[:, :3].any(axis=0).all()
+        assert not start.encoder[:, 3:].any()
+
+    def test_one_feature_alone_is_a_direction(self):
+        start = linear_start("ica", self.X[:, :1], self.ones, 2, seed=0)
+        assert start.encoder[0, 0] != 0
+
+    def test_latents_beyond_the_rank_start_at_zero(self):
+        start = linear_start("ica", self.X, self.ones, 6, seed=0)
+        assert start.encoder.shape == (8, 6)
+        assert start.encoder[:, :3].any(axis=0).all()
+        assert not start.encoder[:, 3:].any()
+        assert not start.decoder[3:].any()
+
+    @pytest.mark.parametrize("n_rows", [1, 2])
+    def test_a_table_of_few_or_equal_rows_has_no_direction(self, n_rows):
+        start = linear_start("ica", np.zeros((n_rows, 4)), np.ones(n_rows), 2, seed=0)
+        assert not start.encoder.any()
+
+    def test_rows_are_drawn_by_weight_where_weights_differ(self):
+        """All weight on half of the rows gives the start of that half."""
+        weight = np.r_[np.ones(1000), np.full(1000, 1e-12)]
+        X = np.r_[self.X[:1000], 100 * self.X[1000:]]
+        heavy = linear_start("pca", X, weight, 3, seed=0)
+        alone = linear_start("pca", self.X[:1000], np.ones(1000), 3, seed=0)
+        scale = np.abs(heavy.decoder).max() / np.abs(alone.decoder).max()
+        assert scale == pytest.approx(1, rel=0.1)
+
+    def test_numpys_global_generator_is_left_alone(self):
+        before = np.random.get_state()[1].copy()
+        linear_start("ica", self.X, self.ones, 3, seed=0)
+        np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+class TestSampleWeight:
+    def test_none_and_scalars_become_vectors(self):
+        np.testing.assert_array_equal(check_sample_weight(None, 2), [1, 1])
+        np.testing.assert_array_equal(check_sample_weight(3, 2), [3, 3])
+
+    @pytest.mark.parametrize(
+        ("weight", "message"),
+        [
+            ([[1, 1]], "must be 1D"),
+            ([1, 1, 1], r"expected \(2,\)"),
+            ([1, -1], "Negative"),
+            ([0, 0], "non-zero"),
+            ([1, np.nan], "NaN"),
+        ],
+    )
+    def test_what_cannot_be_a_weight_is_refused(self, weight, message):
+        with pytest.raises(ValueError, match=message):
+            check_sample_weight(weight, 2)
