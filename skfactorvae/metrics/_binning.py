@@ -42,6 +42,13 @@ def factor_index(values, kind, n_bins, strategy, weight=None):
     return level_index(values)
 
 
+def labels_of(table, k, n_bins, strategy):
+    """Return (labelled rows, their labels, number of levels) of factor `k`."""
+    rows = np.flatnonzero(~np.isnan(table.factors[:, k]))
+    values = table.factors[rows, k]
+    return rows, *factor_index(values, table.kinds[k], n_bins, strategy)
+
+
 def code_columns(codes):
     """Yield the codes column by column, float64 and contiguous.
 

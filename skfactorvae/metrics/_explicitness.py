@@ -3,10 +3,14 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from ._binning import check_binning, factor_index
-from ._mutual_information import average_over, check_average
+from ._binning import check_binning, labels_of
 from ._prediction import check_test_size, one_vs_rest_areas, scale_by, split_rows
-from ._validation import check_table, defined_factors
+from ._validation import (
+    average_over,
+    check_average,
+    check_table,
+    defined_factors,
+)
 
 
 def explicitness_score(
@@ -99,11 +103,8 @@ def _area(table, k, n_bins, split):
     Levels missing among the training or the test rows cannot be measured; if none
     can, the area is that of chance.
     """
-    labelled = ~np.isnan(table.factors[:, k])
-    labels, n_levels = factor_index(
-        table.factors[labelled, k], table.kinds[k], n_bins, "quantile"
-    )
-    codes = table.codes[labelled].astype(np.float64)
+    rows, labels, n_levels = labels_of(table, k, n_bins, "quantile")
+    codes = table.codes[rows].astype(np.float64)
     train, test = split_rows(len(labels), **split)
     if labels[train].min() == labels[train].max():
         return 0.5

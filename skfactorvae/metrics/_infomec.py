@@ -5,7 +5,7 @@ from scipy.special import digamma
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_random_state
 
-from ._binning import check_binning, code_columns, factor_index
+from ._binning import check_binning, code_columns, factor_index, labels_of
 from ._chance import significant
 from ._mutual_information import entropy_of, information
 from ._prediction import scale_by
@@ -274,10 +274,7 @@ def _explained(table, n_bins, strategy):
     """Return the mean over factors of the share of cross-entropy explained."""
     shares = []
     for k in range(len(table.names)):
-        rows = ~np.isnan(table.factors[:, k])
-        labels, n_levels = factor_index(
-            table.factors[rows, k], table.kinds[k], n_bins, strategy
-        )
+        rows, labels, n_levels = labels_of(table, k, n_bins, strategy)
         codes = table.codes[rows].astype(np.float64)
         shares.append(_explained_entropy(scale_by(codes, codes), labels, n_levels))
     return float(np.mean(shares))

@@ -4,13 +4,13 @@ import numpy as np
 
 from ._chance import significant
 from ._mutual_information import (
-    average_over,
     chance_corrected,
-    check_average,
     information,
     top_gap,
 )
 from ._validation import (
+    average_over,
+    check_average,
     check_choice,
     defined_factors,
     take_factors,

@@ -7,10 +7,10 @@ import numpy as np
 from ._binning import bin_index, check_binning, code_columns, factor_index
 from ._chance import expected_information
 from ._validation import (
-    check_choice,
+    average_over,
+    check_average,
     defined_factors,
     labelled_groups,
-    warn_undefined,
     weighted_table,
 )
 
@@ -182,22 +182,6 @@ def mutual_info_gap_score(
     gaps = np.full(len(table.names), np.nan)
     gaps[kept] = top_gap(found.mutual)[kept] / found.factor_entropy[kept]
     return average_over(gaps, kept, average, "The mutual information gap")
-
-
-def check_average(average):
-    """Raise unless `average` is "macro" or None."""
-    if average is not None:
-        check_choice("average", average, {"macro"})
-
-
-def average_over(values, kept, average, score):
-    """Return `values`, or the mean of those at `kept`; NaN and a warning if none."""
-    if average is None:
-        return values
-    if len(kept) == 0:
-        warn_undefined(f"{score} is undefined without a factor that varies: NaN.")
-        return float("nan")
-    return float(np.clip(np.mean(values[kept]), 0.0, 1.0))
 
 
 def top_gap(matrix):

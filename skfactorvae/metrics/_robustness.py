@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ._binning import check_binning, factor_index
+from ._binning import check_binning, labels_of
 from ._validation import (
     check_real,
     check_table,
     defined_factors,
-    labelled_groups,
     take_factors,
     varying,
     warn_undefined,
@@ -100,7 +99,8 @@ def interventional_robustness_score(
     table = table._replace(codes=table.codes[:, active].astype(np.float64))
     reach = np.abs(table.codes - table.codes.mean(axis=0)).max(axis=0)  # (D,)
     unit = table._replace(codes=table.codes / reach)
-    moved = [_deviation(unit, k, quantile, n_bins, strategy) for k in _each(table)]
+    each = range(len(table.names))
+    moved = [_deviation(unit, k, quantile, n_bins, strategy) for k in each]
     scores[active] = np.clip(1.0 - np.min(moved, axis=0), 0.0, 1.0)
     return scores if average is None else _weighted(scores[active], reach)
 
@@ -109,16 +109,9 @@ def _weighted(scores, reach):
     return float(np.average(scores, weights=reach / reach.max()))
 
 
-def _each(table):
-    return range(len(table.names))
-
-
 def _deviation(table, k, quantile, n_bins, strategy):
     """Return the mean over levels of the quantile of deviations within them, (D,)."""
-    ((rows, _),) = labelled_groups(table.factors[:, [k]])
-    labels, n_levels = factor_index(
-        table.factors[rows, k], table.kinds[k], n_bins, strategy
-    )
+    rows, labels, n_levels = labels_of(table, k, n_bins, strategy)
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=n_levels))[:-1]
     groups = np.split(table.codes[rows][order], ends)

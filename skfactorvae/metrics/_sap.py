@@ -3,16 +3,16 @@
 import numpy as np
 from sklearn.svm import LinearSVC
 
-from ._binning import bin_index, check_binning, factor_index
+from ._binning import bin_index, check_binning, labels_of
 from ._correlation import absolute_correlations
-from ._mutual_information import average_over, check_average
 from ._prediction import check_test_size, split_rows
 from ._validation import (
     CONTINUOUS,
+    average_over,
+    check_average,
     check_choice,
     check_table,
     defined_factors,
-    labelled_groups,
     take_factors,
     varying,
 )
@@ -130,10 +130,7 @@ def _gap(table, predict, chance_corrected, split):
 
 def _accuracies(table, predict, split):
     """Return the test accuracy (D,) of every varying code, and that of chance."""
-    ((rows, _),) = labelled_groups(table.factors)
-    labels, n_levels = factor_index(
-        table.factors[rows, 0], table.kinds[0], 2, "uniform"
-    )
+    rows, labels, n_levels = labels_of(table, 0, 2, "quantile")
     train, test = split_rows(len(labels), **split)
     codes = table.codes[rows].astype(np.float64)
     majority = np.bincount(labels[train], minlength=n_levels).argmax()

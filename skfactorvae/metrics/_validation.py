@@ -176,6 +176,22 @@ def defined_factors(table, score):
     return [k for k in range(len(table.names)) if k not in constant]
 
 
+def check_average(average):
+    """Raise unless `average` is "macro" or None."""
+    if average is not None:
+        check_choice("average", average, {"macro"})
+
+
+def average_over(values, kept, average, score):
+    """Return `values`, or the mean of those at `kept`; NaN and a warning if none."""
+    if average is None:
+        return values
+    if len(kept) == 0:
+        warn_undefined(f"{score} is undefined without a factor that varies: NaN.")
+        return float("nan")
+    return float(np.clip(np.mean(values[kept]), 0.0, 1.0))
+
+
 def labelled_groups(values):
     """Yield (rows, factor indices) for the factors labelled on the same rows.
 
