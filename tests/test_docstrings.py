@@ -29,7 +29,9 @@ METHODS = {
     f"{name}.{attribute}": value
     for name, cls in CLASSES.items()
     for attribute, value in inspect.getmembers(cls, inspect.isfunction)
-    if not attribute.startswith("_") and value.__module__.startswith("skfactorvae.")
+    if not attribute.startswith("_")
+    and value.__module__.startswith("skfactorvae.")
+    and value.__module__ != "skfactorvae._compat"  # stands in for scikit-learn's own
 }
 CALLABLES = {**CLASSES, **FUNCTIONS, **METHODS}
 

@@ -147,18 +147,23 @@ def test_units_are_without_effect(small, scale, offset):
 
 def test_score_changes_with_the_units_by_their_logarithm(small):
     X = normal()
-    scores = small().fit(X).score_samples(X)
-    thousandfold = small().fit(1024 * X).score_samples(1024 * X)
-    np.testing.assert_allclose(scores - thousandfold, 5 * np.log(1024), rtol=1e-5)
+    untrained = {"learning_rate": 1e-30, "init": "pca"}
+    scores = small(**untrained).fit(X).score_samples(X)
+    thousandfold = small(**untrained).fit(1024 * X).score_samples(1024 * X)
+    np.testing.assert_allclose(scores - thousandfold, 5 * np.log(1024), rtol=1e-4)
 
 
-def test_a_constant_column_comes_back_as_it_was(small):
-    for constant in (0.1, 3.0, 1e12, 1e20, -1e300):
-        X = with_column(constant)
-        model = small(max_iter=200).fit(X)
-        back = model.inverse_transform(model.transform(X))
-        np.testing.assert_allclose(back[:, 1], constant, rtol=0.5, atol=0.5)
-        np.testing.assert_allclose(model.mean_[1], constant, rtol=1e-12)
+@pytest.mark.parametrize("constant", [0.1, 3.0, 1e12, 1e20, -1e300])
+def test_a_constant_column_is_taken_for_what_it_is(small, constant):
+    """Its mean is the constant itself, not a sum that was rounded on the way."""
+    X = with_column(constant)
+    model = small(max_iter=100).fit(X)
+    assert model.mean_[1] == pytest.approx(constant, rel=1e-15)
+    assert model.scale_[1] == 1
+    back = model.inverse_transform(model.transform(X))
+    np.testing.assert_allclose(back[:, 1], constant, rtol=0.01, atol=0.5)
+    others = model.score_samples(X)
+    assert others.min() > -100
 
 
 def test_an_object_array_of_numbers_is_a_table(small):

@@ -1,6 +1,7 @@
 """Randomness comes from ``random_state`` alone, and rows from their values alone."""
 
 import random
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_samples_follow_their_own_seed(small, noise):
 def generators():
     """State of every generator that others may be using."""
     state = [random.getstate(), torch.get_rng_state().numpy().tobytes()]
-    name, keys, *rest = np.random.get_state()  # noqa: NPY002 (the one to be watched)
+    name, keys, *rest = np.random.get_state()
     state += [name, keys.tobytes(), *rest]
     if torch.cuda.is_available():
         state += [s.numpy().tobytes() for s in torch.cuda.get_rng_state_all()]
@@ -153,9 +154,40 @@ def test_global_generators_have_no_influence(small):
     fits = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 (what a fit must not listen to)
+        np.random.seed(seed)
         fits.append(small(network=modules).fit(X))
     assert_same_fit(*fits)
+
+
+@contextmanager
+def double_by_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+SURROUNDINGS = {
+    "no gradients": torch.no_grad,
+    "inference": torch.inference_mode,
+    "double precision": double_by_default,
+    "another device": lambda: torch.device("meta"),
+    "mixed precision": lambda: torch.autocast("cpu"),
+}
+
+
+@pytest.mark.parametrize("surrounding", SURROUNDINGS)
+@pytest.mark.parametrize("parameters", [{}, {"network": modules}], ids=["mlp", "own"])
+def test_what_others_set_in_torch_has_no_influence(small, surrounding, parameters):
+    X = table()
+    expected = small(**parameters).fit(X)
+    with SURROUNDINGS[surrounding]():
+        model = small(**parameters).fit(X)
+        codes, rows = model.transform(X), model.sample(2, random_state=0)
+    assert_same_fit(expected, model)
+    np.testing.assert_array_equal(codes, expected.transform(X))
+    np.testing.assert_array_equal(rows, expected.sample(2, random_state=0))
 
 
 # ----------------------------------------------------------------------- threads
@@ -186,6 +218,25 @@ def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     with pytest.raises(ValueError, match="expected"):
         small(network=build).fit(table())
     assert threads() == 2
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_every_step_of_a_fit_has_the_same_threads(small, threads, early_stopping):
+    """Also those after a look at held-out rows."""
+    seen = set()
+
+    class Counting(nn.Linear):
+        def forward(self, x):
+            if torch.is_grad_enabled():
+                seen.add(threads())
+            return super().forward(x)
+
+    def build(n_features, n_components):
+        encoder = Counting(n_features, 2 * n_components)
+        return encoder, nn.Linear(n_components, n_features)
+
+    small(network=build, n_jobs=2, early_stopping=early_stopping).fit(table())
+    assert seen == {2}
 
 
 def test_a_small_fit_does_not_depend_on_the_number_of_threads(small, threads):
