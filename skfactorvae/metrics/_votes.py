@@ -243,7 +243,8 @@ def _prepare(factors, codes, factor_types, n_train, n_eval, n_bins, min_std, sco
         warn_undefined(f"The {score} is 0: no code varies more than min_std={min_std}.")
         return 0.0
     values = table.codes[:, active].astype(np.float64)
-    return scale_by(values, values), _groups(table, n_bins)
+    unit = np.ascontiguousarray(scale_by(values, values))  # rows will be gathered
+    return unit, _groups(table, n_bins)
 
 
 def _generator(random_state):
