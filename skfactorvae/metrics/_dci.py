@@ -1,7 +1,6 @@
 """Disentanglement, completeness, informativeness: from importances of codes."""
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -16,6 +15,7 @@ from sklearn.ensemble import (
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import Lasso
 from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 
 from ._binning import check_binning, factor_index
 from ._correlation import numeric_factors

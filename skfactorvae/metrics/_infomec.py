@@ -285,7 +285,8 @@ def _explained_entropy(unit, labels, n_levels):
     model = LogisticRegression(
         C=RIDGE, class_weight="balanced", max_iter=2000, tol=1e-3
     ).fit(unit, labels)
-    log_p = model.predict_log_proba(unit)[np.arange(len(labels)), labels]
+    p = model.predict_proba(unit)[np.arange(len(labels)), labels]
+    log_p = np.log(np.maximum(p, np.finfo(np.float64).eps))  # a sure error is finite
     per_level = np.bincount(labels, log_p) / np.bincount(labels)
     return float(np.clip(1.0 + per_level.mean() / np.log(n_levels), 0.0, 1.0))
 

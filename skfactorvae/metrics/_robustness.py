@@ -8,6 +8,7 @@ from ._validation import (
     check_table,
     defined_factors,
     take_factors,
+    take_rows,
     varying,
     warn_undefined,
 )
@@ -96,13 +97,18 @@ def interventional_robustness_score(
     if not active.any():
         warn_undefined("IRS is 0 because every code is constant.")
         return scores if average is None else 0.0
+    labelled = ~np.isnan(table.factors).all(axis=1)
+    table = take_rows(table, labelled)
     table = table._replace(codes=table.codes[:, active].astype(np.float64))
-    reach = np.abs(table.codes - table.codes.mean(axis=0)).max(axis=0)  # (D,)
-    unit = table._replace(codes=table.codes / reach)
     each = range(len(table.names))
-    moved = [_deviation(unit, k, quantile, n_bins, strategy) for k in each]
+    moved = [_deviation(table, k, quantile, n_bins, strategy) for k in each]
     scores[active] = np.clip(1.0 - np.min(moved, axis=0), 0.0, 1.0)
-    return scores if average is None else _weighted(scores[active], reach)
+    return scores if average is None else _weighted(scores[active], _reach(table.codes))
+
+
+def _reach(codes):
+    """Return the largest deviation (D,) from the mean."""
+    return np.abs(codes - codes.mean(axis=0)).max(axis=0)
 
 
 def _weighted(scores, reach):
@@ -110,12 +116,17 @@ def _weighted(scores, reach):
 
 
 def _deviation(table, k, quantile, n_bins, strategy):
-    """Return the mean over levels of the quantile of deviations within them, (D,)."""
+    """Return the deviation (D,) within levels of factor `k`, over the largest at all.
+
+    Within levels it is a quantile, averaged over the levels.
+    """
     rows, labels, n_levels = labels_of(table, k, n_bins, strategy)
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels, minlength=n_levels))[:-1]
     groups = np.split(table.codes[rows][order], ends)
-    return np.mean([_spread(group, quantile) for group in groups], axis=0)
+    within = np.mean([_spread(group, quantile) for group in groups], axis=0)
+    reach = _reach(table.codes[rows])
+    return np.divide(within, reach, out=np.ones_like(within), where=reach > 0)
 
 
 def _spread(group, quantile):

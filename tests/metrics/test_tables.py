@@ -1,0 +1,496 @@
+"""Any table of factors is read as documented, or refused with advice."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from skfactorvae import metrics
+from skfactorvae.metrics import (
+    active_units,
+    dci_scores,
+    disentanglement_report,
+    infomec_scores,
+    mean_correlation_score,
+    modularity_score,
+    mutual_info_gap_score,
+    mutual_information_matrix,
+    sap_score,
+    total_correlation_audit,
+    udr_score,
+)
+from skfactorvae.metrics._validation import check_table
+
+FAST_DCI = {"estimator": "mutual_info"}
+OF_FACTORS = {
+    "mutual_info_gap_score": {},
+    "modularity_score": {},
+    "mig_sup_score": {},
+    "dcimig_score": {},
+    "jemmig_score": {},
+    "mean_correlation_score": {},
+    "sap_score": {},
+    "explicitness_score": {},
+    "interventional_robustness_score": {},
+    "factor_vae_score": {"n_train": 100, "n_eval": 100},
+    "beta_vae_score": {"n_train": 100, "n_eval": 100},
+    "dci_disentanglement_score": FAST_DCI,
+    "dci_completeness_score": FAST_DCI,
+    "dci_informativeness_score": FAST_DCI,
+}
+OF_CODES = (
+    "gaussian_total_correlation",
+    "gaussian_wasserstein_correlation",
+    "code_mutual_info",
+    "active_units",
+)
+
+
+def score(name, factors, codes):
+    return getattr(metrics, name)(factors, codes, **OF_FACTORS[name])
+
+
+def quietly(name, factors, codes):
+    """Return the score, and whether it warned that something is undefined."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        value = score(name, factors, codes)
+    assert all(issubclass(w.category, UndefinedMetricWarning) for w in caught)
+    return value, bool(caught)
+
+
+def kinds(factors, **settings):
+    return check_table(factors, np.zeros(len(factors)), **settings).kinds
+
+
+@pytest.fixture
+def codes():
+    return np.random.RandomState(0).normal(size=(60, 3))
+
+
+def test_every_score_of_factors_is_covered_here():
+    named = {name for name in metrics.__all__ if name.endswith("_score")}
+    assert named - {"udr_score"} == set(OF_FACTORS)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (np.arange(60) % 3 == 0, "discrete"),
+        (np.arange(60) % 7, "discrete"),
+        (np.arange(60), "continuous"),
+        (np.array(list("abc") * 20), "discrete"),
+        (np.array(list("abc") * 20, dtype=object), "discrete"),
+        (np.linspace(0, 1, 60), "continuous"),
+        (np.arange(60.0) % 5, "discrete"),
+        (np.arange(60.0) % 20, "continuous"),
+        (np.arange(60.0) % 5 + 0.5, "continuous"),
+        (np.arange(60).astype("datetime64[D]"), "continuous"),
+        (np.arange(60).astype("timedelta64[s]"), "continuous"),
+        (np.array([1, 2.5, None] * 20, dtype=object), "continuous"),
+        (np.array([1, 2, None] * 20, dtype=object), "discrete"),
+        (np.array([True, False, None] * 20, dtype=object), "discrete"),
+        (pd.Series(list("abc") * 20, dtype="category"), "discrete"),
+        (pd.Series([0.5, 1.5, 2.5] * 20, dtype="category"), "discrete"),
+        (pd.Series([1, 2, None] * 20, dtype="Int64"), "discrete"),
+        (pd.Series([True, None] * 30, dtype="boolean"), "discrete"),
+        (pd.Series(pd.date_range("2020", periods=60)), "continuous"),
+        (pd.Series(pd.date_range("2020", periods=60, tz="UTC")), "continuous"),
+    ],
+    ids=str,
+)
+def test_types_are_chosen_by_the_documented_rule(column, kind):
+    assert kinds(column) == (kind,)
+
+
+def test_a_type_can_be_overridden_by_word_or_by_sequence():
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    assert kinds(factors, factor_types="continuous") == ("continuous",) * 2
+    mixed = ["discrete", "continuous"]
+    assert kinds(factors, factor_types=mixed) == tuple(mixed)
+
+
+def test_what_stands_for_missing_is_unlabelled():
+    frame = pd.DataFrame(
+        {
+            "float": [0.5, np.nan, 1.5],
+            "object": ["a", None, "b"],
+            "na": pd.array([1, pd.NA, 2], dtype="Int64"),
+            "time": pd.to_datetime(["2020", None, "2021"]),
+            "category": pd.Categorical(["x", None, "y"]),
+        }
+    )
+    table = check_table(frame, np.zeros(3))
+    np.testing.assert_array_equal(
+        np.isnan(table.factors), [[False] * 5, [True] * 5] * 1 + [[False] * 5]
+    )
+    assert table.names == tuple(frame.columns)
+
+
+def test_large_integers_and_nanoseconds_stay_distinct():
+    base = 2**60
+    factors = np.array([base, base + 1] * 30)
+    assert len(np.unique(check_table(factors, np.zeros(60)).factors)) == 2
+    times = np.datetime64("2026-01-01", "ns") + np.arange(60)
+    assert len(np.unique(check_table(times, np.zeros(60)).factors)) == 60
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_containers_of_the_same_table_score_alike(name, codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    expected = score(name, factors, codes)
+    frames = pd.DataFrame(factors), pd.DataFrame(codes)
+    lists = factors.tolist(), codes.tolist()
+    strided = np.asfortranarray(factors), np.repeat(codes, 2, axis=1)[:, ::2]
+    for given in (frames, lists, strided):
+        assert score(name, *given) == pytest.approx(expected)
+
+
+def test_a_polars_frame_is_a_table(codes):
+    polars = pytest.importorskip("polars")
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    frame = polars.DataFrame(factors, schema=["a", "b"])
+    value = mutual_info_gap_score(frame, polars.DataFrame(codes))
+    assert value == pytest.approx(mutual_info_gap_score(factors, codes))
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_very_few_rows_have_an_answer(name, n):
+    rng = np.random.RandomState(0)
+    factors = np.column_stack([np.arange(n) % 2, rng.permutation(np.arange(n) % 2)])
+    value, warned = quietly(name, factors, rng.normal(size=(n, 2)))
+    assert warned or 0 <= value <= 1
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_constant_codes_alone_score_nought_or_chance(name):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    value, warned = quietly(name, factors, np.ones((60, 3)))
+    assert np.isfinite(value)
+    if warned:
+        assert value == 0
+    else:
+        assert value <= 0.4
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+@pytest.mark.parametrize("factor", [np.zeros(60), np.full(60, np.nan)])
+def test_a_constant_factor_is_left_out_and_named(name, factor, codes):
+    good = np.column_stack([np.arange(60) % 3, np.arange(60) % 4]).astype(float)
+    with pytest.warns(UndefinedMetricWarning, match="factor2"):
+        value = score(name, np.column_stack([good, factor]), codes)
+    assert value == pytest.approx(score(name, good, codes))
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_factors_that_are_all_constant_leave_nan_and_a_warning(name, codes):
+    with pytest.warns(UndefinedMetricWarning, match=r"undefined|NaN"):
+        value = score(name, np.zeros((60, 2)), codes)
+    assert np.isnan(value)
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_one_factor_and_one_code_have_an_answer(name, codes):
+    factor = np.arange(60) % 3
+    value, warned = quietly(name, factor, factor + 0.01 * codes[:, 0])
+    needs_two = {
+        "modularity_score",
+        "factor_vae_score",
+        "beta_vae_score",
+        "dci_disentanglement_score",
+        "dci_completeness_score",
+    }
+    assert np.isnan(value) == (name in needs_two)
+    if np.isnan(value):
+        assert warned
+    else:
+        assert value > 0.3
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_more_codes_than_rows_have_an_answer(name):
+    rng = np.random.RandomState(0)
+    factors = np.column_stack([np.arange(12) % 2, np.arange(12) % 3])
+    value, _ = quietly(name, factors, rng.normal(size=(12, 30)))
+    assert 0 <= value <= 1
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+@pytest.mark.parametrize("scale", [1e-200, 1e12, 1e300])
+def test_extreme_scales_have_the_answer_of_moderate_ones(name, scale, codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    value, _ = quietly(name, factors, codes * scale)
+    if name != "sap_score":  # its linear SVM is not scale-free
+        assert value == pytest.approx(score(name, factors, codes), abs=0.05)
+    assert 0 <= value <= 1
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+def test_a_label_per_row_has_an_answer(name, codes):
+    names = np.array([f"row {i}" for i in range(60)])
+    value, _ = quietly(name, np.column_stack([names, names[::-1]]), codes)
+    assert 0 <= value <= 1
+
+
+@pytest.mark.parametrize("name", OF_FACTORS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_codes_that_are_not_finite_are_refused_by_name(name, bad, codes):
+    codes[5, 1] = bad
+    with pytest.raises(ValueError, match="NaN or infinity in code1"):
+        score(name, np.arange(60) % 3, codes)
+
+
+@pytest.mark.parametrize("name", OF_CODES)
+def test_scores_of_codes_answer_for_any_finite_table(name, codes):
+    function = getattr(metrics, name)
+    for table in (codes, codes[:, :1], np.ones((5, 3)), codes[:2], codes * 1e300):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            assert function(table) >= 0
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        function(np.where(codes > 2, np.inf, codes))
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        function(codes[:1])
+
+
+def test_codes_that_repeat_each_other_have_infinite_total_correlation(codes):
+    with pytest.warns(UndefinedMetricWarning, match="linear function"):
+        value = metrics.gaussian_total_correlation(np.hstack([codes, codes]))
+    assert value == np.inf
+    assert metrics.gaussian_wasserstein_correlation(np.hstack([codes, codes])) < 1
+
+
+@pytest.mark.parametrize(
+    ("factors", "given", "message"),
+    [
+        (np.zeros(5), np.zeros((6, 2)), "factors have 5 rows and codes have 6"),
+        (np.zeros((6, 2, 2)), np.zeros((6, 2)), r"shape \(n_samples, n_columns\)"),
+        (np.zeros((6, 0)), np.zeros((6, 2)), "no column"),
+        (np.full(6, np.inf), np.zeros((6, 2)), "use NaN for unlabelled"),
+        (np.zeros(6), np.array(list("abcdef")), "codes must be real numbers"),
+        (np.zeros(6), np.zeros(6, dtype=complex), "codes must be real numbers"),
+        (np.array([1j] * 6), np.zeros(6), "complex"),
+        (np.zeros(1), np.zeros(1), "at least 2 rows"),
+    ],
+)
+def test_bad_tables_are_refused_with_advice(factors, given, message):
+    with pytest.raises(ValueError, match=message):
+        mutual_info_gap_score(factors, given)
+
+
+def test_sparse_tables_are_refused_with_advice(codes):
+    with pytest.raises(TypeError, match="toarray"):
+        mutual_info_gap_score(np.arange(60) % 3, csr_matrix(codes))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_bins": 1}, "n_bins must be an integer >= 2, got 1"),
+        ({"n_bins": 5.0}, "n_bins"),
+        ({"strategy": "kmeans"}, r"strategy must be one of \['quantile', 'uniform'\]"),
+        ({"factor_types": "nominal"}, "factor_types"),
+        ({"factor_types": ["auto"] * 2}, "2 entries for 1 factors"),
+        ({"average": "micro"}, "average"),
+        ({"sample_weight": np.ones(3)}, r"shape \(60,\)"),
+        ({"sample_weight": -np.ones(60)}, ">= 0"),
+        ({"sample_weight": np.zeros(60)}, "zero for every row"),
+    ],
+)
+def test_bad_parameters_are_refused_with_what_was_expected(settings, message, codes):
+    with pytest.raises(ValueError, match=message):
+        mutual_info_gap_score(np.arange(60) % 3, codes, **settings)
+
+
+def test_names_cannot_be_continuous(codes):
+    with pytest.raises(ValueError, match="labels without an order"):
+        mutual_info_gap_score(
+            np.array(list("abc") * 20), codes, factor_types="continuous"
+        )
+
+
+def test_weights_and_chance_adjustment_exclude_each_other(codes):
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        modularity_score(np.eye(2)[np.arange(60) % 2], codes, sample_weight=np.ones(60))
+
+
+def test_names_take_part_in_correlations_only_if_there_are_two(codes):
+    two = np.array(["a", "b"] * 30)
+    assert mean_correlation_score(two, codes) == mean_correlation_score(
+        np.arange(60) % 2, codes
+    )
+    three = np.column_stack([two, list("abc") * 20])
+    with pytest.warns(UndefinedMetricWarning, match="without an order.*factor1"):
+        assert mean_correlation_score(three, codes) == mean_correlation_score(
+            two, codes
+        )
+
+
+def test_an_ordered_categorical_is_ranked_by_its_order(codes):
+    order = ["low", "mid", "high"]
+    levels = np.arange(60) % 3
+    column = pd.Series(pd.Categorical.from_codes(levels, order, ordered=True))
+    assert mean_correlation_score(column, codes) == mean_correlation_score(
+        levels, codes
+    )
+
+
+def test_importances_come_from_any_predictor():
+    rng = np.random.RandomState(0)
+    factors = rng.randint(3, size=(200, 2))
+    codes = np.column_stack([factors + 0.1 * rng.normal(size=(200, 2)), np.ones(200)])
+    for estimator in (LogisticRegression(), LinearRegression(), KNeighborsClassifier()):
+        scores = dci_scores(factors, codes, estimator=estimator)
+        assert scores.disentanglement > 0.7
+        assert scores.importances.shape == (3, 2)
+        np.testing.assert_array_equal(scores.importances[2], 0)
+        assert scores.estimator == repr(estimator)
+
+
+@pytest.mark.parametrize("estimator", ["hist", "extra_trees", "random_forest"])
+def test_fast_estimators_find_what_is_plain(estimator):
+    rng = np.random.RandomState(0)
+    factors = rng.randint(3, size=(300, 2))
+    codes = factors + 0.1 * rng.normal(size=(300, 2))
+    scores = dci_scores(factors, codes, estimator=estimator, max_samples=240, n_jobs=2)
+    assert scores.disentanglement > 0.5
+    assert scores.informativeness > 0.95
+    again = dci_scores(factors, codes, estimator=estimator, max_samples=240)
+    assert scores.disentanglement == again.disentanglement
+
+
+def test_unknown_estimators_are_refused(codes):
+    with pytest.raises(ValueError, match="estimator must be one of"):
+        dci_scores(np.arange(60) % 3, codes, estimator="svm")
+    with pytest.raises(ValueError, match="estimator must be one of"):
+        dci_scores(np.arange(60) % 3, codes, estimator=3)
+
+
+def test_a_perfect_ordered_code_needs_thresholds_to_be_predictable():
+    rng = np.random.RandomState(0)
+    levels = rng.randint(10, size=3000)
+    codes = np.column_stack(
+        [levels + 0.05 * rng.normal(size=3000), rng.normal(size=3000)]
+    )
+    assert sap_score(levels, codes) < 0.15
+    assert sap_score(levels, codes, classifier="threshold") > 0.85
+    corrected = {"classifier": "threshold", "chance_corrected": True}
+    assert sap_score(levels, codes, **corrected) > 0.95
+
+
+def test_infomec_of_noise_is_nought_and_says_so():
+    rng = np.random.RandomState(0)
+    with pytest.warns(UndefinedMetricWarning, match="no code is informative"):
+        scores = infomec_scores(
+            rng.randint(4, size=(500, 2)), rng.normal(size=(500, 3))
+        )
+    assert scores.infom == scores.infoc == 0
+    assert scores.infoe < 0.05
+
+
+def test_the_matrix_of_an_uninformative_table_is_plain_zeros(codes):
+    matrix, entropies = mutual_information_matrix(np.zeros(60), codes)
+    np.testing.assert_array_equal(matrix, 0)
+    np.testing.assert_array_equal(entropies, 0)
+
+
+def test_stability_needs_two_fits_of_the_same_rows(codes):
+    with pytest.raises(ValueError, match="at least two fits"):
+        udr_score([codes])
+    with pytest.raises(ValueError, match="same rows"):
+        udr_score([codes, codes[1:]])
+    with pytest.raises(ValueError, match="one value per code"):
+        udr_score([codes, codes], kl=[[1, 1], [1, 1, 1]])
+    nothing_active = udr_score([codes, codes], kl=np.zeros((2, 3)))
+    np.testing.assert_array_equal(nothing_active, 0)
+
+
+def test_active_units_are_counted_by_variance(codes):
+    assert active_units(codes * [1, 1e-3, 0]) == 1
+    with pytest.raises(ValueError, match="threshold"):
+        active_units(codes, threshold=-1)
+
+
+def test_an_audit_tells_dependence_from_independence():
+    rng = np.random.RandomState(0)
+    z = rng.normal(size=(3000, 3))
+    free = total_correlation_audit(z)
+    assert abs(free.auc - 0.5) < 4 * free.auc_std_error
+    assert abs(free.log_ratio) < 0.03
+    assert abs(free.gaussian_copula_tc) < 0.005
+    curved = np.column_stack([z, z[:, 0] ** 2 + 0.1 * z[:, 1]])
+    bent = total_correlation_audit(curved)
+    assert bent.auc > 0.8
+    assert bent.log_ratio > 0.5
+    assert bent.gaussian_copula_tc < 0.02
+
+
+def test_an_audit_refuses_what_it_cannot_judge(codes):
+    with pytest.raises(ValueError, match="at least 20 rows"):
+        total_correlation_audit(codes[:19])
+    with pytest.warns(UndefinedMetricWarning, match="Fewer than two codes vary"):
+        assert total_correlation_audit(codes[:, 0]).auc == 0.5
+
+
+def test_a_report_says_what_was_used_and_what_was_skipped(codes):
+    frame = pd.DataFrame(
+        {"shape": list("ab") * 30, "size": np.arange(60) % 3, "same": np.zeros(60)}
+    )
+    frame.loc[:9, "size"] = np.nan
+    latent = pd.DataFrame({"z0": frame["shape"] == "a", "z1": codes[:, 0]})
+    report = disentanglement_report(frame, latent.astype(float))
+    assert report.n_used == {"shape": 60, "size": 50, "same": 60}
+    assert "factor same" in report.skipped
+    assert report.params["factor_types"]["shape"] == "discrete"
+    held = {row["factor"]: row["best_code"] for row in report.per_factor}
+    assert held == {"shape": "z0", "size": None, "same": None}
+    text = str(report)
+    for word in ("mig", "z0 (100% of its entropy)", "no code", "skipped", "same"):
+        assert word in text
+
+
+def test_a_report_is_a_frame(codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    report = disentanglement_report(factors, codes, metrics=["mig", "factor_vae"])
+    frame = report.to_frame()
+    assert list(frame.index) == ["mig", "factor_vae"]
+    assert frame.loc["mig", "score"] == mutual_info_gap_score(
+        factors, codes, strategy="quantile"
+    )
+    assert frame.loc["factor_vae", "chance"] == 0.5
+    assert (frame["std_error"] > 0).all()
+    with pytest.raises(ValueError, match="unknown metrics"):
+        disentanglement_report(factors, codes, metrics=["migg"])
+
+
+def test_a_full_report_has_every_metric(codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    report = disentanglement_report(
+        factors, codes, metrics="all", n_blocks=0, dci_estimator="extra_trees"
+    )
+    assert {"dci_disentanglement", "infom", "infoe", "explicitness"} <= set(
+        report.scores
+    )
+    assert all(np.isfinite(value) for value in report.scores.values())
+
+
+def test_standard_errors_are_of_the_size_of_sampling_errors():
+    """The jackknife of one table agrees with the spread over fresh tables."""
+    rng = np.random.RandomState(0)
+
+    def draw():
+        factors = rng.randint(4, size=(600, 2))
+        return factors, factors + rng.normal(size=(600, 2))
+
+    values = [mutual_info_gap_score(*draw(), strategy="quantile") for _ in range(60)]
+    errors = [
+        disentanglement_report(*draw(), metrics=["mig"]).std_errors["mig"]
+        for _ in range(8)
+    ]
+    assert 0.6 < np.mean(errors) / np.std(values) < 1.7
