@@ -6,9 +6,10 @@ Arrays enter and leave as numpy. A single fit is a stack of one.
 Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
+from ._dense import ACTIVATIONS
 from ._inference import decode, elbo, encode, order_latents, sample
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
-from ._networks import ACTIVATIONS, MLP, ConvNet, Modules, Network
+from ._networks import MLP, ConvNet, Modules, Network
 from ._objectives import VAE, AdversarialObjective, FactorVAE, Objective
 from ._random import resolve_device
 from ._training import Fit, HeldOut, Job, Plan, Record, fit_stack

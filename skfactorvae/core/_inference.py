@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._dense import Weights
 from ._likelihoods import Likelihood
-from ._networks import Network, Weights, reorder
+from ._networks import Network, reorder
 from ._objectives import masked_kl
 from ._threads import thread_limit
 

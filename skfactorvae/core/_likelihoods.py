@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._networks import Weights
+from ._dense import Weights
 
 LOG_TWO_PI = math.log(2 * math.pi)
 RAW_SCALE = "likelihood.raw_scale"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,16 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Weights = dict[str, Tensor]
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
-    "elu": F.elu,
-    "silu": F.silu,
-    "gelu": F.gelu,
-    "tanh": torch.tanh,
-}
+from ._dense import ACTIVATIONS, Dense, Weights, draw_normal
 
 LATENT_AXES = {
     "encoder.head.weight": -1,  # (h, 2, d)
@@ -44,11 +35,6 @@ FIRST_LOG_VAR = -2.0
 
 
 # ---------------------------------------------------------------------- layers
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Apply K affine maps: (K, B, i), (K, i, o), (K, o) -> (K, B, o)."""
-    return torch.baddbmm(bias.unsqueeze(1), x, weight)
-
-
 def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Apply K convolutions that halve the size: (K, B, C, H, W), (K, O, C, 4, 4)."""
     y = F.conv2d(
@@ -85,73 +71,6 @@ def _merge_models(x: Tensor) -> Tensor:
 
 def _split_models(y: Tensor, n_models: int) -> Tensor:
     return y.unflatten(1, (n_models, -1)).transpose(0, 1)  # (K, B, C, H, W)
-
-
-def _normal(
-    shape: tuple[int, ...], fan_in: int, gain: float, generator: torch.Generator
-) -> Tensor:
-    return torch.randn(shape, generator=generator) * math.sqrt(gain / fan_in)
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A chain of affine maps with an activation between them.
-
-    Parameters
-    ----------
-    name : str
-        Prefix of the weights: layer i holds ``{name}.{i}.weight`` and ``.bias``.
-    sizes : tuple of int
-        Width of the input, of the hidden layers, and of the output.
-    activation : str
-        Key of :data:`ACTIVATIONS`.
-    final_activation : bool, default=False
-        Whether the last layer is activated too.
-    zero_output : bool, default=False
-        Whether the last layer starts at zero, so that the chain starts as a constant.
-    """
-
-    name: str
-    sizes: tuple[int, ...]
-    activation: str
-    final_activation: bool = False
-    zero_output: bool = False
-
-    def draw(self, generator: torch.Generator) -> Weights:
-        """Draw one model's weights: He-normal where activated, zero biases."""
-        weights = {}
-        for i, (a, b) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
-            gain = 2.0 if self._is_activated(i) else 1.0
-            weight = _normal((a, b), a, gain, generator)
-            if self.zero_output and i == self.depth - 1:
-                weight = torch.zeros_like(weight)
-            weights[f"{self.name}.{i}.weight"] = weight
-            weights[f"{self.name}.{i}.bias"] = torch.zeros(b)
-        return weights
-
-    def __call__(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (K, B, sizes[0]) to (K, B, sizes[-1])."""
-        activate = ACTIVATIONS[self.activation]
-        for i in range(self.depth):
-            x = linear(
-                x, weights[f"{self.name}.{i}.weight"], weights[f"{self.name}.{i}.bias"]
-            )
-            if self._is_activated(i):
-                x = activate(x)
-        return x
-
-    @property
-    def depth(self) -> int:
-        """Number of affine maps."""
-        return len(self.sizes) - 1
-
-    @property
-    def multiplications(self) -> int:
-        """Multiplications for one row."""
-        return sum(a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
-
-    def _is_activated(self, layer: int) -> bool:
-        return self.final_activation or layer < self.depth - 1
 
 
 def discriminator(n_components: int, hidden_layer_sizes: tuple[int, ...]) -> Dense:
@@ -226,7 +145,7 @@ class _Linear(Network):
 
     def _draw_heads(self, width: int, generator: torch.Generator) -> Weights:
         d = self.n_components
-        weight = _normal((width, 2, d), width, 1.0, generator)
+        weight = draw_normal((width, 2, d), width, 1.0, generator)
         weight[:, 1] = 0.0
         if self.linear_path:
             weight[:, 0] = 0.0
@@ -244,7 +163,9 @@ class _Linear(Network):
         self, weights: Weights, hidden: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor]:
         weight, bias = weights["encoder.head.weight"], weights["encoder.head.bias"]
-        head = linear(hidden, weight.flatten(-2), bias.flatten(-2))  # (K, B, 2 d)
+        head = torch.baddbmm(
+            bias.flatten(-2).unsqueeze(1), hidden, weight.flatten(-2)
+        )  # (K, B, 2 d)
         mean, raw = head.chunk(2, dim=-1)
         if self.linear_path:
             mean = torch.baddbmm(mean, x, weights["encoder.linear.weight"])
@@ -363,7 +284,7 @@ class ConvNet(_Linear):
         depth = len(self._channels) - 1
         for i in range(depth):
             a, b = self._channels[i : i + 2]
-            weights[f"encoder.conv.{i}.weight"] = _normal(
+            weights[f"encoder.conv.{i}.weight"] = draw_normal(
                 (b, a, 4, 4), 16 * a, 2.0, generator
             )
             weights[f"encoder.conv.{i}.bias"] = torch.zeros(b)
@@ -373,14 +294,14 @@ class ConvNet(_Linear):
         for i in reversed(range(depth)):
             a, b = self._channels[i : i + 2]
             # A stride of 2 leaves 4 of the 16 taps on each pixel.
-            weight = _normal((b, a, 4, 4), 4 * b, 2.0 if i else 1.0, generator)
+            weight = draw_normal((b, a, 4, 4), 4 * b, 2.0 if i else 1.0, generator)
             last = self.linear_path and i == 0
             weights[f"decoder.conv.{i}.weight"] = weight * (not last)
             weights[f"decoder.conv.{i}.bias"] = torch.zeros(a)
         return weights
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        activate = ACTIVATIONS[self.activation]
+        activate = ACTIVATIONS[self.activation].apply
         maps = x.unflatten(-1, self.image_shape)
         for i in range(len(self._channels) - 1):
             name = f"encoder.conv.{i}"
@@ -391,7 +312,7 @@ class ConvNet(_Linear):
         return self._posterior(weights, hidden, x)
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        activate = ACTIVATIONS[self.activation]
+        activate = ACTIVATIONS[self.activation].apply
         maps = self._stem(weights, z).unflatten(-1, self._map)
         for i in reversed(range(len(self._channels) - 1)):
             weight = weights[f"decoder.conv.{i}.weight"]

@@ -12,8 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._networks import Dense, Weights, discriminator
+from ._dense import Dense, Weights
+from ._networks import discriminator
 from ._random import permute_dims
+
+Terms = dict[str, Tensor]
 
 LOGIT_BOUND = 10.0
 SAFE_LOGIT = 60.0
@@ -84,27 +87,27 @@ class AdversarialObjective(Objective):
         """Return the adversary's network."""
 
     @abstractmethod
-    def play(self, forward: Forward, adversary: Weights) -> Play:
-        """Let the adversary answer one forward pass."""
+    def play(
+        self, forward: Forward, adversary: Weights, gradients: Weights
+    ) -> tuple[Terms, Terms]:
+        """Let the adversary answer one forward pass.
 
+        Parameters
+        ----------
+        forward : Forward
+            The model's side.
+        adversary : Weights
+            The adversary's weights.
+        gradients : Weights
+            Where the gradient of the adversary's own loss is to be written.
 
-@dataclass(frozen=True)
-class Play:
-    """One round of the game.
-
-    Attributes
-    ----------
-    terms : dict of str to Tensor of shape (K,)
-        What the adversary adds to the model's loss.
-    gradients : dict of str to Tensor
-        Gradient of the adversary's own loss, for each of its weights.
-    record : dict of str to Tensor of shape (K,)
-        What else the history should hold.
-    """
-
-    terms: dict[str, Tensor]
-    gradients: dict[str, Tensor]
-    record: dict[str, Tensor]
+        Returns
+        -------
+        terms : dict of str to Tensor of shape (K,)
+            What the adversary adds to the model's loss.
+        record : dict of str to Tensor of shape (K,)
+            What else the history should hold.
+        """
 
 
 def kl_divergence(forward: Forward) -> Tensor:
@@ -147,7 +150,7 @@ class VAE(Objective):
     def weights(self, ramp: float) -> dict[str, Tensor]:
         return {"kl": self.beta}
 
-    def terms(self, forward: Forward) -> dict[str, Tensor]:
+    def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.nll.mean(-1), "kl": kl_divergence(forward)}
 
 
@@ -186,32 +189,36 @@ class FactorVAE(AdversarialObjective):
     def adversary(self, n_components: int) -> Dense:
         return discriminator(n_components, self.hidden_layer_sizes)
 
-    def terms(self, forward: Forward) -> dict[str, Tensor]:
+    def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.nll.mean(-1), "kl": kl_divergence(forward)}
 
-    def play(self, forward: Forward, adversary: Weights) -> Play:
-        network = self.adversary(forward.z.shape[-1])
-        codes = forward.z.detach().requires_grad_()  # a leaf: nothing can leak
-        permuted = permute_dims(forward.second_codes(), forward.order)
-        logits = network(adversary, torch.cat([codes, permuted], dim=1)).squeeze(-1)
-        loss = discriminator_loss(logits)
-        *gradients, pull = torch.autograd.grad(loss.sum(), [*adversary.values(), codes])
-        logits = logits.detach()
-        real = logits[:, : codes.shape[1]]
-        return Play(
-            {"total_correlation": density_ratio_term(real, pull, forward.z)},
-            dict(zip(adversary, gradients, strict=True)),
-            {
-                "discriminator_loss": loss.detach(),
+    def play(
+        self, forward: Forward, adversary: Weights, gradients: Weights
+    ) -> tuple[Terms, Terms]:
+        z = forward.z
+        network = self.adversary(z.shape[-1])
+        layers = [adversary[name] for name in network.names]
+        into = [gradients[name] for name in network.names]
+        with torch.no_grad():  # the adversary's graph is written out: nothing can leak
+            permuted = permute_dims(forward.second_codes(), forward.order)
+            both = torch.cat([z, permuted], dim=1)  # (K, 2 B, d)
+            output, trace = network.forward(layers, both)
+            logits = output.squeeze(-1)
+            slope = discriminator_slope(logits).unsqueeze(-1)
+            pull = network.backward(layers, trace, output, slope, into)
+            record = {
+                "discriminator_loss": discriminator_loss(logits),
                 "discriminator_accuracy": discriminator_accuracy(logits),
-            },
-        )
+            }
+        n_rows = z.shape[1]
+        term = density_ratio_term(logits[:, :n_rows], pull[:, :n_rows], z)
+        return {"total_correlation": term}, record
 
 
 def discriminator_loss(logits: Tensor) -> Tensor:
     r"""Cross-entropy of a discriminator, nats; log 2 where it sees no difference.
 
-    .. math:: -	frac{1}{2B}\sum_i \log D(z_i) + \log(1 - D(z'_i))
+    .. math:: -\tfrac{1}{2B}\sum_i \log D(z_i) + \log(1 - D(z'_i))
 
     Parameters
     ----------
@@ -220,6 +227,15 @@ def discriminator_loss(logits: Tensor) -> Tensor:
     """
     real, fake = logits.chunk(2, dim=1)
     return 0.5 * (F.softplus(-real) + F.softplus(fake)).mean(1)
+
+
+def discriminator_slope(logits: Tensor) -> Tensor:
+    """Return the derivative of :func:`discriminator_loss` by each logit, (K, 2 B)."""
+    probability = torch.sigmoid(logits)
+    n_rows = logits.shape[1] // 2
+    # sigmoid(l) - 1 loses all digits of a confident logit; -sigmoid(-l) keeps them.
+    probability[:, :n_rows] = -torch.sigmoid(-logits[:, :n_rows])
+    return probability.div_(logits.shape[1])
 
 
 def discriminator_accuracy(logits: Tensor) -> Tensor:

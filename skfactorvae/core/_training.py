@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._dense import Weights
 from ._inference import elbo
 from ._likelihoods import Likelihood
-from ._networks import FIXED, Network, Weights, narrow, widen
+from ._networks import FIXED, Network, narrow, widen
 from ._objectives import AdversarialObjective, Forward, Objective
 from ._random import Draws, Streams, draw_steps
 from ._threads import thread_limit
@@ -207,24 +208,28 @@ class _Player:
             k: v.requires_grad_() for k, v in stacked.items() if k not in FIXED
         }
         self.fixed = {k: v for k, v in stacked.items() if k in FIXED}
+        for leaf in self.leaves.values():
+            leaf.grad = torch.zeros_like(leaf)
 
     @property
     def weights(self) -> Weights:
         """Named weights, each with the leading axis K."""
         return {**self.leaves, **self.fixed}
 
+    @property
+    def gradients(self) -> Weights:
+        """Where the optimiser looks for the gradients, weight by weight."""
+        return {k: leaf.grad for k, leaf in self.leaves.items()}  # type: ignore[misc]
+
     def differentiate(self, loss: Tensor) -> None:
-        """Leave the gradient of the loss (K,) with respect to these weights alone."""
-        gradients = torch.autograd.grad(loss.sum(), list(self.leaves.values()))
-        self.receive(dict(zip(self.leaves, gradients, strict=True)))
+        """Leave the gradient of the loss (K,) with respect to these weights alone.
 
-    def receive(self, gradients: Mapping[str, Tensor]) -> None:
-        """Take gradients for the optimiser's next step.
-
-        The fused optimiser walks through memory, so they must lie as the weights do.
+        The fused optimiser walks through memory, so gradients must lie as weights do.
         """
-        for name, leaf in self.leaves.items():
-            leaf.grad = gradients[name].contiguous()
+        leaves = list(self.leaves.values())
+        gradients = torch.autograd.grad(loss.sum(), leaves)
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            leaf.grad = gradient.contiguous()
 
     def copy(self, k: int) -> list[Tensor]:
         """Copy the weights of model k."""
@@ -309,9 +314,10 @@ class _Stack:
         recorded: dict[str, Tensor] = {}
         if isinstance(self.objective, AdversarialObjective):
             adversary = self.players["adversary"]
-            play = self.objective.play(forward, adversary.leaves)
-            adversary.receive(play.gradients)
-            terms, recorded = terms | play.terms, play.record
+            more, recorded = self.objective.play(
+                forward, adversary.leaves, adversary.gradients
+            )
+            terms |= more
         loss = _weighted_sum(terms, self.objective.weights(ramp))
         self.players["model"].differentiate(loss)
         self._descend(number)

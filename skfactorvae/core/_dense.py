@@ -1,0 +1,188 @@
+"""Chains of affine maps, with a pass back that is written out for an adversary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Weights = dict[str, Tensor]
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A nonlinearity and its pass back.
+
+    Parameters
+    ----------
+    apply : callable (x) -> y
+    pull : callable (gradient, x, y) -> Tensor
+        Gradient with respect to ``x``, given the one with respect to ``y``.
+    """
+
+    apply: Callable[[Tensor], Tensor]
+    pull: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+ACTIVATIONS = {
+    "relu": Activation(
+        torch.relu,
+        lambda g, x, y: aten.threshold_backward(g, y, 0),
+    ),
+    "leaky_relu": Activation(
+        lambda x: F.leaky_relu(x, 0.2),
+        lambda g, x, y: aten.leaky_relu_backward(g, y, 0.2, True),
+    ),
+    "elu": Activation(
+        F.elu,
+        lambda g, x, y: aten.elu_backward(g, 1, 1, 1, True, y),
+    ),
+    "silu": Activation(
+        F.silu,
+        lambda g, x, y: aten.silu_backward(g, x),
+    ),
+    "gelu": Activation(
+        F.gelu,
+        lambda g, x, y: aten.gelu_backward(g, x),
+    ),
+    "tanh": Activation(
+        torch.tanh,
+        lambda g, x, y: aten.tanh_backward(g, y),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A chain of K affine maps with an activation between them.
+
+    Parameters
+    ----------
+    name : str
+        Prefix of the weights: layer i holds ``{name}.{i}.weight``, (K, i, o), and
+        ``{name}.{i}.bias``, (K, o).
+    sizes : tuple of int
+        Width of the input, of the hidden layers, and of the output.
+    activation : str
+        Key of :data:`ACTIVATIONS`.
+    final_activation : bool, default=False
+        Whether the last layer is activated too.
+    zero_output : bool, default=False
+        Whether the last layer starts at zero, so that the chain starts as a constant.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    activation: str
+    final_activation: bool = False
+    zero_output: bool = False
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Weights in the order of the layers: weight, bias, weight, bias, ..."""
+        return [
+            f"{self.name}.{i}.{part}"
+            for i in range(self.depth)
+            for part in ("weight", "bias")
+        ]
+
+    @property
+    def depth(self) -> int:
+        """Number of affine maps."""
+        return len(self.sizes) - 1
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications for one row."""
+        return sum(a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        """Draw one model's weights: He-normal where activated, zero biases."""
+        weights = {}
+        for i, (a, b) in enumerate(zip(self.sizes[:-1], self.sizes[1:], strict=True)):
+            gain = 2.0 if self._is_activated(i) else 1.0
+            weight = draw_normal((a, b), a, gain, generator)
+            if self.zero_output and i == self.depth - 1:
+                weight = torch.zeros_like(weight)
+            weights[f"{self.name}.{i}.weight"] = weight
+            weights[f"{self.name}.{i}.bias"] = torch.zeros(b)
+        return weights
+
+    def __call__(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (K, B, sizes[0]) to (K, B, sizes[-1])."""
+        y, _ = self.forward([weights[name] for name in self.names], x)
+        return y
+
+    def forward(
+        self, layers: Sequence[Tensor], x: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Map (K, B, sizes[0]) to (K, B, sizes[-1]), and keep what the way back needs.
+
+        Parameters
+        ----------
+        layers : sequence of Tensor
+            Weights in the order of :attr:`names`.
+        x : Tensor of shape (K, B, sizes[0])
+
+        Returns
+        -------
+        y : Tensor of shape (K, B, sizes[-1])
+        trace : list of Tensor
+            Input of each layer and what it gave before its activation, alternating.
+        """
+        apply = ACTIVATIONS[self.activation].apply
+        trace = []
+        for i in range(self.depth):
+            weight, bias = layers[2 * i], layers[2 * i + 1]
+            affine = torch.baddbmm(bias.unsqueeze(1), x, weight)
+            trace += [x, affine]
+            x = apply(affine) if self._is_activated(i) else affine
+        return x, trace
+
+    def backward(
+        self,
+        layers: Sequence[Tensor],
+        trace: Sequence[Tensor],
+        y: Tensor,
+        gradient: Tensor,
+        into: Sequence[Tensor],
+    ) -> Tensor:
+        """Write the gradients of ``layers`` and return that of the input.
+
+        Parameters
+        ----------
+        layers, trace, y
+            What :meth:`forward` took and gave.
+        gradient : Tensor of shape (K, B, sizes[-1])
+            With respect to ``y``.
+        into : sequence of Tensor
+            Where the gradients go, in the order of ``layers``. Room that is used again
+            is a tenth faster for large layers than room asked for anew.
+        """
+        pull = ACTIVATIONS[self.activation].pull
+        for i in reversed(range(self.depth)):
+            x, affine = trace[2 * i], trace[2 * i + 1]
+            if self._is_activated(i):
+                gradient = pull(gradient, affine, y)
+            torch.bmm(x.transpose(1, 2), gradient, out=into[2 * i])
+            torch.sum(gradient, 1, out=into[2 * i + 1])
+            gradient = torch.bmm(gradient, layers[2 * i].transpose(1, 2))
+            y = x
+        return gradient
+
+    def _is_activated(self, layer: int) -> bool:
+        return self.final_activation or layer < self.depth - 1
+
+
+def draw_normal(
+    shape: tuple[int, ...], fan_in: int, gain: float, generator: torch.Generator
+) -> Tensor:
+    """Draw weights whose output has variance ``gain`` for white input."""
+    return torch.randn(shape, generator=generator) * math.sqrt(gain / fan_in)
