@@ -283,7 +283,9 @@ def jemmig_score(
     with :math:`z^*` the code that knows factor :math:`k` best (of equals, the one of
     least entropy) and :math:`B` the number of bins. Because :math:`H(z^*)` counts, a
     code with finer detail than its factor scores below 1: perfect codes of a 5-level
-    factor need 5 distinct values.
+    factor need 5 distinct values. And it makes noise pay: a code of few values that
+    knows little outscores one of many. A factor of which no code knows anything scores
+    0, where the formula would reward a constant.
 
     Parameters
     ----------
@@ -340,6 +342,7 @@ def jemmig_score(
     best_entropy = found.code_entropy[best, columns]
     joint = found.factor_entropy + best_entropy - found.mutual[best, columns]
     scores = 1.0 - (joint - gap) / (found.factor_entropy + np.log(n_bins))
+    scores = np.where(found.mutual[best, columns] > 0, scores, 0.0)
     scores[[k for k in columns if k not in kept]] = np.nan
     return average_over(scores, kept, average, "JEMMIG")
 

@@ -406,7 +406,8 @@ def _readings(table, n_bins):
     found = information(table, n_bins, "quantile", adjusted=True)
     entropy = found.factor_entropy
     known = informative_part(found)
-    share = known / np.where(entropy > 0, entropy, 1.0)  # (D, K)
+    room = entropy - found.expected  # (D, K) what there is to know beyond chance
+    share = np.where(known > 0, known / np.where(room > 0, room, 1.0), 0.0)
     return {
         "per_factor": [_factor_reading(table, found, share, k) for k in _each(entropy)],
         "per_code": [_code_reading(table, known, share, d) for d in _each(share)],

@@ -17,6 +17,8 @@ from ._validation import (
     varying,
 )
 
+LARGEST = 1e3  # beyond it the penalty is negligible, and the solver at a loss
+
 
 def sap_score(
     factors,
@@ -147,6 +149,8 @@ def _linear_svc(z, labels, z_test):
     """Return the labels a linear SVM reads from one code."""
     if labels.min() == labels.max():
         return np.full(len(z_test), labels[0])
+    scale = max(np.abs(z).max() / LARGEST, 1.0)
+    z, z_test = z / scale, z_test / scale
     model = LinearSVC(C=0.01, class_weight="balanced", dual=False, max_iter=10_000)
     return model.fit(z[:, None], labels).predict(z_test[:, None])
 

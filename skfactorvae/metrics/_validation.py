@@ -376,7 +376,9 @@ def _objects(array):
     if all(isinstance(value, np.datetime64 | np.timedelta64) for value in present):
         return _times(array), _always_continuous, True
     if all(hasattr(value, "to_datetime64") for value in present):
-        return _times(array.astype("datetime64[ns]")), _always_continuous, True
+        times = np.full(len(array), "NaT", dtype="datetime64[ns]")
+        times[~missing] = [value.to_datetime64() for value in present]
+        return _times(times), _always_continuous, True
     levels = np.array([str(value) for value in present])
     values[~missing] = np.unique(levels, return_inverse=True)[1].reshape(-1)
     return values, _always_discrete, False

@@ -142,7 +142,7 @@ def test_the_scale_and_origin_of_codes_are_immaterial(score, table, scale):
 @each([s for s in CLOSED if s not in INFORMATION and s is not threshold_sap])
 @given(tables())
 def test_the_sign_of_a_code_is_immaterial(score, table):
-    """Bins are closed on their left, so a value on an edge changes bin with its sign."""
+    """Bins are closed on their left, so a value on an edge may change its bin."""
     factors, codes, _ = table
     flipped = codes * np.where(np.arange(codes.shape[1]) % 2, -1, 1)
     assert score(factors, flipped) == pytest.approx(score(factors, codes))

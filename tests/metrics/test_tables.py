@@ -143,12 +143,12 @@ def test_large_integers_and_nanoseconds_stay_distinct():
 @pytest.mark.parametrize("name", OF_FACTORS)
 def test_containers_of_the_same_table_score_alike(name, codes):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
-    expected = score(name, factors, codes)
+    expected, _ = quietly(name, factors, codes)
     frames = pd.DataFrame(factors), pd.DataFrame(codes)
     lists = factors.tolist(), codes.tolist()
     strided = np.asfortranarray(factors), np.repeat(codes, 2, axis=1)[:, ::2]
     for given in (frames, lists, strided):
-        assert score(name, *given) == pytest.approx(expected)
+        assert quietly(name, *given)[0] == pytest.approx(expected)
 
 
 def test_a_polars_frame_is_a_table(codes):
@@ -183,9 +183,10 @@ def test_constant_codes_alone_score_nought_or_chance(name):
 @pytest.mark.parametrize("factor", [np.zeros(60), np.full(60, np.nan)])
 def test_a_constant_factor_is_left_out_and_named(name, factor, codes):
     good = np.column_stack([np.arange(60) % 3, np.arange(60) % 4]).astype(float)
+    codes[:, 0] += 3 * good[:, 0]
     with pytest.warns(UndefinedMetricWarning, match="factor2"):
         value = score(name, np.column_stack([good, factor]), codes)
-    assert value == pytest.approx(score(name, good, codes))
+    assert value == pytest.approx(quietly(name, good, codes)[0])
 
 
 @pytest.mark.parametrize("name", OF_FACTORS)
@@ -227,15 +228,20 @@ def test_extreme_scales_have_the_answer_of_moderate_ones(name, scale, codes):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     value, _ = quietly(name, factors, codes * scale)
     if name != "sap_score":  # its linear SVM is not scale-free
-        assert value == pytest.approx(score(name, factors, codes), abs=0.05)
+        assert value == pytest.approx(quietly(name, factors, codes)[0], abs=0.05)
     assert 0 <= value <= 1
 
 
-@pytest.mark.parametrize("name", OF_FACTORS)
+@pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
+@pytest.mark.parametrize(
+    "name", [n for n in OF_FACTORS if n != "mean_correlation_score"]
+)
 def test_a_label_per_row_has_an_answer(name, codes):
     names = np.array([f"row {i}" for i in range(60)])
-    value, _ = quietly(name, np.column_stack([names, names[::-1]]), codes)
-    assert 0 <= value <= 1
+    factors = np.column_stack([names, np.roll(names, 7)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        assert 0 <= score(name, factors, codes) <= 1
 
 
 @pytest.mark.parametrize("name", OF_FACTORS)
@@ -375,10 +381,9 @@ def test_unknown_estimators_are_refused(codes):
 def test_a_perfect_ordered_code_needs_thresholds_to_be_predictable():
     rng = np.random.RandomState(0)
     levels = rng.randint(10, size=3000)
-    codes = np.column_stack(
-        [levels + 0.05 * rng.normal(size=3000), rng.normal(size=3000)]
-    )
-    assert sap_score(levels, codes) < 0.15
+    codes = rng.normal(size=(3000, 2)) * [0.02, 1]
+    codes[:, 0] += (levels - 4.5) / 3
+    assert sap_score(levels, codes) < 0.2
     assert sap_score(levels, codes, classifier="threshold") > 0.85
     corrected = {"classifier": "threshold", "chance_corrected": True}
     assert sap_score(levels, codes, **corrected) > 0.95
@@ -428,7 +433,7 @@ def test_an_audit_tells_dependence_from_independence():
     bent = total_correlation_audit(curved)
     assert bent.auc > 0.8
     assert bent.log_ratio > 0.5
-    assert bent.gaussian_copula_tc < 0.02
+    assert bent.gaussian_copula_tc < 0.05 * bent.log_ratio
 
 
 def test_an_audit_refuses_what_it_cannot_judge(codes):
