@@ -8,6 +8,7 @@ correlation. :mod:`skfactorvae.metrics` measures the result, and
 
 __version__ = "0.1.0.dev0"
 
+from . import datasets, metrics
 from ._models import FactorVAETransformer
 
-__all__ = ["FactorVAETransformer"]
+__all__ = ["FactorVAETransformer", "datasets", "metrics"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -26,6 +28,7 @@ from ._preparation import (
     column_moments,
     linear_start,
     standardized,
+    without_unit,
 )
 from ._progress import Progress
 from ._validation import check_image_shape, check_sizes, check_unit_interval
@@ -34,6 +37,26 @@ ACTIVE_KL = 0.01
 """Nats per row from which a component counts as active (Duan et al. 2020)."""
 
 MAX_SEED = np.iinfo(np.int32).max
+
+
+def _all_or_nothing(fit):
+    """Leave the estimator's attributes as they were if a fit fails.
+
+    This comes around scikit-learn's own context, which needs the attributes of a
+    failed fit to tear its callbacks down.
+    """
+
+    @functools.wraps(fit)
+    def wrapped(estimator, *args, **kwargs):
+        before = dict(estimator.__dict__)
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            estimator.__dict__.clear()
+            estimator.__dict__.update(before)
+            raise
+
+    return wrapped
 
 
 class BaseVAETransformer(
@@ -54,6 +77,7 @@ class BaseVAETransformer(
         """Return what a fit minimises."""
 
     # ------------------------------------------------------------------- fitting
+    @_all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the encoder and the decoder from X.
@@ -86,36 +110,38 @@ class BaseVAETransformer(
         ConvergenceWarning
             If training diverged. The model is then the last one that was finite.
         """
-        with _all_or_nothing(self):
-            X = validate_data(
-                self,
-                X,
-                dtype=[np.float64, np.float32],
-                order="C",
-                ensure_min_samples=2,
-            )
-            table = self._prepare(X, sample_weight)
-            device = core.resolve_device(self.device)
-            plan = self._plan()
-            progress = Progress(self, X, y, plan, table.attributes)
-            (fit,) = core.fit_stack(
-                [table.job],
-                plan,
-                device=device,
-                n_threads=self.n_jobs,
-                watch=progress,
-            )
-            self._accept(table, fit, device)
-            progress.end(self.weights_)
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_min_samples=2,
+        )
+        table = self._prepare(X, sample_weight)
+        device = core.resolve_device(self.device)
+        plan = self._plan()
+        progress = Progress(self, X, y, plan, table.attributes)
+        (fit,) = core.fit_stack(
+            [table.job],
+            plan,
+            device=device,
+            n_threads=None if self.n_jobs is None else effective_n_jobs(self.n_jobs),
+            watch=progress,
+        )
+        self._accept(table, fit, device)
+        progress.end(self.weights_)
         return self
 
     def _prepare(self, X, sample_weight):
         """Turn X into a job: canonical rows, standardised, with a start."""
-        weight = check_sample_weight(sample_weight, len(X))
+        # Only ratios count: near one, their sums cannot overflow.
+        weight = without_unit(check_sample_weight(sample_weight, len(X)))
         index, weight = canonical_rows(X, weight)
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        mean, scale = self._scales(X, index, weight, continues)
         architecture = self._describe(X.shape[1])
+        if continues and architecture != self._architecture:
+            raise ValueError(_changed(self._architecture, architecture))
+        mean, scale = self._scales(X, index, weight, continues)
         if architecture["likelihood"] == "bernoulli":
             check_unit_interval(X)
         rows = standardized(X, mean, scale, np.dtype(self.precision), index)
@@ -163,6 +189,11 @@ class BaseVAETransformer(
                 "feature" if self.noise_scale == "auto" else self.noise_scale
             ),
             "precision": self.precision,
+            "objective": {  # a rate is not part of the networks
+                name: value
+                for name, value in self._objective().structure.items()
+                if name != "learning_rate"
+            },
         }
 
     def _uses_linear_path(self):
@@ -174,13 +205,6 @@ class BaseVAETransformer(
 
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
-            if architecture != self._architecture:
-                raise ValueError(
-                    "warm_start=True continues from the fitted weights, but the "
-                    f"networks have changed from {self._architecture} to "
-                    f"{architecture}. Fit with warm_start=False, or restore the "
-                    "parameters."
-                )
             return self.weights_
         if not architecture["linear_path"]:
             return {}
@@ -214,7 +238,6 @@ class BaseVAETransformer(
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            adversary_learning_rate=getattr(self, "discriminator_learning_rate", 0.0),
             warmup=self.warmup,
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
@@ -228,7 +251,7 @@ class BaseVAETransformer(
                 f"learning_rate (now {self.learning_rate:g}), look for outliers in X, "
                 "or raise noise_scale.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         job = table.job
         weights, kl = core.order_latents(
@@ -324,8 +347,10 @@ class BaseVAETransformer(
             Rows in the original data's units.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1; got {n_samples!r}.")
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be at least 1, and an integer; got {n_samples!r}."
+            )
         rows = core.sample(
             self._network,
             self._likelihood,
@@ -344,8 +369,8 @@ class BaseVAETransformer(
 
         It depends on neither ``gamma`` nor ``beta``, so that models trained with
         different ones can be compared. The expectation is a cubature over 2
-        ``n_components`` fixed points, exact for a linear decoder. Not to be confused with a measure of disentanglement: it is
-        usually best without any penalty.
+        ``n_components`` fixed points, exact for a linear decoder. Not to be confused
+        with a measure of disentanglement: it is usually best without any penalty.
 
         Parameters
         ----------
@@ -385,7 +410,7 @@ class BaseVAETransformer(
             Nats per row; higher is better.
         """
         scores = self.score_samples(X)
-        weight = check_sample_weight(sample_weight, len(scores))
+        weight = without_unit(check_sample_weight(sample_weight, len(scores)))
         return float(np.average(scores, weights=weight))
 
     # ------------------------------------------------------------ fitted networks
@@ -449,16 +474,16 @@ class _Table:
         }
 
 
-@contextmanager
-def _all_or_nothing(estimator):
-    """Leave the estimator's attributes as they were if the block fails."""
-    before = dict(estimator.__dict__)
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
+def _changed(before, after):
+    changes = [
+        f"{name} from {before[name]!r} to {after[name]!r}"
+        for name in after
+        if after[name] != before.get(name)
+    ]
+    return (
+        "warm_start=True continues from the fitted weights, but the networks have "
+        f"changed: {', '.join(changes)}. Fit with warm_start=False, or restore them."
+    )
 
 
 def _network(architecture):

@@ -58,11 +58,11 @@ class FactorVAETransformer(BaseVAETransformer):
         ``torch.nn`` modules, where the encoder maps (B, n_features) to
         (B, 2 * n_components), means first and then log-variances, and the decoder maps
         (B, n_components) to (B, n_features), to logits for a Bernoulli likelihood.
-        Modules are used in evaluation mode. To be pickled, the function must be
-        importable.
-    hidden_layer_sizes : array-like of int, default=(128, 128)
+        Modules are used in evaluation mode and may not mix rows. To be pickled, the
+        function must be importable; a lambda is not.
+    hidden_layer_sizes : int or array-like of int, default=(128, 128)
         Hidden layers of the encoder; the decoder mirrors them. For ``network="mlp"``.
-    discriminator_hidden_layer_sizes : array-like of int, default=(256, 256, 256)
+    discriminator_hidden_layer_sizes : int or array-like, default=(256, 256, 256)
         Hidden layers of the discriminator. The paper uses six of 1000.
     activation : {"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}, default="relu"
         Activation of the encoder and the decoder.
@@ -102,8 +102,8 @@ class FactorVAETransformer(BaseVAETransformer):
     precision : {"float32", "float64"}, default="float32"
         Precision of training and inference. Codes are float32 in either.
     n_jobs : int, default=None
-        CPU threads of a fit. None takes one for small models, for which more are
-        slower, and torch's number for large ones.
+        CPU threads of a fit; -1 takes all. None takes one for small models, for which
+        more are slower, and torch's number for large ones.
     verbose : int, default=0
         One prints about ten lines during a fit; two prints every record.
     random_state : int, RandomState instance or None, default=None
@@ -238,4 +238,5 @@ class FactorVAETransformer(BaseVAETransformer):
                 "discriminator_hidden_layer_sizes",
                 self.discriminator_hidden_layer_sizes,
             ),
+            learning_rate=float(self.discriminator_learning_rate),
         )

@@ -28,7 +28,10 @@ def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
     """
     if sample_weight is None:
         return np.ones(n_rows)
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = np.asarray(sample_weight)
+    if np.iscomplexobj(weight):
+        raise ValueError("sample_weight is complex; expected real, positive numbers.")
+    weight = weight.astype(np.float64)
     if weight.ndim == 0:
         weight = np.full(n_rows, float(weight))
     if weight.ndim != 1:
@@ -46,6 +49,11 @@ def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def without_unit(weight):
+    """Scale weights to a largest one near one, by a power of two and so exactly."""
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def canonical_rows(X, weight):
@@ -69,7 +77,8 @@ def canonical_rows(X, weight):
     """
     present = np.flatnonzero(weight > 0)
     key = _row_keys(X)[present]
-    order = np.argsort(key, kind="stable")
+    # Weights of equal rows are added up in an order of their own: sums are rounded.
+    order = np.lexsort((weight[present], key))
     index, key = present[order], key[order]
     is_first = np.ones(len(index), dtype=bool)
     tied = np.flatnonzero(key[1:] == key[:-1]) + 1
@@ -97,9 +106,10 @@ def _row_keys(X):
 def column_moments(X, index, weight):
     """Weighted mean and standard deviation of each column, in float64.
 
-    Columns are first divided by their largest magnitude, so that values near the ends
-    of the floating-point range neither overflow nor vanish. A constant column has a
-    standard deviation of exactly zero.
+    Columns are first divided by a power of two near their largest magnitude, so that
+    values near the ends of the floating-point range neither overflow nor vanish.
+    Moments are taken around one row. A constant column has therefore exactly its
+    constant for a mean, and a standard deviation of exactly zero.
 
     Parameters
     ----------
@@ -117,13 +127,17 @@ def column_moments(X, index, weight):
     largest = np.zeros(X.shape[1])
     for rows, _ in _chunks(X, index, share):
         np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
-    unit = np.where(largest > 0, largest, 1.0)
-    mean = sum(part @ (rows / unit) for rows, part in _chunks(X, index, share))
-    square = sum(
-        part @ (rows / unit - mean) ** 2 for rows, part in _chunks(X, index, share)
-    )
-    std = np.sqrt(square)
-    return mean * unit, np.where(std > CONSTANT, std, 0.0) * unit
+    power = np.frexp(largest)[1]
+    origin = np.ldexp(X[index[0]].astype(np.float64), -power)
+
+    def shifted():
+        for rows, part in _chunks(X, index, share):
+            yield np.ldexp(rows, -power) - origin, part
+
+    mean = sum(part @ rows for rows, part in shifted())
+    std = np.sqrt(sum(part @ (rows - mean) ** 2 for rows, part in shifted()))
+    std = np.where(std > CONSTANT, std, 0.0)
+    return np.ldexp(origin + mean, power), np.ldexp(std, power)
 
 
 def _chunks(X, index, share):
@@ -151,14 +165,33 @@ def _root_mean_square(std):
 
 
 def standardized(X, mean, scale, dtype, index=None):
-    """Return ``(X - mean) / scale`` in a new array, chunk by chunk."""
+    """Return ``(X - mean) / scale`` in a new array, chunk by chunk.
+
+    Raises
+    ------
+    ValueError
+        If ``dtype`` cannot hold a value of the result.
+    """
     n_rows = len(X) if index is None else len(index)
     out = np.empty((n_rows, X.shape[1]), dtype=dtype)
     for start in range(0, n_rows, CHUNK):
         chosen = slice(start, start + CHUNK)
         rows = X[chosen] if index is None else X[index[chosen]]
-        out[chosen] = (rows.astype(np.float64) - mean) / scale
+        with np.errstate(over="ignore"):
+            out[chosen] = (rows.astype(np.float64) - mean) / scale
+        _check_range(out[chosen], rows)
     return out
+
+
+def _check_range(block, rows):
+    if not np.isfinite(block).all():
+        column = np.flatnonzero(~np.isfinite(block).all(axis=0))[0]
+        raise ValueError(
+            f"Column {column} of X holds values up to "
+            f"{np.abs(rows[:, column]).max():.4g}, too large for {block.dtype} once "
+            "they are standardised. Remove outliers, rescale X, or use "
+            "precision='float64'."
+        )
 
 
 # ----------------------------------------------------------------------- start

@@ -39,7 +39,7 @@ class Progress:
             **self.data,
             reconstruction_attributes=lambda: self.attributes(record.weights(0)),
         )
-        if not stop and record.step < self.plan.max_iter:
+        if not stop and not record.is_last:
             self.task = self._begin()
         return [bool(stop)]
 

@@ -27,7 +27,7 @@ COMMON_CONSTRAINTS: dict[str, list] = {
     "noise_scale": [StrOptions({"auto", "shared", "feature"}), POSITIVE],
     "standardize": [StrOptions({"feature", "global"}), None],
     "network": [StrOptions({"mlp", "conv"}), callable],
-    "hidden_layer_sizes": ["array-like"],
+    "hidden_layer_sizes": [at_least(1), "array-like"],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "init": [StrOptions({"ica", "pca", "random"})],
     "image_shape": ["array-like", None],
@@ -41,21 +41,23 @@ COMMON_CONSTRAINTS: dict[str, list] = {
     "warm_start": ["boolean"],
     "device": [str],
     "precision": [StrOptions({"float32", "float64"})],
-    "n_jobs": [at_least(1), None],
+    "n_jobs": [Integral, None],
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
 """Rules of the parameters that every estimator of the family has."""
 
 DISCRIMINATOR_CONSTRAINTS: dict[str, list] = {
-    "discriminator_hidden_layer_sizes": ["array-like"],
+    "discriminator_hidden_layer_sizes": [at_least(1), "array-like"],
     "discriminator_learning_rate": [POSITIVE],
 }
 """Rules of the parameters of those that have a discriminator."""
 
 
 def check_sizes(name: str, sizes) -> tuple[int, ...]:
-    """Return layer sizes as a tuple of positive integers."""
+    """Return layer sizes, or the size of one layer, as a tuple of positive integers."""
+    if isinstance(sizes, Integral):
+        sizes = (sizes,)
     if isinstance(sizes, Iterable) and not isinstance(sizes, str):
         sizes = tuple(sizes)
         if all(isinstance(s, Integral) and int(s) > 0 for s in sizes):

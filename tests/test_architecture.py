@@ -20,6 +20,7 @@ NEIGHBOURS = {
     "datasets": {"datasets"},
     "inspection": {"inspection", "metrics"},
     "hall": {"hall", "core"},
+    "window": {"hall", "metrics", "datasets"},
 }
 """Rooms that a room may import from."""
 
@@ -29,6 +30,7 @@ GUESTS = {
     "datasets": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn"},
     "hall": {"numpy", "sklearn", "joblib"},
+    "window": set(),
 }
 """Libraries that a room imports when it is imported."""
 
@@ -38,6 +40,7 @@ LATE_GUESTS = {
     "datasets": {"pandas"},
     "inspection": {"matplotlib", "pandas"},
     "hall": set(),
+    "window": set(),
 }
 """Libraries that may be missing: imported inside functions only."""
 
@@ -54,6 +57,8 @@ def name_of(path):
 
 def room_of(module):
     first = module.split(".")[0]
+    if not module:
+        return "window"
     return first if first in ROOMS else "hall"
 
 

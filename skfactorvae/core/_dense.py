@@ -6,12 +6,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Weights = dict[str, Tensor]
+
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
+"""How weights are made, whatever defaults others have set in torch."""
 
 aten = torch.ops.aten
 
@@ -112,7 +116,7 @@ class Dense:
             if self.zero_output and i == self.depth - 1:
                 weight = torch.zeros_like(weight)
             weights[f"{self.name}.{i}.weight"] = weight
-            weights[f"{self.name}.{i}.bias"] = torch.zeros(b)
+            weights[f"{self.name}.{i}.bias"] = torch.zeros(b, **PLAIN)
         return weights
 
     def __call__(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -185,4 +189,5 @@ def draw_normal(
     shape: tuple[int, ...], fan_in: int, gain: float, generator: torch.Generator
 ) -> Tensor:
     """Draw weights whose output has variance ``gain`` for white input."""
-    return torch.randn(shape, generator=generator) * math.sqrt(gain / fan_in)
+    draws = torch.randn(shape, generator=generator, **PLAIN)
+    return draws * math.sqrt(gain / fan_in)

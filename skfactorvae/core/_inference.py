@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._dense import Weights
+from ._dense import PLAIN, Weights
 from ._likelihoods import Likelihood
 from ._networks import Network, reorder
 from ._objectives import masked_kl
+from ._random import undisturbed
 from ._threads import thread_limit
 
 Arrays = Mapping[str, np.ndarray]
@@ -94,7 +95,7 @@ def sample(
 ) -> np.ndarray:
     """Draw rows from the model: codes from the prior, rows from the likelihood."""
     generator = torch.Generator().manual_seed(seed)
-    codes = torch.randn((n_samples, network.n_components), generator=generator)
+    codes = torch.randn((n_samples, network.n_components), generator=generator, **PLAIN)
 
     def draw(w: Weights, z: Tensor) -> Tensor:
         output = network.decode(w, z)
@@ -134,9 +135,9 @@ def order_latents(
     signed = {
         name: reorder(
             name,
-            torch.tensor(array),
+            torch.tensor(array, device="cpu"),
             torch.from_numpy(order),
-            torch.from_numpy(sign).to(torch.tensor(array).dtype),
+            torch.from_numpy(sign.astype(array.dtype)),
         ).numpy()
         for name, array in weights.items()
     }
@@ -181,7 +182,9 @@ def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
     Tensor of shape (2 * n_directions, d), float64
     """
     generator = torch.Generator().manual_seed(0)
-    basis = torch.randn((n_dims, n_dims), generator=generator, dtype=torch.float64)
+    basis = torch.randn(
+        (n_dims, n_dims), generator=generator, dtype=torch.float64, device="cpu"
+    )
     basis[:, 0] = basis[:, 0].sign()
     directions = torch.linalg.qr(basis)[0].T[:n_directions]
     return math.sqrt(n_dims) * torch.cat([directions, -directions])
@@ -197,7 +200,7 @@ def _map_blocks(
     """Apply a row-wise function of (1, block, .) to all rows, block by block."""
     work = network.block * network.multiplications
     out: np.ndarray | None = None
-    with torch.inference_mode(), thread_limit(None, work, device):
+    with undisturbed(), torch.inference_mode(), thread_limit(None, work, device):
         stacked = _as_stack(weights, rows.dtype, device)
         for start, x in _blocks(rows, network.block):
             y = function(stacked, torch.from_numpy(x).to(device).unsqueeze(0))[0]

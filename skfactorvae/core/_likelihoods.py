@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._dense import Weights
+from ._dense import PLAIN, Weights
 
 LOG_TWO_PI = math.log(2 * math.pi)
 RAW_SCALE = "likelihood.raw_scale"
@@ -91,7 +91,7 @@ class Gaussian(Likelihood):
             return {}
         width = n_features if self.scale == "feature" else 1
         first = math.log(math.expm1(self.FIRST - self.SMALLEST))
-        return {RAW_SCALE: torch.full((width,), first)}
+        return {RAW_SCALE: torch.full((width,), first, **PLAIN)}
 
     def scales(self, weights: Weights, x: Tensor, floor: float = 0.0) -> Tensor:
         """Return the noise scale, (K, 1, p) or (K, 1, 1)."""
@@ -114,7 +114,7 @@ class Gaussian(Likelihood):
     def sample(
         self, weights: Weights, output: Tensor, generator: torch.Generator
     ) -> Tensor:
-        noise = torch.randn(output.shape, generator=generator).to(output)
+        noise = torch.randn(output.shape, generator=generator, **PLAIN).to(output)
         return output + noise * self.scales(weights, output)
 
 
@@ -136,5 +136,5 @@ class Bernoulli(Likelihood):
     def sample(
         self, weights: Weights, output: Tensor, generator: torch.Generator
     ) -> Tensor:
-        u = torch.rand(output.shape, generator=generator).to(output)
+        u = torch.rand(output.shape, generator=generator, **PLAIN).to(output)
         return (u < torch.sigmoid(output)).to(output)

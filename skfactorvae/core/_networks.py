@@ -7,8 +7,10 @@ those of a stack: every weight it is handed has a leading model axis ``K``.
 from __future__ import annotations
 
 import math
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._dense import ACTIVATIONS, Dense, Weights, draw_normal
+from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, draw_normal
 
 LATENT_AXES = {
     "encoder.head.weight": -1,  # (h, 2, d)
@@ -149,14 +151,14 @@ class _Linear(Network):
         weight[:, 1] = 0.0
         if self.linear_path:
             weight[:, 0] = 0.0
-        bias = torch.zeros(2, d)
+        bias = torch.zeros(2, d, **PLAIN)
         bias[1] = LOG_VAR_RADIUS * math.atanh(
             (FIRST_LOG_VAR - LOG_VAR_CENTRE) / LOG_VAR_RADIUS
         )
         heads = {"encoder.head.weight": weight, "encoder.head.bias": bias}
         if self.linear_path:
-            heads["encoder.linear.weight"] = torch.zeros(self.n_features, d)
-            heads["decoder.linear.weight"] = torch.zeros(d, self.n_features)
+            heads["encoder.linear.weight"] = torch.zeros(self.n_features, d, **PLAIN)
+            heads["decoder.linear.weight"] = torch.zeros(d, self.n_features, **PLAIN)
         return heads
 
     def _posterior(
@@ -287,7 +289,7 @@ class ConvNet(_Linear):
             weights[f"encoder.conv.{i}.weight"] = draw_normal(
                 (b, a, 4, 4), 16 * a, 2.0, generator
             )
-            weights[f"encoder.conv.{i}.bias"] = torch.zeros(b)
+            weights[f"encoder.conv.{i}.bias"] = torch.zeros(b, **PLAIN)
         weights |= self._trunk.draw(generator)
         weights |= self._draw_heads(self.WIDTH, generator)
         weights |= self._stem.draw(generator)
@@ -297,7 +299,7 @@ class ConvNet(_Linear):
             weight = draw_normal((b, a, 4, 4), 4 * b, 2.0 if i else 1.0, generator)
             last = self.linear_path and i == 0
             weights[f"decoder.conv.{i}.weight"] = weight * (not last)
-            weights[f"decoder.conv.{i}.bias"] = torch.zeros(a)
+            weights[f"decoder.conv.{i}.bias"] = torch.zeros(a, **PLAIN)
         return weights
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -323,6 +325,29 @@ class ConvNet(_Linear):
 
 
 Build = Callable[[int, int], tuple[nn.Module, nn.Module]]
+
+OWN = "own"
+"""Stands before the names of a user's weights, which are thus never taken for ours."""
+
+MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+_global_generator = threading.Lock()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Let modules draw from torch's global state: one at a time, and put back after.
+
+    ``torch.manual_seed`` would seed every other device, too.
+    """
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        dtype = torch.get_default_dtype()
+        torch.default_generator.manual_seed(seed)
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 @dataclass(frozen=True)
@@ -354,38 +379,41 @@ class Modules(Network):
 
     @cached_property
     def _structure(self) -> dict[str, nn.Module]:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            return self._build()
+        return self._build(seed=0, device="meta")
 
-    def _build(self) -> dict[str, nn.Module]:
-        modules = dict(
-            zip(
-                ("encoder", "decoder"),
-                self.build(self.n_features, self.n_components),
-                strict=True,
+    def _build(self, seed: int, device: str) -> dict[str, nn.Module]:
+        with _seeded(seed), torch.device(device):
+            made = self.build(self.n_features, self.n_components)
+        is_pair = isinstance(made, tuple | list) and len(made) == 2
+        if not is_pair or not all(isinstance(m, nn.Module) for m in made):
+            raise ValueError(
+                f"network={self.build!r} must return a pair (encoder, decoder) of "
+                f"torch.nn.Module; got {made!r}."
             )
-        )
+        modules = dict(zip(("encoder", "decoder"), made, strict=True))
         for role, module in modules.items():
-            if next(module.buffers(), None) is not None:
-                raise ValueError(
-                    f"The {role} built by network={self.build!r} keeps buffers, as "
-                    "batch normalisation does. Rows would then depend on each other. "
-                    "Use modules without buffers, for instance LayerNorm."
-                )
+            self._check_rows_stay_apart(role, module)
             module.eval()
         return modules
 
+    def _check_rows_stay_apart(self, role: str, module: nn.Module) -> None:
+        is_mixing = any(isinstance(part, MIXING) for part in module.modules())
+        if is_mixing or next(module.buffers(), None) is not None:
+            raise ValueError(
+                f"The {role} built by network={self.build!r} keeps buffers, or uses "
+                "batch normalisation. Rows would then depend on each other. Use "
+                "modules without buffers, for instance LayerNorm."
+            )
+
     def draw(self, generator: torch.Generator) -> Weights:
-        seed = int(torch.randint(2**62, (), generator=generator))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            modules = self._build()
+        seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
+        modules = self._build(seed, device="cpu")
         weights = {
-            f"{role}.{name}": parameter.detach().clone()
+            f"{role}.{OWN}.{name}": parameter.detach().clone()
             for role, module in modules.items()
             for name, parameter in module.named_parameters()
         }
-        eye = torch.eye(self.n_components)
+        eye = torch.eye(self.n_components, **PLAIN)
         return {**weights, "encoder.frame": eye, "decoder.frame": eye.clone()}
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -400,10 +428,20 @@ class Modules(Network):
 
     def _call(self, role: str, weights: Weights, x: Tensor, width: int) -> Tensor:
         module = self._structure[role]
-        own = {name: weights[f"{role}.{name}"] for name, _ in module.named_parameters()}
+        own = {
+            name: weights[f"{role}.{OWN}.{name}"]
+            for name, _ in module.named_parameters()
+        }
 
         def call(one: Weights, rows: Tensor) -> Tensor:
-            return torch.func.functional_call(module, one, (rows,))
+            y = torch.func.functional_call(module, one, (rows,))
+            if not isinstance(y, Tensor):
+                raise ValueError(
+                    f"The {role} built by network={self.build!r} returned a "
+                    f"{type(y).__name__}; expected one tensor of shape "
+                    f"{(len(rows), width)}."
+                )
+            return y
 
         if len(x) == 1:
             y = call({k: v[0] for k, v in own.items()}, x[0])[None]

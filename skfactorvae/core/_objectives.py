@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
@@ -36,15 +35,19 @@ class Forward:
     second_codes: Callable[[], Tensor]  # (K, B, d) codes of an independent batch
 
 
+WEIGHT = {"is_weight": True}
+"""Marks a field that may differ over a stack: a float, in use a tensor (K,)."""
+
+
 class Objective(ABC):
     """Named terms whose weighted sum a fit minimises.
 
-    Fields of type float are weights that may differ over a stack: in use they are
-    tensors of shape (K,). All other fields must agree over a stack.
+    Fields marked by :data:`WEIGHT` may differ over a stack; all others are structure,
+    in which the models of a stack must agree.
     """
 
     @abstractmethod
-    def weights(self, ramp: float) -> dict[str, Tensor]:
+    def weights(self, ramp: float) -> Terms:
         """Weight of each term that has one, (K,); the others count once.
 
         Parameters
@@ -54,24 +57,27 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def terms(self, forward: Forward) -> dict[str, Tensor]:
+    def terms(self, forward: Forward) -> Terms:
         """Return each term of the loss, (K,), in nats per row."""
 
     @classmethod
     def stack(cls, objectives: Sequence[Self], like: Tensor) -> Self:
         """Join the objectives of K models; their weights become tensors (K,)."""
-        fields: dict[str, Any] = {}
-        for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-            values = [getattr(o, field.name) for o in objectives]
-            is_weight = isinstance(values[0], float)
-            fields[field.name] = like.new_tensor(values) if is_weight else values[0]
-        return cls(**fields)
+        weights = {
+            f.name: like.new_tensor([getattr(o, f.name) for o in objectives])
+            for f in fields(cls)  # type: ignore[arg-type]
+            if f.metadata.get("is_weight")
+        }
+        return cls(**objectives[0].structure, **weights)
 
     @property
-    def signature(self) -> tuple[object, ...]:
-        """What two objectives must share to be stacked."""
-        values = (getattr(self, f.name) for f in dataclasses.fields(self))  # type: ignore[arg-type]
-        return type(self), *(v for v in values if not isinstance(v, float))
+    def structure(self) -> dict[str, Any]:
+        """What two objectives of one class must share to be stacked."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)  # type: ignore[arg-type]
+            if not f.metadata.get("is_weight")
+        }
 
 
 class AdversarialObjective(Objective):
@@ -80,7 +86,14 @@ class AdversarialObjective(Objective):
     The adversary has a loss of its own. It is computed from codes cut off from the
     encoder, so that no gradient of it can reach the model; and its gradient is asked
     for with respect to the adversary alone.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Adam's, for the adversary.
     """
+
+    learning_rate: float
 
     @abstractmethod
     def adversary(self, n_components: int) -> Dense:
@@ -128,7 +141,7 @@ def masked_kl(mean: Tensor, log_var: Tensor, mask: Tensor | None) -> Tensor:
     return kl if mask is None else kl * mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VAE(Objective):
     r"""The (beta-weighted) evidence lower bound.
 
@@ -145,16 +158,16 @@ class VAE(Objective):
     (2017), "beta-VAE", Eq. 4.
     """
 
-    beta: Any
+    beta: Any = field(metadata=WEIGHT)
 
-    def weights(self, ramp: float) -> dict[str, Tensor]:
+    def weights(self, ramp: float) -> Terms:
         return {"kl": self.beta}
 
     def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.nll.mean(-1), "kl": kl_divergence(forward)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FactorVAE(AdversarialObjective):
     r"""ELBO plus :math:`\gamma` times the total correlation of the codes.
 
@@ -173,17 +186,20 @@ class FactorVAE(AdversarialObjective):
         Weight of the KL divergence, >= 0.
     hidden_layer_sizes : tuple of int
         Hidden layers of the discriminator.
+    learning_rate : float
+        The discriminator's.
 
     References
     ----------
     Kim & Mnih (2018), "Disentangling by Factorising", Eq. 2 and Algorithm 2.
     """
 
-    gamma: Any
-    beta: Any
+    gamma: Any = field(metadata=WEIGHT)
+    beta: Any = field(metadata=WEIGHT)
     hidden_layer_sizes: tuple[int, ...]
+    learning_rate: float
 
-    def weights(self, ramp: float) -> dict[str, Tensor]:
+    def weights(self, ramp: float) -> Terms:
         return {"kl": self.beta, "total_correlation": self.gamma * ramp}
 
     def adversary(self, n_components: int) -> Dense:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,18 @@ CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
 STREAMS = ("network", "adversary", "rows", "noise", "order")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Compute as if nobody had switched gradients off, or mixed precision on."""
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ def draw_rows(
     generator: torch.Generator, cdf: Tensor, shape: tuple[int, ...]
 ) -> Tensor:
     """Draw row numbers from a weighted empirical distribution, by inverse CDF."""
-    u = torch.rand(shape, generator=generator, dtype=torch.float64)
+    u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     return torch.searchsorted(cdf, u, right=True).clamp_(max=len(cdf) - 1)
 
 
@@ -164,11 +177,13 @@ def _is_available(kind: str) -> bool:
 def _normal(
     generator: torch.Generator, shape: tuple[int, ...], dtype: torch.dtype
 ) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float32).to(dtype)
+    draws = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+    return draws.to(dtype)
 
 
 def _orders(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-    return torch.rand(shape, generator=generator).argsort(dim=-2)
+    draws = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
+    return draws.argsort(dim=-2)
 
 
 def _widen(part: Tensor, width: int) -> Tensor:

@@ -22,8 +22,9 @@ def thread_limit(
 ) -> Iterator[None]:
     """Limit torch's CPU threads inside the block and restore them afterwards.
 
-    The number is global to the process. Blocks of several Python threads may overlap:
-    the last one to leave restores what the first one found.
+    The number is global to the process. Where blocks are nested, or those of several
+    Python threads overlap, the first one sets it, and the last one to leave restores
+    what the first one found.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ def thread_limit(
     with _lock:
         if _depth == 0:
             _outside = torch.get_num_threads()
+            torch.set_num_threads(n_threads or _choose(work, device))
         _depth += 1
-        torch.set_num_threads(n_threads or _choose(work, device))
     try:
         yield
     finally:

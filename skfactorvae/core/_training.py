@@ -16,13 +16,16 @@ from ._inference import elbo
 from ._likelihoods import Likelihood
 from ._networks import FIXED, Network, narrow, widen
 from ._objectives import AdversarialObjective, Forward, Objective
-from ._random import Draws, Streams, draw_steps
+from ._random import Draws, Streams, draw_steps, undisturbed
 from ._threads import thread_limit
 
 Arrays = Mapping[str, np.ndarray]
 
 RECORDS = 200
 """Entries of a history, at most."""
+
+EXPLOSION = 1e6
+"""Growth of the reconstruction error over a fit that counts as divergence."""
 
 ADAM_BETAS = {"model": (0.9, 0.999), "adversary": (0.5, 0.9)}
 """Those of Kim & Mnih (2018), Appendix A."""
@@ -38,8 +41,8 @@ class Plan:
         Gradient steps.
     batch_size : int
         Rows of a batch.
-    learning_rate, adversary_learning_rate : float
-        Adam's, for the model and for its adversary.
+    learning_rate : float
+        Adam's, for the model.
     warmup : float in [0, 1]
         Share of the steps over which penalties and, reversed, the floor of the noise
         scale are ramped.
@@ -52,7 +55,6 @@ class Plan:
     max_iter: int
     batch_size: int
     learning_rate: float
-    adversary_learning_rate: float
     warmup: float
     first_floor: float = 0.0
     decay_from: float = 0.6
@@ -111,7 +113,8 @@ class Job:
         return (
             self.network.signature,
             self.likelihood,
-            self.objective.signature,
+            type(self.objective),
+            tuple(self.objective.structure.items()),
             self.rows.dtype,
         )
 
@@ -149,6 +152,7 @@ class Record:
     step: int
     terms: list[dict[str, float]]  # K
     weights: Callable[[int], dict[str, np.ndarray]]  # of model k, now
+    is_last: bool  # whether training ends here of its own accord
 
 
 Watch = Callable[[Record], Sequence[bool]]
@@ -186,7 +190,7 @@ def fit_stack(
     if len({job.signature for job in jobs}) > 1:
         raise ValueError("Jobs of different signatures cannot share a stack.")
     work = len(jobs) * plan.batch_size * _multiplications(jobs[0])
-    with thread_limit(n_threads, work, device):
+    with undisturbed(), thread_limit(n_threads, work, device):
         return _Stack(jobs, plan, device).train(watch)
 
 
@@ -265,6 +269,8 @@ class _Stack:
         if isinstance(self.objective, AdversarialObjective):
             self.players["adversary"] = self._player(streams, _draw_adversary)
         self.optimiser = self._optimiser()
+        self.latest: Draws
+        self.first_nll: Tensor | None = None
         cdfs = [_cdf(job.row_weights) for job in jobs]
         self.draws = draw_steps(
             streams,
@@ -280,7 +286,10 @@ class _Stack:
         d = self.network.n_components
         if all(width == d for width in self.widths):
             return None
-        exists = torch.arange(d) < torch.tensor(self.widths)[:, None]  # (K, d)
+        exists = (
+            torch.arange(d, device="cpu")
+            < torch.tensor(self.widths, device="cpu")[:, None]
+        )  # (K, d)
         return exists[:, None].to(self.rows)
 
     def _player(
@@ -293,14 +302,21 @@ class _Stack:
         for job, stream in zip(self.jobs, streams, strict=True):
             weights = draw(job, stream)
             for name in weights.keys() & job.start.keys():
-                weights[name] = torch.tensor(job.start[name])
+                weights[name] = torch.tensor(job.start[name], device="cpu")
             models.append({k: widen(k, v, d) for k, v in weights.items()})
         return _Player(models, self.rows)
 
     def _optimiser(self) -> torch.optim.Optimizer:
         """One Adam for all players, each a group with its own rate and moments."""
+        rates = {"model": self.plan.learning_rate}
+        if isinstance(self.objective, AdversarialObjective):
+            rates["adversary"] = self.objective.learning_rate
         groups = [
-            {"params": list(player.leaves.values()), "betas": ADAM_BETAS[role]}
+            {
+                "params": list(player.leaves.values()),
+                "betas": ADAM_BETAS[role],
+                "first_lr": rates[role],
+            }
             for role, player in self.players.items()
         ]
         return torch.optim.Adam(groups, fused=True)
@@ -309,8 +325,11 @@ class _Stack:
     def step(self, number: int) -> dict[str, Tensor]:
         """Move every player once; return the named terms (K,)."""
         ramp = self.plan.ramp(number)
-        forward = self._forward(next(self.draws), self._floor(ramp))
+        self.latest = next(self.draws)
+        forward = self._forward(self.latest, self._floor(ramp))
         terms = self.objective.terms(forward)
+        if self.first_nll is None:
+            self.first_nll = forward.nll.detach().mean(1)
         recorded: dict[str, Tensor] = {}
         if isinstance(self.objective, AdversarialObjective):
             adversary = self.players["adversary"]
@@ -324,13 +343,9 @@ class _Stack:
         return {k: v.detach() for k, v in (terms | recorded).items()}
 
     def _descend(self, number: int) -> None:
-        rates = {
-            "model": self.plan.learning_rate,
-            "adversary": self.plan.adversary_learning_rate,
-        }
         decay = self._decay(number)
-        for role, group in zip(self.players, self.optimiser.param_groups, strict=True):
-            group["lr"] = rates[role] * decay
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["first_lr"] * decay
         self.optimiser.step()
 
     def _forward(self, draws: Draws, floor: float) -> Forward:
@@ -387,19 +402,31 @@ class _Stack:
         watch: Watch | None,
     ) -> None:
         table = means.double().cpu().numpy()  # (terms, K)
-        finite = np.isfinite(table).all(0) & self._finite()
+        finite = np.isfinite(table).all(0) & self._works()
         records = [dict(zip(names, column, strict=True)) for column in table.T]
         for keeper, record, is_finite in zip(keepers, records, finite, strict=True):
             keeper.see(number, record, bool(is_finite))
         if watch is None:
             return
-        stops = watch(Record(number, records, self.export))
+        is_last = number == self.plan.max_iter or all(k.is_done for k in keepers)
+        stops = watch(Record(number, records, self.export, is_last))
         for keeper, stop in zip(keepers, stops, strict=True):
             keeper.is_done |= stop
 
-    def _finite(self) -> np.ndarray:
+    def _works(self) -> np.ndarray:
+        """Tell which models are finite, and no wreck, with the weights of now, (K,).
+
+        Weights can be finite and yet too large to compute with, which only a forward
+        pass shows; and a loss can explode without ever overflowing.
+        """
         finite = [player.is_finite() for player in self.players.values()]
-        return torch.stack(finite).all(0).cpu().numpy()  # (K,)
+        with torch.no_grad():
+            forward = self._forward(self.latest, 0.0)
+        nll = forward.nll.mean(1)
+        assert self.first_nll is not None
+        sane = nll <= EXPLOSION * self.first_nll.abs().clamp(min=self.rows.shape[1])
+        finite += [sane, nll.isfinite(), forward.z.flatten(1).sum(1).isfinite()]
+        return torch.stack(finite).all(0).cpu().numpy()
 
     def export(self, k: int) -> dict[str, np.ndarray]:
         """Copy the weights of model k out of the stack."""
@@ -429,7 +456,9 @@ class _Keeper:
         """Take a record in, unless the model is done already."""
         if self.is_done:
             return
-        self.n_iter = step
+        self.n_iter, self.names = step, ["step", *record]
+        if self.job.held_out is not None:
+            self.names.append("validation_elbo")
         if not is_finite:
             self.diverged_at, self.is_done = step, True
             return
@@ -464,8 +493,7 @@ class _Keeper:
         """Write the kept weights back and return the outcome."""
         for player, kept in zip(self.stack.players.values(), self.kept, strict=True):
             player.restore(self.k, kept)
-        names = self.history[0] if self.history else {"step": 0}
-        history = {n: np.array([r[n] for r in self.history]) for n in names}
+        history = {n: np.array([r[n] for r in self.history]) for n in self.names}
         weights = self.stack.export(self.k)
         return Fit(weights, history, self.n_iter, self.kept_step, self.diverged_at)
 

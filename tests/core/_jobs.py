@@ -15,6 +15,15 @@ def make_rows(n_rows=200, n_features=6, seed=0, dtype=np.float64):
     return (rows + 0.05 * rng.normal(size=rows.shape)).astype(dtype)
 
 
+def make_objective(gamma, beta=1.0, hidden_layer_sizes=(24, 24), learning_rate=1e-3):
+    return core.FactorVAE(
+        gamma=gamma,
+        beta=beta,
+        hidden_layer_sizes=hidden_layer_sizes,
+        learning_rate=learning_rate,
+    )
+
+
 def make_job(
     *,
     gamma=5.0,
@@ -32,7 +41,7 @@ def make_job(
         network=network
         or core.MLP(rows.shape[1], n_components, (16,), "relu", linear_path=False),
         likelihood=likelihood or core.Gaussian("feature"),
-        objective=objective or core.FactorVAE(gamma, beta, (24, 24)),
+        objective=objective or make_objective(gamma, beta),
         rows=rows,
         row_weights=job.pop("row_weights", np.ones(len(rows))),
         seed=seed,
@@ -44,7 +53,6 @@ def make_plan(max_iter=40, **plan):
     settings = {
         "batch_size": 16,
         "learning_rate": 1e-2,
-        "adversary_learning_rate": 1e-3,
         "warmup": 0.2,
     }
     return core.Plan(max_iter=max_iter, **(settings | plan))

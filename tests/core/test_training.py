@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, fit, make_job, make_plan, make_rows
+from _jobs import CPU, fit, make_job, make_objective, make_plan, make_rows
 
 from skfactorvae import core
 from skfactorvae.core._training import _Stack
@@ -82,7 +82,7 @@ class TestAStackIsItsModelsAlone:
             make_job(network=core.Modules(6, 3, build), seed=s, gamma=s) for s in (1, 2)
         ]
         jobs = [
-            dataclasses.replace(j, objective=core.FactorVAE(float(s), 1.0, (8,)))
+            dataclasses.replace(j, objective=make_objective(float(s), 1.0, (8,)))
             for s, j in enumerate(jobs)
         ]
         for one, stacked in zip(jobs, fit(jobs), strict=True):
@@ -141,13 +141,13 @@ class TestGammaZeroIsAVAE:
         rows = make_rows(dtype=dtype)
         plan = make_plan(60)
         (factor_vae,) = fit([make_job(gamma=0.0, rows=rows)], plan)
-        (vae,) = fit([make_job(objective=core.VAE(1.0), rows=rows)], plan)
+        (vae,) = fit([make_job(objective=core.VAE(beta=1.0), rows=rows)], plan)
         for name, array in vae.weights.items():
             np.testing.assert_array_equal(array, factor_vae.weights[name])
 
     def test_gamma_matters_otherwise(self):
         (factor_vae,) = fit([make_job(gamma=5.0)])
-        (vae,) = fit([make_job(objective=core.VAE(1.0))])
+        (vae,) = fit([make_job(objective=core.VAE(beta=1.0))])
         assert not np.array_equal(
             vae.weights["encoder.0.weight"], factor_vae.weights["encoder.0.weight"]
         )

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import UndefinedMetricWarning
@@ -152,7 +153,6 @@ def test_containers_of_the_same_table_score_alike(name, codes):
 
 
 def test_a_polars_frame_is_a_table(codes):
-    polars = pytest.importorskip("polars")
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     frame = polars.DataFrame(factors, schema=["a", "b"])
     value = mutual_info_gap_score(frame, polars.DataFrame(codes))
