@@ -1,4 +1,4 @@
-"""What happens to a table before training: exact weights, safe scales, linear starts."""
+"""What happens to a table before training: weights, scales and linear starts."""
 
 import numpy as np
 import pytest

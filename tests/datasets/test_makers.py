@@ -61,9 +61,9 @@ def test_a_random_state_instance_advances_and_replays_its_int(make):
 
 @every_maker
 def test_an_int_seed_leaves_the_global_generator_alone(make):
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    before = np.random.get_state()[1].copy()
     make(10, random_state=0)
-    assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert_array_equal(before, np.random.get_state()[1])
 
 
 @every_case
