@@ -461,7 +461,10 @@ def compare(setting, python, rounds, trainer):
             lines.append((f"pythae's {name}, batch {b}", b // 2, contestant))
     for name, rows, contestant in lines:
         times = [f"{1e3 * t:.2f}" for t in medians(contestant.values)]
-        shares = ["{:.2f} ({:.2f})".format(*ratios(contestant, p)) for p in peers]
+        shares = [
+            "{:.2f} ({:.2f})".format(*ratios(contestant.values, p.values))
+            for p in peers
+        ]
         print("|", " | ".join([name, f"{rows} + {rows}", *times, *shares]), "|")
 
     operations = 2 * multiplications(setting.discriminator)
@@ -469,12 +472,12 @@ def compare(setting, python, rounds, trainer):
         [1 / t / 1e9 for t in medians([block[i] for block in products.values])]
         for i in range(4)
     ]
-    achieved = [operations / 1e9 / t for t in medians(ours.values)]
-    shares = [a / r for a, r in zip(achieved, rates[0], strict=True)]
+    ideal = [[operations * t for t in block[0]] for block in products.values]
+    shares = ratios(ideal, ours.values)
     print(
         f"\n- Ratios are medians over rounds: on the clock (on the processor). Of "
         f"pythae's step at batch {BATCH}: **"
-        + "{:.2f} ({:.2f})".format(*ratios(ours, peers[0]))
+        + "{:.2f} ({:.2f})".format(*ratios(ours.values, peers[0].values))
         + f"**; to reach: {setting.target}.\n"
         f"- Our step's {operations / 1e9:.3f} GFLOP run at **"
         + "{:.0%} ({:.0%})".format(*shares)
@@ -500,9 +503,9 @@ def medians(values):
     return [statistics.median(column) for column in zip(*values, strict=True)]
 
 
-def ratios(one, other):
-    """Median over rounds of the ratio of two blocks that ran in one round."""
-    rounds = zip(one.values, other.values, strict=True)
+def ratios(ones, others):
+    """Return medians over rounds of the ratios of two blocks that ran in one round."""
+    rounds = zip(ones, others, strict=True)
     return medians([[a / b for a, b in zip(*pair, strict=True)] for pair in rounds])
 
 
