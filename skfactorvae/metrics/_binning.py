@@ -62,7 +62,9 @@ def code_columns(codes):
 def _uniform_edges(column, n_bins):
     """Return the n_bins - 1 inner edges between the smallest and largest value."""
     low, high = column.min(), column.max()
-    if np.isfinite(high - low):
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(high - low)
+    if fits:
         return np.linspace(low, high, n_bins + 1)[1:-1]
     return 2.0 * np.linspace(low / 2, high / 2, n_bins + 1)[1:-1]
 
