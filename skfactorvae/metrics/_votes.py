@@ -301,12 +301,15 @@ def _differences(unit, groups, n_points, batch_size, rng):
     """Return the factor shared in each point and its mean differences (points, D)."""
     fixed = np.sort(rng.integers(len(groups.total), size=n_points))
     points = np.empty((n_points, unit.shape[1]))
+    buffers = np.empty((2, CACHED, batch_size, unit.shape[1]))
     for part in _chunks(n_points, CACHED):
         u = rng.random((2, len(fixed[part]), batch_size))
         at = _anchors(groups, fixed[part, None], u[0])
         left, right = groups.rows.take(at), _partners(groups, at, u[1])
-        difference = unit.take(left, axis=0) - unit.take(right, axis=0)
-        points[part] = _sum(np.abs(difference)) / batch_size
+        one = unit.take(left, axis=0, out=buffers[0, : len(left)], mode="clip")
+        other = unit.take(right, axis=0, out=buffers[1, : len(left)], mode="clip")
+        np.abs(np.subtract(one, other, out=one), out=one)
+        points[part] = _sum(one) / batch_size
     return fixed, points
 
 
