@@ -44,7 +44,6 @@ vae = FactorVAETransformer(
     activation="silu",
     discriminator_hidden_layer_sizes=(64, 64),
     learning_rate=3e-3,
-    discriminator_learning_rate=1e-3,
     max_iter=1500,
     random_state=0,
 ).fit(X)

@@ -31,7 +31,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
-from skfactorvae.datasets import make_gaussian_peaks
+from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
 from skfactorvae.metrics import (
     mean_correlation_score,
     mig_scorer,
@@ -74,7 +74,7 @@ def factor_vae(**settings):
         "discriminator_hidden_layer_sizes": (64, 64),
         "learning_rate": 3e-3,
         "discriminator_learning_rate": 1e-3,
-        "max_iter": 400,
+        "max_iter": 300,
         "random_state": 0,
     }
     vae = FactorVAETransformer(**{**small, **settings})
@@ -121,14 +121,8 @@ print("best:", search.best_params_)
 # Linear methods come first: PCA, and FastICA, which looks for independent components
 # too. Then the transformer from a random start and from the one it takes by default,
 # FastICA's, each with and without its penalty: so one sees what the nonlinear model,
-# the start and gamma are worth on their own.
-#
-# Every method gets the same number of components and, but for PCA, three seeds. The
-# error is that of the reconstruction; the noise, which nothing can reconstruct, has a
-# standard deviation of 0.010.
-
-n_components = search.best_params_["vae__n_components"]
-gamma = search.best_params_["vae__gamma"] or 10
+# the start and gamma are worth on their own. Every method gets as many components as
+# there are factors and, but for PCA, two seeds.
 
 
 def linear(decomposition):
@@ -137,42 +131,53 @@ def linear(decomposition):
 
 
 def nonlinear(**settings):
-    """Return one FactorVAE for each of three seeds."""
-    settings = {"n_components": n_components, "max_iter": 600, **settings}
-    return [factor_vae(**settings, random_state=seed) for seed in range(3)]
+    """Return one FactorVAE for each of two seeds."""
+    settings = {"n_components": 4, "max_iter": 600, **settings}
+    return [factor_vae(**settings, random_state=seed) for seed in range(2)]
 
 
-methods = {
-    "PCA": [linear(PCA(n_components))],
-    "FastICA": [
-        linear(FastICA(n_components, whiten="unit-variance", random_state=seed))
-        for seed in range(3)
-    ],
-    "random start, gamma 0": nonlinear(init="random", gamma=0),
-    f"random start, gamma {gamma}": nonlinear(init="random", gamma=gamma),
-    "FastICA start, gamma 0": nonlinear(init="ica", gamma=0),
-    f"FastICA start, gamma {gamma}": nonlinear(init="ica", gamma=gamma),
-}
+def compare(X, X_test, factors_test):
+    """Fit every method to X; print its mean scores on X_test; return the models."""
+    methods = {
+        "PCA": [linear(PCA(4))],
+        "FastICA": [linear(FastICA(4, random_state=seed)) for seed in range(2)],
+        "random start, gamma 0": nonlinear(init="random", gamma=0),
+        "random start, gamma 10": nonlinear(init="random", gamma=10),
+        "FastICA start, gamma 0": nonlinear(init="ica", gamma=0),
+        "FastICA start, gamma 10": nonlinear(init="ica", gamma=10),
+    }
+    print(f"\n{'4 components':23}  correlation    gap  error")
+    for name, models in methods.items():
+        scores = []
+        for model in models:
+            with warnings.catch_warnings():
+                # FastICA's tolerance is meant for mixtures that are linear.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                codes = model.fit(X).transform(X_test)
+            error = model.inverse_transform(codes) - X_test
+            scores.append(
+                [
+                    mean_correlation_score(factors_test, codes, over="factors"),
+                    mutual_info_gap_score(factors_test, codes),
+                    np.sqrt(np.mean(error**2)),
+                ]
+            )
+        correlation, gap, error = np.mean(scores, axis=0)
+        print(f"{name:23}  {correlation:11.3f}  {gap:5.3f}  {error:5.3f}")
+    return methods
 
 
-def scores(model):
-    """Return mean correlation, information gap and error on the rows set aside."""
-    codes = model.transform(X_test)
-    error = model.inverse_transform(codes) - X_test
-    return (
-        mean_correlation_score(factors_test, codes, over="factors"),
-        mutual_info_gap_score(factors_test, codes),
-        np.sqrt(np.mean(error**2)),
-    )
+methods = compare(X, X_test, factors_test)
 
-
-print(f"\n{n_components} components               correlation    MIG  error")
-for name, models in methods.items():
-    with warnings.catch_warnings():
-        # FastICA's tolerance is meant for mixtures that are linear.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        correlation, gap, error = np.mean([scores(m.fit(X)) for m in models], axis=0)
-    print(f"{name:25}  {correlation:11.3f}  {gap:5.3f}  {error:5.3f}")
+# %%
+# The error is that of the reconstruction; noise of 0.010 is part of the rows and cannot
+# be reconstructed.
+#
+# On these curves the networks buy a description: four numbers, bent, come close to the
+# noise, where four straight ones leave four times as much. They do not buy better
+# factors than FastICA's here, and gamma changes little, since the start leaves little
+# dependence to remove. The start itself is worth a lot; the textbook's random one is
+# still far behind when training ends.
 
 # %%
 # What each component does
@@ -182,14 +187,12 @@ for name, models in methods.items():
 # what the decoder makes of it. The title names the factor that follows the code most
 # closely, with their rank correlation.
 
-model = models[0]
+model = methods["FastICA start, gamma 10"][0]
 codes = model.transform(X_test)
-rho = spearmanr(codes, factors_test).statistic[:n_components, n_components:]
+rho = spearmanr(codes, factors_test).statistic[:4, 4:]
 start = codes[np.square(codes).sum(axis=1).argmin()]
 
-fig, axes = plt.subplots(
-    1, n_components, figsize=(9, 2.8), sharey=True, layout="constrained"
-)
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.8), sharey=True, layout="constrained")
 for j, ax in enumerate(axes):
     path = np.tile(start, (9, 1))
     path[:, j] = np.percentile(codes[:, j], np.linspace(3, 97, 9))
@@ -200,3 +203,21 @@ for j, ax in enumerate(axes):
     ax.set_xlabel("wavelength")
 axes[0].set_ylabel("signal")
 plt.show()
+
+# %%
+# Where gamma earns its keep
+# --------------------------
+#
+# Another table, the same comparison: 20 channels that mix four independent sources
+# through three layers.
+
+mixture, sources = make_nonlinear_ica(3000, n_layers=3, random_state=0)
+X, X_test, sources, sources_test = train_test_split(
+    mixture, sources, test_size=0.5, random_state=0
+)
+compare(X, X_test, sources_test)
+
+# %%
+# Here the penalty does what it is for, on top of the start and of the networks. Which
+# of your tables is of this kind? Fit both, compare several seeds, and keep FastICA at
+# hand: no method can promise the true factors from the data alone.
