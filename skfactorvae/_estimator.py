@@ -117,8 +117,8 @@ class BaseVAETransformer(
             order="C",
             ensure_min_samples=2,
         )
-        table = self._prepare(X, sample_weight)
         device = core.resolve_device(self.device)
+        table = self._prepare(X, sample_weight)
         plan = self._plan()
         progress = Progress(self, X, y, plan, table.attributes)
         (fit,) = core.fit_stack(
@@ -136,18 +136,19 @@ class BaseVAETransformer(
         """Turn X into a job: canonical rows, standardised, with a start."""
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
-        index, weight = canonical_rows(X, weight)
         continues = self.warm_start and self.__sklearn_is_fitted__()
         architecture = self._describe(X.shape[1])
         if continues and architecture != self._architecture:
             raise ValueError(_changed(self._architecture, architecture))
-        mean, scale = self._scales(X, index, weight, continues)
         if architecture["likelihood"] == "bernoulli":
             check_unit_interval(X)
-        rows = standardized(X, mean, scale, np.dtype(self.precision), index)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
-        start = self._start(architecture, rows, weight, seed, continues)
-        rows, weight, held_out = self._hold_out(rows, weight, seed)
+        (index, weight), held_out = self._split(*canonical_rows(X, weight), seed)
+        mean, scale = self._scales(X, index, weight, continues)
+        rescale = functools.partial(
+            standardized, X, mean, scale, np.dtype(self.precision)
+        )
+        rows = rescale(index)
         job = core.Job(
             network=_network(architecture),
             likelihood=_likelihood(architecture),
@@ -155,10 +156,26 @@ class BaseVAETransformer(
             rows=rows,
             row_weights=weight,
             seed=seed,
-            start=start,
-            held_out=held_out,
+            start=self._start(architecture, rows, weight, seed, continues),
+            held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
         )
-        return _Table(job, mean.astype(X.dtype), scale.astype(X.dtype), architecture)
+        return _Table(job, mean, scale, architecture)
+
+    def _split(self, index, weight, seed):
+        """Keep rows back for early stopping, if there is any."""
+        if not self.early_stopping:
+            return (index, weight), None
+        n_held_out = max(1, round(self.validation_fraction * len(index)))
+        if n_held_out >= len(index):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction="
+                f"{self.validation_fraction} would hold out all of the {len(index)} "
+                "distinct rows. Lower validation_fraction, or set "
+                "early_stopping=False."
+            )
+        order = np.random.RandomState(seed).permutation(len(index))
+        held_out, kept = order[:n_held_out], np.sort(order[n_held_out:])
+        return (index[kept], weight[kept]), (index[held_out], weight[held_out])
 
     def _scales(self, X, index, weight, continues):
         if continues:
@@ -214,25 +231,6 @@ class BaseVAETransformer(
             "decoder.linear.weight": start.decoder,
         }
 
-    def _hold_out(self, rows, weight, seed):
-        if not self.early_stopping:
-            return rows, weight, None
-        n_held_out = max(1, round(self.validation_fraction * len(rows)))
-        if n_held_out >= len(rows):
-            raise ValueError(
-                f"early_stopping=True with validation_fraction="
-                f"{self.validation_fraction} would hold out all of the {len(rows)} "
-                "distinct rows. Lower validation_fraction, or set "
-                "early_stopping=False."
-            )
-        order = np.random.RandomState(seed).permutation(len(rows))
-        held_out, kept = order[:n_held_out], np.sort(order[n_held_out:])
-        return (
-            rows[kept],
-            weight[kept],
-            core.HeldOut(rows[held_out], weight[held_out]),
-        )
-
     def _plan(self):
         return core.Plan(
             max_iter=self.max_iter,
@@ -246,7 +244,8 @@ class BaseVAETransformer(
         """Take a finished job in as fitted state."""
         if fit.diverged_at is not None:
             warnings.warn(
-                f"Training diverged at step {fit.diverged_at}: a value was not finite. "
+                f"Training diverged at step {fit.diverged_at}: a value was not finite, "
+                "or the reconstruction error exploded. "
                 f"The weights of step {fit.kept_step} were restored. Lower "
                 f"learning_rate (now {self.learning_rate:g}), look for outliers in X, "
                 "or raise noise_scale.",

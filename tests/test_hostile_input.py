@@ -271,8 +271,16 @@ def test_sizes_come_in_any_sequence(small, parameter, sizes):
     )
 
 
+def test_one_number_is_one_layer(small):
+    X = normal()
+    np.testing.assert_array_equal(
+        small(hidden_layer_sizes=7).fit_transform(X),
+        small(hidden_layer_sizes=(7,)).fit_transform(X),
+    )
+
+
 @pytest.mark.parametrize(
-    "sizes", [128, None, "ab", (0,), (-1,), (4.5,), [[3]], (4, None)], ids=repr
+    "sizes", [0, None, "ab", (0,), (-1,), (4.5,), [[3]], (4, None)], ids=repr
 )
 @pytest.mark.parametrize(
     "parameter", ["hidden_layer_sizes", "discriminator_hidden_layer_sizes"]

@@ -69,7 +69,7 @@ def elbo(
     exact for a reconstruction error that is a cubic polynomial of the code, as under a
     linear decoder; one direction is cheap and good enough to compare steps of a fit.
     """
-    points = cubature_points(network.n_components, n_directions).to(device)
+    points = cubature_points(network.n_components, n_directions)
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)

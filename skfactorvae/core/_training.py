@@ -401,7 +401,7 @@ class _Stack:
         keepers: Sequence[_Keeper],
         watch: Watch | None,
     ) -> None:
-        table = means.double().cpu().numpy()  # (terms, K)
+        table = means.cpu().double().numpy()  # (terms, K)
         finite = np.isfinite(table).all(0) & self._works()
         records = [dict(zip(names, column, strict=True)) for column in table.T]
         for keeper, record, is_finite in zip(keepers, records, finite, strict=True):
