@@ -8,6 +8,7 @@ not.
 
 import numbers
 import warnings
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,7 +236,8 @@ def _check_finite(values, names, what):
     if bad:
         raise ValueError(
             f"{what} contain NaN or infinity in {bad}. Factors may be NaN "
-            "(unlabelled), codes may not: drop these rows or repair the model."
+            "(unlabelled), codes may not: drop these rows or repair the model. The "
+            "order of the arguments is (factors, codes)."
         )
 
 
@@ -245,14 +247,16 @@ def _integer_valued(values):
 
 def _float_matrix(codes, raw, name):
     """Return (n, D) floats; a float32 or float64 array comes back uncopied."""
-    if isinstance(codes, np.ndarray) and codes.dtype in (np.float32, np.float64):
-        return codes.reshape(len(codes), -1)
+    plain = isinstance(codes, np.ndarray) and not np.ma.isMaskedArray(codes)
+    if plain and codes.dtype in (np.float32, np.float64):
+        return codes.reshape(len(codes), len(raw))
     try:
         return np.column_stack([_as_float(column) for column in raw])
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be real numbers, got {np.asarray(raw[0]).dtype} values. "
-            "Categorical codes need a number per level first."
+            f"Categorical {name} need a number per level first; and the order of the "
+            "arguments is (factors, codes)."
         ) from error
 
 
@@ -268,6 +272,7 @@ def _columns(data, name, stem):
         raise TypeError(f"{name} must be dense; call .toarray() on them first.")
     if hasattr(data, "columns") and hasattr(data, "__getitem__"):
         names = tuple(str(column) for column in data.columns)
+        _check_unique(names, name)
         columns = [data[column] for column in data.columns]
     elif hasattr(data, "cat") or (hasattr(data, "dtype") and hasattr(data, "name")):
         names = (str(data.name if data.name is not None else f"{stem}0"),)
@@ -281,8 +286,19 @@ def _columns(data, name, stem):
     return columns, names
 
 
+def _check_unique(names, what):
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"{what} have several columns of the same name: {', '.join(repeated)}. "
+            "Rename them, so that each can be told from the others."
+        )
+
+
 def _matrix(data, name):
     """Return an array-like as (n, columns); one dimension is read as one column."""
+    if np.ma.isMaskedArray(data):
+        data = np.where(data.mask, None, data.data.astype(object))  # unlabelled
     array = np.asarray(data)
     if array.dtype.kind in "US" and not isinstance(data, np.ndarray):
         array = np.asarray(data, dtype=object)  # keep numbers beside strings numbers
@@ -301,6 +317,11 @@ def _requested_types(factor_types, n_factors):
     if isinstance(factor_types, str):
         check_choice("factor_types", factor_types, options)
         return [factor_types] * n_factors
+    if isinstance(factor_types, dict) or not np.iterable(factor_types):
+        raise ValueError(
+            f"factor_types must be one of {sorted(options)} or a sequence with one "
+            f"per factor, got {factor_types!r}."
+        )
     types = list(factor_types)
     if len(types) != n_factors:
         raise ValueError(
@@ -369,7 +390,7 @@ def _objects(array):
     present = array[~missing]
     if any(isinstance(value, complex) for value in present):
         raise ValueError("factors must be real numbers or labels, got complex numbers.")
-    if all(isinstance(value, numbers.Real) for value in present):
+    if all(isinstance(value, numbers.Real | Decimal) for value in present):
         values[~missing] = present.astype(np.float64)
         whole = all(isinstance(value, numbers.Integral) for value in present)
         return values, (_integer_kind if whole else _float_kind), True

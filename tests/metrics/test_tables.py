@@ -1,6 +1,7 @@
 """Any table of factors is read as documented, or refused with advice."""
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -499,3 +500,43 @@ def test_standard_errors_are_of_the_size_of_sampling_errors():
         for _ in range(8)
     ]
     assert 0.6 < np.mean(errors) / np.std(values) < 1.7
+
+
+def test_columns_of_the_same_name_are_refused(codes):
+    twice = pd.DataFrame(codes[:, [0, 0]], columns=["a", "a"])
+    with pytest.raises(ValueError, match=r"factors have several .* same name: a"):
+        sap_score(twice, codes)
+    with pytest.raises(ValueError, match=r"codes have several .* same name: a"):
+        sap_score(codes, twice)
+
+
+def test_masked_is_unlabelled_for_factors_and_an_error_for_codes(codes):
+    factors = np.arange(60) % 3
+    masked = np.ma.masked_array(factors, np.arange(60) < 10)
+    table = check_table(masked, codes)
+    assert np.array_equal(np.isnan(table.factors[:, 0]), masked.mask)
+    assert table.kinds == ("discrete",)
+    with pytest.raises(ValueError, match="NaN or infinity in code0"):
+        check_table(factors, np.ma.masked_array(codes, np.eye(*codes.shape) > 0))
+
+
+def test_decimals_are_numbers(codes):
+    column = np.array([Decimal(str(value)) for value in codes[:, 0]], dtype=object)
+    assert check_table(column, codes).kinds == ("continuous",)
+    assert mean_correlation_score(column, codes) > 0.999
+
+
+def test_an_empty_table_is_refused_by_its_number_of_rows():
+    with pytest.raises(ValueError, match="n_samples=0"):
+        sap_score(np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def test_swapped_strings_are_told_the_order_of_the_arguments(codes):
+    with pytest.raises(ValueError, match=r"order of the arguments is \(factors, codes"):
+        sap_score(codes, np.tile(["a", "b"], 30))
+
+
+@pytest.mark.parametrize("types", [None, 3, {"factor0": "discrete"}])
+def test_factor_types_is_a_word_or_a_sequence(codes, types):
+    with pytest.raises(ValueError, match=r"factor_types must be one of .* sequence"):
+        sap_score(codes, codes, factor_types=types)
