@@ -34,8 +34,8 @@ from ._validation import (
 ESTIMATORS = {
     "gradient_boosting": (GradientBoostingClassifier(), GradientBoostingRegressor()),
     "hist": (
-        HistGradientBoostingClassifier(l2_regularization=3.0),
-        HistGradientBoostingRegressor(l2_regularization=3.0),
+        HistGradientBoostingClassifier(l2_regularization=3.0, early_stopping=False),
+        HistGradientBoostingRegressor(l2_regularization=3.0, early_stopping=False),
     ),
     "random_forest": (
         RandomForestClassifier(max_depth=8),

@@ -540,3 +540,15 @@ def test_swapped_strings_are_told_the_order_of_the_arguments(codes):
 def test_factor_types_is_a_word_or_a_sequence(codes, types):
     with pytest.raises(ValueError, match=r"factor_types must be one of .* sequence"):
         sap_score(codes, codes, factor_types=types)
+
+
+def test_a_rare_level_does_not_stop_histogram_boosting():
+    """Boosting that stops early, as it does beyond 10,000 rows, must split levels."""
+    rng = np.random.RandomState(0)
+    factors = rng.randint(2, size=16_000)
+    codes = factors[:, None] + rng.normal(size=(16_000, 1))
+    factors[:3] = [7, 8, 9]  # at least one of them is for training
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        found = dci_scores(factors, codes, estimator="hist", shuffle=False)
+    assert found.informativeness > 0.6
