@@ -14,6 +14,7 @@ from ._unsupervised import (
 from ._validation import check_codes, check_int, varying, warn_undefined
 
 MIN_ROWS = 20
+MIN_TRAIN = 6  # below it, early stopping has no row of each kind to watch
 LEAST_PROBABILITY = 1e-6
 
 
@@ -46,7 +47,7 @@ def total_correlation_audit(
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        The codes, finite. Constant codes are dropped.
+        The codes, finite. Codes that are constant on the rows used are dropped.
     classifier : estimator, default=None
         Classifier with ``predict_proba``; it is cloned. None is histogram gradient
         boosting with early stopping.
@@ -65,21 +66,22 @@ def total_correlation_audit(
         ``log_ratio`` : float, in nats, about 0 for independence.
         ``log_ratio_std_error`` : float.
         ``gaussian_copula_tc`` : float, in nats, mean 0 for independence, so it may be
-        slightly negative; infinite if a code is a function of others.
+        slightly negative; infinite if a code is a monotone function of another, or if
+        there are no more rows than codes.
         ``gaussian_copula_tc_bias`` : float, what was subtracted.
         ``n_train``, ``n_test``, ``n_codes`` : int, rows and codes used.
 
     Raises
     ------
     ValueError
-        If codes are not finite, have fewer than 20 rows, or a parameter is out of
-        range.
+        If codes are not finite, have fewer than 20 rows, leave fewer than 6 to train
+        on, or a parameter is out of range.
 
     Warns
     -----
     UndefinedMetricWarning
         If fewer than two codes vary: nothing can depend, so the area is 0.5 and the
-        rest 0.
+        rest 0. If the copula's total correlation is infinite.
 
     References
     ----------
@@ -103,11 +105,16 @@ def total_correlation_audit(
         raise ValueError(
             f"an audit needs at least {MIN_ROWS} rows, got n_samples={len(values)}."
         )
-    values = values[:, varying(values)].astype(np.float64)
     rng = check_random_state(random_state)
     seed = rng.randint(np.iinfo(np.int32).max)
     train, test = split_rows(min(len(values), max_samples), test_size, False, None)
+    if len(train) < MIN_TRAIN:
+        raise ValueError(
+            f"test_size={test_size} leaves n_train={len(train)} rows; an audit trains "
+            f"on at least {MIN_TRAIN}."
+        )
     values = values[rng.permutation(len(values))[: len(train) + len(test)]]
+    values = values[:, varying(values)].astype(np.float64)
     if values.shape[1] < 2:
         warn_undefined("Fewer than two codes vary, so there is no dependence to audit.")
         return _independent(len(train), len(test), values.shape[1])
@@ -175,6 +182,11 @@ def _copula(values):
         total_correlation_bias(*values.shape) if len(values) > values.shape[1] else 0.0
     )
     raw = total_correlation_of(normal_scores(values))
+    if np.isinf(raw):
+        warn_undefined(
+            "The copula's total correlation is infinite: some code is a monotone "
+            "function of another, or there are no more rows than codes."
+        )
     return {"gaussian_copula_tc": raw - bias, "gaussian_copula_tc_bias": bias}
 
 

@@ -552,3 +552,24 @@ def test_a_rare_level_does_not_stop_histogram_boosting():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         found = dci_scores(factors, codes, estimator="hist", shuffle=False)
     assert found.informativeness > 0.6
+
+
+def test_an_audit_drops_codes_that_are_constant_on_the_rows_it_draws():
+    codes = np.random.RandomState(0).normal(size=(400, 3))
+    codes[:, 2] = np.arange(400) < 2
+    audits = [
+        total_correlation_audit(codes, max_samples=100, random_state=seed)
+        for seed in range(4)
+    ]
+    assert {audit.n_codes for audit in audits} == {2, 3}
+    assert all(np.isfinite(audit.gaussian_copula_tc) for audit in audits)
+
+
+def test_an_audit_says_when_it_cannot_train_or_is_infinite():
+    codes = np.random.RandomState(0).normal(size=(20, 2))
+    with pytest.raises(ValueError, match="leaves n_train=2 rows"):
+        total_correlation_audit(codes, test_size=0.9)
+    with pytest.warns(
+        UndefinedMetricWarning, match="copula's total correlation is inf"
+    ):
+        total_correlation_audit(np.hstack([codes, codes]))
