@@ -77,6 +77,11 @@ def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1
 
 
 def _checked_fits(codes):
+    if isinstance(codes, np.ndarray) and codes.ndim < 3:
+        raise ValueError(
+            f"codes must hold one table per fit, got a single array of shape "
+            f"{codes.shape}; give a list of such arrays."
+        )
     fits = [check_codes(fit, f"codes[{i}]")[0] for i, fit in enumerate(codes)]
     if len(fits) < 2:
         raise ValueError(f"codes must hold at least two fits, got {len(fits)}.")

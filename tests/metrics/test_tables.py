@@ -573,3 +573,8 @@ def test_an_audit_says_when_it_cannot_train_or_is_infinite():
         UndefinedMetricWarning, match="copula's total correlation is inf"
     ):
         total_correlation_audit(np.hstack([codes, codes]))
+
+
+def test_ranking_wants_a_list_of_tables_and_not_one(codes):
+    with pytest.raises(ValueError, match="one table per fit"):
+        udr_score(codes)
