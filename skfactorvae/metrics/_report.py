@@ -1,5 +1,6 @@
 """Every score of one table on one page, with errors and with what was skipped."""
 
+import numbers
 import warnings
 from functools import partial
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ class Entry(NamedTuple):
     function: Any  # of (table, settings); a float, or a dict of floats by name
     names: tuple[str, ...]
     error: str | None  # how the standard error comes about
-    chance: str  # the value without information: "0", "1/K", ...
+    chance: tuple[str, ...]  # by name, the value without information: "0", "1/K", ...
     best: float
     fast: bool
 
@@ -138,15 +139,16 @@ def disentanglement_report(
         Passed to :func:`dci_scores`.
     n_jobs : int, default=None
         Passed to :func:`dci_scores`.
-    random_state : int, default=0
-        Draws splits, votes and blocks.
+    random_state : int, RandomState instance or None, default=0
+        Draws splits, votes and blocks, the same for every metric and block.
 
     Returns
     -------
     report : DisentanglementReport
         A Bunch that prints readably and has ``to_frame()``.
         ``scores``, ``std_errors``, ``chance``, ``best`` : dict by metric; a standard
-        error is NaN where none was computed.
+        error is NaN where none was computed, and chance where it is not one known
+        number, or where there are no labels to know by chance.
         ``per_factor``, ``per_code`` : list of dict, one per factor and per code.
         ``matrices`` : Bunch of ``mutual_information`` and ``adjusted`` in nats and
         ``significant``, all of shape (n_codes, n_factors), and ``entropies``.
@@ -175,7 +177,7 @@ def disentanglement_report(
     table = check_table(factors, codes, factor_types)
     settings = Bunch(
         n_bins=n_bins,
-        random_state=random_state,
+        random_state=_seed(random_state),
         dci_estimator=dci_estimator,
         n_jobs=n_jobs,
         n_blocks=n_blocks,
@@ -188,6 +190,13 @@ def disentanglement_report(
     report.update(_readings(table, n_bins))
     report.update(n_used=_labelled_rows(table), params=_parameters(table, settings))
     return report
+
+
+def _seed(random_state):
+    """Return an integer, so that every replicate repeats the same draws."""
+    if isinstance(random_state, numbers.Integral):
+        return random_state
+    return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 def _scored(function, **fixed):
@@ -215,7 +224,13 @@ def _dci(table, settings, estimator=None):
 
 
 def _infomec(table, settings):
-    found = infomec_scores(table, None, random_state=settings.random_state)
+    found = infomec_scores(
+        table,
+        None,
+        strategy="quantile",
+        n_bins=settings.n_bins,
+        random_state=settings.random_state,
+    )
     return found.infom, found.infoe, found.infoc
 
 
@@ -224,7 +239,8 @@ def _unsupervised(function, **fixed):
 
 
 def _entry(function, *names, error=None, chance="0", best=1.0, fast=True):
-    return Entry(function, names, error, chance, best, fast)
+    chances = (chance,) * len(names) if isinstance(chance, str) else chance
+    return Entry(function, names, error, chances, best, fast)
 
 
 _quantile = {"strategy": "quantile"}
@@ -235,7 +251,9 @@ ENTRIES = {
         _scored(modularity_score, **_quantile), "modularity", error=JACKKNIFE
     ),
     "dcimig": _entry(_scored(dcimig_score, **_quantile), "dcimig", error=JACKKNIFE),
-    "jemmig": _entry(_scored(jemmig_score, **_quantile), "jemmig", error=JACKKNIFE),
+    "jemmig": _entry(
+        _scored(jemmig_score, **_quantile), "jemmig", error=JACKKNIFE, chance="> 0"
+    ),
     "mcc": _entry(
         lambda table, s: mean_correlation_score(table, None, over="factors"),
         "mcc",
@@ -272,12 +290,14 @@ ENTRIES = {
         _unsupervised(gaussian_total_correlation),
         "gaussian_tc",
         error=JACKKNIFE,
+        chance="no labels",
         best=0.0,
     ),
     "gaussian_wasserstein": _entry(
         _unsupervised(gaussian_wasserstein_correlation),
         "gaussian_wasserstein",
         error=JACKKNIFE,
+        chance="no labels",
         best=0.0,
     ),
     "code_mutual_info": _entry(
@@ -286,10 +306,11 @@ ENTRIES = {
         ),
         "code_mutual_info",
         error=JACKKNIFE,
+        chance="no labels",
         best=0.0,
     ),
     "explicitness": _entry(
-        lambda table, s: explicitness_score(table, None, random_state=s.random_state),
+        _seeded(explicitness_score),
         "explicitness",
         fast=False,
     ),
@@ -299,6 +320,7 @@ ENTRIES = {
         "dci_disentanglement",
         "dci_completeness",
         "dci_informativeness",
+        chance=("0", "0", "share of the largest level"),
         fast=False,
     ),
 }
@@ -309,6 +331,10 @@ def _requested(metrics):
     if isinstance(metrics, str) and metrics in ("fast", "all"):
         chosen = [k for k, entry in ENTRIES.items() if entry.fast or metrics == "all"]
         return [(key, ENTRIES[key].names) for key in chosen]
+    if not np.iterable(metrics):
+        raise ValueError(
+            f"metrics must be 'fast', 'all' or a sequence of names, got {metrics!r}."
+        )
     wanted = [metrics] if isinstance(metrics, str) else list(metrics)
     known = {name: key for key, entry in ENTRIES.items() for name in entry.names}
     unknown = [name for name in wanted if name not in known]
@@ -325,14 +351,15 @@ def _add(report, table, entry, names, settings):
     """Add the scores of one entry to the report, or why they are missing."""
     values, notes = _computed(entry, table, settings)
     errors = _errors(entry, table, settings, values)
-    for name, value, error in zip(entry.names, values, errors, strict=True):
+    columns = zip(entry.names, values, errors, entry.chance, strict=True)
+    for name, value, error, chance in columns:
         if name not in names:
             continue
         if np.isnan(value):
             report.skipped[name] = " ".join(notes) or "undefined on these data"
             continue
         report.scores[name], report.std_errors[name] = value, error
-        report.chance[name] = _chance(entry.chance, table)
+        report.chance[name] = _chance(chance, table)
         report.best[name] = entry.best
 
 

@@ -17,6 +17,7 @@ from skfactorvae.metrics import (
     active_units,
     dci_scores,
     disentanglement_report,
+    explicitness_score,
     infomec_scores,
     mean_correlation_score,
     modularity_score,
@@ -578,3 +579,42 @@ def test_an_audit_says_when_it_cannot_train_or_is_infinite():
 def test_ranking_wants_a_list_of_tables_and_not_one(codes):
     with pytest.raises(ValueError, match="one table per fit"):
         udr_score(codes)
+
+
+def test_a_report_gives_chance_only_where_there_is_one_number(codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    wanted = ["mig", "jemmig", "irs", "gaussian_tc", "dci_informativeness"]
+    report = disentanglement_report(
+        factors, codes, metrics=wanted, n_blocks=0, dci_estimator="lasso"
+    )
+    assert report.chance.pop("mig") == 0.0
+    assert np.isnan(list(report.chance.values())).all()
+    with pytest.raises(ValueError, match="metrics must be 'fast', 'all'"):
+        disentanglement_report(factors, codes, metrics=None)
+
+
+def test_every_score_of_a_report_has_its_bins(codes):
+    report = disentanglement_report(
+        codes**3, codes, metrics=["infoe", "explicitness"], n_bins=4, n_blocks=0
+    )
+    bins = {"n_bins": 4, "strategy": "quantile"}
+    assert report.scores["infoe"] == infomec_scores(codes**3, codes, **bins).infoe
+    assert report.scores["explicitness"] == explicitness_score(
+        codes**3, codes, n_bins=4
+    )
+
+
+def test_a_report_of_unseeded_draws_has_errors_of_rows_and_not_of_draws():
+    """Blocks repeat the draws of the whole; fresh ones would double the error."""
+    factors = np.random.RandomState(0).randint(3, size=(300, 2))
+    codes = factors + np.random.RandomState(1).normal(size=(300, 2))
+    for random_state in (None, np.random.RandomState(0)):
+        report = disentanglement_report(
+            factors, codes, metrics=["sap_threshold"], random_state=random_state
+        )
+        seed = report.params["random_state"]
+        again = disentanglement_report(
+            factors, codes, metrics=["sap_threshold"], random_state=seed
+        )
+        assert report.scores == again.scores
+        assert report.std_errors == again.std_errors
