@@ -71,7 +71,8 @@ def make_disentanglement_scorer(
         Name of the pipeline step whose output are the codes; steps of nested
         pipelines are joined by a double underscore.
     **kwargs : dict
-        Passed to `score_func`.
+        Passed to `score_func`; in a dict, to its functions, while scorers keep their
+        own.
 
     Returns
     -------
@@ -82,6 +83,8 @@ def make_disentanglement_scorer(
     ------
     TypeError
         If `score_func` is not callable.
+    ValueError
+        If a scorer in a dict has another `response_method` or `step`.
 
     See Also
     --------
@@ -354,6 +357,17 @@ def _unrequested(owner):
 def _as_scorer(part, settings, kwargs):
     """Return a member of a dict of metrics as a scorer."""
     if isinstance(part, DisentanglementScorer):
+        if (part._response_method, part._step) != (
+            settings["response_method"],
+            settings["step"],
+        ):
+            raise ValueError(
+                f"{part!r} reads other codes (response_method="
+                f"{part._response_method!r}, step={part._step!r}) than the scorer of "
+                f"the whole dict, which transforms once (response_method="
+                f"{settings['response_method']!r}, step={settings['step']!r}). Give "
+                "both the same, or score them apart."
+            )
         return part
     return DisentanglementScorer(part, kwargs=kwargs, **settings)
 

@@ -282,3 +282,11 @@ def test_a_scorer_without_factors_needs_none(data):
     X, _ = data
     scorer = make_disentanglement_scorer(active_units, needs_factors=False)
     assert scorer(Counting(3), X) == 3
+
+
+def test_a_dict_refuses_a_scorer_that_reads_other_codes():
+    apart = make_disentanglement_scorer(mutual_info_gap_score, step="vae")
+    with pytest.raises(ValueError, match=r"reads other codes .*step='vae'"):
+        make_disentanglement_scorer({"mig": apart, "mcc": mcc_scorer})
+    both = {"mig": apart, "mcc": mean_correlation_score}
+    assert callable(make_disentanglement_scorer(both, step="vae"))
