@@ -14,6 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from skfactorvae import metrics
 from skfactorvae.metrics import (
+    _votes,
     active_units,
     dci_scores,
     disentanglement_report,
@@ -618,3 +619,21 @@ def test_a_report_of_unseeded_draws_has_errors_of_rows_and_not_of_draws():
         )
         assert report.scores == again.scores
         assert report.std_errors == again.std_errors
+
+
+def test_a_point_is_the_mean_difference_of_its_pairs_whatever_the_scale():
+    rng = np.random.RandomState(0)
+    factors = rng.randint(4, size=(200, 2))
+    codes = factors + rng.normal(size=(200, 2))
+    unit, groups = _votes._prepare(factors, codes, "auto", 1, 1, 20, 0.0, "score")
+    drawn = [
+        _votes._differences(unit * scale, groups, 50, 64, np.random.default_rng(0))
+        for scale in (1.0, 1024.0)
+    ]
+    assert np.array_equal(drawn[0][0], drawn[1][0])
+    assert np.array_equal(1024 * drawn[0][1], drawn[1][1])
+    fixed, points = drawn[0]
+    for k in range(2):
+        other = points[fixed == k, 1 - k].mean()
+        pairs = np.abs(unit[:, None, 1 - k] - unit[None, :, 1 - k]).mean()
+        assert abs(other / pairs - 1) < 0.05
