@@ -58,8 +58,8 @@ def explicitness_score(
     Returns
     -------
     score : float or ndarray of shape (n_factors,)
-        In [0, 1], 1 is best: below chance counts as chance in the mean. NaN if no
-        factor can be measured.
+        1 is best. The mean is in [0, 1]: if `scaled`, below chance counts as chance
+        there; a single factor below chance is negative. NaN if no factor varies.
 
     Raises
     ------

@@ -49,7 +49,9 @@ def infomec_scores(
 
     and InfoE is one minus the cross-entropy of a logistic reader of all codes over
     that of a blind guess. InfoE is measured on the rows it is fitted to, so small
-    tables flatter it.
+    tables flatter it. Repeated rows (oversampling) deceive neighbours: copies share
+    every factor, and codes seem to know them all. Pass distinct rows, or
+    ``estimator="bins"``.
 
     The published ratios are undefined as soon as one active code knows nothing, and
     0.485 for InfoC on pure noise. By default information that chance explains is set
