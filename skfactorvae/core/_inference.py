@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from ._random import undisturbed
 from ._threads import thread_limit
 
 Arrays = Mapping[str, np.ndarray]
+
+ROWS_AT_ONCE = 4096
+"""Rows whose moments are summed at once; a multiple of every network's block."""
 
 
 def encode(
@@ -126,12 +130,11 @@ def order_latents(
     kl : ndarray of shape (d,)
         Mean KL divergence of each latent, nats, descending.
     """
-    mean, std = encode(network, weights, rows, device=device)
-    mean, std = mean.astype(np.float64), std.astype(np.float64)
-    kl = row_weights @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
-    kl /= row_weights.sum()
+    kl, correlation = _describe_latents(network, weights, rows, row_weights, device)
     order = np.argsort(-kl, kind="stable")
-    sign = _signs(mean, rows, row_weights)[order]
+    strongest = np.abs(correlation).argmax(1)
+    chosen = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
+    sign = np.where(chosen < 0, -1.0, 1.0)[order]
     signed = {
         name: reorder(
             name,
@@ -144,23 +147,37 @@ def order_latents(
     return signed, kl[order]
 
 
-def _signs(mean: np.ndarray, rows: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
-    """Sign of each latent's largest correlation with a feature, (d,)."""
+def _describe_latents(
+    network: Network,
+    weights: Arrays,
+    rows: np.ndarray,
+    row_weights: np.ndarray,
+    device: torch.device,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each latent's KL, (d,), and its correlation with each feature, (d, p).
+
+    Sums run over blocks of rows, so that no second copy of the table comes up.
+    """
     share = row_weights / row_weights.sum()
-    centred = (mean - share @ mean) * share[:, None]  # (n, d)
-    covariance = np.zeros((mean.shape[1], rows.shape[1]))
-    square = np.zeros(rows.shape[1])
-    centre = share @ rows  # (p,)
-    for start in range(0, len(rows), 4096):
-        block = slice(start, start + 4096)
-        x = rows[block] - centre
-        covariance += centred[block].T @ x
-        square += share[block] @ x**2
-    spread = np.sqrt(np.where(square > 0, square, np.inf))
-    correlation = covariance / spread
-    strongest = np.abs(correlation).argmax(1)
-    chosen = np.take_along_axis(correlation, strongest[:, None], 1)[:, 0]
-    return np.where(chosen < 0, -1.0, 1.0)
+    origin = rows[0].astype(np.float64)  # moments around a row lose no digits
+    kl: Any = 0.0
+    codes: Any = 0.0
+    features: Any = 0.0
+    products: Any = 0.0
+    squares: Any = 0.0
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        block = slice(start, start + ROWS_AT_ONCE)
+        moments = encode(network, weights, rows[block], device=device)
+        mean, std = (m.astype(np.float64) for m in moments)
+        x, w = rows[block] - origin, share[block]
+        kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
+        codes += w @ mean
+        features += w @ x
+        products += (mean * w[:, None]).T @ x
+        squares += w @ x**2
+    spread = np.sqrt(np.maximum(squares - features**2, 0.0))
+    covariance = products - np.outer(codes, features)
+    return kl, covariance / np.where(spread > 0, spread, np.inf)
 
 
 def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
