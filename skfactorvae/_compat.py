@@ -6,7 +6,7 @@ Nothing else in the package imports a private name of another library.
 from __future__ import annotations
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin
@@ -41,7 +41,6 @@ except ImportError:
 __all__ = [
     "CallbackSupportMixin",
     "Interval",
-    "Options",
     "StrOptions",
     "_fit_context",
 ]

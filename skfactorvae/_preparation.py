@@ -146,7 +146,7 @@ def _chunks(X, index, share):
         yield X[index[chosen]].astype(np.float64), share[chosen]
 
 
-def choose_scale(standardize, mean, std, weight_of_column=None):
+def choose_scale(standardize, mean, std):
     """Return the offset and scale that ``standardize`` asks for, each (p,).
 
     A constant column keeps the scale one.

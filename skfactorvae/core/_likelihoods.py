@@ -28,9 +28,7 @@ class Likelihood(ABC):
         """Return the initial weights of one model."""
 
     @abstractmethod
-    def nll(
-        self, weights: Weights, output: Tensor, x: Tensor, floor: float = 0.0
-    ) -> Tensor:
+    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         """Return -log p(x | z) in nats, summed over features.
 
         Parameters
@@ -41,8 +39,6 @@ class Likelihood(ABC):
             What the decoder returned.
         x : Tensor of shape (K, B, p)
             Rows.
-        floor : float, default=0.0
-            Smallest noise scale allowed at this moment of training.
 
         Returns
         -------
@@ -93,17 +89,14 @@ class Gaussian(Likelihood):
         first = math.log(math.expm1(self.FIRST - self.SMALLEST))
         return {RAW_SCALE: torch.full((width,), first, **PLAIN)}
 
-    def scales(self, weights: Weights, x: Tensor, floor: float = 0.0) -> Tensor:
+    def scales(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the noise scale, (K, 1, p) or (K, 1, 1)."""
         if self.is_learned:
-            smallest = max(self.SMALLEST, floor)
-            return (F.softplus(weights[RAW_SCALE]) + smallest).unsqueeze(1)
-        return x.new_full((len(x), 1, 1), max(float(self.scale), floor))
+            return (F.softplus(weights[RAW_SCALE]) + self.SMALLEST).unsqueeze(1)
+        return x.new_full((len(x), 1, 1), float(self.scale))
 
-    def nll(
-        self, weights: Weights, output: Tensor, x: Tensor, floor: float = 0.0
-    ) -> Tensor:
-        scale = self.scales(weights, x, floor)
+    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        scale = self.scales(weights, x)
         squares = ((x - output) / scale).square().sum(-1)  # (K, B)
         log_scales = scale.log().expand(-1, -1, x.shape[-1]).sum(-1)  # (K, 1)
         return 0.5 * (squares + x.shape[-1] * LOG_TWO_PI) + log_scales
@@ -125,9 +118,7 @@ class Bernoulli(Likelihood):
     def draw(self, n_features: int) -> Weights:
         return {}
 
-    def nll(
-        self, weights: Weights, output: Tensor, x: Tensor, floor: float = 0.0
-    ) -> Tensor:
+    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         return (F.softplus(output) - x * output).sum(-1)
 
     def mean(self, output: Tensor) -> Tensor:

@@ -44,10 +44,9 @@ class Plan:
     learning_rate : float
         Adam's, for the model.
     warmup : float in [0, 1]
-        Share of the steps over which penalties and, reversed, the floor of the noise
-        scale are ramped.
-    first_floor : float
-        Floor of the noise scale at the first step.
+        Share of the steps over which penalties grow from nothing.
+    decay_from : float in [0, 1], default=0.6
+        Share of the steps after which the learning rates fall.
     patience : int or None
         Steps without a better held-out ELBO after which a model stops.
     """
@@ -56,7 +55,6 @@ class Plan:
     batch_size: int
     learning_rate: float
     warmup: float
-    first_floor: float = 0.0
     decay_from: float = 0.6
     patience: int | None = None
 
@@ -326,7 +324,7 @@ class _Stack:
         """Move every player once; return the named terms (K,)."""
         ramp = self.plan.ramp(number)
         self.latest = next(self.draws)
-        forward = self._forward(self.latest, self._floor(ramp))
+        forward = self._forward(self.latest)
         terms = self.objective.terms(forward)
         if self.first_nll is None:
             self.first_nll = forward.nll.detach().mean(1)
@@ -348,7 +346,7 @@ class _Stack:
             group["lr"] = group["first_lr"] * decay
         self.optimiser.step()
 
-    def _forward(self, draws: Draws, floor: float) -> Forward:
+    def _forward(self, draws: Draws) -> Forward:
         weights = self.players["model"].weights
         first, second = self.rows[draws.rows].unbind(1)  # (K, B, p) each
         mean, log_var = self.network.encode(weights, first)
@@ -360,12 +358,8 @@ class _Stack:
                 moments = self.network.encode(weights, second)
                 return _sample(*moments, draws.noise[:, 1])
 
-        nll = self.likelihood.nll(weights, output, first, floor)
+        nll = self.likelihood.nll(weights, output, first)
         return Forward(nll, mean, log_var, z, draws.order, self.mask, second_codes)
-
-    def _floor(self, ramp: float) -> float:
-        """Lower the noise scale's floor from its first value to nothing."""
-        return self.plan.first_floor * 0.01**ramp if ramp < 1 else 0.0
 
     def _decay(self, number: int) -> float:
         """Cosine from one to nearly nothing over the last part of the steps."""
@@ -421,7 +415,7 @@ class _Stack:
         """
         finite = [player.is_finite() for player in self.players.values()]
         with torch.no_grad():
-            forward = self._forward(self.latest, 0.0)
+            forward = self._forward(self.latest)
         nll = forward.nll.mean(1)
         assert self.first_nll is not None
         sane = nll <= EXPLOSION * self.first_nll.abs().clamp(min=self.rows.shape[1])
