@@ -9,6 +9,20 @@ correlation. :mod:`skfactorvae.metrics` measures the result, and
 __version__ = "0.1.0.dev0"
 
 from . import datasets, metrics
-from ._models import FactorVAETransformer
+from ._models import (
+    AAETransformer,
+    BetaTCVAETransformer,
+    BetaVAETransformer,
+    DIPVAETransformer,
+    FactorVAETransformer,
+)
 
-__all__ = ["FactorVAETransformer", "datasets", "metrics"]
+__all__ = [
+    "AAETransformer",
+    "BetaTCVAETransformer",
+    "BetaVAETransformer",
+    "DIPVAETransformer",
+    "FactorVAETransformer",
+    "datasets",
+    "metrics",
+]

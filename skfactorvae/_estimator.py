@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -21,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
 from ._compat import CallbackSupportMixin, _fit_context
+from ._parameters import declared, parameter
 from ._preparation import (
     canonical_rows,
     check_sample_weight,
@@ -31,10 +33,22 @@ from ._preparation import (
     without_unit,
 )
 from ._progress import Progress
-from ._validation import check_image_shape, check_sizes, check_unit_interval
+from ._validation import (
+    FRACTION,
+    OPEN_FRACTION,
+    POSITIVE,
+    at_least,
+    check_image_shape,
+    check_sizes,
+    check_unit_interval,
+    one_of,
+)
 
 ACTIVE_KL = 0.01
 """Nats per row from which a component counts as active (Duan et al. 2020)."""
+
+ACTIVE_VARIANCE = 0.01
+"""Variance of the codes from which it does (Burda et al. 2016)."""
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -59,18 +73,143 @@ def _all_or_nothing(fit):
     return wrapped
 
 
-class BaseVAETransformer(
+@declared
+class BaseLatentTransformer(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
     ABC,
 ):
-    """A variational autoencoder as a transformer; its objective is left open.
+    """An encoder and a decoder as a transformer; their objective is left open.
 
     Fitted state is numpy arrays and plain values. The networks are derived from it when
     they are needed, so that pickles hold nothing of torch.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Trained weights of encoder and decoder, and of all else that was trained.
+    history_ : dict of str to ndarray of shape (n_records,)
+        ``step``, and the mean of each named term since the record before. At most 200
+        records.
+    kl_per_component_ : ndarray of shape (n_components,)
+        Information each component holds about the rows: mean KL divergence from a
+        standard normal prior, nats, descending.
+    active_components_ : ndarray of int
+        Components that hold more than 0.01 nats, and whose codes have a variance of
+        more than 0.01.
+    mean_, scale_ : ndarray of shape (n_features_in_,)
+        Offset and scale of the standardization.
+    n_iter_ : int
+        Gradient steps made.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X had names that are all strings.
     """
+
+    n_components: int = parameter(
+        10,
+        "int",
+        [at_least(1)],
+        """Number of latents, d: the most that can be used. Components that the data do
+        not pay for stay at the prior; see ``active_components_``.""",
+    )
+    standardize: str | None = parameter(
+        "feature",
+        '{"feature", "global"} or None',
+        [one_of("feature", "global"), None],
+        """Bring each feature to mean 0 and variance 1; or centre each and divide all by
+        one number, which keeps the shape of spectra, series and images; or neither.
+        Everything that comes out is in the original units. Ignored by the Bernoulli
+        likelihood.""",
+    )
+    network: Any = parameter(
+        "mlp",
+        '{"mlp", "conv"} or callable',
+        [one_of("mlp", "conv"), callable],
+        """Dense networks; the convolutional ones of Kim & Mnih (2018), for flattened
+        images; or your own: a function (n_features, n_components) -> (encoder, decoder)
+        of ``torch.nn`` modules, where the encoder maps (B, n_features) to
+        (B, 2 * n_components), means first and then log-variances, and the decoder maps
+        (B, n_components) to (B, n_features), to logits for a Bernoulli likelihood.
+        Modules are used in evaluation mode and may not mix rows. To be pickled, the
+        function must be importable; a lambda is not.""",
+    )
+    hidden_layer_sizes: Any = parameter(
+        (128, 128),
+        "int or array-like of int",
+        [at_least(1), "array-like"],
+        """Hidden layers of the encoder; the decoder mirrors them. For
+        ``network="mlp"``.""",
+    )
+    activation: str = parameter(
+        "relu",
+        '{"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}',
+        [one_of(*core.ACTIVATIONS)],
+        "Activation of the encoder and the decoder.",
+    )
+    image_shape: Any = parameter(
+        None,
+        "tuple (channels, height, width)",
+        ["array-like", None],
+        """Shape of the images whose pixels, channel by channel and row by row, are the
+        features. For ``network="conv"``.""",
+    )
+    max_iter: int = parameter(5000, "int", [at_least(1)], "Gradient steps.")
+    batch_size: int = parameter(
+        64,
+        "int",
+        [at_least(2)],
+        "Rows of a batch, drawn with replacement.",
+    )
+    learning_rate: float = parameter(
+        1e-3,
+        "float",
+        [POSITIVE],
+        """Adam's, for encoder and decoder. It falls along a cosine over the last 40 %
+        of the steps.""",
+    )
+    warm_start: bool = parameter(
+        False,
+        "bool",
+        ["boolean"],
+        """Whether ``fit`` goes on from the fitted weights and scales. The optimiser
+        starts afresh.""",
+    )
+    device: str = parameter(
+        "auto",
+        "str",
+        [str],
+        """Where to train: ``"auto"`` takes CUDA, then MPS, then the CPU. A fitted model
+        falls back to the CPU where its device is missing.""",
+    )
+    precision: str = parameter(
+        "float32",
+        '{"float32", "float64"}',
+        [one_of("float32", "float64")],
+        "Precision of training and inference. Codes are float32 in either.",
+    )
+    n_jobs: int | None = parameter(
+        None,
+        "int",
+        [Integral, None],
+        """CPU threads of a fit; -1 takes all. None takes one for small models, for
+        which more are slower, and torch's number for large ones.""",
+    )
+    verbose: int = parameter(
+        0,
+        "int",
+        ["verbose"],
+        "One prints about ten lines during a fit; two prints every record.",
+    )
+    random_state: Any = parameter(
+        None,
+        "int, RandomState instance or None",
+        ["random_state"],
+        "Seed of everything random. An int makes fits bit-equal on one machine.",
+    )
 
     @abstractmethod
     def _objective(self) -> core.Objective:
@@ -201,6 +340,8 @@ class BaseVAETransformer(
                 check_image_shape(self.image_shape, n_features) if is_conv else None
             ),
             "linear_path": self._uses_linear_path(),
+            "posterior": self._posterior,
+            "prior": self._objective().prior,
             "likelihood": self.likelihood,
             "noise_scale": (
                 "feature" if self.noise_scale == "auto" else self.noise_scale
@@ -212,6 +353,8 @@ class BaseVAETransformer(
                 if name != "learning_rate"
             },
         }
+
+    _posterior = "normal"
 
     def _uses_linear_path(self):
         return (
@@ -253,15 +396,24 @@ class BaseVAETransformer(
                 stacklevel=5,
             )
         job = table.job
-        weights, kl = core.order_latents(
-            job.network, fit.weights, job.rows, job.row_weights, device=device
+        if complaint := job.objective.complaint(fit.history):
+            warnings.warn(complaint, ConvergenceWarning, stacklevel=5)
+        weights, kl, variance = core.order_latents(
+            job.network,
+            fit.weights,
+            job.rows,
+            job.row_weights,
+            job.objective.arrange,
+            device=device,
         )
         for name, value in table.attributes(weights).items():
             setattr(self, name, value)
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
-        self.active_components_ = np.flatnonzero(kl > ACTIVE_KL)
+        self.active_components_ = np.flatnonzero(
+            (kl > ACTIVE_KL) & (variance > ACTIVE_VARIANCE)
+        )
 
     # --------------------------------------------------------------- using a fit
     def transform(self, X):
@@ -357,6 +509,7 @@ class BaseVAETransformer(
             n_samples,
             noise=noise,
             seed=check_random_state(random_state).randint(MAX_SEED),
+            prior=self._architecture["prior"],
             device=self._device,
         )
         return self._in_original_units(rows)
@@ -366,10 +519,11 @@ class BaseVAETransformer(
 
         .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
 
-        It depends on neither ``gamma`` nor ``beta``, so that models trained with
-        different ones can be compared. The expectation is a cubature over 2
-        ``n_components`` fixed points, exact for a linear decoder. Not to be confused
-        with a measure of disentanglement: it is usually best without any penalty.
+        It depends on no weight of a penalty, so that models trained with different
+        ones, and with different objectives, can be compared. The expectation is a
+        cubature over 2 ``n_components`` fixed points, exact for a linear decoder. Not
+        to be confused with a measure of disentanglement: it is usually best without any
+        penalty.
 
         Parameters
         ----------
@@ -387,6 +541,7 @@ class BaseVAETransformer(
             self._likelihood,
             self.weights_,
             rows,
+            prior=self._architecture["prior"],
             device=self._device,
         )
         return elbo.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
@@ -454,6 +609,65 @@ class BaseVAETransformer(
         return tags
 
 
+@declared
+class BaseVAETransformer(BaseLatentTransformer, ABC):
+    """A variational autoencoder: the encoder's noise and the likelihood are trained."""
+
+    likelihood: str = parameter(
+        "gaussian",
+        '{"gaussian", "bernoulli"}',
+        [one_of("gaussian", "bernoulli")],
+        """Distribution of a feature given the code. Bernoulli is for values in
+        [0, 1].""",
+    )
+    noise_scale: Any = parameter(
+        "auto",
+        '{"auto", "feature", "shared"} or float',
+        [one_of("auto", "shared", "feature"), POSITIVE],
+        """Standard deviation of the Gaussian noise, in units of the standardized data:
+        learned for each feature, learned once for all, or fixed. ``"auto"`` means
+        ``"feature"``. A fixed scale s acts like a ``beta`` of s**2. Images are better
+        off with ``"shared"``. Ignored by the Bernoulli likelihood.""",
+    )
+    init: str = parameter(
+        "ica",
+        '{"ica", "pca", "random"}',
+        [one_of("ica", "pca", "random")],
+        """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
+        and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
+        directions that carry more variance than an average feature; all else starts at
+        zero. ``"random"`` has no linear path. The start is used by ``network="mlp"``
+        with a Gaussian likelihood; other models start at random.""",
+    )
+    warmup: float = parameter(
+        0.1,
+        "float",
+        [FRACTION],
+        """Share of the steps over which the objective grows from the evidence lower
+        bound to its full form.""",
+    )
+    early_stopping: bool = parameter(
+        False,
+        "bool",
+        ["boolean"],
+        """Whether to hold rows out and stop when their ELBO no longer rises. The best
+        weights after the warm-up are kept, and ``history_`` holds
+        ``validation_elbo``.""",
+    )
+    validation_fraction: float = parameter(
+        0.1,
+        "float",
+        [OPEN_FRACTION],
+        "Share of the distinct rows that early stopping holds out.",
+    )
+    n_iter_no_change: int = parameter(
+        1000,
+        "int",
+        [at_least(1)],
+        "Steps without a better held-out ELBO after which training stops.",
+    )
+
+
 @dataclass(frozen=True)
 class _Table:
     """A job, and what a fitted estimator remembers of the table it came from."""
@@ -488,6 +702,8 @@ def _changed(before, after):
 def _network(architecture):
     sizes = architecture["n_features"], architecture["n_components"]
     kind = architecture["network"]
+    if architecture["posterior"] == "point":
+        return core.PointPosterior(_network(architecture | {"posterior": "normal"}))
     if callable(kind):
         return core.Modules(*sizes, kind)
     shared = (

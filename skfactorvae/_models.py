@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any
 
 from . import core
 from ._estimator import BaseVAETransformer
+from ._parameters import declared, parameter, with_default
 from ._validation import (
-    COMMON_CONSTRAINTS,
-    DISCRIMINATOR_CONSTRAINTS,
     NOT_NEGATIVE,
+    POSITIVE,
+    at_least,
+    check_groups,
     check_sizes,
+    one_of,
+)
+
+# Declared by several, but not by all.
+beta_parameter = partial(
+    parameter, 1.0, "float", [NOT_NEGATIVE], "Weight of the KL divergence, >= 0."
+)
+discriminator_sizes = partial(
+    parameter,
+    (256, 256, 256),
+    "int or array-like of int",
+    [at_least(1), "array-like"],
+    "Hidden layers of the discriminator. The paper of FactorVAE uses six of 1000.",
+)
+discriminator_rate = partial(
+    parameter,
+    1e-3,
+    "float",
+    [POSITIVE],
+    """Adam's, for the discriminator; falls as ``learning_rate`` does. The 1e-4 of Kim &
+    Mnih is for 300,000 steps: in 5000, such a discriminator has hardly woken up.""",
+)
+groups_parameter = partial(
+    parameter,
+    None,
+    "array-like of int",
+    ["array-like", None],
+    """Sizes of groups of components: ``(2, 1, 1)`` lets the first two depend on each
+    other, for a factor that needs two dimensions, as an angle does. The total
+    correlation is then that between groups (Esmaeili et al. 2019), and components are
+    ordered by information within their group only. None makes each component a group
+    of its own.""",
 )
 
 
+def _discriminator(estimator):
+    return {
+        "hidden_layer_sizes": check_sizes(
+            "discriminator_hidden_layer_sizes",
+            estimator.discriminator_hidden_layer_sizes,
+        ),
+        "learning_rate": float(estimator.discriminator_learning_rate),
+    }
+
+
+@declared
 class FactorVAETransformer(BaseVAETransformer):
     r"""FactorVAE: independent latent factors of a table, spectra or small images.
 
@@ -32,121 +78,25 @@ class FactorVAETransformer(BaseVAETransformer):
     an entangled version of them (Locatello et al. 2019); refit with several seeds, and
     do not interpret what does not return.
 
-    Parameters
-    ----------
-    n_components : int, default=10
-        Number of latents, d: the most that can be used. Components that the data do not
-        pay for stay at the prior; see ``active_components_``.
-    gamma : float, default=10.0
-        Weight of the total correlation, >= 0. Zero gives a VAE, bit for bit.
-    beta : float, default=1.0
-        Weight of the KL divergence, >= 0. More than one prunes components harder.
-    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        Distribution of a feature given the code. Bernoulli is for values in [0, 1].
-    noise_scale : {"auto", "feature", "shared"} or float, default="auto"
-        Standard deviation of the Gaussian noise, in units of the standardized data:
-        learned for each feature, learned once for all, or fixed. ``"auto"`` means
-        ``"feature"``. A fixed scale s acts like a ``beta`` of s**2. Images are better
-        off with ``"shared"``. Ignored by the Bernoulli likelihood.
-    standardize : {"feature", "global"} or None, default="feature"
-        Bring each feature to mean 0 and variance 1; or centre each and divide all by
-        one number, which keeps the shape of spectra, series and images; or neither.
-        Everything that comes out is in the original units. Ignored by the Bernoulli
-        likelihood.
-    network : {"mlp", "conv"} or callable, default="mlp"
-        Dense networks; the convolutional ones of the paper, for flattened images; or
-        your own: a function (n_features, n_components) -> (encoder, decoder) of
-        ``torch.nn`` modules, where the encoder maps (B, n_features) to
-        (B, 2 * n_components), means first and then log-variances, and the decoder maps
-        (B, n_components) to (B, n_features), to logits for a Bernoulli likelihood.
-        Modules are used in evaluation mode and may not mix rows. To be pickled, the
-        function must be importable; a lambda is not.
-    hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        Hidden layers of the encoder; the decoder mirrors them. For ``network="mlp"``.
-    discriminator_hidden_layer_sizes : int or array-like, default=(256, 256, 256)
-        Hidden layers of the discriminator. The paper uses six of 1000.
-    activation : {"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}, default="relu"
-        Activation of the encoder and the decoder.
-    init : {"ica", "pca", "random"}, default="ica"
-        Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder and
-        decoder, and start it at scikit-learn's FastICA or PCA, on the principal
-        directions that carry more variance than an average feature; all else starts at
-        zero. ``"random"`` has no linear path. The start is used by ``network="mlp"``
-        with a Gaussian likelihood; other models start at random.
-    image_shape : tuple (channels, height, width), default=None
-        Shape of the images whose pixels, channel by channel and row by row, are the
-        features. For ``network="conv"``.
-    max_iter : int, default=5000
-        Gradient steps.
-    batch_size : int, default=64
-        Rows of a batch. Each step draws two, with replacement.
-    learning_rate : float, default=1e-3
-        Adam's, for encoder and decoder. It falls along a cosine over the last 40 % of
-        the steps.
-    discriminator_learning_rate : float, default=1e-3
-        Adam's, for the discriminator; falls likewise. The paper's 1e-4 is for 300,000
-        steps: in 5000, such a discriminator has hardly woken up.
-    warmup : float, default=0.1
-        Share of the steps over which gamma grows from zero.
-    early_stopping : bool, default=False
-        Whether to hold rows out and stop when their ELBO no longer rises. The best
-        weights after the warm-up are kept.
-    validation_fraction : float, default=0.1
-        Share of the distinct rows that early stopping holds out.
-    n_iter_no_change : int, default=1000
-        Steps without a better held-out ELBO after which training stops.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the fitted weights and scales. The optimiser starts
-        afresh.
-    device : str, default="auto"
-        Where to train: ``"auto"`` takes CUDA, then MPS, then the CPU. A fitted model
-        falls back to the CPU where its device is missing.
-    precision : {"float32", "float64"}, default="float32"
-        Precision of training and inference. Codes are float32 in either.
-    n_jobs : int, default=None
-        CPU threads of a fit; -1 takes all. None takes one for small models, for which
-        more are slower, and torch's number for large ones.
-    verbose : int, default=0
-        One prints about ten lines during a fit; two prints every record.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random. An int makes fits bit-equal on one machine.
-
-    Attributes
-    ----------
-    weights_ : dict of str to ndarray
-        Trained weights of encoder, decoder, likelihood and discriminator.
-    history_ : dict of str to ndarray of shape (n_records,)
-        Means of the named terms over the steps since the record before: ``step``,
-        ``reconstruction``, ``kl``, ``total_correlation`` (nats per row),
-        ``discriminator_loss`` (log 2 where no dependence is seen) and
-        ``discriminator_accuracy``; with early stopping, ``validation_elbo``. At most
-        200 records. The discriminator's total correlation tells the health of a fit;
-        never choose between models by it.
-    kl_per_component_ : ndarray of shape (n_components,)
-        Information each component holds about the rows: mean KL divergence from the
-        prior, nats, descending.
-    active_components_ : ndarray of int
-        Components that hold more than 0.01 nats.
-    mean_, scale_ : ndarray of shape (n_features_in_,)
-        Offset and scale of the standardization.
-    n_iter_ : int
-        Gradient steps made.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X had names that are all strings.
-
     See Also
     --------
+    BetaTCVAETransformer : Estimates total correlation without a discriminator.
+    SupervisedFactorVAETransformer : Uses labels, where there are some.
     sklearn.decomposition.FastICA : Linear independent components; always worth a look
         beside a nonlinear model.
     skfactorvae.metrics.mig_scorer : Score a search with, where factors are known.
 
     Notes
     -----
-    Rows are drawn with replacement from the weighted table, in an order that depends on
-    their values alone. So an integer ``sample_weight`` equals repetition, and the order
-    of the rows does not matter, bit for bit.
+    ``history_`` holds ``reconstruction``, ``kl``, ``total_correlation`` (nats per row),
+    ``discriminator_loss`` (log 2 where no dependence is seen) and
+    ``discriminator_accuracy``. The discriminator's total correlation tells the health
+    of a fit; never choose between models by it.
+
+    Each step draws two batches. Rows are drawn with replacement from the weighted
+    table, in an order that depends on their values alone. So an integer
+    ``sample_weight`` equals repetition, and the order of the rows does not matter, bit
+    for bit.
 
     References
     ----------
@@ -155,6 +105,8 @@ class FactorVAETransformer(BaseVAETransformer):
     .. [2] Locatello, F. et al. (2019). "Challenging Common Assumptions in the
        Unsupervised Learning of Disentangled Representations." ICML.
        https://arxiv.org/abs/1811.12359
+    .. [3] Esmaeili, B. et al. (2019). "Structured Disentangled Representations."
+       AISTATS. https://arxiv.org/abs/1804.02086
 
     Examples
     --------
@@ -169,76 +121,328 @@ class FactorVAETransformer(BaseVAETransformer):
     (200, 100)
     """
 
-    _parameter_constraints: ClassVar[dict] = {
-        **COMMON_CONSTRAINTS,
-        **DISCRIMINATOR_CONSTRAINTS,
-        "gamma": [NOT_NEGATIVE],
-    }
-
-    def __init__(
-        self,
-        n_components=10,
-        *,
-        gamma=10.0,
-        beta=1.0,
-        likelihood="gaussian",
-        noise_scale="auto",
-        standardize="feature",
-        network="mlp",
-        hidden_layer_sizes=(128, 128),
-        discriminator_hidden_layer_sizes=(256, 256, 256),
-        activation="relu",
-        init="ica",
-        image_shape=None,
-        max_iter=5000,
-        batch_size=64,
-        learning_rate=1e-3,
-        discriminator_learning_rate=1e-3,
-        warmup=0.1,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=1000,
-        warm_start=False,
-        device="auto",
-        precision="float32",
-        n_jobs=None,
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.gamma = gamma
-        self.beta = beta
-        self.likelihood = likelihood
-        self.noise_scale = noise_scale
-        self.standardize = standardize
-        self.network = network
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.discriminator_hidden_layer_sizes = discriminator_hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.image_shape = image_shape
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.discriminator_learning_rate = discriminator_learning_rate
-        self.warmup = warmup
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.device = device
-        self.precision = precision
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.random_state = random_state
+    gamma: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the total correlation, >= 0. Zero gives a VAE, bit for bit.",
+    )
+    beta: float = beta_parameter()
+    groups: Any = groups_parameter()
+    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
+    discriminator_learning_rate: float = discriminator_rate()
 
     def _objective(self):
         return core.FactorVAE(
             gamma=float(self.gamma),
             beta=float(self.beta),
-            hidden_layer_sizes=check_sizes(
-                "discriminator_hidden_layer_sizes",
-                self.discriminator_hidden_layer_sizes,
-            ),
-            learning_rate=float(self.discriminator_learning_rate),
+            groups=check_groups(self.groups, self.n_components),
+            **_discriminator(self),
+        )
+
+
+@declared
+class BetaVAETransformer(BaseVAETransformer):
+    r"""beta-VAE: a variational autoencoder whose KL divergence is weighted, or capped.
+
+    It minimises (Higgins et al. 2017)
+
+    .. math:: \mathbb{E}_{q(z|x)}[-\log p(x|z)] + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
+
+    or, with a ``capacity`` C (Burgess et al. 2018),
+
+    .. math:: \mathbb{E}_{q(z|x)}[-\log p(x|z)]
+        + \beta\,|\mathrm{KL}(q(z|x)\,\|\,p(z)) - C|
+
+    ``beta=1`` is the plain VAE. A larger one prunes components, and pulls those that
+    stay towards independence, at the price of reconstruction: it punishes information
+    as well as dependence. All terms are nats per row, summed over features.
+
+    See Also
+    --------
+    FactorVAETransformer : Punishes dependence alone.
+
+    Notes
+    -----
+    ``history_`` holds ``reconstruction`` and ``kl``, and ``capacity_gap``, the distance
+    from the capacity, where there is one (nats per row).
+
+    References
+    ----------
+    .. [1] Higgins, I. et al. (2017). "beta-VAE: Learning Basic Visual Concepts with a
+       Constrained Variational Framework." ICLR. Eq. 4.
+    .. [2] Burgess, C. P. et al. (2018). "Understanding disentangling in beta-VAE."
+       Eq. 8. https://arxiv.org/abs/1804.03599
+    .. [3] Kingma, D. P. & Welling, M. (2014). "Auto-Encoding Variational Bayes." ICLR.
+       https://arxiv.org/abs/1312.6114
+
+    Examples
+    --------
+    >>> from skfactorvae import BetaVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(200, random_state=0)
+    >>> vae = BetaVAETransformer(5, capacity=10, max_iter=50, random_state=0)
+    >>> vae.fit_transform(X).shape
+    (200, 5)
+    """
+
+    beta: float = parameter(
+        4.0,
+        "float",
+        [NOT_NEGATIVE],
+        """Weight of the KL divergence, or of its distance from the capacity, >= 0. One
+        gives the VAE. With a capacity it is the paper's gamma, and large: 100 to
+        1000.""",
+    )
+    capacity: float | None = parameter(
+        None,
+        "float",
+        [NOT_NEGATIVE, None],
+        """Nats per row, >= 0, at which the KL divergence is held. It grows in a line
+        from zero during the ``warmup``, which wants to be long: 0.5 or more. It holds
+        for the mean over a batch; single rows may hold more or less. None weighs the
+        divergence instead.""",
+    )
+
+    def _objective(self):
+        beta = float(self.beta)
+        if self.capacity is None:
+            return core.VAE(beta=beta)
+        return core.CapacityVAE(beta=beta, capacity=float(self.capacity))
+
+
+@declared
+class BetaTCVAETransformer(BaseVAETransformer):
+    r"""beta-TCVAE: total correlation punished without a discriminator.
+
+    It takes the KL divergence of the evidence lower bound apart, and weighs its parts
+    (Chen et al. 2018):
+
+    .. math:: \mathbb{E}_{q(z|x)}[-\log p(x|z)] + \alpha\,I(x; z)
+        + \beta\,\mathrm{TC}(q(z)) + \lambda \sum_j \mathrm{KL}(q(z_j)\,\|\,p(z_j))
+
+    The density q(z) of the codes is estimated from the rows of each batch. That is
+    simple and has no second network to train, but it is biased where posteriors are
+    narrow: a code is then close to no other row of the batch, and the estimate says how
+    much information codes hold, not how dependent they are. A warning says so. All
+    terms are nats per row.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the batches were too small for the information that the codes hold.
+
+    See Also
+    --------
+    FactorVAETransformer : Estimates total correlation by a discriminator, at any batch
+        size.
+
+    Notes
+    -----
+    ``history_`` holds ``reconstruction``, ``mutual_information``,
+    ``total_correlation``, ``dimensionwise_kl`` (nats per row), and ``own_share``: the
+    share of its own row in the estimated density of a code, in [0, 1]. Near one, the
+    batches are too small. The time of a step grows with the square of ``batch_size``.
+
+    References
+    ----------
+    .. [1] Chen, R. T. Q. et al. (2018). "Isolating Sources of Disentanglement in
+       VAEs." NeurIPS. Eq. 2 and Appendix C. https://arxiv.org/abs/1802.04942
+    .. [2] Esmaeili, B. et al. (2019). "Structured Disentangled Representations."
+       AISTATS. https://arxiv.org/abs/1804.02086
+
+    Examples
+    --------
+    >>> from skfactorvae import BetaTCVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(200, random_state=0)
+    >>> vae = BetaTCVAETransformer(5, beta=4, max_iter=50, random_state=0)
+    >>> vae.fit_transform(X).shape
+    (200, 5)
+    """
+
+    beta: float = parameter(
+        6.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the total correlation, >= 0. One gives the VAE, approximately.",
+    )
+    alpha: float = parameter(
+        1.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the mutual information of rows and codes, >= 0.",
+    )
+    lambda_: float = parameter(
+        1.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the divergence of each component from its prior, >= 0.",
+    )
+    weighting: str = parameter(
+        "stratified",
+        '{"stratified", "minibatch"}',
+        [one_of("stratified", "minibatch")],
+        """How the rows of a batch stand for all. ``"stratified"``: a code's own row
+        counts with its probability in the table, and the others share the rest
+        equally. ``"minibatch"``: all count the same, which overestimates the density of
+        a code at its own row. The estimate is one of a proper mixture either way.""",
+    )
+    groups: Any = groups_parameter()
+    batch_size: int = with_default(BaseVAETransformer, "batch_size", 256)
+
+    def _objective(self):
+        return core.BetaTCVAE(
+            alpha=float(self.alpha),
+            beta=float(self.beta),
+            lambda_=float(self.lambda_),
+            weighting=self.weighting,
+            groups=check_groups(self.groups, self.n_components),
+        )
+
+
+@declared
+class DIPVAETransformer(BaseVAETransformer):
+    r"""DIP-VAE: codes whose covariance is pulled to the identity.
+
+    It minimises (Kumar et al. 2018)
+
+    .. math:: \mathbb{E}_{q(z|x)}[-\log p(x|z)] + \mathrm{KL}(q(z|x)\,\|\,p(z))
+        + \lambda_{od} \sum_{i \ne j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
+
+    where C is the covariance, over the batch, of the posterior means (type I) or of the
+    codes (type II). It is cheap and steady, and sees linear dependence only: codes can
+    be uncorrelated and yet dependent.
+
+    See Also
+    --------
+    FactorVAETransformer : Sees every kind of dependence.
+
+    Notes
+    -----
+    ``history_`` holds ``reconstruction``, ``kl`` (nats per row),
+    ``covariance_off_diagonal`` and ``covariance_diagonal``, the two sums of squares.
+    The diagonal term keeps unused components from collapsing: expect more active ones
+    than with other objectives.
+
+    References
+    ----------
+    .. [1] Kumar, A., Sattigeri, P. & Balakrishnan, A. (2018). "Variational Inference of
+       Disentangled Latent Concepts from Unlabeled Observations." ICLR. Eq. 6 and 7.
+       https://arxiv.org/abs/1711.00848
+
+    Examples
+    --------
+    >>> from skfactorvae import DIPVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(200, random_state=0)
+    >>> vae = DIPVAETransformer(5, max_iter=50, random_state=0)
+    >>> vae.fit_transform(X).shape
+    (200, 5)
+    """
+
+    lambda_od: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the covariances between components, >= 0.",
+    )
+    lambda_d: float | None = parameter(
+        None,
+        "float",
+        [NOT_NEGATIVE, None],
+        """Weight of the variances' distance from one, >= 0. None takes the papers'
+        choice: ten times ``lambda_od`` for type I, ``lambda_od`` for type II.""",
+    )
+    dip_type: str = parameter(
+        "II",
+        '{"I", "II"}',
+        [one_of("I", "II")],
+        "Covariance of the posterior means (I), or of the codes drawn from them (II).",
+    )
+
+    def _objective(self):
+        lambda_d = self.lambda_d
+        if lambda_d is None:
+            lambda_d = self.lambda_od * (10 if self.dip_type == "I" else 1)
+        return core.DIPVAE(
+            lambda_od=float(self.lambda_od),
+            lambda_d=float(lambda_d),
+            kind=self.dip_type,
+        )
+
+
+@declared
+class AAETransformer(BaseVAETransformer):
+    r"""Adversarial autoencoder: codes with the distribution of a factorial prior.
+
+    An autoencoder, and a discriminator that tells its codes from draws of a prior with
+    independent components (Makhzani et al. 2015). It minimises
+
+    .. math:: \mathbb{E}[-\log p(x|z)] - \gamma\,\mathbb{E}[\log(1 - D(z))]
+
+    where D(z) is the probability that a code comes from the encoder. Codes with the
+    prior's distribution are independent, and fill it without gaps: good for sampling.
+    No divergence is taken row by row, so that nothing prunes components: choose
+    ``n_components`` near the number of factors.
+
+    See Also
+    --------
+    FactorVAETransformer : Makes components independent, whatever each looks like.
+
+    Notes
+    -----
+    ``history_`` holds ``reconstruction`` (nats per row), ``prior_mismatch`` (nats; log
+    2 where codes look like the prior), ``discriminator_loss`` and
+    ``discriminator_accuracy``.
+
+    With ``encoder="deterministic"`` the posterior's standard deviation is 0.0067, the
+    least there is. ``score`` stays a lower bound of the log-density, but a loose one.
+    With ``prior="uniform"`` it counts codes outside the prior's range as if the density
+    went on there.
+
+    References
+    ----------
+    .. [1] Makhzani, A. et al. (2015). "Adversarial Autoencoders." Section 2.
+       https://arxiv.org/abs/1511.05644
+
+    Examples
+    --------
+    >>> from skfactorvae import AAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(200, random_state=0)
+    >>> aae = AAETransformer(3, max_iter=50, random_state=0)
+    >>> aae.fit_transform(X).shape
+    (200, 3)
+    """
+
+    gamma: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the discriminator's verdict, >= 0. Zero gives an autoencoder.",
+    )
+    prior: str = parameter(
+        "normal",
+        '{"normal", "uniform"}',
+        [one_of("normal", "uniform")],
+        """What codes shall look like: standard normal, or uniform with variance one,
+        between -1.73 and 1.73.""",
+    )
+    encoder: str = parameter(
+        "deterministic",
+        '{"deterministic", "gaussian"}',
+        [one_of("deterministic", "gaussian")],
+        "Whether a row has one code, or a normal distribution of them.",
+    )
+    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
+    discriminator_learning_rate: float = discriminator_rate()
+
+    @property
+    def _posterior(self):
+        return "point" if self.encoder == "deterministic" else "normal"
+
+    def _objective(self):
+        return core.AAE(
+            gamma=float(self.gamma), prior=self.prior, **_discriminator(self)
         )

@@ -8,11 +8,11 @@ from numbers import Integral, Real
 import numpy as np
 
 from ._compat import Interval, StrOptions
-from .core import ACTIVATIONS
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 FRACTION = Interval(Real, 0, 1, closed="both")
+OPEN_FRACTION = Interval(Real, 0, 1, closed="neither")
 
 
 def at_least(number):
@@ -20,38 +20,9 @@ def at_least(number):
     return Interval(Integral, number, None, closed="left")
 
 
-COMMON_CONSTRAINTS: dict[str, list] = {
-    "n_components": [at_least(1)],
-    "beta": [NOT_NEGATIVE],
-    "likelihood": [StrOptions({"gaussian", "bernoulli"})],
-    "noise_scale": [StrOptions({"auto", "shared", "feature"}), POSITIVE],
-    "standardize": [StrOptions({"feature", "global"}), None],
-    "network": [StrOptions({"mlp", "conv"}), callable],
-    "hidden_layer_sizes": [at_least(1), "array-like"],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-    "init": [StrOptions({"ica", "pca", "random"})],
-    "image_shape": ["array-like", None],
-    "max_iter": [at_least(1)],
-    "batch_size": [at_least(2)],
-    "learning_rate": [POSITIVE],
-    "warmup": [FRACTION],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [at_least(1)],
-    "warm_start": ["boolean"],
-    "device": [str],
-    "precision": [StrOptions({"float32", "float64"})],
-    "n_jobs": [Integral, None],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
-}
-"""Rules of the parameters that every estimator of the family has."""
-
-DISCRIMINATOR_CONSTRAINTS: dict[str, list] = {
-    "discriminator_hidden_layer_sizes": [at_least(1), "array-like"],
-    "discriminator_learning_rate": [POSITIVE],
-}
-"""Rules of the parameters of those that have a discriminator."""
+def one_of(*names):
+    """Allow these strings."""
+    return StrOptions(set(names))
 
 
 def check_sizes(name: str, sizes) -> tuple[int, ...]:
@@ -66,6 +37,20 @@ def check_sizes(name: str, sizes) -> tuple[int, ...]:
         f"{name} must hold positive integers, one for each layer, as (128, 128) does; "
         f"got {sizes!r}."
     )
+
+
+def check_groups(groups, n_components: int) -> tuple[int, ...] | None:
+    """Return sizes of groups that add up to the number of components, or None."""
+    if groups is None:
+        return None
+    sizes = check_sizes("groups", groups)
+    if sum(sizes) != n_components:
+        raise ValueError(
+            f"groups={sizes} are groups of {sum(sizes)} components in all, but "
+            f"n_components={n_components}. Give the size of each group, one for a "
+            "component that stands alone: groups=(2, 1, 1) for n_components=4."
+        )
+    return sizes
 
 
 def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:

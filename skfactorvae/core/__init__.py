@@ -9,17 +9,32 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 from ._dense import ACTIVATIONS
 from ._inference import decode, elbo, encode, order_latents, sample
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
-from ._networks import MLP, ConvNet, Modules, Network
-from ._objectives import VAE, AdversarialObjective, FactorVAE, Objective
+from ._networks import MLP, ConvNet, Modules, Network, PointPosterior
+from ._priors import PRIORS
 from ._random import resolve_device
 from ._training import Fit, HeldOut, Job, Plan, Record, fit_stack
+from .objectives import (
+    AAE,
+    DIPVAE,
+    VAE,
+    AdversarialObjective,
+    BetaTCVAE,
+    CapacityVAE,
+    FactorVAE,
+    Objective,
+)
 
 __all__ = [
+    "AAE",
     "ACTIVATIONS",
+    "DIPVAE",
     "MLP",
+    "PRIORS",
     "VAE",
     "AdversarialObjective",
     "Bernoulli",
+    "BetaTCVAE",
+    "CapacityVAE",
     "ConvNet",
     "FactorVAE",
     "Fit",
@@ -31,6 +46,7 @@ __all__ = [
     "Network",
     "Objective",
     "Plan",
+    "PointPosterior",
     "Record",
     "decode",
     "elbo",

@@ -63,6 +63,30 @@ ACTIVATIONS = {
 }
 
 
+LANES = 16
+"""Columns of a product that every row goes through in step."""
+
+
+def add_product(offset: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``offset + x @ weight``; in inference, each row rounded alike.
+
+    Some processors send every other row of a product with an odd number of columns
+    down another path, whose last bit differs: inference therefore pads the columns.
+
+    Parameters
+    ----------
+    offset : Tensor of shape (K, 1 or B, o)
+    x : Tensor of shape (K, B, i)
+    weight : Tensor of shape (K, i, o)
+    """
+    n_columns = weight.shape[-1]
+    missing = -n_columns % LANES
+    if not missing or not torch.is_inference_mode_enabled():
+        return torch.baddbmm(offset, x, weight)
+    padded = torch.bmm(x, F.pad(weight, (0, missing)))
+    return offset + padded[..., :n_columns]
+
+
 @dataclass(frozen=True)
 class Dense:
     """A chain of K affine maps with an activation between them.
@@ -145,7 +169,7 @@ class Dense:
         trace = []
         for i in range(self.depth):
             weight, bias = layers[2 * i], layers[2 * i + 1]
-            affine = torch.baddbmm(bias.unsqueeze(1), x, weight)
+            affine = add_product(bias.unsqueeze(1), x, weight)
             trace += [x, affine]
             x = apply(affine) if self._is_activated(i) else affine
         return x, trace

@@ -18,7 +18,7 @@ from torch import Tensor
 from ._dense import PLAIN, Weights
 from ._likelihoods import Likelihood
 from ._networks import Network, reorder
-from ._objectives import masked_kl
+from ._priors import PRIORS
 from ._random import undisturbed
 from ._threads import thread_limit
 
@@ -64,6 +64,7 @@ def elbo(
     rows: np.ndarray,
     *,
     n_directions: int | None = None,
+    prior: str = "normal",
     device: torch.device,
 ) -> np.ndarray:
     """Return each row's evidence lower bound in nats, (n,).
@@ -81,7 +82,7 @@ def elbo(
         nll = torch.zeros_like(mean[..., 0])
         for point in points.to(x):
             nll = nll + likelihood.nll(w, network.decode(w, mean + std * point), x)
-        kl = masked_kl(mean, log_var, None).sum(-1)
+        kl = PRIORS[prior].kl(mean, log_var).sum(-1)
         return -(nll / len(points) + kl).unsqueeze(-1)
 
     return _map_blocks(bound, network, weights, rows, device)[:, 0]
@@ -95,11 +96,13 @@ def sample(
     *,
     noise: bool,
     seed: int,
+    prior: str = "normal",
     device: torch.device,
 ) -> np.ndarray:
     """Draw rows from the model: codes from the prior, rows from the likelihood."""
     generator = torch.Generator().manual_seed(seed)
-    codes = torch.randn((n_samples, network.n_components), generator=generator, **PLAIN)
+    shape = n_samples, network.n_components
+    codes = PRIORS[prior].draw(torch.randn(shape, generator=generator, **PLAIN))
 
     def draw(w: Weights, z: Tensor) -> Tensor:
         output = network.decode(w, z)
@@ -115,23 +118,35 @@ def order_latents(
     weights: Arrays,
     rows: np.ndarray,
     row_weights: np.ndarray,
+    arrange: Callable[[np.ndarray], np.ndarray],
     *,
     device: torch.device,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Put the most informative latent first, and give each a sign, inside the weights.
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Put latents in order, and give each a sign, inside the weights.
 
-    Latents are sorted by mean KL divergence. Each is signed so that it correlates
-    positively with the feature it correlates with most.
+    Each is signed so that it correlates positively with the feature it correlates with
+    most.
+
+    Parameters
+    ----------
+    network, weights, rows, row_weights
+        The model, and the rows that say how much a latent holds.
+    arrange : callable (kl) -> order
+        Says from each latent's mean KL divergence, (d,), which comes where.
 
     Returns
     -------
     weights : dict of str to ndarray
         Weights of the same function with its latents permuted and negated.
     kl : ndarray of shape (d,)
-        Mean KL divergence of each latent, nats, descending.
+        Mean KL divergence of each latent from a standard normal prior, nats.
+    variance : ndarray of shape (d,)
+        Variance of each latent's posterior mean over the rows.
     """
-    kl, correlation = _describe_latents(network, weights, rows, row_weights, device)
-    order = np.argsort(-kl, kind="stable")
+    kl, variance, correlation = _describe_latents(
+        network, weights, rows, row_weights, device
+    )
+    order = arrange(kl)
     strongest = np.abs(correlation).argmax(1)
     chosen = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
     sign = np.where(chosen < 0, -1.0, 1.0)[order]
@@ -144,7 +159,7 @@ def order_latents(
         ).numpy()
         for name, array in weights.items()
     }
-    return signed, kl[order]
+    return signed, kl[order], variance[order]
 
 
 def _describe_latents(
@@ -153,8 +168,8 @@ def _describe_latents(
     rows: np.ndarray,
     row_weights: np.ndarray,
     device: torch.device,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each latent's KL, (d,), and its correlation with each feature, (d, p).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return latents' KL and variance, (d,), and correlation with features, (d, p).
 
     Sums run over blocks of rows, so that no second copy of the table comes up.
     """
@@ -165,6 +180,7 @@ def _describe_latents(
     features: Any = 0.0
     products: Any = 0.0
     squares: Any = 0.0
+    code_squares: Any = 0.0
     for start in range(0, len(rows), ROWS_AT_ONCE):
         block = slice(start, start + ROWS_AT_ONCE)
         moments = encode(network, weights, rows[block], device=device)
@@ -172,12 +188,14 @@ def _describe_latents(
         x, w = rows[block] - origin, share[block]
         kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
         codes += w @ mean
+        code_squares += w @ mean**2
         features += w @ x
         products += (mean * w[:, None]).T @ x
         squares += w @ x**2
     spread = np.sqrt(np.maximum(squares - features**2, 0.0))
     covariance = products - np.outer(codes, features)
-    return kl, covariance / np.where(spread > 0, spread, np.inf)
+    variance = np.maximum(code_squares - codes**2, 0.0)
+    return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
 
 
 def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:

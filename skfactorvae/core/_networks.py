@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, draw_normal
+from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
 
 LATENT_AXES = {
     "encoder.head.weight": -1,  # (h, 2, d)
@@ -73,12 +73,6 @@ def _merge_models(x: Tensor) -> Tensor:
 
 def _split_models(y: Tensor, n_models: int) -> Tensor:
     return y.unflatten(1, (n_models, -1)).transpose(0, 1)  # (K, B, C, H, W)
-
-
-def discriminator(n_components: int, hidden_layer_sizes: tuple[int, ...]) -> Dense:
-    """One logit, log q(z) - log prod_j q(z_j), starting at zero; no normalisation."""
-    sizes = (n_components, *hidden_layer_sizes, 1)
-    return Dense("discriminator", sizes, "leaky_relu", zero_output=True)
 
 
 # -------------------------------------------------------------------- networks
@@ -165,18 +159,18 @@ class _Linear(Network):
         self, weights: Weights, hidden: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor]:
         weight, bias = weights["encoder.head.weight"], weights["encoder.head.bias"]
-        head = torch.baddbmm(
+        head = add_product(
             bias.flatten(-2).unsqueeze(1), hidden, weight.flatten(-2)
         )  # (K, B, 2 d)
         mean, raw = head.chunk(2, dim=-1)
         if self.linear_path:
-            mean = torch.baddbmm(mean, x, weights["encoder.linear.weight"])
+            mean = add_product(mean, x, weights["encoder.linear.weight"])
         return mean, bound_log_var(raw)
 
     def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:
         if not self.linear_path:
             return output
-        return torch.baddbmm(output, z, weights["decoder.linear.weight"])
+        return add_product(output, z, weights["decoder.linear.weight"])
 
 
 def bound_log_var(raw: Tensor) -> Tensor:
@@ -454,6 +448,49 @@ class Modules(Network):
                 f"expected {(x.shape[1], width)}."
             )
         return y
+
+
+@dataclass(frozen=True)
+class PointPosterior(Network):
+    """A network whose encoder is as good as deterministic: the least variance there is.
+
+    Parameters
+    ----------
+    network : Network
+        Gives all but the variance.
+    """
+
+    network: Network
+
+    @property
+    def n_features(self) -> int:  # type: ignore[override]
+        return self.network.n_features
+
+    @property
+    def n_components(self) -> int:  # type: ignore[override]
+        return self.network.n_components
+
+    @property
+    def block(self) -> int:  # type: ignore[override]
+        return self.network.block
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return type(self), self.network.signature
+
+    @property
+    def multiplications(self) -> int:
+        return self.network.multiplications
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        return self.network.draw(generator)
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_var = self.network.encode(weights, x)
+        return mean, 0 * log_var + (LOG_VAR_CENTRE - LOG_VAR_RADIUS)
+
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        return self.network.decode(weights, z)
 
 
 FIXED = ("encoder.frame", "decoder.frame")

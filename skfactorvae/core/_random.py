@@ -115,22 +115,6 @@ def draw_rows(
     return torch.searchsorted(cdf, u, right=True).clamp_(max=len(cdf) - 1)
 
 
-def permute_dims(z: Tensor, order: Tensor) -> Tensor:
-    """Shuffle each latent over the batch axis, independently of the others.
-
-    Kim & Mnih (2018), Algorithm 1: the result keeps every marginal of ``z`` and breaks
-    the dependence between latents.
-
-    Parameters
-    ----------
-    z : Tensor of shape (K, B, d)
-        Codes.
-    order : Tensor of shape (K, B, d)
-        A permutation of ``0..B-1`` along axis 1 for each model and latent.
-    """
-    return z.gather(1, order)
-
-
 def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
     """Turn ``"auto"`` into the best device there is.
 

@@ -15,9 +15,9 @@ from ._dense import Weights
 from ._inference import elbo
 from ._likelihoods import Likelihood
 from ._networks import FIXED, Network, narrow, widen
-from ._objectives import AdversarialObjective, Forward, Objective
 from ._random import Draws, Streams, draw_steps, undisturbed
 from ._threads import thread_limit
+from .objectives import AdversarialObjective, Batch, Forward, Objective
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -196,8 +196,7 @@ def _multiplications(job: Job) -> int:
     """Multiplications of one row's share of a training step, roughly."""
     count = 4 * job.network.multiplications
     if isinstance(job.objective, AdversarialObjective):
-        adversary = job.objective.adversary(job.network.n_components)
-        count += 7 * adversary.multiplications
+        count += 7 * job.objective.multiplications(job.network.n_components)
     return count
 
 
@@ -270,6 +269,8 @@ class _Stack:
         self.latest: Draws
         self.first_nll: Tensor | None = None
         cdfs = [_cdf(job.row_weights) for job in jobs]
+        self.offsets = torch.tensor(offsets, device=device)[:, None]  # (K, 1)
+        self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -324,7 +325,7 @@ class _Stack:
         """Move every player once; return the named terms (K,)."""
         ramp = self.plan.ramp(number)
         self.latest = next(self.draws)
-        forward = self._forward(self.latest)
+        forward = self._forward(self.latest, ramp)
         terms = self.objective.terms(forward)
         if self.first_nll is None:
             self.first_nll = forward.nll.detach().mean(1)
@@ -346,20 +347,16 @@ class _Stack:
             group["lr"] = group["first_lr"] * decay
         self.optimiser.step()
 
-    def _forward(self, draws: Draws) -> Forward:
-        weights = self.players["model"].weights
-        first, second = self.rows[draws.rows].unbind(1)  # (K, B, p) each
-        mean, log_var = self.network.encode(weights, first)
-        z = _sample(mean, log_var, draws.noise[:, 0])
-        output = self.network.decode(weights, z)
-
-        def second_codes() -> Tensor:
-            with torch.no_grad():
-                moments = self.network.encode(weights, second)
-                return _sample(*moments, draws.noise[:, 1])
-
-        nll = self.likelihood.nll(weights, output, first)
-        return Forward(nll, mean, log_var, z, draws.order, self.mask, second_codes)
+    def _forward(self, draws: Draws, ramp: float = 1.0) -> Forward:
+        batch = Batch(
+            rows=self.rows[draws.rows],
+            noise=draws.noise,
+            order=draws.order,
+            numbers=draws.rows[:, 0] - self.offsets,
+            table_shares=self.shares,
+        )
+        weights = {k: w for p in self.players.values() for k, w in p.weights.items()}
+        return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
 
     def _decay(self, number: int) -> float:
         """Cosine from one to nearly nothing over the last part of the steps."""
@@ -473,6 +470,7 @@ class _Keeper:
             weights,
             held_out.rows,
             n_directions=1,
+            prior=self.job.objective.prior,
             device=stack.device,
         )
         score = float(np.average(elbos, weights=held_out.row_weights))
@@ -499,12 +497,7 @@ def _draw_model(job: Job, streams: Streams) -> Weights:
 
 def _draw_adversary(job: Job, streams: Streams) -> Weights:
     assert isinstance(job.objective, AdversarialObjective)
-    network = job.objective.adversary(job.network.n_components)
-    return network.draw(streams.adversary)
-
-
-def _sample(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
+    return job.objective.draw_adversary(job.network.n_components, streams.adversary)
 
 
 def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:
@@ -515,6 +508,12 @@ def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tenso
 def _cdf(row_weights: np.ndarray) -> Tensor:
     cumulative = np.cumsum(row_weights, dtype=np.float64)
     return torch.from_numpy(cumulative / cumulative[-1])
+
+
+def _join_shares(row_weights: Sequence[np.ndarray]) -> Tensor:
+    """Return each model's probability of drawing each of its rows, (K, n)."""
+    shares = [torch.from_numpy(w / w.sum()) for w in row_weights]
+    return torch.nn.utils.rnn.pad_sequence(shares, batch_first=True)
 
 
 def _join_tables(

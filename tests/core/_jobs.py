@@ -15,12 +15,15 @@ def make_rows(n_rows=200, n_features=6, seed=0, dtype=np.float64):
     return (rows + 0.05 * rng.normal(size=rows.shape)).astype(dtype)
 
 
-def make_objective(gamma, beta=1.0, hidden_layer_sizes=(24, 24), learning_rate=1e-3):
+def make_objective(
+    gamma, beta=1.0, hidden_layer_sizes=(24, 24), learning_rate=1e-3, groups=None
+):
     return core.FactorVAE(
         gamma=gamma,
         beta=beta,
         hidden_layer_sizes=hidden_layer_sizes,
         learning_rate=learning_rate,
+        groups=groups,
     )
 
 

@@ -77,15 +77,20 @@ class TestRowsAreIndependent:
             )
 
 
+def order(network, weights, rows):
+    arrange = core.VAE(beta=1.0).arrange
+    ones = np.ones(len(rows))
+    return core.order_latents(network, weights, rows, ones, arrange, device=CPU)
+
+
 class TestOrderLatents:
     def test_information_falls_and_signs_follow_the_data(self):
         network, _, weights = draw_model(5)
         rows = make_rows(300)
-        ordered, kl = core.order_latents(
-            network, weights, rows, np.ones(300), device=CPU
-        )
+        ordered, kl, variance = order(network, weights, rows)
         assert (np.diff(kl) <= 0).all()
         mean, _ = core.encode(network, ordered, rows, device=CPU)
+        np.testing.assert_allclose(variance, mean.var(0))
         cross = np.corrcoef(mean.T, rows.T)[:5, 5:]
         strongest = np.abs(cross).argmax(1)
         assert (cross[np.arange(5), strongest] > 0).all()
@@ -93,9 +98,7 @@ class TestOrderLatents:
     def test_the_codes_are_the_old_ones_permuted_and_negated(self):
         network, _, weights = draw_model(5)
         rows = make_rows(300)
-        ordered, _ = core.order_latents(
-            network, weights, rows, np.ones(300), device=CPU
-        )
+        ordered, _, _ = order(network, weights, rows)
         old, _ = core.encode(network, weights, rows, device=CPU)
         new, _ = core.encode(network, ordered, rows, device=CPU)
         matches = np.isclose(np.abs(old.T[:, None]), np.abs(new.T[None])).all(-1)

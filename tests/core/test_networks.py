@@ -77,9 +77,9 @@ def test_reordered_weights_permute_and_negate_the_codes_exactly(network):
 def test_a_widened_network_is_the_same_function(name):
     network = NETWORKS[name]
     wide = type(network)(**{**vars_of(network), "n_components": 5})
-    weights = draw_weights(network, noise=0.3)
+    weights = {k: v.double() for k, v in draw_weights(network, noise=0.3).items()}
     padded = {k: widen(k, v, 5) for k, v in weights.items()}
-    x = torch.rand(1, 4, network.n_features)
+    x = torch.rand(1, 4, network.n_features).double()
     mean, _ = network.encode(stacked(weights), x)
     wide_mean, _ = wide.encode(stacked(padded), x)
     torch.testing.assert_close(wide_mean[..., :3], mean)

@@ -9,6 +9,7 @@ from _jobs import CPU, fit, make_job, make_objective, make_plan, make_rows
 
 from skfactorvae import core
 from skfactorvae.core._training import _Stack
+from skfactorvae.core.objectives._contest import discriminator
 
 
 def assert_same_fit(left, right, **tolerance):
@@ -182,7 +183,7 @@ class WrittenOut:
         return self.stack.likelihood.nll(weights, output, x) + kl, z
 
     def logits(self, z):
-        return self.stack.objective.adversary(3)(self.adversary, z).squeeze(-1)
+        return discriminator(3, (24, 24))(self.adversary, z).squeeze(-1)
 
     def model_loss(self):
         """rec + beta kl + gamma 10 tanh(logit / 10)."""

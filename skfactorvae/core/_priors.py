@@ -1,0 +1,48 @@
+"""Priors p(z) of independent latents, with variance one."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+HALF_WIDTH = math.sqrt(3)
+"""Of a uniform distribution with variance one."""
+
+
+class Prior(ABC):
+    """The distribution of a code before any row is seen."""
+
+    @abstractmethod
+    def draw(self, noise: Tensor) -> Tensor:
+        """Turn standard normal noise into draws, of the same shape."""
+
+    @abstractmethod
+    def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
+        """Divergence of normal posteriors from the prior, latent by latent, nats."""
+
+
+class Normal(Prior):
+    """Standard normal."""
+
+    def draw(self, noise: Tensor) -> Tensor:
+        return noise
+
+    def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
+        return 0.5 * (mean.square() + log_var.exp() - log_var - 1)
+
+
+class Uniform(Prior):
+    """Uniform on (-sqrt(3), sqrt(3)); its density is extended beyond, for the KL."""
+
+    def draw(self, noise: Tensor) -> Tensor:
+        return HALF_WIDTH * torch.erf(noise / math.sqrt(2))
+
+    def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
+        entropy = 0.5 * (math.log(2 * math.pi * math.e) + log_var)
+        return math.log(2 * HALF_WIDTH) - entropy + 0 * mean
+
+
+PRIORS: dict[str, Prior] = {"normal": Normal(), "uniform": Uniform()}

@@ -1,0 +1,223 @@
+"""What an objective is: named terms of shape (K,), and an adversary for some."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._dense import Weights
+from .._likelihoods import Likelihood
+from .._networks import Network
+from .._priors import PRIORS
+
+Terms = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows and the random numbers of one step."""
+
+    rows: Tensor  # (K, 2, B, p) two independent batches
+    noise: Tensor  # (K, 2, B, d) standard normal
+    order: Tensor  # (K, B, d) a permutation of the batch for each latent
+    numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
+    table_shares: Tensor  # (K, n) probability of drawing each row of a table
+
+    @property
+    def shares(self) -> Tensor:
+        """Probability of drawing each row of the first batch, (K, B)."""
+        return self.table_shares.gather(1, self.numbers)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One step as an objective sees it; what it does not ask for is not computed."""
+
+    network: Network
+    likelihood: Likelihood
+    weights: Weights
+    batch: Batch
+    mask: Tensor | None = None  # (K, 1, d) one where a latent exists; None if all do
+    ramp: float = 1.0  # how far the warm-up has come, in [0, 1]
+
+    @property
+    def x(self) -> Tensor:
+        """Rows of the first batch, (K, B, p)."""
+        return self.batch.rows[:, 0]
+
+    @cached_property
+    def _posterior(self) -> tuple[Tensor, Tensor]:
+        return self.network.encode(self.weights, self.x)
+
+    @property
+    def mean(self) -> Tensor:
+        """Posterior means, (K, B, d)."""
+        return self._posterior[0]
+
+    @property
+    def log_var(self) -> Tensor:
+        """Logarithms of the posterior variances, (K, B, d)."""
+        return self._posterior[1]
+
+    @cached_property
+    def z(self) -> Tensor:
+        """Codes drawn from the posterior, (K, B, d)."""
+        return reparametrized(self.mean, self.log_var, self.batch.noise[:, 0])
+
+    @cached_property
+    def nll(self) -> Tensor:
+        """Return -log p(x | z) in nats, (K, B)."""
+        output = self.network.decode(self.weights, self.z)
+        return self.likelihood.nll(self.weights, output, self.x)
+
+    @cached_property
+    def second_codes(self) -> Tensor:
+        """Codes of the second batch, (K, B, d), cut off from the encoder."""
+        with torch.no_grad():
+            moments = self.network.encode(self.weights, self.batch.rows[:, 1])
+            return reparametrized(*moments, self.batch.noise[:, 1])
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """Mean of -log p(x | z) over the batch, (K,)."""
+        return self.nll.mean(-1)
+
+    @property
+    def kl(self) -> Tensor:
+        r"""KL from the standard normal prior, summed over latents, averaged over rows.
+
+        .. math:: \tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log\sigma_j^2 - 1)
+
+        Nats per row, (K,).
+        """
+        kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
+        return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
+
+
+def reparametrized(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    """Draw from normal distributions as a function of their moments."""
+    return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
+
+
+def grown(weight: Any, ramp: float) -> Any:
+    """Return a weight of the KL divergence on its way from one, the ELBO's."""
+    return 1 + (weight - 1) * ramp
+
+
+WEIGHT = {"is_weight": True}
+"""Marks a field that may differ over a stack: a float, in use a tensor (K,)."""
+
+
+class Objective(ABC):
+    """Named terms whose weighted sum a fit minimises.
+
+    Fields marked by :data:`WEIGHT` may differ over a stack; all others are structure,
+    in which the models of a stack must agree.
+
+    Attributes
+    ----------
+    prior : {"normal", "uniform"}
+        Distribution of the codes before any row is seen.
+    """
+
+    prior: str = "normal"
+
+    @abstractmethod
+    def weights(self, ramp: float) -> Terms:
+        """Weight of each term that has one, (K,); the others count once.
+
+        Parameters
+        ----------
+        ramp : float in [0, 1]
+            How far the warm-up has come; penalties grow with it.
+        """
+
+    @abstractmethod
+    def terms(self, forward: Forward) -> Terms:
+        """Return each term of the loss, (K,), in nats per row."""
+
+    def arrange(self, kl: np.ndarray) -> np.ndarray:
+        """Return the order in which a fitted model shows its latents.
+
+        Parameters
+        ----------
+        kl : ndarray of shape (d,)
+            Information of each latent, nats.
+        """
+        return np.argsort(-kl, kind="stable")
+
+    def complaint(self, history: Mapping[str, np.ndarray]) -> str | None:
+        """Say what a finished fit suffered from, if anything."""
+        return None
+
+    @classmethod
+    def stack(cls, objectives: Sequence[Self], like: Tensor) -> Self:
+        """Join the objectives of K models; their weights become tensors (K,)."""
+        weights = {
+            f.name: like.new_tensor([getattr(o, f.name) for o in objectives])
+            for f in fields(cls)  # type: ignore[arg-type]
+            if f.metadata.get("is_weight")
+        }
+        return cls(**objectives[0].structure, **weights)
+
+    @property
+    def structure(self) -> dict[str, Any]:
+        """What two objectives of one class must share to be stacked."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)  # type: ignore[arg-type]
+            if not f.metadata.get("is_weight")
+        }
+
+
+class AdversarialObjective(Objective):
+    """An objective that plays against a second set of weights, the adversary's.
+
+    The adversary has a loss of its own, and its gradient is asked for with respect to
+    the adversary alone: none of it can reach the model.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Adam's, for the adversary.
+    """
+
+    learning_rate: float
+
+    @abstractmethod
+    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
+        """Draw the adversary's weights for one model, without the leading axis."""
+
+    @abstractmethod
+    def multiplications(self, n_components: int) -> int:
+        """Multiplications with which the adversary looks at one code."""
+
+    @abstractmethod
+    def play(
+        self, forward: Forward, adversary: Weights, gradients: Weights
+    ) -> tuple[Terms, Terms]:
+        """Let the adversary answer one forward pass.
+
+        Parameters
+        ----------
+        forward : Forward
+            The model's side.
+        adversary : Weights
+            The adversary's weights.
+        gradients : Weights
+            Where the gradient of the adversary's own loss is to be written.
+
+        Returns
+        -------
+        terms : dict of str to Tensor of shape (K,)
+            What the adversary adds to the model's loss.
+        record : dict of str to Tensor of shape (K,)
+            What else the history should hold.
+        """

@@ -1,0 +1,142 @@
+"""beta-TCVAE: total correlation by the batch itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._base import WEIGHT, Forward, Objective, Terms, grown
+from ._groups import Groups, arrange_within, sum_groups
+
+CROWDED = 0.9
+"""Share of the own row in the estimate of q(z) from which it says little else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetaTCVAE(Objective):
+    r"""The ELBO with its KL divergence taken apart, and the total correlation weighted.
+
+    .. math:: \mathbb{E}[-\log p(x|z)] + \alpha\,I(x;z)
+        + \beta\,\mathrm{TC}(q(z)) + \lambda\,\sum_j \mathrm{KL}(q(z_j)\,\|\,p(z_j))
+
+    The three add up to KL(q(z|x) || p(z)). They need the density of the aggregate
+    posterior q(z), a mixture over all rows, which is estimated from the rows of the
+    batch. Not to be confused with :class:`FactorVAE`, whose discriminator estimates TC.
+
+    Parameters
+    ----------
+    alpha, beta, lambda_ : float, or Tensor of shape (K,)
+        Weights of the mutual information, of the total correlation and of the
+        divergence of each latent from its prior, >= 0.
+    weighting : {"stratified", "minibatch"}
+        How rows of the batch stand for all. See :func:`mixture_weights`.
+    groups : tuple of int or None
+        Sizes of groups of latents; the total correlation is that between groups, and
+        the last term the divergence of each group.
+
+    References
+    ----------
+    Chen et al. (2018), "Isolating Sources of Disentanglement in VAEs", Eq. 2 and
+    Appendix C; Esmaeili et al. (2019), "Structured Disentangled Representations", for
+    groups and for weights that treat all other rows alike.
+    """
+
+    alpha: Any = field(metadata=WEIGHT)
+    beta: Any = field(metadata=WEIGHT)
+    lambda_: Any = field(metadata=WEIGHT)
+    weighting: str = "stratified"
+    groups: Groups = None
+
+    def weights(self, ramp: float) -> Terms:
+        return {
+            "mutual_information": grown(self.alpha, ramp),
+            "total_correlation": grown(self.beta, ramp),
+            "dimensionwise_kl": grown(self.lambda_, ramp),
+            "own_share": 0 * self.alpha,
+        }
+
+    def terms(self, forward: Forward) -> Terms:
+        z, mask = forward.z, forward.mask
+        mixture = mixture_weights(
+            self.weighting, forward.batch.numbers, forward.batch.shares
+        )
+        density = log_normal(
+            z.unsqueeze(2), forward.mean.unsqueeze(1), forward.log_var.unsqueeze(1)
+        )  # (K, B, B, d): log q(z_i | x_j)
+        prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+        if mask is not None:
+            density, prior = density * mask.unsqueeze(1), prior * mask
+        joint = torch.logsumexp(mixture + density.sum(-1), 2)  # (K, B): log q(z_i)
+        groups = sum_groups(density, self.groups)
+        marginals = torch.logsumexp(mixture.unsqueeze(-1) + groups, 2).sum(-1)
+        own = density.sum(-1).diagonal(dim1=1, dim2=2)  # (K, B): log q(z_i | x_i)
+        own_weight = mixture.diagonal(dim1=1, dim2=2)
+        return {
+            "reconstruction": forward.reconstruction,
+            "mutual_information": (own - joint).mean(-1),
+            "total_correlation": (joint - marginals).mean(-1),
+            "dimensionwise_kl": (marginals - prior.sum(-1)).mean(-1),
+            "own_share": (own_weight + own - joint).exp().mean(-1).detach(),
+        }
+
+    def arrange(self, kl: np.ndarray) -> np.ndarray:
+        return arrange_within(kl, self.groups)
+
+    def complaint(self, history: Mapping[str, np.ndarray]) -> str | None:
+        own_share = history["own_share"][-1:].max(initial=0.0)
+        if own_share <= CROWDED:
+            return None
+        return (
+            "The batches are too small for the information that the codes hold: "
+            f"{own_share:.0%} of the estimated density of a code comes from the row "
+            "it belongs to, so that the total correlation measures how narrow the "
+            "posteriors are, not how dependent the codes. Raise batch_size or beta, "
+            "use fewer components, or use FactorVAETransformer, whose discriminator "
+            "does not depend on the batch size."
+        )
+
+
+def mixture_weights(weighting: str, numbers: Tensor, shares: Tensor) -> Tensor:
+    r"""Return log-weights with which rows of a batch stand for all rows, (K, B, B).
+
+    Entry (i, j) is the weight of q(z | x_j) in the estimate of q(z_i). Each row of
+    weights sums to one.
+
+    ``"stratified"``: x_i counts with its own probability, 1/N in a table of equal
+    rows, and the others share the rest equally. Chen et al. (2018, Appendix C) single
+    one of the others out; Esmaeili et al. (2019) treat them alike, as here. Repeated
+    draws of x_i are no others.
+
+    ``"minibatch"``: all count 1/B. This is the minibatch-weighted sampling of Chen et
+    al. (2018, Eq. 3) up to a constant, log N, which changes no gradient.
+
+    Parameters
+    ----------
+    weighting : {"stratified", "minibatch"}
+    numbers : Tensor of shape (K, B)
+        Which row of the table each row of the batch is.
+    shares : Tensor of shape (K, B)
+        Probability of drawing it.
+    """
+    n_rows = numbers.shape[1]
+    if weighting == "minibatch":
+        uniform = shares.new_full((n_rows, n_rows), -math.log(n_rows))
+        return uniform.expand(len(numbers), -1, -1)
+    is_other = numbers.unsqueeze(2) != numbers.unsqueeze(1)  # (K, B, B)
+    n_others = is_other.sum(2)
+    own = torch.where(n_others > 0, shares, 1.0)
+    other = (1 - own) / n_others.clamp(min=1)  # (K, B)
+    weights = is_other * other.unsqueeze(2)
+    return (weights + torch.diag_embed(own)).log()
+
+
+def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
+    """Log-density of each latent under its normal posterior, nats."""
+    squares = (z - mean).square() * torch.exp(-log_var)
+    return -0.5 * (squares + log_var + math.log(2 * math.pi))
