@@ -21,6 +21,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
+from ._architecture import check_unchanged, describe, make_likelihood, make_network
 from ._compat import CallbackSupportMixin, _fit_context
 from ._parameters import declared, parameter
 from ._preparation import (
@@ -38,8 +39,6 @@ from ._validation import (
     OPEN_FRACTION,
     POSITIVE,
     at_least,
-    check_image_shape,
-    check_sizes,
     check_unit_interval,
     one_of,
 )
@@ -276,9 +275,10 @@ class BaseLatentTransformer(
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        architecture = self._describe(X.shape[1])
-        if continues and architecture != self._architecture:
-            raise ValueError(_changed(self._architecture, architecture))
+        objective = self._objective()
+        architecture = describe(self, X.shape[1], objective)
+        if continues:
+            check_unchanged(self._architecture, architecture)
         if architecture["likelihood"] == "bernoulli":
             check_unit_interval(X)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
@@ -289,9 +289,9 @@ class BaseLatentTransformer(
         )
         rows = rescale(index)
         job = core.Job(
-            network=_network(architecture),
-            likelihood=_likelihood(architecture),
-            objective=self._objective(),
+            network=make_network(architecture),
+            likelihood=make_likelihood(architecture),
+            objective=objective,
             rows=rows,
             row_weights=weight,
             seed=seed,
@@ -325,43 +325,8 @@ class BaseLatentTransformer(
         # What is stored in X's precision is what training must see, too.
         return mean.astype(X.dtype), scale.astype(X.dtype)
 
-    def _describe(self, n_features):
-        """Return everything that rebuilds the networks around the weights."""
-        is_conv = self.network == "conv"
-        return {
-            "network": self.network,
-            "n_features": n_features,
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": check_sizes(
-                "hidden_layer_sizes", self.hidden_layer_sizes
-            ),
-            "activation": self.activation,
-            "image_shape": (
-                check_image_shape(self.image_shape, n_features) if is_conv else None
-            ),
-            "linear_path": self._uses_linear_path(),
-            "posterior": self._posterior,
-            "prior": self._objective().prior,
-            "likelihood": self.likelihood,
-            "noise_scale": (
-                "feature" if self.noise_scale == "auto" else self.noise_scale
-            ),
-            "precision": self.precision,
-            "objective": {  # a rate is not part of the networks
-                name: value
-                for name, value in self._objective().structure.items()
-                if name != "learning_rate"
-            },
-        }
-
     _posterior = "normal"
-
-    def _uses_linear_path(self):
-        return (
-            self.init != "random"
-            and self.network == "mlp"
-            and self.likelihood == "gaussian"
-        )
+    """Whether a row's code is a normal distribution or, as good as, a point."""
 
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
@@ -586,11 +551,11 @@ class BaseLatentTransformer(
 
     @property
     def _network(self):
-        return _network(self._architecture)
+        return make_network(self._architecture)
 
     @property
     def _likelihood(self):
-        return _likelihood(self._architecture)
+        return make_likelihood(self._architecture)
 
     @property
     def _device(self):
@@ -685,39 +650,3 @@ class _Table:
             "weights_": weights,
             "_architecture": self.architecture,
         }
-
-
-def _changed(before, after):
-    changes = [
-        f"{name} from {before[name]!r} to {after[name]!r}"
-        for name in after
-        if after[name] != before.get(name)
-    ]
-    return (
-        "warm_start=True continues from the fitted weights, but the networks have "
-        f"changed: {', '.join(changes)}. Fit with warm_start=False, or restore them."
-    )
-
-
-def _network(architecture):
-    sizes = architecture["n_features"], architecture["n_components"]
-    kind = architecture["network"]
-    if architecture["posterior"] == "point":
-        return core.PointPosterior(_network(architecture | {"posterior": "normal"}))
-    if callable(kind):
-        return core.Modules(*sizes, kind)
-    shared = (
-        *sizes,
-        architecture["hidden_layer_sizes"],
-        architecture["activation"],
-        architecture["linear_path"],
-    )
-    if kind == "conv":
-        return core.ConvNet(*shared, architecture["image_shape"])
-    return core.MLP(*shared)
-
-
-def _likelihood(architecture):
-    if architecture["likelihood"] == "bernoulli":
-        return core.Bernoulli()
-    return core.Gaussian(architecture["noise_scale"])

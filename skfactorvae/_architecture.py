@@ -1,0 +1,95 @@
+"""The plain description of an estimator's networks, and the networks made from it."""
+
+from __future__ import annotations
+
+from . import core
+from ._validation import check_image_shape, check_sizes
+
+
+def describe(estimator, n_features, objective):
+    """Return everything that rebuilds the networks around the weights, as plain values.
+
+    Parameters
+    ----------
+    estimator : BaseLatentTransformer
+        Its parameters are read.
+    n_features : int
+        Columns of the table.
+    objective : core.Objective
+        What it minimises.
+
+    Returns
+    -------
+    architecture : dict
+    """
+    is_conv = estimator.network == "conv"
+    noise_scale = estimator.noise_scale
+    return {
+        "network": estimator.network,
+        "n_features": n_features,
+        "n_components": int(estimator.n_components),
+        "hidden_layer_sizes": check_sizes(
+            "hidden_layer_sizes", estimator.hidden_layer_sizes
+        ),
+        "activation": estimator.activation,
+        "image_shape": (
+            check_image_shape(estimator.image_shape, n_features) if is_conv else None
+        ),
+        "linear_path": (
+            estimator.init != "random"
+            and estimator.network == "mlp"
+            and estimator.likelihood == "gaussian"
+        ),
+        "posterior": estimator._posterior,
+        "prior": objective.prior,
+        "likelihood": estimator.likelihood,
+        "noise_scale": "feature" if noise_scale == "auto" else noise_scale,
+        "precision": estimator.precision,
+        "objective": {  # a rate is not part of the networks
+            name: value
+            for name, value in objective.structure.items()
+            if name != "learning_rate"
+        },
+    }
+
+
+def check_unchanged(before, after):
+    """Refuse to continue with weights that other networks were trained with."""
+    changes = [
+        f"{name} from {before[name]!r} to {after[name]!r}"
+        for name in after
+        if after[name] != before.get(name)
+    ]
+    if changes:
+        raise ValueError(
+            "warm_start=True continues from the fitted weights, but the networks have "
+            f"changed: {', '.join(changes)}. Fit with warm_start=False, or restore "
+            "them."
+        )
+
+
+def make_network(architecture):
+    """Return the encoder and the decoder that a description is of."""
+    if architecture["posterior"] == "point":
+        gaussian = architecture | {"posterior": "normal"}
+        return core.PointPosterior(make_network(gaussian))
+    sizes = architecture["n_features"], architecture["n_components"]
+    kind = architecture["network"]
+    if callable(kind):
+        return core.Modules(*sizes, kind)
+    shared = (
+        *sizes,
+        architecture["hidden_layer_sizes"],
+        architecture["activation"],
+        architecture["linear_path"],
+    )
+    if kind == "conv":
+        return core.ConvNet(*shared, architecture["image_shape"])
+    return core.MLP(*shared)
+
+
+def make_likelihood(architecture):
+    """Return the likelihood that a description is of."""
+    if architecture["likelihood"] == "bernoulli":
+        return core.Bernoulli()
+    return core.Gaussian(architecture["noise_scale"])

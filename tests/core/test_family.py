@@ -1,0 +1,173 @@
+"""What holds for every objective: one loop trains them all, alone or in a stack."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from _jobs import CPU, fit, make_job, make_plan, make_rows
+from test_training import assert_same_fit
+
+from skfactorvae import core
+from skfactorvae.core._training import _Stack
+
+DISCRIMINATOR = {"hidden_layer_sizes": (24, 24), "learning_rate": 1e-3}
+
+FAMILY = {
+    "VAE": lambda w: core.VAE(beta=w),
+    "CapacityVAE": lambda w: core.CapacityVAE(beta=w, capacity=3 * w),
+    "FactorVAE": lambda w: core.FactorVAE(gamma=w, beta=1 + w, **DISCRIMINATOR),
+    "BetaTCVAE": lambda w: core.BetaTCVAE(alpha=w, beta=2 * w, lambda_=1 / w),
+    "BetaTCVAE, minibatch": lambda w: core.BetaTCVAE(
+        alpha=1, beta=w, lambda_=1, weighting="minibatch"
+    ),
+    "DIPVAE I": lambda w: core.DIPVAE(lambda_od=w, lambda_d=3 * w, kind="I"),
+    "DIPVAE II": lambda w: core.DIPVAE(lambda_od=w, lambda_d=w, kind="II"),
+    "AAE": lambda w: core.AAE(gamma=w, **DISCRIMINATOR),
+    "AAE, uniform": lambda w: core.AAE(gamma=w, prior="uniform", **DISCRIMINATOR),
+}
+"""Each objective, all of whose weights follow from one number."""
+
+GROUPED = {
+    "FactorVAE": lambda w: core.FactorVAE(
+        gamma=w, beta=1, groups=(2, 1), **DISCRIMINATOR
+    ),
+    "BetaTCVAE": lambda w: core.BetaTCVAE(alpha=1, beta=w, lambda_=1, groups=(2, 1)),
+}
+
+every_objective = pytest.mark.parametrize("make", FAMILY.values(), ids=FAMILY)
+every_grouped_objective = pytest.mark.parametrize("make", GROUPED.values(), ids=GROUPED)
+
+
+def test_every_objective_of_the_room_is_tested():
+    tested = {type(make(1.0)) for make in FAMILY.values()}
+    exported = (getattr(core, name) for name in core.__all__)
+    objectives = {
+        member
+        for member in exported
+        if isinstance(member, type)
+        and issubclass(member, core.Objective)
+        and not getattr(member, "__abstractmethods__", None)
+    }
+    assert tested == objectives
+
+
+@every_objective
+def test_a_model_in_a_stack_is_the_model_alone(make):
+    """Models that differ in weights, seed, rows, weights of rows and latents."""
+    rows, others = make_rows(), make_rows(150, seed=1)
+    shares = np.random.default_rng(0).uniform(0.1, 2, size=len(others))
+    jobs = [
+        make_job(objective=make(0.5), seed=0, n_components=4, rows=rows),
+        make_job(objective=make(4.0), seed=1, n_components=2, rows=rows),
+        make_job(
+            objective=make(2.0),
+            seed=2,
+            n_components=3,
+            rows=others,
+            row_weights=shares,
+        ),
+    ]
+    together = fit(jobs)
+    for job, stacked in zip(jobs, together, strict=True):
+        (alone,) = fit([job])
+        assert_same_fit(alone, stacked, rtol=1e-8, atol=1e-10)
+
+
+@every_grouped_objective
+def test_groups_leave_that_as_it_is(make):
+    jobs = [make_job(objective=make(w), seed=0) for w in (0.5, 4.0)]
+    for job, stacked in zip(jobs, fit(jobs), strict=True):
+        (alone,) = fit([job])
+        assert_same_fit(alone, stacked, rtol=1e-8, atol=1e-10)
+
+
+@every_grouped_objective
+def test_groups_change_what_is_learned(make):
+    grouped = make(4.0)
+    apart = dataclasses.replace(grouped, groups=None)
+    (left,), (right,) = (fit([make_job(objective=o)]) for o in (grouped, apart))
+    assert not np.allclose(
+        left.history["total_correlation"], right.history["total_correlation"]
+    )
+
+
+@every_objective
+def test_weights_of_terms_matter(make):
+    left, right = fit([make_job(objective=make(w)) for w in (0.5, 4.0)])
+    assert not np.allclose(
+        left.weights["encoder.0.weight"], right.weights["encoder.0.weight"]
+    )
+
+
+@every_objective
+def test_a_model_that_is_lost_costs_the_others_nothing(make):
+    """A row of huge values throws one model; the other is bit for bit as it was."""
+    wild = make_rows().copy()
+    wild[::2] *= 1e200
+    calm = make_job(objective=make(1.0), rows=make_rows())
+    lost = make_job(objective=make(1.0), rows=wild)
+    twin = make_job(objective=make(1.0), rows=make_rows())
+    (beside_a_twin, _), (beside_a_wreck, wreck) = fit([calm, twin]), fit([calm, lost])
+    assert wreck.diverged_at is not None
+    assert_same_fit(beside_a_twin, beside_a_wreck, rtol=0, atol=0)
+
+
+@every_objective
+def test_the_reconstruction_gets_better(make):
+    (result,) = fit([make_job(objective=make(1.0))], make_plan(300))
+    curve = result.history["reconstruction"]
+    assert curve[-20:].mean() < curve[:5].mean() - 1
+
+
+ADVERSARIAL = {
+    name: make
+    for name, make in FAMILY.items()
+    if isinstance(make(1.0), core.AdversarialObjective)
+}
+
+
+class Step:
+    """One step of a stack whose players have opinions."""
+
+    def __init__(self, objective):
+        job = make_job(objective=objective)
+        stack = _Stack([job], make_plan(10, warmup=0.0), CPU)
+        stack.step(0)
+        generator = torch.Generator().manual_seed(1)
+        for player in stack.players.values():
+            for leaf in player.leaves.values():
+                leaf.data += 0.3 * torch.randn(leaf.shape, generator=generator)
+        draws = next(stack.draws)
+        stack.draws = iter([draws])
+        self.stack = stack
+
+    def gradients(self, role):
+        """Let the loop make the step, and say what one player was moved by."""
+        self.stack.step(1)
+        leaves = self.stack.players[role].leaves
+        return {name: leaf.grad.clone() for name, leaf in leaves.items()}
+
+
+@pytest.mark.parametrize("make", ADVERSARIAL.values(), ids=ADVERSARIAL)
+class TestPlayersKeepToThemselves:
+    def test_a_game_of_no_weight_leaves_the_model_to_its_own_terms(self, make):
+        """Nothing of the adversary's loss reaches the model, whatever it thinks."""
+        step = Step(dataclasses.replace(make(1.0), gamma=0.0))
+        stack = step.stack
+        draws = next(stack.draws)
+        forward = stack._forward(draws)
+        terms = stack.objective.terms(forward)
+        weights = stack.objective.weights(1.0)
+        loss = sum(v * weights.get(k, 1.0) for k, v in terms.items())
+        leaves = stack.players["model"].leaves
+        expected = torch.autograd.grad(loss.sum(), list(leaves.values()))
+        stack.draws = iter([draws])
+        result = step.gradients("model")
+        for name, gradient in zip(leaves, expected, strict=True):
+            torch.testing.assert_close(result[name], gradient, msg=name)
+
+    def test_the_weight_of_the_game_does_not_move_the_adversary(self, make):
+        weak, strong = (Step(make(w)).gradients("adversary") for w in (1.0, 9.0))
+        for name, gradient in weak.items():
+            torch.testing.assert_close(gradient, strong[name], msg=name)
