@@ -384,7 +384,8 @@ class BaseLatentTransformer(
     def transform(self, X):
         """Return the posterior mean of each row's code.
 
-        A row's code is the same, bit for bit, whatever other rows come with it.
+        A row's code is the same, bit for bit, whatever other rows come with it; up to
+        rounding, where the modules are your own.
 
         Parameters
         ----------

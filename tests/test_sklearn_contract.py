@@ -157,7 +157,7 @@ def test_cross_validation_scores_held_out_elbo(small, X):
 
 
 def test_searches_give_the_same_scores_in_two_processes(small, X):
-    grid = {"beta": [0.5, 1.0]}
+    grid = {"learning_rate": [1e-3, 1e-2]}
     here, there = (
         GridSearchCV(small(), grid, cv=2, n_jobs=n_jobs).fit(X) for n_jobs in (1, 2)
     )
@@ -236,10 +236,10 @@ def test_routed_weights_reach_the_score_of_a_search(small, X, routing):
     weight = np.where(np.arange(len(X)) % 2, 1.0, 3.0)
     model = small().set_fit_request(sample_weight=True)
     model.set_score_request(sample_weight=True)
-    search = GridSearchCV(model, {"beta": [1.0]}, cv=2)
+    search = GridSearchCV(model, {"learning_rate": [1e-2]}, cv=2)
     search.fit(X, sample_weight=weight)
     train, test = next(KFold(2).split(X))
-    alone = small(beta=1.0).fit(X[train], sample_weight=weight[train])
+    alone = small(learning_rate=1e-2).fit(X[train], sample_weight=weight[train])
     expected = alone.score(X[test], sample_weight=weight[test])
     assert search.cv_results_["split0_test_score"][0] == expected
 

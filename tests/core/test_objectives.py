@@ -215,33 +215,41 @@ class TestTheDiscriminatorsSide:
         """TC of a Gaussian is -log det R / 2."""
         covariance = np.array([[1, correlation], [correlation, 1]])
         truth = -0.5 * np.log(np.linalg.det(covariance))
-        estimate = converged_total_correlation(covariance)
+        root = torch.linalg.cholesky(torch.tensor(covariance, dtype=torch.float32))
+        estimate = converged_total_correlation(lambda noise: noise @ root.T)
         assert estimate == pytest.approx(truth, rel=0.15)
 
 
-def converged_total_correlation(covariance, n_steps=1500, batch=512):
-    """Train the package's own discriminator on Gaussian codes; average its logits."""
+def converged_total_correlation(codes, groups=None, n_steps=1500, batch=512):
+    """Train the package's own discriminator on codes; average its logits."""
     generator = torch.Generator().manual_seed(0)
-    root = torch.linalg.cholesky(torch.tensor(covariance, dtype=torch.float32))
-    network = discriminator(2, (64, 64))
+
+    def draw_codes(n):
+        return codes(torch.randn((n, 2), generator=generator))[None]
+
+    network = discriminator(draw_codes(1).shape[-1], (64, 64))
     weights = {k: v[None] for k, v in network.draw(generator).items()}
     leaves = [w.requires_grad_() for w in weights.values()]
     optimiser = torch.optim.Adam(leaves, 2e-3)
-
-    def codes(n):
-        return (torch.randn((n, 2), generator=generator) @ root.T)[None]
-
     for _ in range(n_steps):
-        order = torch.rand((1, batch, 2), generator=generator).argsort(1)
-        both = torch.cat([codes(batch), permute_groups(codes(batch), order)], 1)
-        loss = discriminator_loss(network(weights, both).squeeze(-1)).sum()
+        others = draw_codes(batch)
+        order = torch.rand(others.shape, generator=generator).argsort(1)
+        permuted = permute_groups(others, order, groups)
+        logits = network(weights, torch.cat([draw_codes(batch), permuted], 1))
+        loss = discriminator_loss(logits.squeeze(-1)).sum()
         for leaf, gradient in zip(
             leaves, torch.autograd.grad(loss, leaves), strict=True
         ):
             leaf.grad = gradient
         optimiser.step()
     with torch.no_grad():
-        return network(weights, codes(20_000)).mean().item()
+        return network(weights, draw_codes(20_000)).mean().item()
+
+
+def angle_and_number(noise):
+    """An angle, as a point on a circle, and an independent number: (n, 3)."""
+    angle = np.pi * torch.erf(noise[:, 0] / 2**0.5)
+    return torch.stack([angle.cos(), angle.sin(), noise[:, 1]], dim=-1)
 
 
 class TestStacking:
@@ -589,6 +597,13 @@ class TestGroups:
         assert correlation[0, 1] == pytest.approx(1)
         assert correlation[2, 3] == pytest.approx(1)
         assert np.abs(correlation[:2, 2:]).max() < 0.05
+
+    def test_an_angle_wants_a_group_of_two(self):
+        """The coordinates of a circle depend on each other, and on nothing else."""
+        apart = converged_total_correlation(angle_and_number)
+        grouped = converged_total_correlation(angle_and_number, (2, 1))
+        assert apart > 0.5
+        assert abs(grouped) < 0.05
 
     def test_latents_are_ordered_inside_their_group(self):
         objective = make_objective(1.0, groups=(2, 3))
