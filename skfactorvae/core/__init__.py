@@ -17,10 +17,12 @@ from .objectives import (
     AAE,
     DIPVAE,
     VAE,
+    WEIGHT,
     AdversarialObjective,
     BetaTCVAE,
     CapacityVAE,
     FactorVAE,
+    Forward,
     Objective,
 )
 
@@ -31,6 +33,7 @@ __all__ = [
     "MLP",
     "PRIORS",
     "VAE",
+    "WEIGHT",
     "AdversarialObjective",
     "Bernoulli",
     "BetaTCVAE",
@@ -38,6 +41,7 @@ __all__ = [
     "ConvNet",
     "FactorVAE",
     "Fit",
+    "Forward",
     "Gaussian",
     "HeldOut",
     "Job",

@@ -1,0 +1,74 @@
+"""What the pages show runs, and says what it is said to say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skfactorvae import core
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(
+    r"(<!-- from \S+ -->\n+)?```python\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S
+)
+
+
+def run(page, capsys):
+    """Run a page's code in order; return what each block printed and should have."""
+    names, outcome = {}, []
+    for quoted, code, output in BLOCK.findall((ROOT / page).read_text("utf-8")):
+        if not quoted:
+            exec(compile(code, page, "exec"), names)
+            outcome.append((capsys.readouterr().out.strip(), output.strip()))
+    return names, outcome
+
+
+def test_an_objective_of_ones_own_is_fitted(capsys):
+    names, outcome = run("docs/extending.md", capsys)
+    assert len(outcome) == 2
+    assert outcome[-1][0] == outcome[-1][1] != ""
+    wae = names["wae"]
+    assert wae.history_["distance"][-5:].mean() < wae.history_["distance"][:5].mean()
+    assert "gamma : float, default=10.0" in type(wae).__doc__
+
+
+def test_an_objective_of_ones_own_takes_ten_lines(capsys):
+    names, _ = run("docs/extending.md", capsys)
+    page = (ROOT / "docs/extending.md").read_text("utf-8")
+    body = page.split("class WAE(Objective):\n")[1].split("```")[0]
+    assert 0 < len([line for line in body.splitlines() if line.strip()]) <= 10
+    assert names["WAE"](gamma=1.0).structure == {}
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(p.name for p in ROOT.glob("docs/*.md"))]
+)
+def test_links_between_pages_lead_somewhere(page):
+    path = ROOT / page if page == "README.md" else ROOT / "docs" / page
+    targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text("utf-8"))
+    assert [t for t in targets if not (path.parent / t).exists()] == []
+
+
+def test_a_model_of_ones_own_in_a_stack_is_the_model_alone(capsys):
+    """Of other width, so that one of them is padded."""
+    names, _ = run("docs/extending.md", capsys)
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    plan = core.Plan(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)
+    jobs = [
+        core.Job(
+            network=core.MLP(5, n_components, (8,), "relu", linear_path=False),
+            likelihood=core.Gaussian("feature"),
+            objective=names["WAE"](gamma=gamma),
+            rows=rows,
+            row_weights=np.ones(60),
+            seed=0,
+        )
+        for n_components, gamma in ((2, 1.0), (4, 20.0))
+    ]
+    device = core.resolve_device("cpu")
+    together = core.fit_stack(jobs, plan, device=device)
+    for job, stacked in zip(jobs, together, strict=True):
+        (alone,) = core.fit_stack([job], plan, device=device)
+        for name, weight in alone.weights.items():
+            np.testing.assert_allclose(weight, stacked.weights[name], atol=1e-9)
