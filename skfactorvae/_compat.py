@@ -5,6 +5,7 @@ Nothing else in the package imports a private name of another library.
 
 from __future__ import annotations
 
+from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -38,9 +39,18 @@ except ImportError:
             return _SilentContext()
 
 
+def has_callbacks(estimator):
+    """Tell whether anybody listens to an estimator's fits."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
 __all__ = [
     "CallbackSupportMixin",
+    "FallbackToBackend",
     "Interval",
+    "ParallelBackendBase",
+    "SequentialBackend",
     "StrOptions",
     "_fit_context",
+    "has_callbacks",
 ]

@@ -10,7 +10,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -22,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
 from ._architecture import check_unchanged, describe, make_likelihood, make_network
+from ._batched import computed_once, held_once, train
 from ._compat import CallbackSupportMixin, _fit_context
 from ._parameters import declared, parameter
 from ._preparation import (
@@ -259,12 +259,12 @@ class BaseLatentTransformer(
         table = self._prepare(X, sample_weight)
         plan = self._plan()
         progress = Progress(self, X, y, plan, table.attributes)
-        (fit,) = core.fit_stack(
-            [table.job],
+        fit = train(
+            table.job,
             plan,
             device=device,
-            n_threads=None if self.n_jobs is None else effective_n_jobs(self.n_jobs),
-            watch=progress,
+            n_jobs=self.n_jobs,
+            watch=progress if progress.is_followed else None,
         )
         self._accept(table, fit, device)
         progress.end(self.weights_)
@@ -287,7 +287,7 @@ class BaseLatentTransformer(
         rescale = functools.partial(
             standardized, X, mean, scale, np.dtype(self.precision)
         )
-        rows = rescale(index)
+        rows = held_once(rescale(index))
         job = core.Job(
             network=make_network(architecture),
             likelihood=make_likelihood(architecture),
@@ -333,7 +333,9 @@ class BaseLatentTransformer(
             return self.weights_
         if not architecture["linear_path"]:
             return {}
-        start = linear_start(self.init, rows, weight, self.n_components, seed)
+        start = computed_once(
+            linear_start, self.init, rows, weight, self.n_components, seed
+        )
         return {
             "encoder.linear.weight": start.encoder,
             "decoder.linear.weight": start.decoder,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ._compat import has_callbacks
+
 LINES = 10
 """Lines that ``verbose=1`` prints, about; ``verbose=2`` prints every record."""
 
@@ -29,6 +31,7 @@ class Progress:
         self.n_records = math.ceil(plan.max_iter / plan.record_every)
         self.context = estimator._init_callback_context(max_subtasks=self.n_records)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+        self.is_followed = bool(estimator.verbose) or has_callbacks(estimator)
         self.task = self._begin()
 
     def __call__(self, record):
@@ -39,7 +42,7 @@ class Progress:
             **self.data,
             reconstruction_attributes=lambda: self.attributes(record.weights(0)),
         )
-        if not stop and not record.is_last:
+        if not stop and not record.is_last[0]:
             self.task = self._begin()
         return [bool(stop)]
 

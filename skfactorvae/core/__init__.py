@@ -12,7 +12,8 @@ from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._networks import MLP, ConvNet, Modules, Network, PointPosterior
 from ._priors import PRIORS
 from ._random import resolve_device
-from ._training import Fit, HeldOut, Job, Plan, Record, fit_stack
+from ._stacking import effort, stack_width
+from ._training import Fit, HeldOut, Job, Plan, Record, Watch, fit_stack
 from .objectives import (
     AAE,
     DIPVAE,
@@ -52,11 +53,14 @@ __all__ = [
     "Plan",
     "PointPosterior",
     "Record",
+    "Watch",
     "decode",
+    "effort",
     "elbo",
     "encode",
     "fit_stack",
     "order_latents",
     "resolve_device",
     "sample",
+    "stack_width",
 ]

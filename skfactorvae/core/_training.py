@@ -150,7 +150,7 @@ class Record:
     step: int
     terms: list[dict[str, float]]  # K
     weights: Callable[[int], dict[str, np.ndarray]]  # of model k, now
-    is_last: bool  # whether training ends here of its own accord
+    is_last: list[bool]  # K, whether training ends here of its own accord
 
 
 Watch = Callable[[Record], Sequence[bool]]
@@ -187,12 +187,12 @@ def fit_stack(
     """
     if len({job.signature for job in jobs}) > 1:
         raise ValueError("Jobs of different signatures cannot share a stack.")
-    work = len(jobs) * plan.batch_size * _multiplications(jobs[0])
+    work = len(jobs) * plan.batch_size * work_of_a_row(jobs[0])
     with undisturbed(), thread_limit(n_threads, work, device):
         return _Stack(jobs, plan, device).train(watch)
 
 
-def _multiplications(job: Job) -> int:
+def work_of_a_row(job: Job) -> int:
     """Multiplications of one row's share of a training step, roughly."""
     count = 4 * job.network.multiplications
     if isinstance(job.objective, AdversarialObjective):
@@ -399,7 +399,7 @@ class _Stack:
             keeper.see(number, record, bool(is_finite))
         if watch is None:
             return
-        is_last = number == self.plan.max_iter or all(k.is_done for k in keepers)
+        is_last = [number == self.plan.max_iter or k.is_done for k in keepers]
         stops = watch(Record(number, records, self.export, is_last))
         for keeper, stop in zip(keepers, stops, strict=True):
             keeper.is_done |= stop
