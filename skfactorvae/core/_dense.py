@@ -29,36 +29,46 @@ class Activation:
     apply : callable (x) -> y
     pull : callable (gradient, x, y) -> Tensor
         Gradient with respect to ``x``, given the one with respect to ``y``.
+    replace : callable (x) -> y
+        The same as ``apply``, and in the place of ``x`` where the way back needs ``y``
+        alone: memory is what these functions wait for.
     """
 
     apply: Callable[[Tensor], Tensor]
     pull: Callable[[Tensor, Tensor, Tensor], Tensor]
+    replace: Callable[[Tensor], Tensor]
 
 
 ACTIVATIONS = {
     "relu": Activation(
         torch.relu,
         lambda g, x, y: aten.threshold_backward(g, y, 0),
+        torch.relu_,
     ),
     "leaky_relu": Activation(
         lambda x: F.leaky_relu(x, 0.2),
         lambda g, x, y: aten.leaky_relu_backward(g, y, 0.2, True),
+        lambda x: F.leaky_relu_(x, 0.2),
     ),
     "elu": Activation(
         F.elu,
         lambda g, x, y: aten.elu_backward(g, 1, 1, 1, True, y),
+        F.elu_,
     ),
     "silu": Activation(
         F.silu,
         lambda g, x, y: aten.silu_backward(g, x),
+        F.silu,
     ),
     "gelu": Activation(
         F.gelu,
         lambda g, x, y: aten.gelu_backward(g, x),
+        F.gelu,
     ),
     "tanh": Activation(
         torch.tanh,
         lambda g, x, y: aten.tanh_backward(g, y),
+        torch.tanh_,
     ),
 }
 
@@ -163,15 +173,15 @@ class Dense:
         -------
         y : Tensor of shape (K, B, sizes[-1])
         trace : list of Tensor
-            Input of each layer and what it gave before its activation, alternating.
+            Input of each layer and what its activation's ``pull`` takes, alternating.
         """
-        apply = ACTIVATIONS[self.activation].apply
+        replace = ACTIVATIONS[self.activation].replace
         trace = []
         for i in range(self.depth):
             weight, bias = layers[2 * i], layers[2 * i + 1]
             affine = add_product(bias.unsqueeze(1), x, weight)
             trace += [x, affine]
-            x = apply(affine) if self._is_activated(i) else affine
+            x = replace(affine) if self._is_activated(i) else affine
         return x, trace
 
     def backward(

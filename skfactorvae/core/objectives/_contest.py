@@ -16,6 +16,10 @@ SAFE_LOGIT = 60.0
 """Where single precision still holds both exp(logit) and its inverse."""
 
 
+CACHE = 2**20
+"""Bytes near a core, about."""
+
+
 @dataclass(frozen=True)
 class Contest:
     """What one pass through a discriminator, and back, says of codes.
@@ -96,15 +100,29 @@ def contest(
     n_rows = z.shape[1]
     with torch.no_grad():  # the pass back is written out: nothing can leak
         both = torch.cat([z, others], dim=1)  # (K, 2 B, d)
-        output, trace = network.forward(layers, both)
-        logits = output.squeeze(-1)
-        slope = discriminator_slope(logits).unsqueeze(-1)
-        pull = network.backward(layers, trace, output, slope, into)
+        logits, pull = both.new_empty(both.shape[:2]), torch.empty_like(both)
+        for some in _blocks(network, both):
+            own = [layer[some] for layer in layers]
+            output, trace = network.forward(own, both[some])
+            logits[some] = output.squeeze(-1)
+            slope = discriminator_slope(logits[some]).unsqueeze(-1)
+            part = [gradient[some] for gradient in into]
+            pull[some] = network.backward(own, trace, output, slope, part)
         record = {
             "discriminator_loss": discriminator_loss(logits),
             "discriminator_accuracy": discriminator_accuracy(logits),
         }
     return Contest(z, logits[:, :n_rows], pull[:, :n_rows], record)
+
+
+def _blocks(network: Dense, rows: Tensor) -> list[slice]:
+    """Cut a stack into models that a processor's cache holds, with all they need."""
+    n_models, n_rows, _ = rows.shape
+    if not rows.is_cpu:
+        return [slice(None)]
+    values = network.multiplications + 2 * n_rows * sum(network.sizes)
+    width = max(1, CACHE // (values * rows.element_size()))
+    return [slice(k, k + width) for k in range(0, n_models, width)]
 
 
 def discriminator(n_components: int, hidden_layer_sizes: tuple[int, ...]) -> Dense:
