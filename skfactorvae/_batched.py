@@ -486,7 +486,7 @@ def _groups(asks: list[Ask]) -> list[list[Ask]]:
 def _cut(group: list[Ask], n_jobs: int) -> list[list[Ask]]:
     """Cut a group into stacks of nearly equal size, some for each process."""
     first = group[0]
-    width = core.stack_width([a.job for a in group], first.plan, first.device)
+    width = core.stack_width(first.job, first.plan, first.device)
     n_stacks = -(-len(group) // width)
     if _suits_processes(group):
         n_stacks = min(len(group), -(-n_stacks // n_jobs) * n_jobs)
@@ -516,13 +516,14 @@ def _train_here(stack: list[Ask]) -> None:
             watch=watch if is_watched else None,
         )
     except Exception as error:
+        fits = []
         if len(stack) == 1:
             stack[0].answer = stack[0].answer or error
             return
+    if not fits:  # out here, where the error keeps no memory of the stack's
         _train_here(stack[: len(stack) // 2])
         _train_here(stack[len(stack) // 2 :])
-        return
-    for ask, fit in zip(stack, fits, strict=True):
+    for ask, fit in zip(stack, fits, strict=False):
         ask.answer = ask.answer or fit
 
 
@@ -541,8 +542,9 @@ def _show(ask: Ask, record: core.Record, k: int) -> bool:
 
 
 def _train_elsewhere(stacks: list[list[Ask]], n_jobs: int) -> None:
-    workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
+
     try:
+        workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
         answered = workers(
             delayed(_train_stack)([(a.job, a.n_threads) for a in s], s[0].plan)
             for s in stacks

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from ._training import Job, Plan, work_of_a_row
 
 WIDEST = {"cpu": 24}
-"""Models of a stack above which a processor gains nothing more."""
+"""Models above which a stack gains nothing more; 256 on other devices."""
+
+LARGE = 500_000_000
+"""Multiplications of a model's step above which a processor gains nothing by stacking.
+
+What a stack saves is the time around the products, and small products' own; three
+layers of 1000 and convolutions have little of either (``benchmarks/sweep_time.py``).
+"""
 
 
 def effort(job: Job, plan: Plan) -> int:
@@ -17,16 +22,18 @@ def effort(job: Job, plan: Plan) -> int:
     return plan.max_iter * plan.batch_size * work_of_a_row(job)
 
 
-def stack_width(jobs: Sequence[Job], plan: Plan, device: torch.device) -> int:
-    """Return how many of these jobs are trained best as one stack.
+def stack_width(job: Job, plan: Plan, device: torch.device) -> int:
+    """Return how many models like this one are trained best as one stack.
 
     Parameters
     ----------
-    jobs : sequence of Job
-        Jobs of one signature.
+    job : Job
+        One of the jobs, which share a signature.
     plan : Plan
         Their budget.
     device : torch.device
         Where they are to be trained.
     """
-    return min(len(jobs), WIDEST.get(device.type, len(jobs)))
+    if device.type == "cpu" and plan.batch_size * work_of_a_row(job) > LARGE:
+        return 1
+    return WIDEST.get(device.type, 256)

@@ -709,3 +709,30 @@ def test_an_interrupt_inside_a_task_reaches_the_caller(X, y, quiet_end, monkeypa
     with batched_fits(), pytest.raises(KeyboardInterrupt):
         cross_validate(Classifier(), X, y, cv=CV)
     assert Classifier.fits == 2
+
+
+# ------------------------------------------------------------------ where to train
+def test_networks_that_gain_nothing_are_not_stacked(X, stacks):
+    vae = make_vae(discriminator_hidden_layer_sizes=(1200, 1200, 1200), max_iter=2)
+    wide = vae.set_params(batch_size=64)
+    with batched_fits():
+        cross_validate(wide, X, cv=CV)
+    assert stacks == [1, 1, 1]
+
+
+def test_other_processes_give_what_this_one_gives(X, monkeypatch):
+    monkeypatch.setattr(_batched, "PROCESS_EFFORT", 0)
+    here = BatchedGridSearchCV(make_vae(), GRID, cv=CV).fit(X)
+    there = BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2).fit(X)
+    assert_same_table(there.cv_results_, here.cv_results_)
+
+
+def test_what_cannot_be_sent_to_a_process_is_trained_here(X, stacks, monkeypatch):
+    monkeypatch.setattr(_batched, "PROCESS_EFFORT", 0)
+
+    def refuse(*_, **__):
+        raise RuntimeError("a worker died")
+
+    monkeypatch.setattr(_batched, "Parallel", refuse)
+    BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2, refit=False).fit(X)
+    assert stacks == [9, 9]
