@@ -139,7 +139,10 @@ def time_steps(options):
     n_steps = options.steps
     fit(2)
     once, often = fit(n_steps), fit(3 * n_steps)
-    return [(b - a) / (2 * n_steps * options.width) for a, b in zip(once, often)]
+    return [
+        (b - a) / (2 * n_steps * options.width)
+        for a, b in zip(once, often, strict=True)
+    ]
 
 
 def measure(worker, **options):
@@ -178,7 +181,7 @@ def compare_searches(options):
             )
             for worker in ("alone", "one by one", "batched")
         )
-        faster = [a / b for a, b in zip(single, batched)]
+        faster = [a / b for a, b in zip(single, batched, strict=True)]
         units = [t / N_FOLDS / alone[i] for i, t in enumerate(batched)]
         cells = [
             networks,
