@@ -8,7 +8,7 @@ correlation. :mod:`skfactorvae.metrics` measures the result, and
 
 __version__ = "0.1.0.dev0"
 
-from . import datasets, metrics
+from . import datasets, metrics, model_selection
 from ._models import (
     AAETransformer,
     BetaTCVAETransformer,
@@ -25,4 +25,5 @@ __all__ = [
     "FactorVAETransformer",
     "datasets",
     "metrics",
+    "model_selection",
 ]

@@ -1,0 +1,142 @@
+"""How good is a gamma that was chosen without labels?
+
+Trains FactorVAE on simulated tables over a grid of 6 gammas and 5 seeds, each table
+from two starts, and keeps the codes of held-out rows. Then says, for each rule that
+sees no labels, how well the codes of its choice match the true factors: beside the
+best gamma of the grid, the median one, and the worst.
+
+    python benchmarks/label_free.py train    # stacks of 30 models, about 70 s each
+    python benchmarks/label_free.py score    # codes -> benchmarks/results/*.csv
+    python benchmarks/label_free.py rules    # the table, from the CSV alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+
+from skfactorvae import FactorVAETransformer, core, datasets
+
+HERE = Path(__file__).parent
+GAMMAS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+SEEDS = range(5)
+STARTS = ("ica", "random")
+N_TRAIN, N_TEST = 2000, 2000
+NETWORKS = {
+    "n_components": 6,
+    "hidden_layer_sizes": (64, 64),
+    "discriminator_hidden_layer_sizes": (64, 64, 64),
+    "max_iter": 4000,
+    "device": "cpu",
+}
+
+
+# ----------------------------------------------------------------------- tables
+def curves(maker, **kwargs):
+    return lambda n: (*maker(n, noise=0.01, random_state=0, **kwargs), "global")
+
+
+def mixture(seed, **kwargs):
+    kwargs = {"noise": 0.05, "n_features": 20, "n_layers": 2} | kwargs
+    return lambda n: (
+        *datasets.make_nonlinear_ica(n, random_state=seed, **kwargs),
+        "feature",
+    )
+
+
+def heat(n):
+    """Conductivity and time act through their product alone: one factor."""
+    X, f = datasets.make_heat_profiles(n, noise=0.01, random_state=0)
+    return X, np.column_stack([f[:, :2], f[:, 2] * f[:, 3], f[:, 4]]), "global"
+
+
+def sensors(n):
+    X, factors = datasets.make_sensor_table(n, random_state=0)
+    return X, factors, "feature"
+
+
+TABLES = {
+    "oscillator_2": curves(datasets.make_damped_oscillator),
+    "oscillator_4": curves(datasets.make_damped_oscillator, variant="full"),
+    "peaks": curves(datasets.make_gaussian_peaks, n_features=64),
+    "heat": heat,
+    "stellar": curves(datasets.make_stellar_spectra, n_features=64),
+    "uniform_2_layers": mixture(1),
+    "uniform_3_layers": mixture(2, n_layers=3),
+    "uniform_noisy": mixture(3, noise=0.3),
+    "laplace": mixture(4, source="laplace"),
+    "five_sources": mixture(5, n_sources=5, n_features=40),
+    "sensors": sensors,
+    "gaussian": mixture(6, source="gaussian"),
+}
+"""Functions n -> (X, factors, standardize). The last one cannot be solved."""
+
+
+# --------------------------------------------------------------------- training
+def estimators(start, standardize):
+    """Return one estimator per gamma and seed, gammas outermost."""
+    settings = {**NETWORKS, "init": start, "standardize": standardize}
+    return [
+        FactorVAETransformer(gamma=gamma, random_state=seed, **settings)
+        for gamma in GAMMAS
+        for seed in SEEDS
+    ]
+
+
+def train(name, start):
+    """Train a stack of all gammas and seeds; return what rules and truth need."""
+    X, factors, standardize = TABLES[name](N_TRAIN + N_TEST)
+    models = estimators(start, standardize)
+    tables = [model._prepare(X[:N_TRAIN], None) for model in models]
+    shared = tables[0].job.rows
+    assert all(np.array_equal(table.job.rows, shared) for table in tables)
+    jobs = [dataclasses.replace(table.job, rows=shared) for table in tables]
+    device = core.resolve_device("cpu")
+    fits = core.fit_stack(jobs, models[0]._plan(), device=device, n_threads=1)
+    for model, table, fit in zip(models, tables, fits, strict=True):
+        model.n_features_in_ = X.shape[1]
+        model._accept(table, fit, device)
+    held_out = X[N_TRAIN:]
+    moments = [model.posterior(held_out) for model in models]
+    return {
+        "means": np.array([mean for mean, _ in moments]),  # (30, n, d)
+        "stds": np.array([std for _, std in moments]),
+        "elbo": np.array([model.score_samples(held_out) for model in models]),
+        "kl": np.array([model.kl_per_component_ for model in models]),
+        "logged_tc": np.array(
+            [model.history_["total_correlation"][-10:].mean() for model in models]
+        ),
+        "diverged": np.array([fit.diverged_at is not None for fit in fits]),
+        "factors": factors[N_TRAIN:],
+    }
+
+
+def train_all(names, starts, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in starts:
+        for name in names:
+            path = folder / f"{name}-{start}.npz"
+            if path.exists():
+                continue
+            begin = time.time()
+            result = train(name, start)
+            np.savez_compressed(path, **result)
+            print(f"{name} from {start}: {time.time() - begin:.0f} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=["train"])
+    parser.add_argument("--tables", nargs="*", default=list(TABLES))
+    parser.add_argument("--starts", nargs="*", default=list(STARTS))
+    parser.add_argument("--codes", type=Path, default=HERE / "cache" / "label_free")
+    args = parser.parse_args()
+    train_all(args.tables, args.starts, args.codes)
+
+
+if __name__ == "__main__":
+    main()
