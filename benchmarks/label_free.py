@@ -1,4 +1,4 @@
-"""How good is a gamma that was chosen without labels?
+"""The worth of a gamma that was chosen without labels.
 
 Trains FactorVAE on simulated tables over a grid of 6 gammas and 5 seeds, each table
 from two starts, and keeps the codes of held-out rows. Then says, for each rule that
@@ -13,13 +13,28 @@ best gamma of the grid, the median one, and the worst.
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
+import platform
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
+import scipy
+import sklearn
+import torch
+from sklearn.exceptions import UndefinedMetricWarning
 
+import skfactorvae
 from skfactorvae import FactorVAETransformer, core, datasets
+from skfactorvae.metrics import (
+    dci_scores,
+    mean_correlation_score,
+    mutual_info_gap_score,
+    udr_score,
+)
+from skfactorvae.model_selection._scorers import measured
 
 HERE = Path(__file__).parent
 GAMMAS = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -128,14 +143,106 @@ def train_all(names, starts, folder):
             print(f"{name} from {start}: {time.time() - begin:.0f} s", flush=True)
 
 
+# ---------------------------------------------------------------------- scoring
+def truth(factors, codes):
+    """Return how well codes match the true factors."""
+    gap = mutual_info_gap_score(factors, codes, strategy="quantile")
+    return {
+        "correlation": mean_correlation_score(factors, codes, over="factors"),
+        "mig": gap,
+        "dci": dci_scores(factors, codes, estimator="extra_trees").disentanglement,
+    }
+
+
+def score(path):
+    """Return one row per model of a stack: what sees labels, and what does not."""
+    stored = np.load(path)
+    name, start = path.stem.rsplit("-", 1)
+    X = TABLES[name](N_TRAIN + N_TEST)[0][N_TRAIN:]
+    settings = [(gamma, seed) for gamma in GAMMAS for seed in SEEDS]
+    active = stored["kl"] > 0.01
+    masked = np.where(active[:, None], stored["means"], 0.0)
+    n = len(SEEDS)
+    udr = np.concatenate(
+        [udr_score(list(masked[i : i + n])) for i in range(0, len(masked), n)]
+    )
+    rows = []
+    for k, (gamma, seed) in enumerate(settings):
+        found = measured(X, masked[k])
+        elbo = stored["elbo"][k]
+        rows.append(
+            {
+                "table": name,
+                "start": start,
+                "gamma": gamma,
+                "seed": seed,
+                **truth(stored["factors"], stored["means"][k]),
+                **found,
+                "udr": found["explained"] * udr[k],
+                "elbo": elbo.mean(),
+                "elbo_std_error": elbo.std() / np.sqrt(len(elbo)),
+                "active": int(active[k].sum()),
+                "kl": stored["kl"][k].sum(),
+                "logged_tc": stored["logged_tc"][k],
+                "diverged": int(stored["diverged"][k]),
+            }
+        )
+    return rows
+
+
+def score_all(folder, results):
+    warnings.simplefilter("ignore", UndefinedMetricWarning)
+    done = read(results) if results.exists() else []
+    known = {(row["table"], row["start"]) for row in done}
+    for path in sorted(folder.glob("*.npz")):
+        if tuple(path.stem.rsplit("-", 1)) not in known:
+            begin = time.time()
+            done += score(path)
+            write(results, done)
+            print(f"{path.stem}: {time.time() - begin:.0f} s", flush=True)
+
+
+def versions():
+    modules = (skfactorvae, torch, sklearn, scipy, np)
+    named = [f"{m.__name__} {m.__version__}" for m in modules]
+    return ", ".join([*named, f"python {platform.python_version()}"])
+
+
+def write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        file.write(f"# {versions()}; {N_TRAIN} + {N_TEST} rows; {NETWORKS}\n")
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+            for row in rows
+        )
+
+
+def read(path):
+    with path.open(encoding="utf-8") as file:
+        lines = [line for line in file if not line.startswith("#")]
+    return [
+        {k: v if k in ("table", "start") else float(v) for k, v in row.items()}
+        for row in csv.DictReader(lines)
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["train"])
+    parser.add_argument("part", choices=["train", "score"])
     parser.add_argument("--tables", nargs="*", default=list(TABLES))
     parser.add_argument("--starts", nargs="*", default=list(STARTS))
     parser.add_argument("--codes", type=Path, default=HERE / "cache" / "label_free")
+    parser.add_argument(
+        "--results", type=Path, default=HERE / "results" / "label_free.csv"
+    )
     args = parser.parse_args()
-    train_all(args.tables, args.starts, args.codes)
+    if args.part == "train":
+        train_all(args.tables, args.starts, args.codes)
+    if args.part == "score":
+        score_all(args.codes, args.results)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_array
 
 from ..metrics import total_correlation_audit, udr_score
-from ._members import active_codes, active_mask, at_the_door, codes_of, last_step
+from ._members import active_codes, at_the_door, last_step
 
 MOST_QUADRATIC = 40
 """Codes up to which squares and products take part; beyond, codes alone."""
@@ -49,8 +49,8 @@ def explained_rows(X, codes):
     >>> import numpy as np
     >>> from skfactorvae.model_selection import explained_rows
     >>> X = np.random.default_rng(0).normal(size=(400, 4))
-    >>> round(explained_rows(X, X[:, :3]), 2), explained_rows(X, np.ones((400, 1)))
-    (0.75, 0.0)
+    >>> round(explained_rows(X, X[:, :2]), 1), explained_rows(X, np.ones((400, 1)))
+    (0.5, 0.0)
     """
     X = check_array(X, dtype=np.float64, ensure_min_samples=4)
     codes = check_array(codes, dtype=np.float64, ensure_min_samples=4)
@@ -83,7 +83,7 @@ def independence(codes):
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_codes)
-        Codes.
+        Codes; those that do not vary are left out.
 
     Returns
     -------
@@ -144,33 +144,40 @@ def members_of(estimator, X):
     return ensemble.estimators_, at_the_door(estimator, X)
 
 
-def _explained(member, X):
-    return explained_rows(X, active_codes(member, X))
+def measured(X, codes):
+    """Return what codes explain, alone and times each measure of independence.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+    codes : ndarray of shape (n_samples, n_codes)
+        Codes, zero where they carry nothing.
+
+    Returns
+    -------
+    scores : dict of str to float in [0, 1]
+        ``explained``, ``copula`` and ``audit``.
+    """
+    explained = explained_rows(X, codes)
+    copula, audit = independence(codes) if explained else (0.0, 0.0)
+    return {
+        "explained": explained,
+        "copula": explained * copula,
+        "audit": explained * audit,
+    }
 
 
 def _explained_scores(members, X):
-    return [_explained(member, X) for member in members]
-
-
-def _independent_codes(member, X):
-    codes = codes_of(member, X)
-    return independence(codes[:, active_mask(member, codes)])
-
-
-def _independence_scores(members, X, which):
-    scores = []
-    for member in members:
-        explained = _explained(member, X)
-        scores.append(explained and explained * _independent_codes(member, X)[which])
-    return scores
+    return [explained_rows(X, active_codes(member, X)) for member in members]
 
 
 def _copula_scores(members, X):
-    return _independence_scores(members, X, 0)
+    return [measured(X, active_codes(member, X))["copula"] for member in members]
 
 
 def _audit_scores(members, X):
-    return _independence_scores(members, X, 1)
+    return [measured(X, active_codes(member, X))["audit"] for member in members]
 
 
 def _udr_scores(members, X):

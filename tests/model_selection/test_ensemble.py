@@ -173,9 +173,7 @@ class TestKeepingWhatIsStable:
 
 class TestSeeds:
     def test_the_same_random_state_gives_the_same_fits(self, columns):
-        twins = [
-            SeedEnsemble(Jumbled(), random_state=3).fit(columns) for _ in range(2)
-        ]
+        twins = [SeedEnsemble(Jumbled(), random_state=3).fit(columns) for _ in range(2)]
         first, second = (twin.transform_all(columns) for twin in twins)
         np.testing.assert_array_equal(first, second)
 
