@@ -5,6 +5,7 @@ Nothing here sees factors. See :mod:`skfactorvae.metrics` for scores that do.
 
 from ._ensemble import SeedEnsemble
 from ._path import GammaPath, gamma_path
+from ._report import LatentReport, latent_report
 from ._scorers import (
     audit_scorer,
     copula_scorer,
@@ -18,6 +19,7 @@ from ._select import GammaSelection, best_under_constraint, select_gamma
 __all__ = [
     "GammaPath",
     "GammaSelection",
+    "LatentReport",
     "SeedEnsemble",
     "audit_scorer",
     "best_under_constraint",
@@ -26,6 +28,7 @@ __all__ = [
     "explained_rows",
     "explained_scorer",
     "gamma_path",
+    "latent_report",
     "select_gamma",
     "udr_scorer",
 ]

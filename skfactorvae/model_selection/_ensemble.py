@@ -24,10 +24,8 @@ from ._members import (
     codes_of,
     fit_all,
     reseeded,
+    some_rows,
 )
-
-MAX_ROWS = 10_000
-"""Rows on which members are compared, at most."""
 
 
 def _central_has(name):
@@ -197,7 +195,7 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     def _accept(self, members, X):
         """Take fitted members in, and match their components on the rows of X."""
-        rows = _some_rows(X)
+        rows = some_rows(X)
         tables = [active_codes(member, rows) for member in members]
         widths = sorted({table.shape[1] for table in tables})
         if len(widths) > 1:
@@ -358,15 +356,6 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         tags.non_deterministic = inner.non_deterministic
         tags.array_api_support = False
         return tags
-
-
-def _some_rows(X):
-    """Return at most 10,000 rows, evenly spaced."""
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    if X.shape[0] <= MAX_ROWS:
-        return X
-    index = np.linspace(0, X.shape[0] - 1, MAX_ROWS).astype(int)
-    return X.iloc[index] if hasattr(X, "iloc") else X[index]
 
 
 def _agreements(tables):

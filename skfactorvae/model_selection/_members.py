@@ -8,6 +8,9 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._estimator import ACTIVE_KL, MAX_SEED
 
+MAX_ROWS = 10_000
+"""Rows on which codes are compared, at most."""
+
 
 def fit_all(estimators, X, y=None, params=None, n_jobs=None):
     """Fit every estimator to the same rows; return them in order."""
@@ -78,6 +81,15 @@ def active_codes(estimator, X):
     """Return codes in which those that carry nothing are zero."""
     codes = codes_of(estimator, X)
     return np.where(active_mask(estimator, codes), codes, 0.0)
+
+
+def some_rows(X):
+    """Return at most 10,000 rows, evenly spaced."""
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    if X.shape[0] <= MAX_ROWS:
+        return X
+    index = np.linspace(0, X.shape[0] - 1, MAX_ROWS).astype(int)
+    return X.iloc[index] if hasattr(X, "iloc") else X[index]
 
 
 def _fitted(estimator, X, y, params):

@@ -195,8 +195,8 @@ def _check_goes_on(transformer):
     missing = {"warm_start", "max_iter", "warmup"} - set(transformer.get_params())
     if missing:
         raise ValueError(
-            f"{type(transformer).__name__} has no {sorted(missing)}, so it cannot go on "
-            "from one gamma to the next. Compare separate fits with select_gamma."
+            f"{type(transformer).__name__} has no {sorted(missing)}, so it cannot go "
+            "on from one gamma to the next. Compare separate fits with select_gamma."
         )
 
 
