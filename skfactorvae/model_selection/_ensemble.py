@@ -107,8 +107,8 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Correlations are of ranks, on at most 10,000 of the rows that were fitted. Active
-    components are those with more than 0.01 nats, where the estimator knows
-    (``kl_per_component_``), and those that vary otherwise.
+    components are the estimator's ``active_components_``, where it has them, and those
+    that vary otherwise.
 
     References
     ----------

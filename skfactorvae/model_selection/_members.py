@@ -6,7 +6,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._estimator import ACTIVE_KL, MAX_SEED
+from .._estimator import MAX_SEED
 
 MAX_ROWS = 10_000
 """Rows on which codes are compared, at most."""
@@ -70,11 +70,13 @@ def codes_of(estimator, X):
 def active_mask(estimator, codes):
     """Return which codes carry anything, of shape (n_codes,).
 
-    Those that hold more than 0.01 nats, where the estimator knows; else all that vary.
+    Those that the estimator calls active, where it does; else all that vary.
     """
     varies = codes.max(axis=0) > codes.min(axis=0)
-    kl = getattr(last_step(estimator), "kl_per_component_", None)
-    return varies if kl is None else varies & (np.asarray(kl) > ACTIVE_KL)
+    listed = getattr(last_step(estimator), "active_components_", None)
+    return (
+        varies if listed is None else varies & np.isin(np.arange(len(varies)), listed)
+    )
 
 
 def active_codes(estimator, X):

@@ -142,7 +142,9 @@ class LatentReport:
         Dependence of the codes: see
         :func:`~skfactorvae.metrics.total_correlation_audit`.
     sampled_audit : Bunch or None
-        Likewise of draws from the posteriors, which is what a discriminator sees.
+        Likewise of draws from the posteriors, which is what a discriminator sees, and
+        what findings go by: the mean of a component that holds next to nothing is a
+        function of the others, which its noise drowns.
     explained : dict of str to float
         Share of the rows' variance that "codes" and as many components of "pca"
         explain, in [0, 1], by the same regression.
@@ -183,8 +185,7 @@ class LatentReport:
                 f"{self.active.sum()} of {len(self.active)} components are active.",
                 *self._table(),
                 f"Variance of the rows explained: {shares}.",
-                f"Dependence: audit's AUC {self.audit.auc:.3f} (0.5: none), Gaussian "
-                f"copula {self.audit.gaussian_copula_tc:.3f} nats.",
+                *self._dependence(),
                 *map(str, self.findings),
             ]
         )
@@ -201,6 +202,15 @@ class LatentReport:
         import pandas as pd
 
         return pd.DataFrame(self._columns())
+
+    def _dependence(self):
+        audits = {"codes": self.audit, "draws from posteriors": self.sampled_audit}
+        for name, audit in audits.items():
+            if audit is not None:
+                yield (
+                    f"Dependence of {name}: AUC {audit.auc:.3f} (0.5: none), Gaussian "
+                    f"copula {audit.gaussian_copula_tc:.3f} nats."
+                )
 
     def _columns(self):
         columns = {
@@ -311,7 +321,7 @@ def _look_at_activity(subject):
 
 
 def _look_at_dependence(subject):
-    audit = subject.audit
+    audit = subject.sampled_audit or subject.audit
     if subject.active.sum() < 2:
         return
     least = audit.auc - 2 * audit.auc_std_error
@@ -386,8 +396,8 @@ def _look_at_scale(subject):
         yield Finding(
             "scale",
             "warning",
-            f"Feature {spread.argmax()} varies {spread.max() / usual:.0f} times as much "
-            "as the median one, and outvotes the others.",
+            f"Feature {spread.argmax()} varies {spread.max() / usual:.0f} times as "
+            "much as the median one, and outvotes the others.",
             "Set standardize='feature', or scale the features.",
         )
 

@@ -159,7 +159,7 @@ class TestWhoIsScored:
     def test_a_sleeping_component_does_not_count(self):
         X, _ = make_nonlinear_ica(300, n_sources=2, n_features=6, random_state=0)
         vae = FactorVAETransformer(3, max_iter=20, random_state=0).fit(X)
-        vae.kl_per_component_ = np.array([1.0, 1.0, 0.0])
+        vae.active_components_ = np.array([0, 1])
         copula = independence(vae.transform(X)[:, :2])[0]
         masked = vae.transform(X) * [1, 1, 0]
         expected = explained_rows(X, masked) * copula
