@@ -202,7 +202,7 @@ def select_gamma(
     *,
     param="gamma",
     n_seeds=5,
-    rule="ranks",
+    rule="audit",
     test_size=0.3,
     refit=True,
     n_jobs=None,
@@ -231,13 +231,14 @@ def select_gamma(
         has a meaning across numbers of components.
     n_seeds : int, default=5
         Fits of each gamma, at least 2.
-    rule : str or callable, default="ranks"
+    rule : str or callable, default="audit"
         How to choose, of mean scores over the seeds:
 
-        - "ranks": the best sum of ranks in agreement and ELBO;
+        - "audit": the codes that a fresh classifier tells least from permuted ones;
+        - "copula": the most independent codes, by a Gaussian copula;
         - "agreement": the seeds that agree best (UDR);
         - "elbo": the best held-out ELBO;
-        - "copula", "audit": the most independent codes.
+        - "ranks": the best sum of ranks in agreement and ELBO.
 
         All but "elbo" are weighted by what the codes explain. A callable takes a dict
         of arrays of shape (n_gammas, n_seeds) and returns the number of a gamma.
