@@ -12,15 +12,16 @@ import skfactorvae
 HOUSE = Path(skfactorvae.__file__).parent
 OURS = HOUSE.name
 
-ROOMS = ("core", "metrics", "datasets", "inspection")
+ROOMS = ("core", "metrics", "datasets", "inspection", "model_selection")
 
 NEIGHBOURS = {
     "core": {"core"},
     "metrics": {"metrics"},
     "datasets": {"datasets"},
     "inspection": {"inspection", "metrics"},
+    "model_selection": {"model_selection", "hall", "metrics"},
     "hall": {"hall", "core"},
-    "window": {"hall", "metrics", "datasets"},
+    "window": {"hall", "metrics", "datasets", "model_selection"},
 }
 """Rooms that a room may import from."""
 
@@ -29,6 +30,7 @@ GUESTS = {
     "metrics": {"numpy", "scipy", "sklearn"},
     "datasets": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn"},
+    "model_selection": {"numpy", "scipy", "sklearn", "joblib"},
     "hall": {"numpy", "sklearn", "joblib"},
     "window": set(),
 }
@@ -39,6 +41,7 @@ LATE_GUESTS = {
     "metrics": {"pandas"},
     "datasets": {"pandas"},
     "inspection": {"matplotlib", "pandas"},
+    "model_selection": {"matplotlib", "pandas"},
     "hall": set(),
     "window": set(),
 }
@@ -264,6 +267,7 @@ def snapshot():
 
 before = snapshot()
 import skfactorvae, skfactorvae.metrics, skfactorvae.datasets
+import skfactorvae.model_selection
 after = snapshot()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, changed

@@ -8,12 +8,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
+from sklearn.decomposition import PCA
 
 import skfactorvae
 import skfactorvae.datasets
 import skfactorvae.metrics
+import skfactorvae.model_selection
 
-ROOMS = [skfactorvae, skfactorvae.metrics, skfactorvae.datasets]
+ROOMS = [
+    skfactorvae,
+    skfactorvae.metrics,
+    skfactorvae.datasets,
+    skfactorvae.model_selection,
+]
 
 PUBLIC = {
     f"{room.__name__}.{name}": getattr(room, name)
@@ -145,10 +152,17 @@ def test_what_is_returned_is_documented(member):
         assert " ".join(value.desc).strip()
 
 
-@pytest.fixture(params=CLASSES.values(), ids=CLASSES)
+ESTIMATORS = {name: cls for name, cls in CLASSES.items() if hasattr(cls, "fit")}
+
+
+@pytest.fixture(params=ESTIMATORS.values(), ids=ESTIMATORS)
 def fitted(request):
-    parameters = {"max_iter": 2, "random_state": 0}
-    return request.param(**parameters).fit(np.random.RandomState(0).normal(size=(9, 4)))
+    """A fitted estimator; one that wraps another is given PCA."""
+    cls = request.param
+    wraps = "estimator" in inspect.signature(cls).parameters
+    short = {"estimator": PCA(2)} if wraps else {"max_iter": 2}
+    model = cls(**short, random_state=0)
+    return model.fit(np.random.RandomState(0).normal(size=(9, 4)))
 
 
 def public_attributes(fitted):

@@ -164,6 +164,14 @@ def most_agreeing(scores):
     return int(np.argmax(_mean(scores["udr"])))
 
 
+def strongest_agreeing(scores):
+    """Take the largest gamma within one standard error of the best agreement."""
+    mean, best = _mean(scores["udr"]), most_agreeing(scores)
+    values = scores["udr"][best]
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return int(np.flatnonzero(mean >= mean[best] - error)[-1])
+
+
 def most_likely(scores):
     """Take the gamma with the best held-out ELBO."""
     return int(np.argmax(_mean(scores["elbo"])))
@@ -186,7 +194,8 @@ def best_in_ranks(scores):
 
 
 RULES = {
-    "agreement": most_agreeing,
+    "agreement": strongest_agreeing,
+    "udr": most_agreeing,
     "elbo": most_likely,
     "copula": most_independent,
     "audit": hardest_to_tell,
@@ -202,7 +211,7 @@ def select_gamma(
     *,
     param="gamma",
     n_seeds=5,
-    rule="audit",
+    rule="agreement",
     test_size=0.3,
     refit=True,
     n_jobs=None,
@@ -224,19 +233,21 @@ def select_gamma(
     X : array-like of shape (n_samples, n_features)
         Rows.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
-        What to choose from.
+        What to choose from; they are sorted.
     param : str, default="gamma"
         Name of the parameter. In a pipeline, the step's name is found if only one
         step has it. Any other parameter can be chosen likewise; only the rule "elbo"
         has a meaning across numbers of components.
     n_seeds : int, default=5
         Fits of each gamma, at least 2.
-    rule : str or callable, default="audit"
+    rule : str or callable, default="agreement"
         How to choose, of mean scores over the seeds:
 
+        - "agreement": the largest gamma whose seeds agree as well as the best, up to
+          one standard error;
+        - "udr": the gamma whose seeds agree best;
         - "audit": the codes that a fresh classifier tells least from permuted ones;
         - "copula": the most independent codes, by a Gaussian copula;
-        - "agreement": the seeds that agree best (UDR);
         - "elbo": the best held-out ELBO;
         - "ranks": the best sum of ranks in agreement and ELBO.
 

@@ -143,7 +143,9 @@ class TestRules:
         selection = select_gamma(
             Dial(), rows, [0, 5, 20], n_seeds=2, rule=rule, random_state=0
         )
-        assert selection.best_gamma in ((5, 20) if rule == "agreement" else (5,))
+        assert selection.best_gamma in (
+            {"agreement": [20], "udr": [5, 20]}.get(rule, [5])
+        )
 
     @pytest.mark.parametrize("rule", sorted(RULES))
     def test_a_rule_prefers_what_is_better_in_every_score(self, rule):
@@ -152,6 +154,12 @@ class TestRules:
             for name in ("udr", "elbo", "copula", "audit", "explained")
         }
         assert RULES[rule](scores) == 1
+
+    def test_agreement_takes_the_largest_gamma_that_is_as_good_as_the_best(self):
+        rule = RULES["agreement"]
+        udr = np.array([[0.2, 0.2], [0.5, 0.7], [0.5, 0.51], [0.48, 0.49]])
+        assert rule({"udr": udr}) == 2  # .6 +- .1 is best; .505 is within, .485 is not
+        assert RULES["udr"]({"udr": udr}) == 1
 
     def test_a_rule_of_ones_own_decides(self, rows):
         selection = select_gamma(
