@@ -381,6 +381,8 @@ def print_auto(cases, auto_results):
         return
     paths = cases_of(read(auto_results))
     both = cases.keys() & paths.keys()
+    if not both:
+        return
     cells = []
     for name in TRUTHS:
         chosen = {k: paths[k][name][first_independent(paths[k]), 0] for k in both}
