@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 import skfactorvae
@@ -154,14 +155,21 @@ def test_what_is_returned_is_documented(member):
         assert " ".join(value.desc).strip()
 
 
-@pytest.fixture(params=CLASSES.values(), ids=CLASSES)
+ESTIMATORS = {name: cls for name, cls in CLASSES.items() if hasattr(cls, "fit")}
+
+
+@pytest.fixture(params=ESTIMATORS.values(), ids=ESTIMATORS)
 def fitted(request):
-    model = skfactorvae.FactorVAETransformer(max_iter=2, random_state=0)
+    """A fitted estimator; a search is given one of ours, and what wraps another PCA."""
+    cls = request.param
     X = np.random.RandomState(0).normal(size=(9, 4))
-    if not issubclass(request.param, (GridSearchCV, RandomizedSearchCV)):
-        return request.param(**{"max_iter": 2, "random_state": 0}).fit(X)
-    n_iter = {"n_iter": 1} if issubclass(request.param, RandomizedSearchCV) else {}
-    return request.param(model, {"gamma": [1.0]}, cv=2, **n_iter).fit(X)
+    if issubclass(cls, GridSearchCV | RandomizedSearchCV):
+        model = skfactorvae.FactorVAETransformer(max_iter=2, random_state=0)
+        n_iter = {"n_iter": 1} if issubclass(cls, RandomizedSearchCV) else {}
+        return cls(model, {"gamma": [1.0]}, cv=2, **n_iter).fit(X)
+    wraps = "estimator" in inspect.signature(cls).parameters
+    short = {"estimator": PCA(2)} if wraps else {"max_iter": 2}
+    return cls(**short, random_state=0).fit(X)
 
 
 OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_"}

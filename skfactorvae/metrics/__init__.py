@@ -44,7 +44,7 @@ from ._scorers import (
     neg_gaussian_total_correlation_scorer,
     sap_scorer,
 )
-from ._stability import udr_score
+from ._stability import match_codes, udr_score
 from ._unsupervised import (
     active_units,
     code_mutual_info,
@@ -80,6 +80,7 @@ __all__ = [
     "irs_scorer",
     "jemmig_score",
     "make_disentanglement_scorer",
+    "match_codes",
     "mcc_scorer",
     "mean_correlation_score",
     "mig_scorer",

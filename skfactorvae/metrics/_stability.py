@@ -1,8 +1,10 @@
 """Unsupervised disentanglement ranking: codes of several fits against each other."""
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 from sklearn.linear_model import Lasso
+from sklearn.utils import Bunch
 
 from ._unsupervised import standardized
 from ._validation import check_choice, check_codes, check_real, varying
@@ -76,6 +78,73 @@ def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1
     return np.median(others, axis=1)
 
 
+def match_codes(codes, reference):
+    r"""Match the codes of one fit with those of another, one to one.
+
+    .. math:: \max_\pi \sum_i |\rho_S(r_i, z_{\pi(i)})|
+
+    over assignments of codes to reference codes (the Hungarian method on rank
+    correlations). Codes of two fits come in any order and with either sign; this says
+    which is which. It also compares codes with principal components.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_codes)
+        Codes to be put in order, finite.
+    reference : array-like of shape (n_samples, n_reference)
+        Codes of the other fit, on the same rows.
+
+    Returns
+    -------
+    match : Bunch
+        ``order`` : ndarray of int, shape (n_reference,), the code matched with each
+        reference code; -1 where none is left.
+        ``sign`` : ndarray of shape (n_reference,), 1 or -1, which gives the matched
+        code the direction of its reference.
+        ``correlation`` : ndarray of shape (n_reference,), absolute rank correlations
+        in [0, 1]; 0 without a match, and for codes that are constant.
+
+    Raises
+    ------
+    ValueError
+        If rows differ, or codes are not finite.
+
+    References
+    ----------
+    Kuhn (1955), "The Hungarian method for the assignment problem".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.metrics import match_codes
+    >>> z = np.random.default_rng(0).normal(size=(400, 2))
+    >>> match = match_codes(-np.exp(z[:, ::-1]), z)
+    >>> match.order, match.sign, match.correlation.round(6)
+    (array([1, 0]), array([-1., -1.]), array([1., 1.]))
+    """
+    values, target = _checked_fits([codes, reference])
+    rho = np.zeros((target.shape[1], values.shape[1]))
+    rows, columns = varying(target), varying(values)
+    rho[np.ix_(rows, columns)] = _rank_correlations(target[:, rows], values[:, columns])
+    found, partner = linear_sum_assignment(np.abs(rho), maximize=True)
+    order = np.full(len(rho), -1)
+    sign, correlation = np.ones(len(rho)), np.zeros(len(rho))
+    order[found] = partner
+    sign[found] = np.where(rho[found, partner] < 0, -1.0, 1.0)
+    correlation[found] = np.minimum(np.abs(rho[found, partner]), 1.0)
+    return Bunch(order=order, sign=sign, correlation=correlation)
+
+
+def _rank_correlations(left, right):
+    """Return the rank correlations (codes of left, codes of right)."""
+    return _products(_prepared(left, "spearman"), _prepared(right, "spearman"))
+
+
+def _products(left, right):
+    """Return the mean products of standardised columns."""
+    return left.T @ right / len(left)
+
+
 def _checked_fits(codes):
     if isinstance(codes, np.ndarray) and codes.ndim < 3:
         raise ValueError(
@@ -116,7 +185,7 @@ def _prepared(values, method):
 def _strength(left, right, method, alpha):
     """Return the strength (codes of left, codes of right)."""
     if method == "spearman" or left.shape[1] == 0 or right.shape[1] == 0:
-        return np.abs(left.T @ right) / len(left)
+        return np.abs(_products(left, right))
     coefficients = Lasso(alpha=alpha).fit(left, right).coef_
     return np.abs(coefficients).reshape(-1, left.shape[1]).T
 

@@ -1,6 +1,39 @@
-"""Choosing a model: searches that train all their candidates together."""
+"""Choosing a model: searches that train their fits together, and rules without labels.
+
+No rule here sees factors. See :mod:`skfactorvae.metrics` for scores that do.
+"""
 
 from .._batched import batched_fits
+from ._ensemble import SeedEnsemble
+from ._path import GammaPath, gamma_path
+from ._report import LatentReport, latent_report
+from ._scorers import (
+    audit_scorer,
+    copula_scorer,
+    elbo_scorer,
+    explained_rows,
+    explained_scorer,
+    udr_scorer,
+)
 from ._search import BatchedGridSearchCV, BatchedRandomizedSearchCV
+from ._select import GammaSelection, best_under_constraint, select_gamma
 
-__all__ = ["BatchedGridSearchCV", "BatchedRandomizedSearchCV", "batched_fits"]
+__all__ = [
+    "BatchedGridSearchCV",
+    "BatchedRandomizedSearchCV",
+    "GammaPath",
+    "GammaSelection",
+    "LatentReport",
+    "SeedEnsemble",
+    "audit_scorer",
+    "batched_fits",
+    "best_under_constraint",
+    "copula_scorer",
+    "elbo_scorer",
+    "explained_rows",
+    "explained_scorer",
+    "gamma_path",
+    "latent_report",
+    "select_gamma",
+    "udr_scorer",
+]

@@ -1,0 +1,180 @@
+"""Scorers without labels are won by good codes: not by constants, and not by noise."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfactorvae import FactorVAETransformer
+from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.metrics import gaussian_total_correlation
+from skfactorvae.model_selection import (
+    SeedEnsemble,
+    audit_scorer,
+    copula_scorer,
+    elbo_scorer,
+    explained_rows,
+    explained_scorer,
+    udr_scorer,
+)
+from skfactorvae.model_selection._scorers import LABEL_FREE_SCORERS, independence
+
+GENERIC = [explained_scorer, copula_scorer, audit_scorer, udr_scorer]
+SHUFFLED = KFold(2, shuffle=True, random_state=0)
+BY_NAME = pytest.mark.parametrize("name", LABEL_FREE_SCORERS)
+
+
+class Coder(TransformerMixin, BaseEstimator):
+    """Codes of one kind: good, partial, twisted, constant, or noise."""
+
+    def __init__(self, kind="good", random_state=None):
+        self.kind = kind
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.seed_ = np.random.RandomState(self.random_state).randint(1000)
+        return self
+
+    def transform(self, X):
+        X = np.asarray(X)
+        good = X[:, :3] * np.random.RandomState(self.seed_).choice([-1, 1], 3)
+        noise = np.random.RandomState(self.seed_).normal(size=(len(X), 3))
+        return {
+            "good": good,
+            "partial": good * [1, 0, 0],
+            "twisted": X[:, :3] @ [[1, 1, 1], [1, -1, 1], [0, 0.5, 0.3]],
+            "constant": np.ones_like(good),
+            "noise": noise,
+            "one noise": noise * [1, 0, 0],
+            "frozen noise": np.random.RandomState(len(X)).normal(size=(len(X), 3)),
+        }[self.kind]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    sources = np.random.RandomState(0).uniform(-1, 1, size=(600, 3))
+    return np.column_stack([sources, sources @ np.ones((3, 2)), sources**2])
+
+
+@pytest.mark.parametrize("scorer", GENERIC, ids=repr)
+@pytest.mark.parametrize(
+    "kind", ["constant", "noise", "one noise", "frozen noise", "partial"]
+)
+def test_no_scorer_is_won_by_codes_that_know_little(scorer, kind, rows):
+    """Noise is independent, a constant agrees with everything: both must lose."""
+    search = GridSearchCV(
+        SeedEnsemble(Coder(), n_seeds=3, random_state=0),
+        {"estimator__kind": [kind, "good"]},
+        scoring=scorer,
+        cv=SHUFFLED,
+    ).fit(rows)
+    assert search.best_params_ == {"estimator__kind": "good"}
+    bad, good = search.cv_results_["mean_test_score"]
+    assert bad < 0.5 * good
+
+
+@pytest.mark.parametrize("scorer", [copula_scorer, audit_scorer], ids=repr)
+def test_dependent_codes_lose_against_independent_ones(scorer, rows):
+    good, twisted = (Coder(kind).fit(rows) for kind in ("good", "twisted"))
+    assert explained_scorer(twisted, rows) > 0.8
+    assert scorer(twisted, rows) < 0.8 * scorer(good, rows)
+
+
+def test_the_elbo_is_won_by_the_model_that_learnt_and_did_not_collapse():
+    X, _ = make_nonlinear_ica(600, n_sources=3, n_features=8, random_state=0)
+    settings = {
+        "n_components": 3,
+        "init": "random",
+        "hidden_layer_sizes": (32,),
+        "discriminator_hidden_layer_sizes": (8,),
+        "learning_rate": 1e-2,
+        "max_iter": 600,
+        "random_state": 0,
+    }
+    changes = {"good": {}, "collapsed": {"beta": 100.0}, "untrained": {"max_iter": 1}}
+    models = {
+        kind: FactorVAETransformer(**settings | change).fit(X[:400])
+        for kind, change in changes.items()
+    }
+    assert len(models["collapsed"].active_components_) == 0
+    for name in LABEL_FREE_SCORERS.keys() - {"udr"}:
+        scores = {
+            kind: LABEL_FREE_SCORERS[name](model, X[400:])
+            for kind, model in models.items()
+        }
+        assert max(scores, key=scores.get) == "good", (name, scores)
+
+
+class TestWhatIsMeasured:
+    def test_a_linear_code_explains_its_share_of_the_variance(self):
+        X = np.random.RandomState(0).normal(size=(2000, 5))
+        assert explained_rows(X, X[:, :2]) == pytest.approx(2 / 5, abs=0.01)
+
+    def test_units_of_rows_and_codes_do_not_matter(self, rows):
+        scale = np.arange(1, 9) * 100.0
+        expected = explained_rows(rows, rows[:, :2])
+        actual = explained_rows(rows * scale + 7, rows[:, :2] * [1e-3, 50] - 3)
+        assert actual == pytest.approx(expected, abs=1e-6)
+
+    def test_curved_rows_are_explained_by_a_straight_code(self):
+        z = np.random.RandomState(0).normal(size=(500, 1))
+        assert explained_rows(np.hstack([z**2, z]), z) > 0.99
+
+    def test_the_copula_part_is_a_root_of_a_determinant(self):
+        rng = np.random.RandomState(0)
+        z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=4000)
+        copula, audit = independence(z)
+        assert copula == pytest.approx(np.sqrt(1 - 0.8**2), abs=0.02)
+        tc = gaussian_total_correlation(z)
+        assert copula == pytest.approx(np.exp(-tc), abs=0.02)
+        assert audit < 0.8
+
+    def test_independent_codes_are_independent(self):
+        z = np.random.RandomState(0).laplace(size=(4000, 3))
+        assert independence(z) == pytest.approx((1, 1), abs=0.1)
+
+    def test_many_codes_are_met_by_a_linear_regression(self):
+        X = np.random.RandomState(0).normal(size=(400, 50))
+        assert explained_rows(X, X) > 0.99
+
+
+class TestWhoIsScored:
+    def test_an_ensemble_scores_the_mean_of_its_fits(self, rows):
+        ensemble = SeedEnsemble(Coder("twisted"), n_seeds=2, random_state=0).fit(rows)
+        each = [copula_scorer(member, rows) for member in ensemble.estimators_]
+        assert copula_scorer(ensemble, rows) == np.mean(each)
+
+    def test_an_ensemble_in_a_pipeline_sees_what_reaches_it(self, rows):
+        ensemble = SeedEnsemble(PCA(2), n_seeds=2, random_state=0)
+        pipe = make_pipeline(StandardScaler(), ensemble).fit(rows)
+        inside = StandardScaler().fit_transform(rows)
+        expected = udr_scorer(pipe[-1], inside)
+        assert udr_scorer(pipe, rows) == expected
+
+    def test_a_sleeping_component_does_not_count(self):
+        X, _ = make_nonlinear_ica(300, n_sources=2, n_features=6, random_state=0)
+        vae = FactorVAETransformer(3, max_iter=20, random_state=0).fit(X)
+        vae.active_components_ = np.array([0, 1])
+        copula = independence(vae.transform(X)[:, :2])[0]
+        masked = vae.transform(X) * [1, 1, 0]
+        expected = explained_rows(X, masked) * copula
+        assert copula_scorer(vae, X) == pytest.approx(expected, rel=1e-6)
+
+    def test_agreement_needs_several_fits(self, rows):
+        with pytest.raises(TypeError, match=r"SeedEnsemble\(estimator\)"):
+            udr_scorer(PCA(2).fit(rows), rows)
+
+    def test_the_elbo_needs_a_model_that_has_one(self, rows):
+        with pytest.raises(TypeError, match="Coder has not"):
+            elbo_scorer(Coder().fit(rows), rows)
+
+    @BY_NAME
+    def test_a_scorer_survives_pickle(self, name):
+        scorer = LABEL_FREE_SCORERS[name]
+        assert pickle.loads(pickle.dumps(scorer)) is scorer
+        assert repr(scorer) == f"{name}_scorer"

@@ -1,0 +1,239 @@
+"""The report says what is wrong with a model, and nothing of a healthy one."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA, FastICA
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfactorvae import FactorVAETransformer
+from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.metrics import match_codes, total_correlation_audit
+from skfactorvae.model_selection import SeedEnsemble, latent_report
+
+LOG_2 = np.log(2)
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, _ = make_nonlinear_ica(
+        1200, n_sources=3, n_features=8, noise=0.1, random_state=0
+    )
+    return X[:800], X[800:]
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    vae = FactorVAETransformer(
+        3,
+        hidden_layer_sizes=(16,),
+        discriminator_hidden_layer_sizes=(16,),
+        max_iter=600,
+        random_state=0,
+    )
+    return vae.fit(data[0])
+
+
+@pytest.fixture
+def vae(trained):
+    """A fitted model whose record can be changed."""
+    twin = FactorVAETransformer(**trained.get_params())
+    twin.__dict__.update(trained.__dict__)
+    twin.history_ = {name: v.copy() for name, v in trained.history_.items()}
+    return twin
+
+
+def findings(estimator, X):
+    return {f.topic: f for f in latent_report(estimator, X).findings}
+
+
+def warnings_of(estimator, X):
+    found = findings(estimator, X).values()
+    return {finding.topic for finding in found if finding.level == "warning"}
+
+
+class TestHealth:
+    def test_a_healthy_model_gets_no_warning(self, vae, data):
+        assert warnings_of(vae, data[1]) == set()
+
+    @pytest.mark.parametrize(
+        ("loss", "dependent", "word"),
+        [
+            (0.05, False, "too strong"),
+            (LOG_2, True, "too weak"),
+            (0.40, False, "memorises"),
+            (LOG_2, False, None),
+            (0.55, True, None),
+        ],
+    )
+    def test_the_discriminator_is_judged_by_a_fresh_audit(
+        self, vae, data, loss, dependent, word
+    ):
+        vae.history_["discriminator_loss"][:] = loss
+        rng = np.random.RandomState(0)
+        z = rng.normal(size=(400, 3))
+        z[:, 1] = z[:, 0] ** 2 + 0.1 * z[:, 1] if dependent else z[:, 1]
+        vae.posterior = lambda X: (z, np.zeros_like(z))
+        found = findings(vae, data[1]).get("discriminator")
+        if word is None:
+            assert found is None
+        else:
+            assert word in found.message
+            assert found.advice
+
+    def test_without_a_penalty_the_discriminator_is_not_judged(self, vae, data):
+        vae.history_["discriminator_loss"][:] = 0.05
+        assert "discriminator" not in findings(vae.set_params(gamma=0), data[1])
+
+    def test_a_model_that_diverged_is_told_so(self, vae, data):
+        vae.n_iter_ = 700
+        found = findings(vae, data[1])["training"]
+        assert (
+            "diverged at step 700; the weights are those of step 600" in found.message
+        )
+
+    def test_a_collapsed_model_is_told_so(self, vae, data):
+        vae.active_components_ = np.array([], dtype=int)
+        report = latent_report(vae, data[1])
+        assert "collapse" in {f.topic for f in report.findings}
+        assert report.explained == {"codes": 0.0, "pca": 0.0}
+        assert report.active.sum() == 0
+        assert str(report).startswith("0 of 3 components are active.")
+
+    def test_rows_of_another_kind_are_described_worse(self, vae, data):
+        rng = np.random.RandomState(0)
+        shuffled = np.column_stack([rng.permutation(c) for c in data[1].T])
+        assert "memory" in warnings_of(vae, shuffled)
+
+    @pytest.mark.parametrize(
+        ("standardize", "factor", "topics"),
+        [
+            ("feature", 1000, set()),
+            ("global", 1, set()),
+            ("global", 1000, {"scale"}),
+            (None, 1, set()),
+        ],
+    )
+    def test_uneven_features_are_seen_where_one_scale_serves_all(
+        self, vae, data, standardize, factor, topics
+    ):
+        vae.set_params(standardize=standardize)
+        rows = data[1] * np.r_[factor, np.ones(7)]
+        assert warnings_of(vae, rows) & {"scale"} == topics
+
+    def test_unscaled_features_without_standardization_are_seen(self, vae, data):
+        vae.set_params(standardize=None)
+        assert "does not standardize" in findings(vae, data[1] * 500)["scale"].message
+
+    def test_an_outlier_is_found(self, vae, data):
+        rows = np.vstack([data[1]] * 10)
+        rows[5, 3] = 1e6
+        assert "Feature 3 has a value" in findings(vae, rows)["outliers"].message
+
+
+class TestWhatIsFound:
+    def test_pca_is_pca(self, data):
+        X = StandardScaler().fit_transform(data[1])
+        report = latent_report(PCA(3, whiten=True).fit(X), X)
+        assert "This is PCA" in report.findings[0].message
+        assert report.pca.correlation == pytest.approx(1)
+        assert report.pca.component.tolist() == [0, 1, 2]
+        assert report.kl is None
+        assert report.sampled_audit is None
+        assert report.explained["codes"] == pytest.approx(report.explained["pca"])
+
+    def test_fastica_is_fastica(self):
+        z = np.random.RandomState(0).uniform(size=(1000, 3))
+        X = z @ np.random.RandomState(1).normal(size=(3, 5))
+        report = latent_report(FastICA(3, random_state=1).fit(X), X)
+        (found,) = (f for f in report.findings if f.topic == "baseline")
+        assert "This is FastICA" in found.message
+
+    def test_components_are_compared_one_to_one(self, vae, data):
+        report = latent_report(vae, data[1])
+        rows = (data[1] - vae.mean_) / vae.scale_
+        pca = PCA(3, random_state=0).fit_transform(rows)
+        match = match_codes(pca, vae.transform(data[1]))
+        np.testing.assert_array_equal(report.pca.component, match.order)
+        np.testing.assert_allclose(report.pca.correlation, match.correlation)
+
+    def test_dependent_components_are_told_apart_from_independent_ones(self, data):
+        rng = np.random.RandomState(0)
+        z = rng.normal(size=(1500, 2))
+        z[:, 1] = z[:, 0] ** 2 + 0.1 * z[:, 1]
+        bent = PCA(2).fit(z)
+        assert findings(bent, z)["dependence"].level == "warning"
+        straight = rng.normal(size=(1500, 2))
+        found = findings(PCA(2).fit(straight), straight)["dependence"]
+        assert found.level == "fine"
+
+    def test_the_audit_is_that_of_the_metrics(self, vae, data):
+        report = latent_report(vae, data[1])
+        expected = total_correlation_audit(vae.transform(data[1]).astype(float))
+        assert report.audit == expected
+
+    def test_codes_that_explain_less_than_pca_are_a_bad_fit(self, vae, data):
+        vae.transform = lambda X: np.tanh(
+            np.random.RandomState(0).normal(size=(400, 3))
+        )
+        assert "fit" in warnings_of(vae, data[1])
+
+
+class TestEnsembles:
+    def test_stability_is_reported_inside_a_pipeline_too(self, data):
+        ica = SeedEnsemble(
+            FastICA(3, max_iter=1000, tol=1e-3), n_seeds=3, random_state=0
+        )
+        pipe = make_pipeline(StandardScaler(), ica).fit(data[0])
+        report = latent_report(pipe, data[1])
+        np.testing.assert_array_equal(report.stability, pipe[-1].component_stability_)
+        found = {f.topic: f for f in report.findings}
+        assert found["stability"].level == "fine"
+
+    def test_what_does_not_return_is_named(self, vae, data):
+        ensemble = SeedEnsemble(vae, n_seeds=2, random_state=0)
+        ensemble._accept([vae, vae], data[1])
+        ensemble.component_stability_ = np.array([1.0, 0.0, 1.0])
+        found = findings(ensemble, data[1])["stability"]
+        assert found.level == "warning"
+        assert "component 1." in found.message
+
+
+class TestTheReport:
+    def test_warnings_come_first(self, vae, data):
+        vae.n_iter_ = 700
+        levels = [f.level for f in latent_report(vae, data[1]).findings]
+        order = ("warning", "note", "fine")
+        assert levels == sorted(levels, key=order.index)
+        assert levels[0] == "warning"
+
+    def test_it_prints_a_line_for_every_active_component(self, vae, data):
+        text = str(latent_report(vae, data[1]))
+        assert text.startswith("3 of 3 components are active.\ncomponent")
+        assert f"{vae.kl_per_component_[0]:15.2f}" in text
+        assert "draws from posteriors" in text
+
+    def test_it_becomes_a_frame(self, vae, data):
+        frame = latent_report(vae, data[1]).to_frame()
+        assert list(frame.columns) == [
+            "active",
+            "kl",
+            "pca",
+            "pca_correlation",
+            "ica",
+            "ica_correlation",
+        ]
+        np.testing.assert_array_equal(frame["kl"], vae.kl_per_component_)
+
+    def test_it_is_the_same_every_time(self, vae, data):
+        first, second = (str(latent_report(vae, data[1])) for _ in range(2))
+        assert first == second
+
+    def test_an_unfitted_model_is_refused(self, data):
+        with pytest.raises(NotFittedError):
+            latent_report(FactorVAETransformer(), data[1])
+
+    def test_too_few_rows_are_refused(self, vae, data):
+        with pytest.raises(ValueError, match="at least 20 rows"):
+            latent_report(vae, data[1][:10])

@@ -1,0 +1,275 @@
+"""Choosing without labels: constraints, rules, the choice and the path."""
+
+import pickle
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA, FastICA
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfactorvae import FactorVAETransformer
+from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.model_selection import (
+    best_under_constraint,
+    copula_scorer,
+    explained_scorer,
+    gamma_path,
+    select_gamma,
+)
+from skfactorvae.model_selection._select import RULES
+
+mpl.use("Agg")
+
+TINY = {
+    "n_components": 2,
+    "hidden_layer_sizes": (8,),
+    "discriminator_hidden_layer_sizes": (8,),
+    "max_iter": 12,
+    "batch_size": 16,
+}
+
+
+class Dial(TransformerMixin, BaseEstimator):
+    """Codes that are noisy with a small gamma, dependent with a large one."""
+
+    def __init__(self, gamma=1.0, random_state=None):
+        self.gamma = gamma
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.n_rows_ = len(X)
+        self.seed_ = np.random.RandomState(self.random_state).randint(1000)
+        return self
+
+    def transform(self, X):
+        noise = np.random.RandomState(self.seed_).normal(size=(len(X), 2))
+        if self.gamma < 1:
+            return noise
+        mixing = np.array([[1, 0.0], [0, 1]]) if self.gamma < 10 else [[1, 0.9], [0, 1]]
+        return X[:, :2] @ mixing
+
+
+def results(**scores):
+    """Return cv_results_ of two folds that agree unless a pair is given."""
+    table = {}
+    for name, means in scores.items():
+        pairs = np.array([np.broadcast_to(m, 2) for m in means], dtype=float)
+        table[f"split0_test_{name}"], table[f"split1_test_{name}"] = pairs.T
+        table[f"mean_test_{name}"] = pairs.mean(axis=1)
+        table[f"std_test_{name}"] = pairs.std(axis=1)
+    return table
+
+
+@pytest.fixture(scope="module")
+def rows():
+    z = np.random.RandomState(0).laplace(size=(300, 2))
+    return np.hstack([z, z @ np.ones((2, 1))])
+
+
+@pytest.fixture(scope="module")
+def selection(rows):
+    pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY))
+    return select_gamma(pipe, rows, [10, 0], n_seeds=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def X():  # noqa: N802
+    return make_nonlinear_ica(200, n_sources=2, n_features=6, random_state=0)[0]
+
+
+@pytest.fixture(scope="module")
+def path(X):
+    pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY, random_state=0))
+    return gamma_path(pipe, X, [100, 0, 10], random_state=0)
+
+
+class TestConstraints:
+    def test_the_best_of_those_that_pass_is_taken(self):
+        table = results(a=[3, 2, 1], b=[0.1, 0.6, 0.9])
+        assert best_under_constraint("a", {"b": 0.5})(table) == 1
+        assert best_under_constraint("a", {"b": "60%"})(table) == 1
+        assert best_under_constraint("a", {"b": "70%"})(table) == 2
+        assert best_under_constraint("a", {})(table) == 0
+
+    def test_all_floors_must_be_passed(self):
+        table = results(a=[3, 2, 1], b=[1, 1, 1], c=[0, 1, 1])
+        assert best_under_constraint("a", {"b": 1, "c": 1})(table) == 1
+
+    def test_one_standard_error_is_that_of_the_best(self):
+        table = results(a=[9, 5, 1], b=[0.79, 0.81, (0.8, 1.0)])
+        # The best mean is .9; two folds .1 off each side: a standard error of .1.
+        assert best_under_constraint("a", {"b": "1se"})(table) == 1
+
+    def test_a_candidate_that_failed_to_fit_never_wins(self):
+        table = results(a=[np.nan, 1, 2], b=[1, 1, np.nan])
+        assert best_under_constraint("a", {"b": 0.5})(table) == 1
+
+    def test_if_none_passes_it_warns_and_takes_what_fails_least(self):
+        table = results(a=[3, 2, 1], b=[0, 1, 1], c=[0, 0, 0])
+        refit = best_under_constraint("a", {"b": 1, "c": 1})
+        with pytest.warns(UserWarning, match="No candidate passes"):
+            assert refit(table) == 1
+
+    @pytest.mark.parametrize("floor", ["2se", "95", None, True, "-5%"])
+    def test_a_floor_that_cannot_be_read_is_refused(self, floor):
+        with pytest.raises(ValueError, match=r"at_least\['b'\] must be a number"):
+            best_under_constraint("a", {"b": floor})
+
+    def test_a_score_that_was_not_asked_for_is_named(self):
+        with pytest.raises(ValueError, match=r"named 'b'; it has \['a'\]"):
+            best_under_constraint("a", {"b": 1})(results(a=[1]))
+
+    def test_it_is_pickled_with_a_search(self, rows):
+        refit = pickle.loads(pickle.dumps(best_under_constraint("copula", {"ex": 0.9})))
+        assert repr(refit) == "best_under_constraint('copula', {'ex': 0.9})"
+        search = GridSearchCV(
+            PCA(),
+            {"n_components": [1, 2]},
+            scoring={"copula": copula_scorer, "ex": explained_scorer},
+            refit=refit,
+            cv=KFold(2, shuffle=True, random_state=0),
+        )
+        assert search.fit(rows).best_params_ == {"n_components": 2}
+
+
+class TestRules:
+    @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"elbo", "ranks"}))
+    def test_every_rule_takes_the_gamma_whose_codes_are_good(self, rule):
+        rows = np.random.RandomState(0).laplace(size=(1500, 2))
+        selection = select_gamma(
+            Dial(), rows, [0, 5, 20], n_seeds=2, rule=rule, random_state=0
+        )
+        assert selection.best_gamma in (
+            {"agreement": [5, 20], "udr": [5, 20]}.get(rule, [5])
+        )
+
+    @pytest.mark.parametrize("rule", sorted(RULES))
+    def test_a_rule_prefers_what_is_better_in_every_score(self, rule):
+        scores = {
+            name: np.array([[0.1, 0.2], [0.8, 0.9], [0.4, np.nan]])
+            for name in ("udr", "elbo", "copula", "audit", "explained")
+        }
+        assert RULES[rule](scores) == 1
+
+    def test_agreement_takes_the_largest_gamma_that_is_as_good_as_the_best(self):
+        rule = RULES["agreement"]
+        udr = np.array([[0.2, 0.2], [0.5, 0.7], [0.5, 0.51], [0.48, 0.49]])
+        assert rule({"udr": udr}) == 2  # .6 +- .1 is best; .505 is within, .485 is not
+        assert RULES["udr"]({"udr": udr}) == 1
+
+    def test_a_rule_of_ones_own_decides(self, rows):
+        selection = select_gamma(
+            Dial(), rows, [0, 5], n_seeds=2, rule=lambda s: 0, random_state=0
+        )
+        assert selection.best_gamma == 0
+
+    def test_an_unknown_rule_is_refused(self, rows):
+        with pytest.raises(ValueError, match=r"rule must be one of .*got 'best'"):
+            select_gamma(Dial(), rows, [0, 5], rule="best")
+
+
+class TestSelection:
+    def test_the_choice_is_fitted_to_all_rows(self, rows):
+        settings = {"n_seeds": 2, "random_state": 0}
+        assert select_gamma(
+            Dial(), rows, [0, 5], **settings
+        ).best_estimator.n_rows_ == len(rows)
+        unfitted = select_gamma(Dial(), rows, [0, 5], refit=False, **settings)
+        assert unfitted.best_estimator is None
+
+    def test_gamma_is_found_in_the_step_that_has_it(self, selection):
+        assert selection.param == "factorvaetransformer__gamma"
+        assert selection.gammas.tolist() == [0, 10]
+        best = selection.best_estimator.get_params()[selection.param]
+        assert best == selection.best_gamma
+
+    def test_scores_have_a_place_for_every_fit(self, selection):
+        names = {"udr", "copula", "audit", "explained", "elbo", "active"}
+        assert set(selection.scores) == names
+        assert {values.shape for values in selection.scores.values()} == {(2, 2)}
+        frame = selection.to_frame()
+        assert frame.shape == (4, 8)
+        np.testing.assert_array_equal(frame["udr"], selection.scores["udr"].ravel())
+
+    def test_it_explains_itself(self, selection):
+        text = str(selection)
+        assert f"gamma={selection.best_gamma:g} by the rule" in text
+        assert text.count("is best") == 5
+
+    def test_it_says_when_seeds_hardly_agree(self, rows):
+        dial = select_gamma(
+            Dial(), rows, [0, 0.5], n_seeds=2, rule="copula", random_state=0
+        )
+        assert "hardly agree" in str(dial)
+
+    def test_it_draws_a_line_for_every_score(self, selection):
+        ax = selection.plot()
+        labels = {text.get_text() for text in ax.get_legend().get_texts()}
+        assert labels == {"udr", "copula", "audit", "explained", "chosen"}
+        assert selection.plot(ax=ax) is ax
+
+    def test_the_same_random_state_chooses_the_same(self, selection, rows):
+        pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY))
+        again = select_gamma(pipe, rows, [10, 0], n_seeds=2, random_state=0)
+        assert str(again) == str(selection)
+        np.testing.assert_array_equal(
+            again.best_estimator.transform(rows),
+            selection.best_estimator.transform(rows),
+        )
+
+    @pytest.mark.parametrize("gammas", [[], [3], [3, 3.0]])
+    def test_a_choice_needs_two_gammas(self, gammas, rows):
+        with pytest.raises(ValueError, match="at least two different values"):
+            select_gamma(Dial(), rows, gammas)
+
+    def test_agreement_needs_two_seeds(self, rows):
+        with pytest.raises(ValueError, match=r"n_seeds must be .* 2; got 1"):
+            select_gamma(Dial(), rows, [0, 5], n_seeds=1)
+
+    def test_a_transformer_without_gamma_is_refused(self, rows):
+        with pytest.raises(ValueError, match="FastICA has 0 parameters named 'gamma'"):
+            select_gamma(FastICA(), rows, [0, 5])
+
+
+class TestPath:
+    def test_it_goes_upwards_and_each_fit_has_its_gamma(self, path):
+        assert path.gammas.tolist() == [0, 10, 100]
+        assert [fit[-1].gamma for fit in path.estimators] == [0, 10, 100]
+        assert [fit[-1].max_iter for fit in path.estimators] == [12, 3, 3]
+
+    def test_each_fit_goes_on_from_the_one_before(self, X):
+        """With hardly a step to make, weights stay where they were."""
+        vae = FactorVAETransformer(**TINY, learning_rate=1e-12, random_state=0)
+        path = gamma_path(vae, X, [0, 50], max_iter=1, random_state=0)
+        np.testing.assert_allclose(path.codes[1], path.codes[0], atol=1e-4)
+        assert path.continuity == pytest.approx(1, abs=1e-3)
+
+    def test_codes_are_those_of_the_fits_up_to_order_and_sign(self, path):
+        for codes, fit in zip(path.codes, path.estimators, strict=True):
+            plain = fit.transform(path.rows)
+            np.testing.assert_allclose(
+                np.sort(np.abs(codes), axis=1), np.sort(np.abs(plain), axis=1)
+            )
+
+    def test_components_keep_their_sign_along_the_path(self, path):
+        for before, after in zip(path.codes, path.codes[1:], strict=False):
+            products = (before * after).sum(axis=0)
+            assert (products > 0).all()
+
+    def test_scores_are_of_rows_held_out(self, path, X):
+        assert len(path.rows) == 60
+        expected = explained_scorer(path.estimators[1], path.rows)
+        assert path.scores["explained"][1] == pytest.approx(expected)
+        assert path.to_frame().shape == (3, 7)
+
+    def test_it_draws(self, path):
+        ax = path.plot()
+        assert len(ax.get_lines()) == 6
+
+    def test_what_cannot_go_on_is_refused(self, rows):
+        with pytest.raises(ValueError, match=r"Dial has no \['max_iter'"):
+            gamma_path(Dial(), rows, [0, 5])
