@@ -533,6 +533,45 @@ class BaseLatentTransformer(
         weight = without_unit(check_sample_weight(sample_weight, len(scores)))
         return float(np.average(scores, weights=weight))
 
+    def decoder_layers(self):
+        """Return the decoder as plain arrays, for those who run it elsewhere.
+
+        Returns
+        -------
+        layers : list of dict
+            To be applied to a code z in order. By their ``kind``: "dense", ``x @ weight
+            + bias``; "reshape", to ``shape``; "conv_transpose" of stride 2 and padding
+            1, to ``size``, with ``weight`` of shape (inputs, outputs, 4, 4);
+            "linear", which adds ``z @ weight``; "sigmoid"; "scale", ``x * scale +
+            mean``. A layer with an ``activation`` other than None ends with it.
+
+        Raises
+        ------
+        ValueError
+            If the networks are the user's own modules.
+        """
+        check_is_fitted(self)
+        plan = self._network.decoder_layers
+        if plan is None:
+            raise ValueError(
+                "The decoder is a module of your own, built by network="
+                f"{self._architecture['network']!r}: what it computes cannot be told "
+                "in layers. Fit with network='mlp' or 'conv'."
+            )
+        layers = [self._layer(**step) for step in plan]
+        if self._architecture["likelihood"] == "bernoulli":
+            layers.append({"kind": "sigmoid"})
+        return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
+
+    def _layer(self, kind, name=None, is_activated=False, **shape):
+        arrays = {
+            part: self.weights_[f"{name}.{part}"]
+            for part in ("weight", "bias")
+            if f"{name}.{part}" in self.weights_
+        }
+        activation = self._architecture["activation"] if is_activated else None
+        return {"kind": kind, "activation": activation, **shape, **arrays}
+
     # ------------------------------------------------------------ fitted networks
     def _standardized(self, X):
         check_is_fitted(self)
