@@ -5,7 +5,7 @@ matplotlib, and ``plot`` draws. A Pipeline or a fitted search may stand for an
 estimator, and rows are shown as they were before the pipeline's first step.
 """
 
-from ._health import Mark, health_marks
+from ._health import health_marks
 from ._matrix import FactorMatrixDisplay
 from ._page import explore
 from ._pairs import LatentPairsDisplay
@@ -22,7 +22,6 @@ __all__ = [
     "GammaPathDisplay",
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
-    "Mark",
     "ReconstructionDisplay",
     "SearchDisplay",
     "StabilityDisplay",

@@ -37,8 +37,8 @@ def health_marks(estimator):
 
     Returns
     -------
-    marks : list of Mark
-        Triples (name, is_well, message). Marks are hints: they see training, not
+    marks : list of (name, is_well, message)
+        Named tuples. Marks are hints: they see training, not
         whether factors are right.
 
     Raises

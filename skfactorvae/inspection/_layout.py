@@ -33,6 +33,18 @@ class Layout:
     x_label: str
     image_shape: tuple[int, int, int] | None
 
+    def scale(self, feature_std):
+        """Return what a change of each feature is compared with, (p,); never zero.
+
+        Columns of a table have units of their own, and are compared with their own
+        standard deviations; those of a curve or an image share a unit, and are compared
+        with the root mean square of all.
+        """
+        if self.kind != "bars":
+            common = np.sqrt(np.mean(np.square(feature_std)))
+            feature_std = np.full(len(feature_std), common)
+        return np.where(feature_std > 0, feature_std, np.inf)
+
 
 def choose_layout(names, *, model=None, kind="auto", x=None, image_shape=None):
     """Say how rows are drawn.

@@ -103,7 +103,7 @@ class FactorMatrixDisplay:
             See :meth:`from_codes`.
         factor_names : array-like of str, default=None
             Names of the factors; None takes those of a data frame.
-        **options
+        **options : object
             For the metric.
 
         Returns
@@ -137,7 +137,7 @@ class FactorMatrixDisplay:
             factor.
         factor_names : array-like of str, default=None
             Names of the factors; None takes those of a data frame.
-        **options
+        **options : object
             For :func:`~skfactorvae.metrics.mutual_information_matrix`,
             :func:`~skfactorvae.metrics.mean_correlation_score` or
             :func:`~skfactorvae.metrics.dci_scores`.

@@ -270,8 +270,10 @@ def _range(rows):
 
 def _latents(reading, survey, table):
     used = set(reading.used_latents(len(survey.centre)).tolist())
-    total = np.square(survey.feature_std)
-    strength = np.abs(table.effect) / np.where(total > 0, np.sqrt(total), np.inf)
+    scale = table.layout.scale(survey.feature_std)
+    strength = np.abs(table.effect) / scale
+    weight = np.square(survey.feature_std / scale)
+    weight /= max(weight.sum(), np.finfo(float).tiny)
     return [
         {
             "index": j,
@@ -279,8 +281,8 @@ def _latents(reading, survey, table):
             "step": float(table.step[j]),
             "kl": None if table.kl is None else float(table.kl[j]),
             "is_used": j in used,
-            "sentence": _capital(table.summary[j]),
-            "share": float(table.share[j] @ total / max(total.sum(), 1e-300)),
+            "sentence": table.summary[j].removeprefix(f"factor {j} "),
+            "share": float(table.share[j] @ weight),
             "features": _told(table, j, strength[j]),
         }
         for j in range(len(survey.centre))
@@ -305,10 +307,6 @@ def _name(layout, feature):
     return (
         f"{layout.x[feature]:.4g}" if layout.kind == "curve" else layout.names[feature]
     )
-
-
-def _capital(text):
-    return text[:1].upper() + text[1:]
 
 
 def _health(estimator):

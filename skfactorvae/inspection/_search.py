@@ -268,8 +268,10 @@ class SearchDisplay:
         ----------
         search : GridSearchCV or another fitted search
             With ``cv_results_``.
-        rows, columns : str, default="n_components", "gamma"
-            The two parameters; the step of a pipeline need not be named.
+        rows : str, default="n_components"
+            One parameter; the step of a pipeline need not be named.
+        columns : str, default="gamma"
+            The other.
         score : str, default="score"
             Which score, where the search has several.
 

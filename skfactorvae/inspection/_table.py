@@ -34,7 +34,8 @@ class FactorTable:
     share : ndarray of shape (n_latents, n_features)
         Variance of the feature when only this latent varies, as it does over the rows,
         divided by the feature's variance in the data. Shares of one feature need not
-        add up to 1: what latents do together is in none of them.
+        add up to 1: what latents do together is in none of them, and a share is above
+        1 where the model moves a feature further than the data do.
     sign : ndarray of int8, shape (n_latents, n_features)
         Sign of the effect.
     monotone : ndarray of bool, shape (n_latents, n_features)

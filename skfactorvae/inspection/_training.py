@@ -25,7 +25,7 @@ class TrainingDisplay:
     ----------
     history : dict of str to ndarray of shape (n_records,)
         The record; ``step`` is among its names.
-    marks : list of Mark
+    marks : list of (name, is_well, message)
         What :func:`health_marks` says of it.
     warmup : float, default=0.0
         Share of the steps over which gamma grew.

@@ -249,8 +249,7 @@ class LatentTraversalDisplay:
 
     def _plot_bars(self, ax, *, max_features, **_):
         effects = self.rows[:, -1] - self.rows[:, 0]
-        scale = np.where(self.feature_std > 0, self.feature_std, np.inf)
-        lengths = effects / scale  # (n_latents, p)
+        lengths = effects / self.layout.scale(self.feature_std)  # (n_latents, p)
         n_bars = min(max_features, lengths.shape[1])
         axes = panels(
             ax,

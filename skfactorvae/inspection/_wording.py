@@ -45,7 +45,7 @@ def sentence(subject, low, high, spread, layout):
         How rows are drawn says what words fit.
     """
     effect = high - low
-    size = np.abs(effect) / np.where(spread > 0, spread, np.inf)
+    size = np.abs(effect) / layout.scale(spread)
     if size.max() < LEAST_EFFECT:
         return f"{subject} hardly changes a row"
     if layout.kind == "bars":

@@ -1,6 +1,5 @@
 """Headless Chromium, driven through a pair of pipes."""
 
-import base64
 import fcntl
 import itertools
 import json
@@ -140,10 +139,6 @@ class Browser:
             for event in self.events
             if event.get("method") == "Network.requestWillBeSent"
         ]
-
-    def save_picture(self, path):
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
 
 
 def _moved_up(end):

@@ -101,6 +101,7 @@
     if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(2);
     return String(Number(value.toPrecision(size >= 1000 ? 5 : 3)));
   };
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
   const ticks = (low, high, count) => {
     const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
@@ -220,7 +221,7 @@
     });
     const output = make("output", { for: id });
     const head = make("div", { class: "head" }, make("label", { for: id, text: `Factor ${latent.index}` }), output);
-    parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: latent.sentence })));
+    parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: capital(latent.sentence) })));
     slider.addEventListener("input", () => {
       code[latent.index] = latent.mean + latent.step * slider.valueAsNumber;
       tell(latent, slider, output);
@@ -257,14 +258,16 @@
   });
   const table = (caption, head, lines) => make("table", {},
     make("caption", { text: caption }),
-    make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", text })))),
+    make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", {
+      scope: "col", text, ...(typeof lines[0][i] === "number" ? { class: "number" } : {}),
+    })))),
     make("tbody", {}, ...lines.map((line) => make("tr", {}, ...cells("td", line)))));
   for (const latent of data.latents) {
     const facts = [`${Math.round(100 * latent.share)} % of the variance`];
     if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
     const caption = `${facts.join(", ")}; the features it moves most`;
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
-      make("summary", { text: latent.sentence }),
+      make("summary", { text: `Factor ${latent.index} ${latent.sentence}` }),
       table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Way"],
         latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "one way" : "turns back"]))));
   }
