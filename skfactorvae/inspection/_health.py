@@ -58,7 +58,11 @@ def health_marks(estimator):
     """
     model = recorded(estimator)
     history = model.history_
-    marks = [_length(model), _settled(history), _latents(model)]
+    marks = [_length(model)]
+    if "reconstruction" in history:
+        marks.append(_settled(history))
+    if hasattr(model, "kl_per_component_"):
+        marks.append(_latents(model))
     if "discriminator_accuracy" in history and getattr(model, "gamma", 1):
         marks.append(_discriminator(history))
     return [mark for mark in marks if mark]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 VALUES_AT_ONCE = 2**22
@@ -216,6 +217,9 @@ def _names(first, feature_names):
 def _undone(name, step, rows):
     if isinstance(step, FILLERS) and rows.shape[1] == step.n_features_in_:
         return rows
+    is_function = isinstance(step, FunctionTransformer)
+    if is_function and step.inverse_func is None and step.func is not None:
+        raise ValueError(f"{_one_way(name, step)} It has no inverse_func.")
     try:
         return step.inverse_transform(rows)
     except Exception as error:

@@ -53,9 +53,9 @@ class StabilityDisplay:
     >>> rng = np.random.default_rng(0)
     >>> z = rng.normal(size=(500, 2))
     >>> other = np.column_stack([-z[:, 0], rng.normal(size=500)])
-    >>> StabilityDisplay.from_codes([z, other, other]).agreement.round(1)
-    array([[1., 1.],
-           [1., 0.]])
+    >>> display = StabilityDisplay.from_codes([z, other, other], reference=0)
+    >>> (display.agreement > 0.8).tolist()
+    [[True, True], [False, False]]
     """
 
     def __init__(self, agreement, components, reference, scores):
@@ -110,8 +110,15 @@ class StabilityDisplay:
         display : StabilityDisplay
             Ready to plot.
         """
+        codes = codes if isinstance(codes, np.ndarray) else list(codes)
         scores = udr_score(codes, kl=kl, kl_threshold=kl_threshold)
-        reference = int(scores.argmax()) if reference is None else reference
+        if reference is None:
+            reference = int(scores.argmax())
+        if reference not in range(len(scores)):
+            raise ValueError(
+                f"reference must be a fit's number, from 0 to {len(scores) - 1}; got "
+                f"{reference!r}."
+            )
         kept = [
             _used(fit, None if kl is None else kl[i], kl_threshold)
             for i, fit in enumerate(codes)

@@ -77,7 +77,7 @@ class TrainingDisplay:
         return cls(dict(model.history_), health_marks(estimator), warmup=warmup)
 
     def plot(self, ax=None):
-        """Draw one panel per term, the marks below.
+        """Draw one panel per term, and the marks below where it makes the figure.
 
         Parameters
         ----------

@@ -120,12 +120,7 @@ def test_gaps_that_are_filled_leave_units_alone(peaks):
 def test_a_step_that_cannot_be_undone_is_named(peaks, step):
     X = peaks.data + 1000
     pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(X)
-    if isinstance(step, FunctionTransformer):  # whose inverse is the identity, unasked
-        assert np.isfinite(factor_table(pipe, X).effect).all()
-        return
-    with pytest.raises(
-        ValueError, match=r"'first' .ColumnTransformer. cannot be undone"
-    ):
+    with pytest.raises(ValueError, match=r"'first' .\w+. cannot be undone"):
         factor_table(pipe, X)
 
 
@@ -133,7 +128,7 @@ def test_a_step_whose_way_back_fails_says_what_it_said(peaks):
     def refuse(X):
         raise ArithmeticError("not today")
 
-    step = FunctionTransformer(inverse_func=refuse)
+    step = FunctionTransformer(np.negative, inverse_func=refuse)
     pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(peaks.data)
     with pytest.raises(ValueError, match=r"'first'.*not today"):
         factor_table(pipe, peaks.data)

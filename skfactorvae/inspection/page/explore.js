@@ -95,6 +95,9 @@
     parent.append(element);
     return element;
   };
+  const extent = (row) => row.reduce(
+    ([i, j], v, k) => [v < row[i] ? k : i, v > row[j] ? k : j], [0, 0],
+  );
   const byId = (id) => document.getElementById(id);
   const short = (value) => {
     const size = Math.abs(value);
@@ -119,7 +122,7 @@
   const curve = () => {
     const x = arrayOf(data.x);
     let [low, high] = data.range;
-    const left = Math.min(...x), right = Math.max(...x);
+    const [left, right] = extent(x).map((i) => x[i]);
     const svg = draw(stage, "svg", { role: "img" });
     return (row) => {
       for (const value of row) { low = Math.min(low, value); high = Math.max(high, value); }
@@ -144,7 +147,7 @@
         class: "now", d: path(Array.from(row)),
         "data-low": low, "data-high": high, "data-bottom": down(low), "data-top": down(high),
       });
-      const top = row.indexOf(Math.max(...row)), bottom = row.indexOf(Math.min(...row));
+      const [bottom, top] = extent(row);
       return `highest ${short(row[top])} at ${short(x[top])}, lowest ${short(row[bottom])} at ${short(x[bottom])}`;
     };
   };
@@ -187,7 +190,8 @@
         pixels.data[4 * i + 3] = 255;
       }
       context.putImageData(pixels, 0, 0);
-      return `values from ${short(Math.min(...row))} to ${short(Math.max(...row))}`;
+      const [bottom, top] = extent(row);
+      return `values from ${short(row[bottom])} to ${short(row[top])}`;
     };
   };
   const show = { curve, bars, image }[data.kind]();
