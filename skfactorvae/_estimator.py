@@ -21,7 +21,13 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
-from ._architecture import check_unchanged, describe, make_likelihood, make_network
+from ._architecture import (
+    check_unchanged,
+    decoder_layers,
+    describe,
+    make_likelihood,
+    make_network,
+)
 from ._compat import CallbackSupportMixin, _fit_context
 from ._parameters import declared, parameter
 from ._preparation import (
@@ -551,26 +557,8 @@ class BaseLatentTransformer(
             If the networks are the user's own modules.
         """
         check_is_fitted(self)
-        plan = self._network.decoder_layers
-        if plan is None:
-            raise ValueError(
-                "The decoder is a module of your own, built by network="
-                f"{self._architecture['network']!r}: what it computes cannot be told "
-                "in layers. Fit with network='mlp' or 'conv'."
-            )
-        layers = [self._layer(**step) for step in plan]
-        if self._architecture["likelihood"] == "bernoulli":
-            layers.append({"kind": "sigmoid"})
+        layers = decoder_layers(self._architecture, self.weights_)
         return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
-
-    def _layer(self, kind, name=None, is_activated=False, **shape):
-        arrays = {
-            part: self.weights_[f"{name}.{part}"]
-            for part in ("weight", "bias")
-            if f"{name}.{part}" in self.weights_
-        }
-        activation = self._architecture["activation"] if is_activated else None
-        return {"kind": kind, "activation": activation, **shape, **arrays}
 
     # ------------------------------------------------------------ fitted networks
     def _standardized(self, X):

@@ -79,6 +79,15 @@ def test_layers_decode_as_the_estimator_does(parameters):
     np.testing.assert_allclose(decode(vae.decoder_layers(), codes), expected, atol=1e-5)
 
 
+def test_each_transformer_tells_its_decoder(small, X):
+    estimator = small().fit(X)
+    codes = np.random.RandomState(1).normal(size=(7, 3))
+    expected = estimator.inverse_transform(codes)
+    np.testing.assert_allclose(
+        decode(estimator.decoder_layers(), codes), expected, rtol=1e-5, atol=1e-5
+    )
+
+
 def test_modules_of_the_user_are_not_told_in_layers():
     def build(n_features, n_components):
         return nn.Linear(n_features, 2 * n_components), nn.Linear(

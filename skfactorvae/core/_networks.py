@@ -515,6 +515,10 @@ class PointPosterior(Network):
     def multiplications(self) -> int:
         return self.network.multiplications
 
+    @property
+    def decoder_layers(self) -> list[dict[str, object]] | None:
+        return self.network.decoder_layers
+
     def draw(self, generator: torch.Generator) -> Weights:
         return self.network.draw(generator)
 

@@ -64,7 +64,10 @@ def health_marks(estimator):
     if hasattr(model, "kl_per_component_"):
         marks.append(_latents(model))
     if "discriminator_accuracy" in history and getattr(model, "gamma", 1):
-        marks.append(_discriminator(history))
+        judge = _mismatch if "prior_mismatch" in history else _dependence
+        marks.append(judge(history, *_verdict(history)))
+    if "own_share" in history:
+        marks.append(_batches(history))
     return [mark for mark in marks if mark]
 
 
@@ -130,10 +133,19 @@ def _latents(model):
     return Mark("latents", True, f"{used} of {every} latents are used.")
 
 
-def _discriminator(history):
-    tail = max(1, len(history["step"]) // 5)
-    accuracy = float(np.mean(history["discriminator_accuracy"][-tail:]))
-    said = f"The discriminator is right in {accuracy:.0%} of cases"
+def _verdict(history):
+    """Return what a discriminator is right in at last, and a sentence's start."""
+    accuracy = _last(history, "discriminator_accuracy")
+    return accuracy, f"The discriminator is right in {accuracy:.0%} of cases"
+
+
+def _last(history, term):
+    """Return a term's mean over the last fifth of the record."""
+    return float(np.mean(history[term][-max(1, len(history[term]) // 5) :]))
+
+
+def _dependence(history, accuracy, said):
+    """Judge a discriminator that tells codes from permuted ones."""
     if accuracy > 0.8:
         return Mark(
             "discriminator",
@@ -153,3 +165,25 @@ def _discriminator(history):
     left = "little" if accuracy < 0.6 else "some"
     message = f"{said}, where 50% is blind: {left} dependence is left."
     return Mark("discriminator", True, message)
+
+
+def _mismatch(history, accuracy, said):
+    """Judge a discriminator that tells codes from draws of the prior."""
+    if accuracy > 0.8:
+        return Mark(
+            "discriminator",
+            False,
+            f"{said}: the codes do not look like the prior. Raise gamma, train longer, "
+            "or ask for fewer components.",
+        )
+    message = f"{said}, where 50% is blind: the codes look like the prior."
+    return Mark("discriminator", True, message)
+
+
+def _batches(history):
+    share = _last(history, "own_share")
+    said = f"A row's own share in the density of its code is {share:.0%}"
+    if share > 0.9:
+        message = f"{said}: batches are too small to see dependence. Raise batch_size."
+        return Mark("batches", False, message)
+    return Mark("batches", True, f"{said}; batches are large enough.")

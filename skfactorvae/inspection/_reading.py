@@ -93,7 +93,7 @@ class Reading:
 
     def survey(self, X):
         """Go over a table once, chunk by chunk."""
-        codes, sums = [], _ColumnSums()
+        codes, sums = [], ColumnSums()
         for chunk in chunks(X, len(self.feature_names)):
             codes.append(self.moments(chunk))
             sums.add(numbers(chunk))
@@ -129,7 +129,7 @@ class Reading:
         return rows
 
 
-class _ColumnSums:
+class ColumnSums:
     """Moments of columns that arrive in chunks, around the first chunk's mean."""
 
     def __init__(self):
@@ -251,11 +251,26 @@ def numbers(rows):
 
 def chunks(X, width):
     """Cut a table into pieces of rows that are small enough to work on."""
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_table(X)
+    for rows in spans(X.shape[0], width):
+        yield take(X, rows)
+
+
+def spans(n_rows, width):
+    """Cut ``n_rows`` into slices of few enough values."""
     size = max(1, VALUES_AT_ONCE // max(1, width))
-    rows = getattr(X, "iloc", X)
-    for start in range(0, X.shape[0], size):
-        yield rows[start : start + size]
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def as_table(X):
+    """Make an array of lists; leave arrays and data frames as they are."""
+    return X if hasattr(X, "shape") else np.asarray(X)
+
+
+def take(X, rows):
+    """Return some rows of a table."""
+    return getattr(X, "iloc", X)[rows]
 
 
 def check_unit(unit):

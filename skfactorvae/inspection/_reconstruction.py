@@ -15,7 +15,7 @@ from ._matplotlib import (
     tidy,
     title,
 )
-from ._reading import chunks, numbers, read
+from ._reading import ColumnSums, as_table, numbers, read, spans, take
 
 
 class ReconstructionDisplay:
@@ -110,11 +110,12 @@ class ReconstructionDisplay:
             image_shape=image_shape,
         )
 
-        def both():
-            for chunk in chunks(X, len(layout.names)):
-                yield numbers(chunk), reading.decode(reading.moments(chunk)[0])
+        X = as_table(X)
 
-        return cls._from_pairs(both, n_rows, layout)
+        def back(rows):
+            return reading.decode(reading.moments(take(X, rows))[0])
+
+        return cls._of_rows(X, back, n_rows, layout)
 
     @classmethod
     def from_predictions(
@@ -161,34 +162,35 @@ class ReconstructionDisplay:
         names = np.array([str(name) for name in feature_names], dtype=object)
         layout = choose_layout(names, kind=kind, x=x, image_shape=image_shape)
 
-        def both():
-            pieces = chunks(X, len(names)), chunks(reconstructions, len(names))
-            for chunk, back in zip(*pieces, strict=True):
-                yield numbers(chunk), numbers(back)
-
-        return cls._from_pairs(both, n_rows, layout)
+        reconstructions = as_table(reconstructions)
+        return cls._of_rows(
+            as_table(X),
+            lambda rows: numbers(take(reconstructions, rows)),
+            n_rows,
+            layout,
+        )
 
     @classmethod
-    def _from_pairs(cls, both, n_rows, layout):
-        """Go over pairs of chunks: for the scales, for the errors, for the rows."""
+    def _of_rows(cls, X, back, n_rows, layout):
+        """Compare rows with what ``back`` gives for their numbers, chunk by chunk."""
         if not isinstance(n_rows, (int, np.integer)) or n_rows < 1:
             raise ValueError(f"n_rows must be an integer >= 1, got {n_rows!r}.")
-        scale, r2 = _scales(both)
-        if layout.kind != "bars":
-            scale = np.sqrt(np.mean(np.square(scale), where=~np.isnan(r2))) or 1.0
-        errors = np.concatenate(
-            [_root_mean_square((row - back) / scale) for row, back in both()]
-        )
+        std, is_constant = _spread(X)
+        scale = layout.scale(np.where(is_constant, 0.0, std))
+        scale = np.where(np.isfinite(scale), scale, 1.0)
+        misses, seen, errors = np.zeros(len(std)), np.zeros(len(std)), []
+        for rows in spans(X.shape[0], len(std)):
+            miss = numbers(take(X, rows)) - back(rows)
+            misses += np.nansum(np.square(miss), axis=0)
+            seen += (~np.isnan(miss)).sum(axis=0)
+            errors.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
+        errors = np.concatenate(errors)
         quantiles = np.linspace(0, len(errors) - 1, min(n_rows, len(errors)))
         index = np.argsort(errors, kind="stable")[quantiles.astype(int)]
-        rows, backs = np.empty((2, len(index), len(layout.names)))
-        start = 0
-        for row, back in both():
-            inside = (index >= start) & (index < start + len(row))
-            rows[inside] = row[index[inside] - start]
-            backs[inside] = back[index[inside] - start]
-            start += len(row)
-        return cls(rows, backs, index, errors, r2, layout)
+        shown = numbers(take(X, index))
+        variance = np.where(is_constant, np.nan, np.square(std))
+        r2 = 1 - misses / np.maximum(seen, 1) / variance
+        return cls(shown, back(index), index, errors, r2, layout)
 
     def plot(self, ax=None, *, x_label=None, y_label=None):
         """Draw rows and reconstructions; of a table, the R² of each feature.
@@ -299,25 +301,10 @@ class ReconstructionDisplay:
         return [f"error {self.errors[i]:.2f} sd" for i in self.index]
 
 
-def _scales(both):
-    """Return each column's standard deviation, one for constants, and its R²."""
-    origin, count = None, 0
-    for row, back in both():
-        if origin is None:
-            origin = np.nan_to_num(row[0])
-            sums, squares, misses, seen = np.zeros((4, row.shape[1]))
-        shifted = row - origin
-        sums += np.nansum(shifted, axis=0)
-        squares += np.nansum(np.square(shifted), axis=0)
-        misses += np.nansum(np.square(row - back), axis=0)
-        seen += (~np.isnan(row)).sum(axis=0)
-        count += len(row)
-    seen = np.maximum(seen, 1)
-    variance = np.maximum(squares / seen - (sums / seen) ** 2, 0.0)
-    is_constant = variance <= 1e-24 * np.maximum(origin**2, squares / seen)
-    safe = np.where(is_constant, 1.0, variance)
-    return np.sqrt(safe), np.where(is_constant, np.nan, 1 - misses / seen / safe)
-
-
-def _root_mean_square(rows):
-    return np.sqrt(np.nanmean(np.square(rows), axis=1))
+def _spread(X):
+    """Return each column's standard deviation, and whether it is constant."""
+    sums = ColumnSums()
+    for rows in spans(X.shape[0], X.shape[1]):
+        sums.add(numbers(take(X, rows)))
+    mean, std = sums.moments()
+    return std, std <= 1e-12 * np.abs(mean)

@@ -13,6 +13,10 @@ TITLES = {
     "total_correlation": ("total correlation", "nats, estimated"),
     "discriminator_loss": ("discriminator's loss", "nats"),
     "discriminator_accuracy": ("discriminator's accuracy", ""),
+    "mutual_information": ("mutual information", "nats"),
+    "dimensionwise_kl": ("KL divergence by latent", "nats"),
+    "prior_mismatch": ("mismatch with the prior", "nats"),
+    "own_share": ("a row's own share", ""),
     "validation_elbo": ("ELBO of held-out rows", "nats"),
 }
 BLIND = {"discriminator_loss": LOG_2, "discriminator_accuracy": 0.5}

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skfactorvae import AAETransformer, BetaTCVAETransformer
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
     GammaPathDisplay,
@@ -261,6 +262,23 @@ class TestTraining:
         marks = self.marks(vae, **changes)
         assert [mark.name for mark in marks.values() if not mark.is_well] == [name]
         assert said in marks[name].message
+
+    def test_a_prior_that_is_missed_is_said(self, vae):
+        marks = self.marks(vae, discriminator_accuracy=np.full(100, 0.95))
+        assert "depend" in marks["discriminator"].message
+        aae = AAETransformer(2, max_iter=60, random_state=0)
+        aae.fit(np.random.RandomState(0).normal(size=(20, 4)))
+        aae.history_["discriminator_accuracy"][:] = 0.95
+        marks = {mark.name: mark for mark in health_marks(aae)}
+        assert "do not look like the prior" in marks["discriminator"].message
+
+    def test_batches_that_are_too_small_are_said(self):
+        X = np.random.RandomState(0).normal(size=(60, 20))
+        vae = BetaTCVAETransformer(2, max_iter=60, random_state=0).fit(X)
+        for share, is_well in ((0.5, True), (0.99, False)):
+            vae.history_["own_share"][:] = share
+            (mark,) = [m for m in health_marks(vae) if m.name == "batches"]
+            assert mark.is_well == is_well
 
     def test_early_stopping_is_no_illness(self, vae):
         assert self.marks(vae, n_iter_=7, early_stopping=True)["length"].is_well
