@@ -204,6 +204,29 @@ def test_a_phone_needs_no_sideways_scrolling(browser, vae, peaks, tmp_path, kind
     assert sizes["touch"] >= 24
 
 
+@pytest.mark.parametrize("width", [360, 1100])
+def test_the_row_stays_in_sight_of_its_sliders_and_covers_nothing_else(
+    browser, vae, peaks, tmp_path, width
+):
+    page = explore(vae, peaks.data, tmp_path / "factors.html", x=peaks.grid)
+    browser.open(page.path, width=width, height=500)
+    see = """(() => {{
+      const target = document.getElementById("{name}");
+      target.scrollIntoView({{ behavior: "instant", block: "{block}" }});
+      const seen = ({{ left, top, width, height }}) =>
+        document.elementFromPoint(left + 5, top + height / 2);
+      const row = document.getElementById("drawing").getBoundingClientRect();
+      return {{
+        is_seen: seen(target.getBoundingClientRect()) === target,
+        row_is_seen: row.top >= 0 && row.bottom <= innerHeight,
+      }};
+    }})()"""
+    slider = browser.evaluate(see.format(name="factor-2", block="end"))
+    assert slider == {"is_seen": True, "row_is_seen": True}
+    table = browser.evaluate(see.format(name="health-title", block="start"))
+    assert table["is_seen"]
+
+
 def test_starting_rows_and_the_way_back(browser, vae, peaks, tmp_path):
     browser.open(explore(vae, peaks.data, tmp_path / "factors.html").path)
     browser.evaluate(
