@@ -2,13 +2,14 @@
 
 :class:`FactorVAETransformer` wraps the FactorVAE of Kim & Mnih (2018): a variational
 autoencoder whose codes are pushed towards independence by a penalty on their total
-correlation. :mod:`skfactorvae.metrics` measures the result, and
-:mod:`skfactorvae.datasets` simulates tables whose factors are known.
+correlation. :mod:`skfactorvae.inspection` shows what each factor does,
+:mod:`skfactorvae.metrics` measures the result, and :mod:`skfactorvae.datasets`
+simulates tables whose factors are known.
 """
 
 __version__ = "0.1.0.dev0"
 
-from . import datasets, metrics, model_selection
+from . import datasets, inspection, metrics, model_selection
 from ._models import (
     AAETransformer,
     BetaTCVAETransformer,
@@ -24,6 +25,7 @@ __all__ = [
     "DIPVAETransformer",
     "FactorVAETransformer",
     "datasets",
+    "inspection",
     "metrics",
     "model_selection",
 ]

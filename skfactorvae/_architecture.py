@@ -93,3 +93,33 @@ def make_likelihood(architecture):
     if architecture["likelihood"] == "bernoulli":
         return core.Bernoulli()
     return core.Gaussian(architecture["noise_scale"])
+
+
+def decoder_layers(architecture, weights):
+    """Return the decoder as layers that hold their arrays, up to the data's scale.
+
+    Raises
+    ------
+    ValueError
+        If the networks are the user's own modules.
+    """
+    plan = make_network(architecture).decoder_layers
+    if plan is None:
+        raise ValueError(
+            "The decoder is a module of your own, built by network="
+            f"{architecture['network']!r}: what it computes cannot be told in layers. "
+            "Fit with network='mlp' or 'conv'."
+        )
+    layers = [_layer(architecture["activation"], weights, **step) for step in plan]
+    is_logit = architecture["likelihood"] == "bernoulli"
+    return layers + [{"kind": "sigmoid"}] * is_logit
+
+
+def _layer(activation, weights, kind, name=None, is_activated=False, **shape):
+    arrays = {
+        part: weights[f"{name}.{part}"]
+        for part in ("weight", "bias")
+        if f"{name}.{part}" in weights
+    }
+    own = activation if is_activated else None
+    return {"kind": kind, "activation": own, **shape, **arrays}

@@ -20,7 +20,13 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
-from ._architecture import check_unchanged, describe, make_likelihood, make_network
+from ._architecture import (
+    check_unchanged,
+    decoder_layers,
+    describe,
+    make_likelihood,
+    make_network,
+)
 from ._batched import computed_once, held_once, train
 from ._compat import CallbackSupportMixin, _fit_context
 from ._parameters import declared, parameter
@@ -534,6 +540,27 @@ class BaseLatentTransformer(
         scores = self.score_samples(X)
         weight = without_unit(check_sample_weight(sample_weight, len(scores)))
         return float(np.average(scores, weights=weight))
+
+    def decoder_layers(self):
+        """Return the decoder as plain arrays, for those who run it elsewhere.
+
+        Returns
+        -------
+        layers : list of dict
+            To be applied to a code z in order. By their ``kind``: "dense", ``x @ weight
+            + bias``; "reshape", to ``shape``; "conv_transpose" of stride 2 and padding
+            1, to ``size``, with ``weight`` of shape (inputs, outputs, 4, 4);
+            "linear", which adds ``z @ weight``; "sigmoid"; "scale", ``x * scale +
+            mean``. A layer with an ``activation`` other than None ends with it.
+
+        Raises
+        ------
+        ValueError
+            If the networks are the user's own modules.
+        """
+        check_is_fitted(self)
+        layers = decoder_layers(self._architecture, self.weights_)
+        return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
 
     # ------------------------------------------------------------ fitted networks
     def _standardized(self, X):

@@ -21,7 +21,7 @@ NEIGHBOURS = {
     "inspection": {"inspection", "metrics"},
     "model_selection": {"model_selection", "hall", "metrics"},
     "hall": {"hall", "core"},
-    "window": {"hall", "metrics", "datasets", "model_selection"},
+    "window": {"hall", "metrics", "datasets", "inspection", "model_selection"},
 }
 """Rooms that a room may import from."""
 
@@ -268,6 +268,7 @@ def snapshot():
 before = snapshot()
 import skfactorvae, skfactorvae.metrics, skfactorvae.datasets
 import skfactorvae.model_selection
+import skfactorvae.inspection
 after = snapshot()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, changed
@@ -290,4 +291,9 @@ def test_importing_changes_nothing_and_prints_nothing():
 def test_importing_needs_no_optional_library():
     missing = ["matplotlib", "pandas", "polars", "rich"]
     block = f"import sys\nsys.modules.update(dict.fromkeys({missing}))\n"
-    run(block + "import skfactorvae, skfactorvae.metrics, skfactorvae.datasets")
+    run(block + "import skfactorvae.metrics, skfactorvae.datasets")
+    run(block + "import skfactorvae.inspection")
+
+
+def test_importing_loads_no_matplotlib():
+    run("import sys, skfactorvae.inspection; assert 'matplotlib' not in sys.modules")

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 import skfactorvae
 import skfactorvae.datasets
+import skfactorvae.inspection
 import skfactorvae.metrics
 import skfactorvae.model_selection
 
@@ -21,6 +22,7 @@ ROOMS = [
     skfactorvae.metrics,
     skfactorvae.datasets,
     skfactorvae.model_selection,
+    skfactorvae.inspection,
 ]
 
 PUBLIC = {
@@ -41,7 +43,15 @@ METHODS = {
     and value.__module__.startswith("skfactorvae.")
     and value.__module__ != "skfactorvae._compat"  # stands in for scikit-learn's own
 }
+MAKERS = {
+    f"{name}.{attribute}": value
+    for name, cls in CLASSES.items()
+    for attribute, value in inspect.getmembers(cls, inspect.ismethod)
+    if attribute.startswith("from_")
+}
+METHODS |= MAKERS
 CALLABLES = {**CLASSES, **FUNCTIONS, **METHODS}
+FITTABLE = {name: cls for name, cls in CLASSES.items() if hasattr(cls, "fit")}
 
 
 def each(members):
@@ -155,10 +165,7 @@ def test_what_is_returned_is_documented(member):
         assert " ".join(value.desc).strip()
 
 
-ESTIMATORS = {name: cls for name, cls in CLASSES.items() if hasattr(cls, "fit")}
-
-
-@pytest.fixture(params=ESTIMATORS.values(), ids=ESTIMATORS)
+@pytest.fixture(params=FITTABLE.values(), ids=FITTABLE)
 def fitted(request):
     """A fitted estimator; a search is given one of ours, and what wraps another PCA."""
     cls = request.param

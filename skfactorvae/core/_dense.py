@@ -141,6 +141,18 @@ class Dense:
         """Multiplications for one row."""
         return sum(a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
 
+    @property
+    def layers(self) -> list[dict[str, object]]:
+        """The layers in words: kind, name, and whether the activation follows."""
+        return [
+            {
+                "kind": "dense",
+                "name": f"{self.name}.{i}",
+                "is_activated": self._is_activated(i),
+            }
+            for i in range(self.depth)
+        ]
+
     def draw(self, generator: torch.Generator) -> Weights:
         """Draw one model's weights: He-normal where activated, zero biases."""
         weights = {}

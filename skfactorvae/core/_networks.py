@@ -101,6 +101,17 @@ class Network(ABC):
     def multiplications(self) -> int:
         """Multiplications to encode and decode one row."""
 
+    @property
+    def decoder_layers(self) -> list[dict[str, object]] | None:
+        """What :meth:`decode` does, in words and names of weights; None if unknown.
+
+        Layers come in order: ``kind`` is "dense", "reshape" (to ``shape``),
+        "conv_transpose" (to ``size``) or "linear", which adds the code's linear path;
+        ``name`` stands before the names of its weights; ``is_activated`` says whether
+        the activation follows.
+        """
+        return None
+
     @abstractmethod
     def draw(self, generator: torch.Generator) -> Weights:
         """Draw the weights of one model, without the leading axis."""
@@ -167,6 +178,10 @@ class _Linear(Network):
             mean = add_product(mean, x, weights["encoder.linear.weight"])
         return mean, bound_log_var(raw)
 
+    def _linear_layers(self) -> list[dict[str, object]]:
+        layer = {"kind": "linear", "name": "decoder.linear", "is_activated": False}
+        return [layer] if self.linear_path else []
+
     def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:
         if not self.linear_path:
             return output
@@ -209,6 +224,10 @@ class MLP(_Linear):
             **self._draw_heads(self._encoder.sizes[-1], generator),
             **self._decoder.draw(generator),
         }
+
+    @property
+    def decoder_layers(self) -> list[dict[str, object]]:
+        return self._decoder.layers + self._linear_layers()
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._posterior(weights, self._encoder(weights, x), x)
@@ -295,6 +314,20 @@ class ConvNet(_Linear):
             weights[f"decoder.conv.{i}.weight"] = weight * (not last)
             weights[f"decoder.conv.{i}.bias"] = torch.zeros(a, **PLAIN)
         return weights
+
+    @property
+    def decoder_layers(self) -> list[dict[str, object]]:
+        maps: list[dict[str, object]] = [
+            {
+                "kind": "conv_transpose",
+                "name": f"decoder.conv.{i}",
+                "size": self._sizes[i],
+                "is_activated": i > 0,
+            }
+            for i in reversed(range(len(self._channels) - 1))
+        ]
+        shape: dict[str, object] = {"kind": "reshape", "shape": self._map}
+        return [*self._stem.layers, shape, *maps, *self._linear_layers()]
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         activate = ACTIVATIONS[self.activation].apply
@@ -481,6 +514,10 @@ class PointPosterior(Network):
     @property
     def multiplications(self) -> int:
         return self.network.multiplications
+
+    @property
+    def decoder_layers(self) -> list[dict[str, object]] | None:
+        return self.network.decoder_layers
 
     def draw(self, generator: torch.Generator) -> Weights:
         return self.network.draw(generator)

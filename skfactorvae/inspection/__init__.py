@@ -1,0 +1,32 @@
+"""Pictures, tables and a page that show what each factor does, in the data's units.
+
+Displays follow scikit-learn's convention: ``from_estimator`` computes, without
+matplotlib, and ``plot`` draws. A Pipeline or a fitted search may stand for an
+estimator, and rows are shown as they were before the pipeline's first step.
+"""
+
+from ._health import health_marks
+from ._matrix import FactorMatrixDisplay
+from ._page import explore
+from ._pairs import LatentPairsDisplay
+from ._reconstruction import ReconstructionDisplay
+from ._search import GammaPathDisplay, SearchDisplay
+from ._stability import StabilityDisplay
+from ._table import FactorTable, factor_table
+from ._training import TrainingDisplay
+from ._traversal import LatentTraversalDisplay
+
+__all__ = [
+    "FactorMatrixDisplay",
+    "FactorTable",
+    "GammaPathDisplay",
+    "LatentPairsDisplay",
+    "LatentTraversalDisplay",
+    "ReconstructionDisplay",
+    "SearchDisplay",
+    "StabilityDisplay",
+    "TrainingDisplay",
+    "explore",
+    "factor_table",
+    "health_marks",
+]

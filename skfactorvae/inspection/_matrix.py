@@ -1,0 +1,237 @@
+"""Which code holds which factor, as a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..metrics import dci_scores, mean_correlation_score, mutual_information_matrix
+from ._matplotlib import one_axes, pyplot, title
+from ._reading import chunks, read
+
+
+def _information(factors, codes, options):
+    matrix, entropies = mutual_information_matrix(factors, codes, **options)
+    return np.divide(matrix, entropies, out=np.zeros_like(matrix), where=entropies > 0)
+
+
+def _correlation(factors, codes, options):
+    matrix = np.zeros((codes.shape[1], factors.shape[1]))
+    for d, k in np.ndindex(matrix.shape):
+        column = factors.iloc[:, k] if hasattr(factors, "iloc") else factors[:, k]
+        matrix[d, k] = mean_correlation_score(column, codes[:, d], **options)
+    return matrix
+
+
+def _importances(factors, codes, options):
+    return dci_scores(factors, codes, **options)["importances"]
+
+
+METHODS = {
+    "mutual_info": (_information, "share of the factor's entropy"),
+    "correlation": (_correlation, "absolute rank correlation"),
+    "dci": (_importances, "importance (DCI)"),
+}
+
+
+class FactorMatrixDisplay:
+    """Which code holds which known factor: one number for each pair, in [0, 1].
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_codes, n_factors)
+        Strength of each pair.
+    factor_names, code_names : ndarray of str
+        Names of columns and rows.
+    measure : str
+        What the numbers are.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        Where it is drawn.
+    figure_ : Figure
+        The figure it is in.
+
+    References
+    ----------
+    Eastwood & Williams (2018), "A framework for the quantitative evaluation of
+    disentangled representations", Figure 2, for importances; Chen et al. (2018),
+    "Isolating sources of disentanglement in VAEs", Eq. 6, for mutual information.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.inspection import FactorMatrixDisplay
+    >>> factors = np.random.default_rng(0).normal(size=(500, 2))
+    >>> codes = factors[:, ::-1] ** 3
+    >>> display = FactorMatrixDisplay.from_codes(
+    ...     factors, codes, method="correlation"
+    ... )
+    >>> display.matrix.round(1)
+    array([[0., 1.],
+           [1., 0.]])
+    """
+
+    def __init__(self, matrix, factor_names, code_names, measure):
+        self.matrix = matrix
+        self.factor_names = factor_names
+        self.code_names = code_names
+        self.measure = measure
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        factors,
+        *,
+        method="mutual_info",
+        factor_names=None,
+        **options,
+    ):
+        """Compare the codes of a fitted estimator with known factors.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        factors : array-like of shape (n_samples, n_factors) or (n_samples,)
+            Their true factors.
+        method : {"mutual_info", "correlation", "dci"}, default="mutual_info"
+            See :meth:`from_codes`.
+        factor_names : array-like of str, default=None
+            Names of the factors; None takes those of a data frame.
+        **options : object
+            For the metric.
+
+        Returns
+        -------
+        display : FactorMatrixDisplay
+            Ready to plot.
+        """
+        return cls.from_codes(
+            factors,
+            codes_of(estimator, X),
+            method=method,
+            factor_names=factor_names,
+            **options,
+        )
+
+    @classmethod
+    def from_codes(
+        cls, factors, codes, *, method="mutual_info", factor_names=None, **options
+    ):
+        """Compare codes with known factors.
+
+        Parameters
+        ----------
+        factors : array-like of shape (n_samples, n_factors) or (n_samples,)
+            The true factors.
+        codes : array-like of shape (n_samples, n_codes)
+            The codes.
+        method : {"mutual_info", "correlation", "dci"}, default="mutual_info"
+            The share of a factor's entropy that a code knows, the absolute rank
+            correlation of the two, or the importance of a code to a predictor of the
+            factor.
+        factor_names : array-like of str, default=None
+            Names of the factors; None takes those of a data frame.
+        **options : object
+            For :func:`~skfactorvae.metrics.mutual_information_matrix`,
+            :func:`~skfactorvae.metrics.mean_correlation_score` or
+            :func:`~skfactorvae.metrics.dci_scores`.
+
+        Returns
+        -------
+        display : FactorMatrixDisplay
+            Ready to plot.
+        """
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {sorted(METHODS)}, got {method!r}."
+            )
+        factors = _table(factors)
+        codes = np.asarray(codes)
+        measure, label = METHODS[method]
+        matrix = measure(factors, codes, options)
+        if factor_names is None:
+            default = [f"factor {k}" for k in range(matrix.shape[1])]
+            factor_names = getattr(factors, "columns", default)
+        return cls(
+            matrix,
+            np.array([str(name) for name in factor_names], dtype=object),
+            np.array([f"code {d}" for d in range(len(matrix))], dtype=object),
+            label,
+        )
+
+    def plot(self, ax=None, *, cmap="cividis"):
+        """Draw the matrix with its numbers in it.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw.
+        cmap : str or Colormap, default="cividis"
+            Colours from zero to one.
+
+        Returns
+        -------
+        self : FactorMatrixDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        n_codes, n_factors = self.matrix.shape
+        ax = one_axes(ax, (1.6 + 0.85 * n_factors, 1.2 + 0.42 * n_codes))
+        draw_grid(ax, self.matrix, "{:.2f}", cmap, limits=(0, 1))
+        ax.set_xticks(range(n_factors), self.factor_names)
+        ax.set_yticks(range(n_codes), self.code_names)
+        if max(map(len, self.factor_names)) > 10:
+            ax.tick_params("x", rotation=30)
+            for tick in ax.get_xticklabels():
+                tick.set_ha("right")
+        title(ax, self.measure)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _table(factors):
+    if hasattr(factors, "columns"):
+        return factors
+    if hasattr(factors, "to_frame"):  # a Series keeps its name
+        return factors.to_frame()
+    factors = np.asarray(factors)
+    return factors[:, None] if factors.ndim == 1 else factors
+
+
+def codes_of(estimator, X):
+    """Return the codes of rows, (n, d), chunk by chunk."""
+    reading = read(estimator)
+    width = len(reading.feature_names)
+    return np.concatenate([reading.moments(chunk)[0] for chunk in chunks(X, width)])
+
+
+def draw_grid(ax, matrix, form, cmap, *, limits=None, texts=None):
+    """Draw a matrix as coloured cells with their numbers, dark on light or reverse."""
+    colours = pyplot().get_cmap(cmap)
+    image = ax.imshow(matrix, cmap=colours, aspect="auto")
+    if limits:
+        image.set_clim(*limits)
+    for i, j in np.ndindex(matrix.shape):
+        if not np.isfinite(matrix[i, j]):
+            continue
+        r, g, b, _ = colours(image.norm(matrix[i, j]))
+        ax.text(
+            j,
+            i,
+            texts[i][j] if texts is not None else form.format(matrix[i, j]),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if 0.3 * r + 0.6 * g + 0.1 * b > 0.5 else "white",
+        )
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, labelsize=9)
+    ax.set_xticks(np.arange(matrix.shape[1] + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(matrix.shape[0] + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=2)
+    ax.tick_params(which="minor", length=0)

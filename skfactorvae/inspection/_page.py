@@ -1,0 +1,355 @@
+"""One HTML file in which a fitted decoder runs."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from ._health import health_marks
+from ._layout import choose_layout
+from ._reading import read
+from ._stability import StabilityDisplay
+from ._table import tabulate
+from ._traversal import paths
+
+REACH = 3.0
+"""Standard deviations that a slider goes to either side."""
+
+N_STARTS = 6
+N_FEATURES_TOLD = 8
+CLOSE = 1e-6
+"""Error of a step back through the pipeline, in a feature's standard deviations."""
+
+
+def explore(
+    estimator,
+    X,
+    path="factors.html",
+    *,
+    others=None,
+    title="What the factors do",
+    kind="auto",
+    x=None,
+    feature_names=None,
+    image_shape=None,
+    x_label=None,
+    y_label=None,
+    max_bytes=20_000_000,
+):
+    """Write one HTML file with a slider per factor and the decoded row, live.
+
+    The file needs no server, no network and no Python: the decoder's weights are in it
+    and run in the browser. It also holds the factor table, the health of the training
+    and, given other fits, which factors come back. It holds no rows of X, but the codes
+    of a few of them to start from.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or search
+        Fitted, with dense or convolutional networks. Steps of a pipeline before it are
+        undone in the page, so that units are those of X; they must be affine there and
+        back, as scalers and PCA are.
+    X : array-like of shape (n_samples, n_features)
+        Rows that say where codes lie.
+    path : str or path-like, default="factors.html"
+        Where to write. An existing file is overwritten.
+    others : sequence of estimator, default=None
+        The same model fitted with other seeds, to show which factors come back.
+    title : str, default="What the factors do"
+        Title of the page.
+    kind : {"auto", "curve", "bars", "image"}, default="auto"
+        How to draw a row. "auto" looks for an image shape, then for an axis.
+    x : array-like of shape (n_features,), default=None
+        Axis of curves: wavelengths, times.
+    feature_names : array-like of str, default=None
+        Names to use instead of those seen in ``fit``.
+    image_shape : tuple, default=None
+        (height, width) or (channels, height, width). None asks the estimator.
+    x_label, y_label : str, default=None
+        What a curve's axes are, with units.
+    max_bytes : int, default=20_000_000
+        Largest file to write.
+
+    Returns
+    -------
+    page : Bunch
+        ``path`` : Path of the file. ``n_bytes`` : its size. ``table`` : the
+        :class:`FactorTable` that it shows.
+
+    Raises
+    ------
+    TypeError
+        If the estimator cannot tell its decoder in layers.
+    ValueError
+        If the model is too large for a page, its networks are the user's own modules,
+        or a step of the pipeline is not affine; the message says which.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skfactorvae import FactorVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> from skfactorvae.inspection import explore
+    >>> X, _ = make_gaussian_peaks(200, random_state=0)
+    >>> vae = FactorVAETransformer(3, max_iter=50, random_state=0).fit(X)
+    >>> page = explore(vae, X, Path(tempfile.mkdtemp()) / "factors.html")
+    >>> page.n_bytes < 300_000
+    True
+    """
+    reading = read(estimator, feature_names)
+    _check_size(reading, max_bytes)
+    layout = choose_layout(
+        reading.feature_names,
+        model=reading.model,
+        kind=kind,
+        x=x,
+        image_shape=image_shape,
+    )
+    survey = reading.survey(X)
+    table = tabulate(reading, survey, layout, "aggregate")
+    blob = _Blob()
+    rows, content = _movements(reading, survey)
+    content |= {
+        "kind": layout.kind,
+        "names": layout.names.tolist() if layout.kind == "bars" else [],
+        "x": blob.add(layout.x, "f8"),
+        "x_label": layout.x_label if x_label is None else x_label,
+        "y_label": y_label or "",
+        "image_shape": layout.image_shape,
+        "range": _range(rows),
+        "spread": blob.add(survey.feature_std, "f8"),
+        "layers": [blob.add_layer(layer) for layer in _layers(reading, survey)],
+        "latents": _latents(reading, survey, table),
+        "health": _health(estimator),
+        "stability": _stability(estimator, others, X),
+    }
+    page = _filled(title, content, blob).encode("utf-8")
+    if len(page) > max_bytes:
+        raise ValueError(_too_large(len(page), max_bytes))
+    path = Path(path)
+    path.write_bytes(page)
+    return Bunch(path=path, n_bytes=len(page), table=table)
+
+
+def _check_size(reading, max_bytes):
+    """Refuse a model before any work is done on it."""
+    if not hasattr(reading.model, "decoder_layers"):
+        raise TypeError(
+            f"A page needs a model that tells its decoder in layers, such as "
+            f"FactorVAETransformer; got {type(reading.model).__name__}."
+        )
+    layers = reading.model.decoder_layers()
+    size = sum(np.size(part) for layer in layers for part in layer.values())
+    if size * 16 // 3 > max_bytes:  # four bytes each, three of which become four
+        raise ValueError(_too_large(size * 16 // 3, max_bytes))
+
+
+def _too_large(size, max_bytes):
+    return (
+        f"The page would have {size / 1e6:.1f} MB, more than max_bytes="
+        f"{max_bytes / 1e6:.1f} MB: the decoder and the pipeline's steps go into it. "
+        "Raise max_bytes, or fit with smaller hidden_layer_sizes."
+    )
+
+
+# ---------------------------------------------------------------------- contents
+class _Blob:
+    """Arrays one after the other; each is known by its place."""
+
+    def __init__(self):
+        self.parts, self.size = [], 0
+
+    def add(self, array, kind):
+        array = np.ascontiguousarray(array, dtype=f"<{kind}")
+        content = array.tobytes()
+        place = {"type": kind, "at": self.size, "size": array.size}
+        content += b"\0" * (-len(content) % 8)  # a view must start at a multiple of 8
+        self.parts.append(content)
+        self.size += len(content)
+        return place
+
+    def add_layer(self, layer):
+        """Replace a layer's arrays by their places: weights float32, units float64."""
+        kinds = {"weight": "f4", "bias": "f4", "scale": "f8", "mean": "f8"}
+        return {
+            name: self.add(value, kinds[name]) if name in kinds else value
+            for name, value in layer.items()
+        }
+
+    def encoded(self):
+        return base64.b64encode(b"".join(self.parts)).decode("ascii")
+
+
+def _layers(reading, survey):
+    """Return the decoder's layers, and after them those that undo the pipeline."""
+    layers, shape = [], None
+    for layer in reading.model.decoder_layers():
+        if layer["kind"] == "reshape":
+            shape = list(layer["shape"][1:])
+        elif layer["kind"] == "conv_transpose":
+            layers.append({**layer, "from": shape})
+            shape = layer["size"]
+        else:
+            layers.append(layer)
+    return [*layers, *_undoing(reading, survey)]
+
+
+def _undoing(reading, survey):
+    """Return the layer that takes the model's rows to the user's, where they differ.
+
+    Raises
+    ------
+    ValueError
+        If no affine map does.
+    """
+    if not reading.before:
+        return []
+    samples = _sample(survey)
+    given = np.asarray(reading.model.inverse_transform(samples), dtype=np.float64)
+    wanted = reading.decode(samples)
+    origin, middle = given.mean(axis=0), wanted.mean(axis=0)
+    tolerance = CLOSE * np.where(survey.feature_std > 0, survey.feature_std, 1.0)
+
+    def fits(mapped):
+        return (np.abs(mapped + middle - wanted) <= tolerance).all()
+
+    offset = reading.undo(origin[None])[0]
+    if len(origin) == len(middle):
+        scale = reading.undo(origin[None] + 1)[0] - offset
+        if fits((given - origin) * scale):
+            mean = middle - origin * scale
+            return [{"kind": "scale", "scale": scale, "mean": mean}]
+    weight = np.array(
+        [reading.undo(origin[None] + unit)[0] for unit in np.eye(len(origin))]
+    )
+    weight -= offset
+    if fits((given - origin) @ weight):
+        bias = middle - origin @ weight
+        return [{"kind": "dense", "activation": None, "weight": weight, "bias": bias}]
+    names = ", ".join(repr(name) for name, _ in reading.before)
+    raise ValueError(
+        f"The way back through the pipeline's steps ({names}) is not affine, and a "
+        "page can undo only what is, such as scalers and PCA. Explore the transformer "
+        "alone, on rows that have gone through these steps."
+    )
+
+
+def _sample(survey):
+    """Return some codes as they occur, (m, d), and the mean code."""
+    rows = np.linspace(0, len(survey.mean) - 1, min(len(survey.mean), 50)).astype(int)
+    return np.concatenate([survey.mean[rows], survey.centre[None]])
+
+
+def _movements(reading, survey):
+    """Return rows the page will show, (m, p), and what it starts from."""
+    every = np.arange(len(survey.centre))
+    moves = paths(survey, every, np.linspace(-REACH, REACH, 13), "aggregate")
+    n_rows = len(survey.mean)
+    chosen = np.linspace(0, n_rows - 1, min(n_rows, N_STARTS)).astype(int)
+    starts = [("the average code", survey.centre)]
+    starts += [(f"row {i}", survey.mean[i]) for i in chosen]
+    codes = [moves.reshape(-1, len(every)), survey.mean[chosen]]
+    return reading.decode(np.concatenate(codes)), {
+        "centre": survey.centre.tolist(),
+        "starts": [{"label": name, "code": code.tolist()} for name, code in starts],
+    }
+
+
+def _range(rows):
+    low, high = float(rows.min()), float(rows.max())
+    return [low, high if high > low else low + 1.0]
+
+
+def _latents(reading, survey, table):
+    used = set(reading.used_latents(len(survey.centre)).tolist())
+    scale = table.layout.scale(survey.feature_std)
+    strength = np.abs(table.effect) / scale
+    weight = np.square(survey.feature_std / scale)
+    weight /= max(weight.sum(), np.finfo(float).tiny)
+    return [
+        {
+            "index": j,
+            "mean": float(table.centre[j]),
+            "step": float(table.step[j]),
+            "kl": None if table.kl is None else float(table.kl[j]),
+            "is_used": j in used,
+            "sentence": table.summary[j].removeprefix(f"factor {j} "),
+            "share": float(table.share[j] @ weight),
+            "features": _told(table, j, strength[j]),
+        }
+        for j in range(len(survey.centre))
+    ]
+
+
+def _told(table, j, strength):
+    order = np.argsort(-strength, kind="stable")[:N_FEATURES_TOLD]
+    return [
+        {
+            "name": _name(table.layout, i),
+            "low": float(table.low[j, i]),
+            "high": float(table.high[j, i]),
+            "share": round(float(table.share[j, i]), 3),
+            "is_monotone": bool(table.monotone[j, i]),
+        }
+        for i in order
+    ]
+
+
+def _name(layout, feature):
+    return (
+        f"{layout.x[feature]:.4g}" if layout.kind == "curve" else layout.names[feature]
+    )
+
+
+def _health(estimator):
+    model = read(estimator).model
+    if not hasattr(model, "history_"):
+        return None
+    return {
+        "marks": health_marks(estimator),
+        "history": {
+            term: [float(v) if np.isfinite(v) else None for v in values]
+            for term, values in model.history_.items()
+        },
+    }
+
+
+def _stability(estimator, others, X):
+    if others is None:
+        return None
+    display = StabilityDisplay.from_estimators([estimator, *others], X, reference=0)
+    return {
+        "note": "Median absolute rank correlation with the matching factor of "
+        f"{display.agreement.shape[1]} other fits; 1 is best. Do not interpret what "
+        "does not come back.",
+        "components": [
+            {"index": int(j), "median": float(m)}
+            for j, m in zip(display.components, display.medians, strict=True)
+        ],
+    }
+
+
+# ---------------------------------------------------------------------- the file
+def _filled(title, content, blob):
+    """Put everything into the template; what users name cannot end a script."""
+    folder = files(__package__) / "page"
+    parts = {
+        kind: (folder / f"explore.{kind}").read_text(encoding="utf-8")
+        for kind in ("html", "css", "js")
+    }
+    written = json.dumps(content, allow_nan=False, ensure_ascii=False)
+    return Template(parts["html"]).substitute(
+        title=html.escape(title),
+        style=parts["css"],
+        script=parts["js"],
+        data=written.replace("<", "\\u003c"),
+        weights=blob.encoded(),
+    )

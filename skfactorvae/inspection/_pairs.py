@@ -1,0 +1,219 @@
+"""Codes against each other, coloured by what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._matplotlib import BLUE, INK, LEVELS, panels, tidy
+from ._matrix import codes_of
+from ._reading import read
+
+MOST_LATENTS = 4
+MOST_POINTS = 3000
+
+
+class LatentPairsDisplay:
+    """Pairs of codes, coloured by a factor: a good code runs along one axis.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_latents)
+        Codes of the latents shown.
+    latents : ndarray of shape (n_latents,)
+        Their numbers.
+    factor : ndarray of shape (n_samples,), default=None
+        What colours a row.
+    factor_name : str, default=""
+        Its name.
+
+    Attributes
+    ----------
+    ax_ : ndarray of Axes
+        One panel per pair.
+    figure_ : Figure
+        The figure they are in.
+
+    References
+    ----------
+    Kim & Mnih (2018), "Disentangling by Factorising", Figure 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae.inspection import LatentPairsDisplay
+    >>> codes = np.random.default_rng(0).normal(size=(100, 5))
+    >>> display = LatentPairsDisplay.from_codes(codes, codes[:, 1], latents=[0, 1, 4])
+    >>> display.pairs
+    [(0, 1), (0, 2), (1, 2)]
+    """
+
+    def __init__(self, codes, latents, *, factor=None, factor_name=""):
+        self.codes = codes
+        self.latents = latents
+        self.factor = factor
+        self.factor_name = factor_name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, factor=None, *, latents=None, factor_name=None
+    ):
+        """Take the codes of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted.
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        factor : array-like of shape (n_samples,), default=None
+            What colours a row: numbers or names.
+        latents : array-like of int, default=None
+            At least two. None takes the first four that hold information.
+        factor_name : str, default=None
+            Name of the factor; None takes that of a Series.
+
+        Returns
+        -------
+        display : LatentPairsDisplay
+            Ready to plot.
+        """
+        codes = codes_of(estimator, X)
+        if latents is None:
+            used = read(estimator).used_latents(codes.shape[1])
+            latents = used if len(used) > 1 else range(codes.shape[1])
+            latents = list(latents)[:MOST_LATENTS]
+        return cls.from_codes(codes, factor, latents=latents, factor_name=factor_name)
+
+    @classmethod
+    def from_codes(cls, codes, factor=None, *, latents=None, factor_name=None):
+        """Take codes that are at hand.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_codes)
+            The codes.
+        factor : array-like of shape (n_samples,), default=None
+            What colours a row: numbers or names.
+        latents : array-like of int, default=None
+            At least two. None takes the first four.
+        factor_name : str, default=None
+            Name of the factor; None takes that of a Series.
+
+        Returns
+        -------
+        display : LatentPairsDisplay
+            Ready to plot.
+        """
+        codes = np.asarray(codes)
+        chosen = (
+            np.arange(codes.shape[1])[:MOST_LATENTS] if latents is None else latents
+        )
+        chosen = np.asarray(chosen, dtype=int)
+        if len(chosen) < 2 or chosen.min() < 0 or chosen.max() >= codes.shape[1]:
+            raise ValueError(
+                "latents must be at least two numbers from 0 to "
+                f"{codes.shape[1] - 1}, got {chosen.tolist()}."
+            )
+        name = getattr(factor, "name", None) if factor_name is None else factor_name
+        values = None if factor is None else np.asarray(factor)
+        if values is not None and values.shape != (len(codes),):
+            raise ValueError(
+                f"factor must hold one value per row, shape {(len(codes),)}; got "
+                f"{values.shape}."
+            )
+        return cls(codes[:, chosen], chosen, factor=values, factor_name=str(name or ""))
+
+    @property
+    def pairs(self):
+        """Columns of ``codes`` that meet in each panel."""
+        n = len(self.latents)
+        return [(i, j) for i in range(n) for j in range(i + 1, n)]
+
+    def plot(self, ax=None, *, cmap="viridis"):
+        """Draw one panel per pair, of at most 3000 rows at even distances.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one that can be divided, or one for each pair.
+        cmap : str or Colormap, default="viridis"
+            Colours of a factor that is a number.
+
+        Returns
+        -------
+        self : LatentPairsDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        axes = panels(ax, len(self.pairs), columns=3, size=(2.7, 2.6))
+        rows = np.linspace(0, len(self.codes) - 1, min(len(self.codes), MOST_POINTS))
+        codes, factor = self.codes[rows.astype(int)], None
+        if self.factor is not None:
+            factor = self.factor[rows.astype(int)]
+        by_name = factor is not None and _is_nominal(factor)
+        draw = self._plot_levels if by_name else self._plot_numbers
+        draw(axes, codes, factor, cmap)
+        for panel, (i, j) in zip(axes, self.pairs, strict=True):
+            panel.set_xlabel(f"code {self.latents[i]}", fontsize=9)
+            panel.set_ylabel(f"code {self.latents[j]}", fontsize=9)
+            tidy(panel)
+        self.ax_, self.figure_ = axes, axes[0].figure
+        return self
+
+    def _plot_numbers(self, axes, codes, factor, cmap):
+        style = {"color": BLUE} if factor is None else {"c": factor, "cmap": cmap}
+        size = _point_size(codes)
+        for panel, (i, j) in zip(axes, self.pairs, strict=True):
+            points = panel.scatter(
+                codes[:, i], codes[:, j], s=size, linewidths=0, alpha=0.8, **style
+            )
+        if factor is not None:
+            bar = axes[0].figure.colorbar(points, ax=list(axes), shrink=0.8, pad=0.02)
+            bar.outline.set_visible(False)
+            bar.set_label(self.factor_name, fontsize=9)
+            bar.ax.tick_params(labelsize=8)
+
+    def _plot_levels(self, axes, codes, factor, _):
+        size, levels = _point_size(codes), np.unique(factor)
+        middles = np.array([np.median(codes[factor == v], axis=0) for v in levels])
+        clearest = max(range(len(axes)), key=lambda k: _room(middles, self.pairs[k]))
+        for k, level in enumerate(levels):
+            here, colour = factor == level, LEVELS[k % len(LEVELS)]
+            for panel, (i, j) in zip(axes, self.pairs, strict=True):
+                panel.scatter(
+                    codes[here, i],
+                    codes[here, j],
+                    s=size,
+                    linewidths=0,
+                    alpha=0.75,
+                    color=colour,
+                )
+            axes[clearest].annotate(
+                str(level),
+                middles[k, list(self.pairs[clearest])],
+                ha="center",
+                va="center",
+                fontsize=8,
+                fontweight="bold",
+                color=INK,
+                bbox={"fc": "white", "ec": colour, "alpha": 0.85, "pad": 1.5},
+            )
+        if self.factor_name:
+            axes[0].set_title(self.factor_name, loc="left", fontsize=10)
+
+
+def _room(middles, pair):
+    """Return the smallest distance between labels in a panel: they go where it is."""
+    places = middles[:, list(pair)]
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    return gaps[np.triu_indices(len(places), 1)].min(initial=np.inf)
+
+
+def _is_nominal(factor):
+    """Tell names and few whole numbers from quantities."""
+    if factor.dtype.kind not in "iuf":
+        return True
+    return factor.dtype.kind in "iu" and len(np.unique(factor)) <= len(LEVELS)
+
+
+def _point_size(codes):
+    return np.clip(12000 / max(len(codes), 1), 4, 20)

@@ -1,0 +1,310 @@
+"""Rows beside what comes back of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._layout import choose_layout
+from ._matplotlib import (
+    BLUE,
+    GREY,
+    ORANGE,
+    one_axes,
+    panels,
+    show_strip,
+    tidy,
+    title,
+)
+from ._reading import ColumnSums, as_table, numbers, read, spans, take
+
+
+class ReconstructionDisplay:
+    """Rows beside their reconstructions, from the best to the worst.
+
+    Parameters
+    ----------
+    rows, reconstructions : ndarray of shape (n_shown, n_features)
+        Some rows, by ascending error, and what came back of them.
+    index : ndarray of shape (n_shown,)
+        Their numbers in the table.
+    errors : ndarray of shape (n_samples,)
+        Root mean square error of every row: for a table, of features in their own
+        standard deviations; for curves and images, in the mean one of all features.
+    r2 : ndarray of shape (n_features,)
+        Share of each feature's variance that comes back; NaN for a constant one.
+    layout : Layout
+        How a row is drawn.
+
+    Attributes
+    ----------
+    ax_ : Axes or ndarray of Axes
+        Where it is drawn.
+    figure_ : Figure
+        The figure it is in.
+
+    References
+    ----------
+    Kingma & Welling (2014), "Auto-Encoding Variational Bayes", Appendix A.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> from skfactorvae.inspection import ReconstructionDisplay
+    >>> X, _ = make_gaussian_peaks(100, random_state=0)
+    >>> display = ReconstructionDisplay.from_estimator(PCA(20).fit(X), X)
+    >>> bool(display.errors.max() < 0.2)
+    True
+    """
+
+    def __init__(self, rows, reconstructions, index, errors, r2, layout):
+        self.rows = rows
+        self.reconstructions = reconstructions
+        self.index = index
+        self.errors = errors
+        self.r2 = r2
+        self.layout = layout
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        n_rows=6,
+        kind="auto",
+        x=None,
+        feature_names=None,
+        image_shape=None,
+    ):
+        """Send rows through a fitted estimator and back.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted. Rows come back through the steps of a pipeline before it.
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        n_rows : int, default=6
+            Rows to show: quantiles of the error, from the best to the worst.
+        kind : {"auto", "curve", "bars", "image"}, default="auto"
+            How to draw a row; for a table, its features' R² is drawn instead.
+        x : array-like of shape (n_features,), default=None
+            Axis of curves.
+        feature_names : array-like of str, default=None
+            Names to use instead of those seen in ``fit``.
+        image_shape : tuple, default=None
+            (height, width) or (channels, height, width). None asks the estimator.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            Ready to plot.
+        """
+        reading = read(estimator, feature_names)
+        layout = choose_layout(
+            reading.feature_names,
+            model=reading.model,
+            kind=kind,
+            x=x,
+            image_shape=image_shape,
+        )
+
+        X = as_table(X)
+
+        def back(rows):
+            return reading.decode(reading.moments(take(X, rows))[0])
+
+        return cls._of_rows(X, back, n_rows, layout)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        reconstructions,
+        *,
+        n_rows=6,
+        kind="auto",
+        x=None,
+        feature_names=None,
+        image_shape=None,
+    ):
+        """Compare rows with reconstructions that are at hand.
+
+        Parameters
+        ----------
+        X, reconstructions : array-like of shape (n_samples, n_features)
+            Rows, and what came back of them.
+        n_rows : int, default=6
+            Rows to show.
+        kind : {"auto", "curve", "bars", "image"}, default="auto"
+            How to draw a row.
+        x : array-like of shape (n_features,), default=None
+            Axis of curves.
+        feature_names : array-like of str, default=None
+            Names of the features; None takes those of a data frame.
+        image_shape : tuple, default=None
+            (height, width) or (channels, height, width).
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            Ready to plot.
+        """
+        if np.shape(X) != np.shape(reconstructions) or len(np.shape(X)) != 2:
+            raise ValueError(
+                "X and reconstructions must be tables of one shape, got "
+                f"{np.shape(X)} and {np.shape(reconstructions)}."
+            )
+        if feature_names is None:
+            default = [f"x{i}" for i in range(np.shape(X)[1])]
+            feature_names = getattr(X, "columns", default)
+        names = np.array([str(name) for name in feature_names], dtype=object)
+        layout = choose_layout(names, kind=kind, x=x, image_shape=image_shape)
+
+        reconstructions = as_table(reconstructions)
+        return cls._of_rows(
+            as_table(X),
+            lambda rows: numbers(take(reconstructions, rows)),
+            n_rows,
+            layout,
+        )
+
+    @classmethod
+    def _of_rows(cls, X, back, n_rows, layout):
+        """Compare rows with what ``back`` gives for their numbers, chunk by chunk."""
+        if not isinstance(n_rows, (int, np.integer)) or n_rows < 1:
+            raise ValueError(f"n_rows must be an integer >= 1, got {n_rows!r}.")
+        std, is_constant = _spread(X)
+        scale = layout.scale(np.where(is_constant, 0.0, std))
+        scale = np.where(np.isfinite(scale), scale, 1.0)
+        misses, seen, errors = np.zeros(len(std)), np.zeros(len(std)), []
+        for rows in spans(X.shape[0], len(std)):
+            miss = numbers(take(X, rows)) - back(rows)
+            misses += np.nansum(np.square(miss), axis=0)
+            seen += (~np.isnan(miss)).sum(axis=0)
+            errors.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
+        errors = np.concatenate(errors)
+        quantiles = np.linspace(0, len(errors) - 1, min(n_rows, len(errors)))
+        index = np.argsort(errors, kind="stable")[quantiles.astype(int)]
+        shown = numbers(take(X, index))
+        variance = np.where(is_constant, np.nan, np.square(std))
+        r2 = 1 - misses / np.maximum(seen, 1) / variance
+        return cls(shown, back(index), index, errors, r2, layout)
+
+    def plot(self, ax=None, *, x_label=None, y_label=None):
+        """Draw rows and reconstructions; of a table, the R² of each feature.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw.
+        x_label, y_label : str, default=None
+            What a curve's axes are, with units.
+
+        Returns
+        -------
+        self : ReconstructionDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        if self.layout.kind == "bars":
+            self.ax_ = self._plot_r2(ax)
+            self.figure_ = self.ax_.figure
+        elif self.layout.kind == "image":
+            self.ax_ = self._plot_images(ax)
+            self.figure_ = self.ax_.figure
+        else:
+            x_label = self.layout.x_label if x_label is None else x_label
+            self.ax_ = self._plot_curves(ax, x_label, y_label or "")
+            self.figure_ = self.ax_[0].figure
+        return self
+
+    def _plot_curves(self, ax, x_label, y_label):
+        axes = panels(
+            ax, len(self.rows), columns=3, size=(2.9, 2.2), sharex=True, sharey=True
+        )
+        notes = self._notes()
+        for i, (panel, row, back) in enumerate(
+            zip(axes, self.rows, self.reconstructions, strict=True)
+        ):
+            panel.plot(self.layout.x, row, color=GREY, lw=2.2, alpha=0.7)
+            panel.plot(self.layout.x, back, color=ORANGE, lw=1.2)
+            tidy(panel, grid="y")
+            panel.margins(x=0)
+            title(panel, f"row {self.index[i]}", notes[i])
+            if i + 3 >= len(axes):
+                panel.set_xlabel(x_label, fontsize=9)
+                panel.tick_params(labelbottom=True)
+            if i % 3 == 0:
+                panel.set_ylabel(y_label, fontsize=9)
+        for text, y, colour in (("data", 0.97, "#6A6F77"), ("model", 0.86, ORANGE)):
+            axes[0].text(
+                0.03,
+                y,
+                text,
+                transform=axes[0].transAxes,
+                color=colour,
+                fontsize=9,
+                fontweight="bold",
+                va="top",
+            )
+        return axes
+
+    def _plot_images(self, ax):
+        shape = self.layout.image_shape
+        width = min(10.0, 1.3 * len(self.rows))
+        ax = one_axes(
+            ax, (width, 2 * width / len(self.rows) * shape[1] / shape[2] + 0.55)
+        )
+        low = min(self.rows.min(), self.reconstructions.min())
+        high = max(self.rows.max(), self.reconstructions.max())
+        stacked = np.concatenate(
+            [
+                images.reshape(len(images), *shape)
+                for images in (self.rows, self.reconstructions)
+            ],
+            axis=2,
+        )
+        tall = choose_layout(
+            np.concatenate([self.layout.names] * 2),
+            kind="image",
+            image_shape=(shape[0], 2 * shape[1], shape[2]),
+        )
+        middles = show_strip(ax, stacked, tall, low, high)
+        ax.axhline(shape[1] - 0.5, color="white", linewidth=3)
+        ax.set_yticks([shape[1] / 2, 1.5 * shape[1]], ["data", "model"])
+        ax.set_xticks(middles, self._notes())
+        return ax
+
+    def _plot_r2(self, ax):
+        order = np.argsort(np.nan_to_num(self.r2, nan=-np.inf), kind="stable")
+        ax = one_axes(ax, (5.2, 0.9 + 0.27 * len(order)))
+        values = np.nan_to_num(self.r2[order])
+        ax.barh(np.arange(len(order)), values, color=BLUE, height=0.62)
+        for place, value in enumerate(self.r2[order]):
+            text = "constant" if np.isnan(value) else f"{value:.2f}"
+            ax.text(
+                max(np.nan_to_num(value), 0) + 0.01,
+                place,
+                text,
+                va="center",
+                fontsize=8,
+            )
+        ax.set_yticks(np.arange(len(order)), self.layout.names[order])
+        ax.set_xlim(min(0, values.min()), 1.08)
+        ax.set_xlabel("share of variance that comes back (R²)", fontsize=9)
+        tidy(ax)
+        ax.tick_params(axis="y", length=0)
+        return ax
+
+    def _notes(self):
+        return [f"error {self.errors[i]:.2f} sd" for i in self.index]
+
+
+def _spread(X):
+    """Return each column's standard deviation, and whether it is constant."""
+    sums = ColumnSums()
+    for rows in spans(X.shape[0], X.shape[1]):
+        sums.add(numbers(take(X, rows)))
+    mean, std = sums.moments()
+    return std, std <= 1e-12 * np.abs(mean)

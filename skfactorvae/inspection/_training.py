@@ -1,0 +1,153 @@
+"""The record of a fit, as curves with marks of its health."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._health import LOG_2, health_marks, recorded
+from ._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
+
+TITLES = {
+    "reconstruction": ("reconstruction", "nats"),
+    "kl": ("KL divergence", "nats"),
+    "total_correlation": ("total correlation", "nats, estimated"),
+    "discriminator_loss": ("discriminator's loss", "nats"),
+    "discriminator_accuracy": ("discriminator's accuracy", ""),
+    "mutual_information": ("mutual information", "nats"),
+    "dimensionwise_kl": ("KL divergence by latent", "nats"),
+    "prior_mismatch": ("mismatch with the prior", "nats"),
+    "own_share": ("a row's own share", ""),
+    "validation_elbo": ("ELBO of held-out rows", "nats"),
+}
+BLIND = {"discriminator_loss": LOG_2, "discriminator_accuracy": 0.5}
+
+
+class TrainingDisplay:
+    """The terms of a fit over its steps, and what they say about its health.
+
+    Parameters
+    ----------
+    history : dict of str to ndarray of shape (n_records,)
+        The record; ``step`` is among its names.
+    marks : list of (name, is_well, message)
+        What :func:`health_marks` says of it.
+    warmup : float, default=0.0
+        Share of the steps over which gamma grew.
+
+    Attributes
+    ----------
+    ax_ : ndarray of Axes
+        One panel per term.
+    figure_ : Figure
+        The figure they are in.
+
+    References
+    ----------
+    Kim & Mnih (2018), "Disentangling by Factorising", Figure 7 and Algorithm 2.
+
+    Examples
+    --------
+    >>> from skfactorvae import FactorVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> from skfactorvae.inspection import TrainingDisplay
+    >>> X, _ = make_gaussian_peaks(200, random_state=0)
+    >>> vae = FactorVAETransformer(3, max_iter=50, random_state=0).fit(X)
+    >>> display = TrainingDisplay.from_estimator(vae)
+    >>> display.marks[0].message
+    'All 50 steps were made.'
+    """
+
+    def __init__(self, history, marks, *, warmup=0.0):
+        self.history = history
+        self.marks = marks
+        self.warmup = warmup
+
+    @classmethod
+    def from_estimator(cls, estimator):
+        """Read the record of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted, with ``history_``.
+
+        Returns
+        -------
+        display : TrainingDisplay
+            Ready to plot.
+        """
+        model = recorded(estimator)
+        warmup = getattr(model, "warmup", 0.0) if getattr(model, "gamma", 0) else 0.0
+        return cls(dict(model.history_), health_marks(estimator), warmup=warmup)
+
+    def plot(self, ax=None):
+        """Draw one panel per term, and the marks below where it makes the figure.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one that can be divided, or one for each term.
+
+        Returns
+        -------
+        self : TrainingDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        terms = [name for name in self.history if name != "step"]
+        axes = panels(ax, len(terms), columns=3, size=(3.2, 2.2), sharex=True)
+        for i, (panel, term) in enumerate(zip(axes, terms, strict=True)):
+            self._plot_term(panel, term)
+            if i + 3 >= len(terms):
+                panel.set_xlabel("step", fontsize=9)
+                panel.tick_params(labelbottom=True)
+        self.ax_, self.figure_ = axes, axes[0].figure
+        if ax is None:
+            self._write_marks()
+        return self
+
+    def _plot_term(self, panel, term):
+        step, values = np.asarray(self.history["step"]), np.asarray(self.history[term])
+        panel.plot(step, values, color=BLUE, lw=1.4)
+        tidy(panel, grid="y")
+        panel.margins(x=0)
+        end = self.warmup * step[-1]
+        if end > step[0]:
+            panel.axvspan(step[0], end, color="#F1F2F4", zorder=0, lw=0)
+        title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
+        _keep_start_out(panel, values)
+        if term in BLIND:
+            panel.axhline(BLIND[term], color=INK, lw=0.9, ls=(0, (4, 3)))
+            panel.text(
+                step[-1],
+                BLIND[term],
+                "sees nothing ",
+                ha="right",
+                va="bottom",
+                fontsize=8,
+            )
+
+    def _write_marks(self):
+        signs = {True: ("✓", GREEN), False: ("!", ORANGE)}
+        figure = self.figure_
+        height = 0.24 * len(self.marks) + 0.15
+        width, panels_height = figure.get_size_inches()
+        figure.set_size_inches(width, panels_height + height)
+        share = height / (panels_height + height)
+        figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+        for i, mark in enumerate(self.marks):
+            y = share - (0.24 * i + 0.2) / (panels_height + height)
+            sign, colour = signs[mark.is_well]
+            figure.text(0.012, y, sign, color=colour, fontsize=11, fontweight="bold")
+            figure.text(0.035, y, mark.message, color=INK, fontsize=8.5)
+
+
+def _keep_start_out(panel, values):
+    """Scale to what happens after the first tenth: the start would flatten it."""
+    finite = values[np.isfinite(values)]
+    later = finite[len(finite) // 10 :]
+    if len(later) < 5:
+        return
+    low, high = later.min(), later.max()
+    room = 0.08 * (high - low) or 1e-6
+    if finite.max() - finite.min() > 3 * (high - low):
+        panel.set_ylim(low - 3 * room, high + 3 * room)

@@ -1,0 +1,327 @@
+"""What moving one latent does to a row, as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._layout import choose_layout
+from ._matplotlib import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    diverging,
+    panels,
+    pyplot,
+    show_strip,
+    tidy,
+    title,
+)
+from ._reading import check_latents, check_unit, read
+from ._wording import pair
+
+SPAN = 2.0
+"""Standard deviations that a latent moves to either side."""
+
+
+def paths(survey, latents, positions, unit):
+    """Return codes that move one latent each, the others at their mean.
+
+    Parameters
+    ----------
+    survey : Survey
+    latents : ndarray of shape (l,)
+    positions : ndarray of shape (s,)
+        Where to stop, in standard deviations from the mean code.
+    unit : {"aggregate", "posterior"}
+
+    Returns
+    -------
+    ndarray of shape (l, s, d)
+    """
+    shape = (len(latents), len(positions), len(survey.centre))
+    codes = np.broadcast_to(survey.centre, shape).copy()
+    moves = np.multiply.outer(survey.step(unit)[latents], positions)
+    codes[np.arange(len(latents)), :, latents] += moves
+    return codes
+
+
+class LatentTraversalDisplay:
+    """What each latent does to a row: one latent moves, the others stay at their mean.
+
+    Rows are drawn as curves (spectra, series), as bars (tables) or as strips of images,
+    in the units of the data before any step of a pipeline.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_latents, n_steps, n_features)
+        Decoded rows.
+    codes : ndarray of shape (n_latents, n_steps)
+        The code of the latent that moves.
+    positions : ndarray of shape (n_steps,)
+        The same in standard deviations from the mean code.
+    latents : ndarray of shape (n_latents,)
+        Numbers of the latents.
+    feature_std : ndarray of shape (n_features,)
+        Standard deviation of each feature in the data; the length of a bar is in it.
+    layout : Layout
+        How a row is drawn.
+    kl : ndarray of shape (n_latents,), default=None
+        Nats each latent holds.
+
+    Attributes
+    ----------
+    ax_ : ndarray of Axes, shape (n_latents,)
+        One panel per latent.
+    figure_ : Figure
+        The figure they are in.
+
+    References
+    ----------
+    Higgins et al. (2017), "beta-VAE: Learning basic visual concepts with a constrained
+    variational framework", Figures 1 to 4.
+
+    Examples
+    --------
+    >>> from skfactorvae import FactorVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> from skfactorvae.inspection import LatentTraversalDisplay
+    >>> X, _ = make_gaussian_peaks(200, random_state=0)
+    >>> vae = FactorVAETransformer(3, max_iter=50, random_state=0).fit(X)
+    >>> display = LatentTraversalDisplay.from_estimator(vae, X, latents=[0, 2])
+    >>> display.rows.shape
+    (2, 9, 100)
+    >>> display.positions
+    array([-2. , -1.5, -1. , -0.5,  0. ,  0.5,  1. ,  1.5,  2. ])
+    """
+
+    def __init__(
+        self, rows, codes, positions, latents, feature_std, layout, *, kl=None
+    ):
+        self.rows = rows
+        self.codes = codes
+        self.positions = positions
+        self.latents = latents
+        self.feature_std = feature_std
+        self.layout = layout
+        self.kl = kl
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        latents=None,
+        n_steps=9,
+        unit="aggregate",
+        kind="auto",
+        x=None,
+        feature_names=None,
+        image_shape=None,
+    ):
+        """Move the latents of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted. A pipeline may hold the transformer anywhere; rows come back
+            through the steps before it.
+        X : array-like of shape (n_samples, n_features)
+            Rows that say where codes lie.
+        latents : array-like of int, default=None
+            Latents to move. None takes those that hold information.
+        n_steps : int, default=9
+            Stops from -2 to +2 standard deviations.
+        unit : {"aggregate", "posterior"}, default="aggregate"
+            Which standard deviation: of the latent over all rows, or of one row's
+            posterior. See :func:`factor_table`.
+        kind : {"auto", "curve", "bars", "image"}, default="auto"
+            How to draw a row. "auto" looks for an image shape, then for an axis.
+        x : array-like of shape (n_features,), default=None
+            Axis of curves: wavelengths, times. A Series' name is the label.
+        feature_names : array-like of str, default=None
+            Names to use instead of those seen in ``fit``.
+        image_shape : tuple, default=None
+            (height, width) or (channels, height, width). None asks the estimator.
+
+        Returns
+        -------
+        display : LatentTraversalDisplay
+            Ready to plot.
+
+        Raises
+        ------
+        ValueError
+            If a step of the pipeline cannot be undone, or a parameter is out of range.
+        """
+        check_unit(unit)
+        if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
+            raise ValueError(f"n_steps must be an integer >= 2, got {n_steps!r}.")
+        reading = read(estimator, feature_names)
+        layout = choose_layout(
+            reading.feature_names,
+            model=reading.model,
+            kind=kind,
+            x=x,
+            image_shape=image_shape,
+        )
+        survey = reading.survey(X)
+        latents = check_latents(latents, reading, len(survey.centre))
+        positions = np.linspace(-SPAN, SPAN, n_steps)
+        codes = paths(survey, latents, positions, unit)
+        rows = reading.decode(codes.reshape(-1, codes.shape[-1]))
+        return cls(
+            rows.reshape(*codes.shape[:2], -1),
+            codes[np.arange(len(latents)), :, latents],
+            positions,
+            latents,
+            survey.feature_std,
+            layout,
+            kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
+        )
+
+    def plot(self, ax=None, *, x_label=None, y_label=None, max_features=12):
+        """Draw one panel per latent.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one that can be divided, or one for each latent.
+        x_label, y_label : str, default=None
+            What a curve's axes are, with units.
+        max_features : int, default=12
+            Bars in a panel: the features that move most.
+
+        Returns
+        -------
+        self : LatentTraversalDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        draw = {
+            "curve": self._plot_curves,
+            "bars": self._plot_bars,
+            "image": self._plot_images,
+        }[self.layout.kind]
+        labels = {
+            "x_label": self.layout.x_label if x_label is None else x_label,
+            "y_label": y_label or "",
+        }
+        self.ax_ = draw(ax, max_features=max_features, **labels)
+        self.figure_ = self.ax_[0].figure
+        for panel, name, note in zip(self.ax_, *self._titles(), strict=True):
+            title(panel, name, note)
+        return self
+
+    def _titles(self):
+        names = [f"factor {j}" for j in self.latents]
+        if self.kl is None:
+            return names, [""] * len(names)
+        return names, [f"{nats:.2f} nats" for nats in self.kl]
+
+    def _plot_curves(self, ax, *, x_label, y_label, **_):
+        columns = 3 if len(self.rows) in (5, 6, 9) else min(4, len(self.rows))
+        axes = panels(
+            ax,
+            len(self.rows),
+            columns=columns,
+            size=(2.9, 2.4),
+            sharex=True,
+            sharey=True,
+        )
+        colours = diverging()(np.linspace(0, 1, len(self.positions)))
+        order = np.argsort(np.abs(self.positions))[::-1]
+        for panel, rows in zip(axes, self.rows, strict=True):
+            for step in order[::-1]:
+                panel.plot(self.layout.x, rows[step], color=colours[step], lw=1.3)
+            tidy(panel, grid="y")
+            panel.margins(x=0)
+        for i, panel in enumerate(axes):
+            if i + columns >= len(axes):
+                panel.set_xlabel(x_label, fontsize=9)
+                panel.tick_params(labelbottom=True)
+            if i % columns == 0:
+                panel.set_ylabel(y_label, fontsize=9)
+        _label_ends(axes[0], self.positions)
+        return axes
+
+    def _plot_bars(self, ax, *, max_features, **_):
+        effects = self.rows[:, -1] - self.rows[:, 0]
+        lengths = effects / self.layout.scale(self.feature_std)  # (n_latents, p)
+        n_bars = min(max_features, lengths.shape[1])
+        axes = panels(
+            ax,
+            len(self.rows),
+            columns=3,
+            size=(4.1, 0.9 + 0.27 * n_bars),
+            sharex=True,
+        )
+        furthest = max(np.abs(lengths).max(), 1e-9)
+        for i, panel in enumerate(axes):
+            shown = np.argsort(-np.abs(lengths[i]), kind="stable")[:n_bars][::-1]
+            places, values = np.arange(n_bars), lengths[i, shown]
+            panel.barh(
+                places, values, color=np.where(values < 0, BLUE, ORANGE), height=0.62
+            )
+            for place, feature in enumerate(shown):
+                ends = self.rows[i, [0, -1], feature]
+                panel.text(
+                    2.9 * furthest,
+                    place,
+                    " → ".join(pair(*ends)),
+                    ha="right",
+                    va="center",
+                    fontsize=8,
+                    color=INK,
+                )
+            panel.set_yticks(places, self.layout.names[shown])
+            panel.axvline(0, color=GREY, linewidth=0.8)
+            panel.set_xlim(-1.1 * furthest, 2.9 * furthest)
+            panel.xaxis.set_major_locator(_within(furthest))
+            tidy(panel)
+            panel.spines["left"].set_visible(False)
+            panel.tick_params(axis="y", length=0)
+            panel.set_xlabel("change, in standard deviations", fontsize=8)
+            panel.tick_params(labelbottom=True)
+        return axes
+
+    def _plot_images(self, ax, **_):
+        n_steps, shape = len(self.positions), self.layout.image_shape
+        width = min(10.0, 1.05 * n_steps)
+        height = width / n_steps * shape[1] / shape[2] + 0.45
+        axes = panels(ax, len(self.rows), columns=1, size=(width, height))
+        low, high = self.rows.min(), self.rows.max()
+        for panel, rows in zip(axes, self.rows, strict=True):
+            middles = show_strip(panel, rows, self.layout, low, high)
+            panel.set_xticks([])
+        axes[-1].set_xticks(middles, [f"{p:+.1f} sd" for p in self.positions])
+        return axes
+
+
+def _within(furthest):
+    """Put ticks under the bars only: the numbers beside them share the panel."""
+    pyplot()
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    ticks = MaxNLocator(4).tick_values(-furthest, furthest)
+    return FixedLocator(ticks[np.abs(ticks) <= furthest])
+
+
+def _label_ends(panel, positions):
+    """Say which colour is which, in the colours themselves."""
+    for text, place, align, colour in (
+        (f"{positions[0]:+.0f} sd".replace("-", "−"), 0.02, "left", BLUE),
+        (f"{positions[-1]:+.0f} sd", 0.98, "right", ORANGE),
+    ):
+        panel.annotate(
+            text,
+            (place, 0.98),
+            xycoords="axes fraction",
+            ha=align,
+            va="top",
+            color=colour,
+            fontsize=9,
+            fontweight="bold",
+        )

@@ -1,0 +1,175 @@
+"""Sentences about what a latent does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+LEAST_EFFECT = 0.2
+"""Effect in a feature's standard deviations below which nothing is said of it."""
+
+LEAST_SHIFT = 0.15
+
+
+def pair(a, b):
+    """Write two numbers with as many digits as tell them apart."""
+    gap = abs(float(b) - float(a))
+    largest = max(abs(float(a)), abs(float(b)))
+    if not np.isfinite(gap) or gap <= 1e-12 * largest:
+        return f"{a:.3g}", f"{b:.3g}"
+    digits = int(1 - np.floor(np.log10(gap)))
+    if not -4 <= digits <= 6:
+        return f"{a:.3g}", f"{b:.3g}"
+    decimals = max(digits, 0)
+    return tuple(
+        f"{_unsigned_zero(round(float(v), decimals)):.{decimals}f}" for v in (a, b)
+    )
+
+
+def _unsigned_zero(value):
+    return 0.0 if value == 0 else value
+
+
+def sentence(subject, low, high, spread, layout):
+    """Say what a latent does, from the rows at its two ends.
+
+    Parameters
+    ----------
+    subject : str
+    low, high : ndarray of shape (p,)
+        Rows at -2 and +2 standard deviations.
+    spread : ndarray of shape (p,)
+        Standard deviations of the features.
+    layout : Layout
+        How rows are drawn says what words fit.
+    """
+    effect = high - low
+    size = np.abs(effect) / layout.scale(spread)
+    if size.max() < LEAST_EFFECT:
+        return f"{subject} hardly changes a row"
+    if layout.kind == "bars":
+        return f"{subject} {_of_columns(low, high, size, layout)}"
+    if layout.kind == "image":
+        return f"{subject} {_of_images(effect, layout)}"
+    peak = _of_peaks(low, high, layout.x)
+    return f"{subject} {peak or _of_curves(low, high, layout.x)}"
+
+
+def _of_columns(low, high, size, layout):
+    order = np.argsort(-size, kind="stable")[:3]
+    shown = [i for i in order if size[i] >= size[order[0]] / 2]
+    return _listed(
+        f"{_verb(high[i] - low[i])} {layout.names[i]} {_from_to(low[i], high[i])}"
+        for i in shown
+    )
+
+
+def _of_images(effect, layout):
+    plane = effect.reshape(layout.image_shape).mean(axis=0)
+    ends = [(plane.argmax(), "brightens"), (plane.argmin(), "darkens")]
+    ends = [(i, verb) for i, verb in ends if _is_major(plane.flat[i], plane)]
+    places = [(*np.unravel_index(i, plane.shape), verb) for i, verb in ends]
+    return _listed(f"{verb} row {r}, column {c}" for r, c, verb in places)
+
+
+def _of_curves(low, high, x):
+    effect = high - low
+    ends = sorted({int(effect.argmax()), int(effect.argmin())})
+    ends = sorted(
+        (i for i in ends if _is_major(effect[i], effect)), key=lambda i: -abs(effect[i])
+    )
+    return _listed(
+        f"{_verb(effect[i])} the value at {x[i]:.3g} {_from_to(low[i], high[i])}"
+        for i in ends
+    )
+
+
+def _is_major(value, effect):
+    return abs(value) >= np.abs(effect).max() / 2
+
+
+def _verb(change):
+    return "raises" if change > 0 else "lowers"
+
+
+def _from_to(a, b):
+    return "from {} to {}".format(*pair(a, b))
+
+
+def _listed(parts):
+    parts = list(parts)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if parts[1:] else parts[0]
+
+
+# ----------------------------------------------------------------------- peaks
+class Peak(NamedTuple):
+    """A peak, or a dip, of a curve."""
+
+    position: float
+    height: float  # above the curve's median, positive for dips too
+    width: float  # at half of the height
+
+
+def _of_peaks(low, high, x):
+    """Describe a curve's peak moving, growing or widening; None if it does not."""
+    order = np.argsort(x)
+    x, low, high = x[order], low[order], high[order]
+    middle = (low + high) / 2
+    up = middle.max() - np.median(middle) >= np.median(middle) - middle.min()
+    sign, name = (1.0, "peak") if up else (-1.0, "dip")
+    first, last = (find_peak(x, sign * row) for row in (low, high))
+    if first is None or last is None or not _is_of_peak(first, last, x, high - low):
+        return None
+    # How much a bell's root mean square changes for each of its three parameters.
+    changes = {
+        "moves": 1.67
+        * abs(last.position - first.position)
+        * 2
+        / (first.width + last.width),
+        "height": abs(np.log(last.height / first.height)),
+        "width": 0.87 * abs(np.log(last.width / first.width)),
+    }
+    kind = max(changes, key=lambda name: changes[name])
+    if changes[kind] < LEAST_SHIFT:
+        return None
+    if kind == "moves":
+        return f"moves the {name} {_from_to(first.position, last.position)}"
+    if kind == "height":
+        verb = "raises" if last.height > first.height else "lowers"
+        verb = verb if up else {"raises": "deepens", "lowers": "flattens"}[verb]
+        measure = "height" if up else "depth"
+        ends = _from_to(first.height, last.height)
+        return f"{verb} the {name}: {measure} {ends}"
+    verb = "widens" if last.width > first.width else "narrows"
+    return f"{verb} the {name} {_from_to(first.width, last.width)} at half height"
+
+
+def find_peak(x, row):
+    """Return the highest peak of a curve on an ascending axis, or None.
+
+    A peak lies inside the axis, falls to half of its height on both sides, and is
+    at least half as high as the curve ranges.
+    """
+    base, top = np.median(row), int(row.argmax())
+    height = row[top] - base
+    if not 0 < top < len(row) - 1 or height < (row.max() - row.min()) / 2:
+        return None
+    half = base + height / 2
+    left, right = np.flatnonzero(row[:top] < half), np.flatnonzero(row[top:] < half)
+    if height <= 0 or not len(left) or not len(right):
+        return None
+    i, j = left[-1], top + right[0]
+    start = np.interp(half, row[i : i + 2], x[i : i + 2])
+    stop = np.interp(half, row[[j, j - 1]], x[[j, j - 1]])
+    a, b, _ = np.polyfit(x[top - 1 : top + 2] - x[top], row[top - 1 : top + 2], 2)
+    shift = -b / (2 * a) if a < 0 else 0.0
+    return Peak(float(x[top] + shift), float(height), float(stop - start))
+
+
+def _is_of_peak(first, last, x, effect):
+    """Tell whether most of a change happens where the peak is."""
+    near = np.zeros(len(x), dtype=bool)
+    for peak in (first, last):
+        near |= np.abs(x - peak.position) < peak.width
+    return np.square(effect[near]).sum() >= np.square(effect).sum() / 2

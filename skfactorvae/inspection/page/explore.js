@@ -1,0 +1,318 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const bytes = Uint8Array.from(
+    atob(document.getElementById("weights").textContent.trim()),
+    (character) => character.charCodeAt(0),
+  ).buffer;
+  const arrayOf = ({ type, at, size }) =>
+    type === "f4" ? new Float32Array(bytes, at, size) : new Float64Array(bytes, at, size);
+
+  // ------------------------------------------------------------------ decoder
+  const erf = (x) => {
+    // Numerical Recipes' rational Chebyshev fit; its relative error is below 1.2e-7.
+    const t = 1 / (1 + 0.5 * Math.abs(x));
+    const fit = [0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807,
+      -0.18628806, 0.09678418, 0.37409196, 1.00002368, -1.26551223];
+    const tail = t * Math.exp(-x * x + fit.reduce((sum, c) => sum * t + c, 0));
+    return x >= 0 ? 1 - tail : tail - 1;
+  };
+  const activations = {
+    relu: (x) => Math.max(x, 0),
+    leaky_relu: (x) => (x > 0 ? x : 0.2 * x),
+    elu: (x) => (x > 0 ? x : Math.expm1(x)),
+    silu: (x) => x / (1 + Math.exp(-x)),
+    gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+    tanh: Math.tanh,
+  };
+  const addProduct = (y, x, weight) => {
+    for (let i = 0; i < x.length; i++) {
+      if (x[i] === 0) continue;
+      for (let j = 0, k = i * y.length; j < y.length; j++, k++) y[j] += x[i] * weight[k];
+    }
+    return y;
+  };
+  const kinds = {
+    dense: (x, layer) => addProduct(Float64Array.from(layer.bias), x, layer.weight),
+    linear: (x, layer, code) => addProduct(x, code, layer.weight),
+    sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
+    scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
+    conv_transpose: (x, layer) => {
+      const [h, w] = layer.from, [height, width] = layer.size;
+      const outputs = layer.bias.length;
+      const y = new Float64Array(outputs * height * width);
+      for (let o = 0; o < outputs; o++) {
+        y.fill(layer.bias[o], o * height * width, (o + 1) * height * width);
+      }
+      for (let c = 0, at = 0; c < x.length / (h * w); c++) {
+        for (let i = 0; i < h; i++) {
+          for (let j = 0; j < w; j++, at++) {
+            if (x[at] === 0) continue;
+            for (let o = 0; o < outputs; o++) {
+              const taps = (c * outputs + o) * 16;
+              for (let a = 0; a < 4; a++) {
+                const row = 2 * i - 1 + a;
+                if (row < 0 || row >= height) continue;
+                for (let b = 0; b < 4; b++) {
+                  const column = 2 * j - 1 + b;
+                  if (column < 0 || column >= width) continue;
+                  y[(o * height + row) * width + column] += x[at] * layer.weight[taps + 4 * a + b];
+                }
+              }
+            }
+          }
+        }
+      }
+      return y;
+    },
+  };
+  const layers = data.layers.map((layer) => {
+    const read = { ...layer };
+    for (const part of ["weight", "bias", "scale", "mean"]) {
+      if (layer[part]) read[part] = arrayOf(layer[part]);
+    }
+    return read;
+  });
+  const decode = (code) => layers.reduce((x, layer) => {
+    const y = kinds[layer.kind](x, layer, code);
+    return layer.activation ? y.map(activations[layer.activation]) : y;
+  }, Float64Array.from(code));
+
+  // -------------------------------------------------------------------- tools
+  const make = (tag, options = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(options)) {
+      if (name === "text") element.textContent = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children);
+    return element;
+  };
+  const draw = (parent, tag, attributes, text) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text !== undefined) element.textContent = text;
+    parent.append(element);
+    return element;
+  };
+  const extent = (row) => row.reduce(
+    ([i, j], v, k) => [v < row[i] ? k : i, v > row[j] ? k : j], [0, 0],
+  );
+  const byId = (id) => document.getElementById(id);
+  const short = (value) => {
+    const size = Math.abs(value);
+    if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(2);
+    return String(Number(value.toPrecision(size >= 1000 ? 5 : 3)));
+  };
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+  const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+  const ticks = (low, high, count) => {
+    const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
+    const step = power * [1, 2, 5, 10].find((s) => s * power >= raw);
+    const first = Math.ceil(low / step - 1e-9);
+    const found = [];
+    for (let i = first; i * step <= high + 1e-9 * step; i++) found.push(Number((i * step).toPrecision(12)));
+    return found;
+  };
+
+  // ----------------------------------------------------------------- drawings
+  const stage = byId("drawing");
+  const scale = arrayOf(data.spread);
+  const first = decode(data.centre);
+  const curve = () => {
+    const x = arrayOf(data.x);
+    let [low, high] = data.range;
+    const [left, right] = extent(x).map((i) => x[i]);
+    const svg = draw(stage, "svg", { role: "img" });
+    return (row) => {
+      for (const value of row) { low = Math.min(low, value); high = Math.max(high, value); }
+      const width = Math.max(260, stage.clientWidth);
+      const height = Math.max(190, Math.min(380, 0.55 * width, 0.45 * innerHeight));
+      const edge = { left: 52, right: 12, top: 10, bottom: data.x_label ? 42 : 26 };
+      const across = (v) => edge.left + (v - left) / (right - left || 1) * (width - edge.left - edge.right);
+      const down = (v) => height - edge.bottom - (v - low) / (high - low || 1) * (height - edge.top - edge.bottom);
+      const path = (values) => values.reduce((d, v, i) => d + (i ? "L" : "M") + across(x[i]) + "," + down(v), "");
+      svg.replaceChildren();
+      svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      for (const v of ticks(low, high, height / 55)) {
+        draw(svg, "line", { class: "axis", x1: edge.left, x2: width - edge.right, y1: down(v), y2: down(v) });
+        draw(svg, "text", { x: edge.left - 6, y: down(v) + 4, "text-anchor": "end" }, short(v));
+      }
+      for (const v of ticks(left, right, width / 90)) {
+        draw(svg, "text", { x: across(v), y: height - edge.bottom + 16, "text-anchor": "middle" }, short(v));
+      }
+      if (data.x_label) draw(svg, "text", { x: width - edge.right, y: height - 6, "text-anchor": "end" }, data.x_label);
+      draw(svg, "path", { class: "before", d: path(Array.from(first)) });
+      draw(svg, "path", {
+        class: "now", d: path(Array.from(row)),
+        "data-low": low, "data-high": high, "data-bottom": down(low), "data-top": down(high),
+      });
+      const [bottom, top] = extent(row);
+      return `highest ${short(row[top])} at ${short(x[top])}, lowest ${short(row[bottom])} at ${short(x[bottom])}`;
+    };
+  };
+  const bars = () => {
+    const list = make("div", { class: "bars", role: "list", tabindex: "0", "aria-label": "Features of the row" });
+    stage.append(list);
+    const lines = data.names.map((name) => {
+      const fill = make("span", { class: "fill" }), value = make("span", { class: "value" });
+      const track = make("span", { class: "track", "aria-hidden": "true" }, fill);
+      list.append(make("div", { class: "bar", role: "listitem" }, make("span", { text: name }), track, value));
+      return { fill, value };
+    });
+    return (row) => {
+      let most = 0, far = -1;
+      lines.forEach(({ fill, value }, j) => {
+        const change = scale[j] > 0 ? (row[j] - first[j]) / scale[j] : 0;
+        const length = Math.min(Math.abs(change), 4) * 12.5;
+        fill.style.width = length + "%";
+        fill.style.left = (change < 0 ? 50 - length : 50) + "%";
+        fill.style.background = change < 0 ? "var(--low)" : "var(--high)";
+        value.textContent = short(row[j]);
+        value.dataset.value = row[j];
+        if (Math.abs(change) > far) { far = Math.abs(change); most = j; }
+      });
+      return far > 0.005 ? `${data.names[most]} is furthest from the average row: ${short(row[most])}` : "the average row";
+    };
+  };
+  const image = () => {
+    const [channels, height, width] = data.image_shape, [low, high] = data.range;
+    const canvas = make("canvas", { width, height, role: "img" });
+    stage.append(canvas);
+    const context = canvas.getContext("2d");
+    return (row) => {
+      const pixels = context.createImageData(width, height), size = width * height;
+      for (let i = 0; i < size; i++) {
+        for (let c = 0; c < 3; c++) {
+          const value = row[(channels === 3 ? c * size : 0) + i];
+          pixels.data[4 * i + c] = Math.round(255 * (value - low) / (high - low || 1));
+        }
+        pixels.data[4 * i + 3] = 255;
+      }
+      context.putImageData(pixels, 0, 0);
+      const [bottom, top] = extent(row);
+      return `values from ${short(row[bottom])} to ${short(row[top])}`;
+    };
+  };
+  const show = { curve, bars, image }[data.kind]();
+  byId("caption").textContent = {
+    curve: `${data.y_label ? data.y_label + ". " : ""}Solid: the row. Dashed: the average code's row.`,
+    bars: "Bars: distance from the average code's row, in standard deviations of the feature, up to 4. Numbers: original units.",
+    image: "Dark is low, bright is high.",
+  }[data.kind];
+
+  // ------------------------------------------------------------------ sliders
+  const code = Float64Array.from(data.centre);
+  const sliders = [];
+  let row, announced;
+  const redraw = () => {
+    row = decode(code);
+    const words = show(row);
+    const target = stage.querySelector("[role=img]");
+    if (target) target.setAttribute("aria-label", `The decoded row: ${words}`);
+    clearTimeout(announced);
+    announced = setTimeout(() => { byId("reading").textContent = words; }, 250);
+  };
+  const tell = (latent, slider, output) => {
+    const steps = (code[latent.index] - latent.mean) / latent.step;
+    output.textContent = `${signed(steps)} sd`;
+    slider.setAttribute("aria-valuetext", `${steps.toFixed(2)} standard deviations`);
+  };
+  const addSlider = (latent, parent) => {
+    const id = `factor-${latent.index}`;
+    const slider = make("input", {
+      type: "range", id, min: -3, max: 3, step: 0.05, value: 0, "aria-describedby": `${id}-text`,
+    });
+    const output = make("output", { for: id });
+    const head = make("div", { class: "head" }, make("label", { for: id, text: `Factor ${latent.index}` }), output);
+    parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: capital(latent.sentence) })));
+    slider.addEventListener("input", () => {
+      code[latent.index] = latent.mean + latent.step * slider.valueAsNumber;
+      tell(latent, slider, output);
+      redraw();
+    });
+    sliders.push({ latent, slider, output });
+  };
+  const unused = data.latents.filter((latent) => !latent.is_used);
+  for (const latent of data.latents) {
+    addSlider(latent, latent.is_used ? byId("sliders") : byId("unused").lastElementChild);
+  }
+  if (unused.length) {
+    byId("unused").hidden = false;
+    byId("unused").firstElementChild.textContent =
+      `${unused.length} ${unused.length === 1 ? "factor holds" : "factors hold"} no information`;
+  }
+  const select = byId("start");
+  data.starts.forEach(({ label }, i) => select.append(make("option", { value: i, text: label })));
+  const restart = () => {
+    code.set(data.starts[select.value].code);
+    for (const { latent, slider, output } of sliders) {
+      slider.value = (code[latent.index] - latent.mean) / latent.step;
+      tell(latent, slider, output);
+    }
+    redraw();
+  };
+  select.addEventListener("change", restart);
+  byId("reset").addEventListener("click", restart);
+
+  // ------------------------------------------------------------- what is known
+  const cells = (tag, values) => values.map((value) => {
+    const isNumber = typeof value === "number";
+    return make(tag, { text: isNumber ? short(value) : value, ...(isNumber ? { class: "number" } : {}) });
+  });
+  const table = (caption, head, lines) => make("table", {},
+    make("caption", { text: caption }),
+    make("thead", {}, make("tr", {}, ...head.map((text, i) => make("th", {
+      scope: "col", text, ...(typeof lines[0][i] === "number" ? { class: "number" } : {}),
+    })))),
+    make("tbody", {}, ...lines.map((line) => make("tr", {}, ...cells("td", line)))));
+  for (const latent of data.latents) {
+    const facts = [`${Math.round(100 * latent.share)} % of the variance`];
+    if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
+    const caption = `${facts.join(", ")}; the features it moves most`;
+    byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
+      make("summary", { text: `Factor ${latent.index} ${latent.sentence}` }),
+      table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Way"],
+        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "one way" : "turns back"]))));
+  }
+  if (data.health) {
+    byId("health").hidden = false;
+    for (const [, isWell, message] of data.health.marks) {
+      byId("marks").append(make("li", isWell ? {} : { class: "warns" },
+        make("span", { class: "sign", role: "img", "aria-label": isWell ? "well" : "look here", text: isWell ? "✓" : "!" }),
+        make("span", { text: message })));
+    }
+    const steps = data.health.history.step;
+    for (const [term, values] of Object.entries(data.health.history)) {
+      const known = values.filter((v) => v !== null);
+      if (term === "step" || !known.length) continue;
+      const low = Math.min(...known), high = Math.max(...known);
+      const label = `${term.replaceAll("_", " ")}: ${short(known[0])} → ${short(known[known.length - 1])}`;
+      const figure = make("figure");
+      const svg = draw(figure, "svg", { class: "spark", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": label });
+      const place = (v, i) => [100 * (steps[i] - steps[0]) / (steps[steps.length - 1] - steps[0] || 1), 38 - 36 * (v - low) / (high - low || 1)];
+      let d = "";
+      values.forEach((v, i) => { if (v !== null) d += (d ? "L" : "M") + place(v, i).join(); });
+      draw(svg, "path", { d });
+      figure.append(make("figcaption", { text: label }));
+      byId("history").append(figure);
+    }
+  }
+  if (data.stability) {
+    const section = byId("stability");
+    section.hidden = false;
+    section.querySelector("p").textContent = data.stability.note;
+    for (const { index, median } of data.stability.components) {
+      section.querySelector("ul").append(make("li", {},
+        make("span", { text: `Factor ${index}` }),
+        make("meter", { min: 0, max: 1, value: median, "aria-label": `Factor ${index}: agreement ${median.toFixed(2)}` }),
+        make("span", { class: "number", text: median.toFixed(2) })));
+    }
+  }
+  let shown = 0;
+  new ResizeObserver(() => {
+    if (stage.clientWidth !== shown) { shown = stage.clientWidth; redraw(); }
+  }).observe(stage);
+  restart();
+  globalThis.factors = { get code() { return Array.from(code); }, get row() { return Array.from(row); } };
+})();

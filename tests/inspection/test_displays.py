@@ -1,0 +1,486 @@
+"""Displays hold the right numbers, and draw them."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from _fits import small
+from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skfactorvae import AAETransformer, BetaTCVAETransformer
+from skfactorvae.inspection import (
+    FactorMatrixDisplay,
+    GammaPathDisplay,
+    LatentPairsDisplay,
+    LatentTraversalDisplay,
+    ReconstructionDisplay,
+    SearchDisplay,
+    StabilityDisplay,
+    TrainingDisplay,
+    health_marks,
+)
+from skfactorvae.metrics import dci_scores, mutual_information_matrix
+
+
+@pytest.fixture(scope="module")
+def wine():
+    data = load_wine()
+    pipe = make_pipeline(StandardScaler(), small(max_iter=60)).fit(data.data)
+    return data, pipe
+
+
+def lines_of(ax):
+    return [line.get_xydata().T for line in ax.get_lines()]
+
+
+class TestLatentTraversal:
+    def test_every_curve_is_drawn_as_it_was_decoded(self, vae, peaks):
+        display = LatentTraversalDisplay.from_estimator(
+            vae, peaks.data, x=peaks.grid, latents=[1], n_steps=5
+        ).plot(x_label="wavelength / nm", y_label="signal")
+        (ax,) = display.ax_
+        drawn = sorted(tuple(y) for _, y in lines_of(ax))
+        assert drawn == sorted(map(tuple, display.rows[0]))
+        assert all((x == peaks.grid).all() for x, _ in lines_of(ax))
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("wavelength / nm", "signal")
+
+    def test_the_middle_is_the_mean_code(self, vae, peaks):
+        display = LatentTraversalDisplay.from_estimator(vae, peaks.data, n_steps=5)
+        mean = vae.transform(peaks.data).astype(float).mean(axis=0)
+        expected = vae.inverse_transform(mean[None])[0]
+        np.testing.assert_allclose(display.rows[0, 2], expected, rtol=1e-5)
+
+    def test_bars_are_effects_in_standard_deviations(self, wine):
+        data, pipe = wine
+        display = LatentTraversalDisplay.from_estimator(
+            pipe, data.data, latents=[0], feature_names=data.feature_names
+        ).plot(max_features=4)
+        (ax,) = display.ax_
+        effects = (display.rows[0, -1] - display.rows[0, 0]) / data.data.std(axis=0)
+        widths = [bar.get_width() for bar in ax.patches]
+        largest = np.argsort(-np.abs(effects))[:4][::-1]
+        np.testing.assert_allclose(widths, effects[largest])
+        labels = [text.get_text() for text in ax.get_yticklabels()]
+        assert labels == [data.feature_names[i] for i in largest]
+
+    def test_images_come_in_strips(self, images):
+        vae = small(network="conv", image_shape=(1, 6, 5), max_iter=5).fit(images)
+        display = LatentTraversalDisplay.from_estimator(
+            vae, images, latents=[0, 1], n_steps=3
+        ).plot()
+        (shown,) = display.ax_[1].get_images()
+        rows, strip = display.rows, shown.get_array()
+        scaled = (rows[1] - rows.min()) / (rows.max() - rows.min())
+        assert strip.shape == (6, 3 * 5 + 2)
+        np.testing.assert_allclose(strip[:, 6:11], scaled[1].reshape(6, 5))
+
+    def test_only_latents_that_hold_something_are_shown(self, peaks):
+        vae = small(n_components=3).fit(peaks.data)
+        vae.active_components_ = np.array([0, 2])
+        display = LatentTraversalDisplay.from_estimator(vae, peaks.data)
+        assert display.latents.tolist() == [0, 2]
+        assert display.kl.tolist() == vae.kl_per_component_[[0, 2]].tolist()
+
+    @pytest.mark.parametrize("latents", [[3], [-1], [0.5], []])
+    def test_latents_that_are_not_there_are_refused(self, vae, peaks, latents):
+        with pytest.raises(ValueError, match="latents must be numbers from 0 to 2"):
+            LatentTraversalDisplay.from_estimator(vae, peaks.data, latents=latents)
+
+    def test_names_that_are_numbers_are_an_axis(self, vae, peaks):
+        names = [f"{1000 + i}.5" for i in range(30)]
+        display = LatentTraversalDisplay.from_estimator(
+            vae, peaks.data, feature_names=names
+        )
+        assert display.layout.kind == "curve"
+        assert display.layout.x[1] == 1001.5
+
+    def test_a_shape_that_does_not_fit_is_refused(self, vae, peaks):
+        with pytest.raises(ValueError, match="30 values in all"):
+            LatentTraversalDisplay.from_estimator(vae, peaks.data, image_shape=(6, 6))
+        with pytest.raises(ValueError, match="x must hold 30 finite numbers"):
+            LatentTraversalDisplay.from_estimator(vae, peaks.data, x=[1, 2])
+
+
+class TestFactorMatrix:
+    @pytest.mark.parametrize("method", ["mutual_info", "correlation", "dci"])
+    def test_a_permutation_is_seen(self, method):
+        factors = np.random.RandomState(0).uniform(size=(400, 3))
+        codes = np.exp(factors[:, [2, 0, 1]])
+        display = FactorMatrixDisplay.from_codes(factors, codes, method=method)
+        assert display.matrix.argmax(axis=1).tolist() == [2, 0, 1]
+
+    def test_numbers_are_those_of_the_metrics(self, vae, peaks):
+        codes = vae.transform(peaks.data)
+        shown = FactorMatrixDisplay.from_estimator(
+            vae, peaks.data, peaks.factors, n_bins=7
+        )
+        matrix, entropies = mutual_information_matrix(peaks.factors, codes, n_bins=7)
+        np.testing.assert_allclose(shown.matrix, matrix / entropies)
+        options = {"estimator": "random_forest"}
+        shown = FactorMatrixDisplay.from_codes(
+            peaks.factors, codes, method="dci", **options
+        )
+        expected = dci_scores(peaks.factors, codes, **options)["importances"]
+        np.testing.assert_array_equal(shown.matrix, expected)
+
+    def test_cells_say_their_numbers(self):
+        factors = np.random.RandomState(0).uniform(size=(200, 2))
+        display = FactorMatrixDisplay.from_codes(
+            factors, factors, method="correlation", factor_names=["mass", "age"]
+        ).plot()
+        texts = [text.get_text() for text in display.ax_.texts]
+        assert texts == [f"{v:.2f}" for v in display.matrix.ravel()]
+        ticks = [tick.get_text() for tick in display.ax_.get_xticklabels()]
+        assert ticks == ["mass", "age"]
+
+    def test_names_come_from_a_frame(self):
+        pd = pytest.importorskip("pandas")
+        factors = pd.DataFrame({"shape": ["a", "b"] * 50, "size": range(100)})
+        codes = np.arange(100.0)[:, None]
+        for method in ("mutual_info", "correlation"):
+            display = FactorMatrixDisplay.from_codes(factors, codes, method=method)
+            assert display.factor_names.tolist() == ["shape", "size"]
+        assert FactorMatrixDisplay.from_codes(factors["size"], codes).matrix.size == 1
+
+    def test_an_unknown_method_is_refused(self):
+        with pytest.raises(ValueError, match="method must be one of"):
+            FactorMatrixDisplay.from_codes(np.eye(3), np.eye(3), method="magic")
+
+
+class TestReconstruction:
+    def test_numbers_of_a_linear_model_are_known(self, peaks):
+        pca = PCA(2).fit(peaks.data)
+        display = ReconstructionDisplay.from_estimator(pca, peaks.data, kind="bars")
+        back = pca.inverse_transform(pca.transform(peaks.data))
+        misses = np.square(peaks.data - back)
+        variance = peaks.data.var(axis=0)
+        np.testing.assert_allclose(display.r2, 1 - misses.mean(axis=0) / variance)
+        errors = np.sqrt((misses / variance).mean(axis=1))
+        np.testing.assert_allclose(display.errors, errors)
+
+    def test_rows_go_from_the_best_to_the_worst(self, vae, peaks):
+        display = ReconstructionDisplay.from_estimator(vae, peaks.data, n_rows=4)
+        errors = display.errors
+        assert display.index[[0, -1]].tolist() == [errors.argmin(), errors.argmax()]
+        np.testing.assert_array_equal(display.rows, peaks.data[display.index])
+        back = vae.inverse_transform(vae.transform(peaks.data[display.index]))
+        np.testing.assert_allclose(display.reconstructions, back, rtol=1e-6)
+
+    def test_predictions_that_are_at_hand_give_the_same(self, vae, peaks):
+        back = vae.inverse_transform(vae.transform(peaks.data))
+        one = ReconstructionDisplay.from_estimator(vae, peaks.data)
+        two = ReconstructionDisplay.from_predictions(peaks.data, back)
+        np.testing.assert_allclose(one.errors, two.errors, rtol=1e-6)
+        np.testing.assert_array_equal(one.index, two.index)
+
+    def test_a_constant_column_has_no_r2(self):
+        X = np.column_stack([np.arange(9.0), np.full(9, 0.1)])
+        display = ReconstructionDisplay.from_predictions(X, X)
+        assert display.r2[0] == 1
+        assert np.isnan(display.r2[1])
+
+    @pytest.mark.parametrize("kind", ["curve", "bars", "image"])
+    def test_each_kind_is_drawn(self, vae, peaks, kind):
+        display = ReconstructionDisplay.from_estimator(
+            vae, peaks.data, kind=kind, image_shape=(6, 5), n_rows=3
+        ).plot()
+        if kind == "curve":
+            drawn = [y for _, y in lines_of(display.ax_[0])]
+            np.testing.assert_array_equal(
+                drawn, [display.rows[0], display.reconstructions[0]]
+            )
+        elif kind == "bars":
+            widths = [bar.get_width() for bar in display.ax_.patches]
+            np.testing.assert_array_equal(widths, np.sort(display.r2))
+        else:
+            (shown,) = display.ax_.get_images()
+            assert shown.get_array().shape == (12, 3 * 5 + 2)
+
+    def test_shapes_that_differ_are_refused(self):
+        with pytest.raises(ValueError, match="must be tables of one shape"):
+            ReconstructionDisplay.from_predictions(np.eye(3), np.eye(4))
+
+
+class TestTraining:
+    def test_every_term_is_drawn_as_it_was_recorded(self, vae):
+        display = TrainingDisplay.from_estimator(vae).plot()
+        terms = [term for term in vae.history_ if term != "step"]
+        assert len(display.ax_) == len(terms)
+        for ax, term in zip(display.ax_, terms, strict=True):
+            x, y = lines_of(ax)[0]
+            np.testing.assert_array_equal(x, vae.history_["step"])
+            np.testing.assert_array_equal(y, vae.history_[term])
+        written = {text.get_text() for text in display.figure_.texts}
+        assert {mark.message for mark in display.marks} <= written
+
+    def marks(self, vae, **changes):
+        vae = small().fit(np.random.RandomState(0).normal(size=(20, 4)))
+        n = 100
+        vae.history_ = {
+            "step": np.arange(n),
+            "reconstruction": np.full(n, 5.0),
+            "discriminator_loss": np.full(n, 0.6),
+            "discriminator_accuracy": np.full(n, 0.55),
+        }
+        for name, value in changes.items():
+            if name in vae.history_:
+                vae.history_[name] = value
+            else:
+                setattr(vae, name, value)
+        return {mark.name: mark for mark in health_marks(vae)}
+
+    def test_a_healthy_fit_is_well(self, vae):
+        assert all(mark.is_well for mark in self.marks(vae).values())
+
+    @pytest.mark.parametrize(
+        ("changes", "name", "said"),
+        [
+            ({"n_iter_": 7}, "length", "ended after 7 of 150"),
+            (
+                {"reconstruction": np.linspace(50, 5, 100)},
+                "settled",
+                "still fell by 4.55",
+            ),
+            ({"active_components_": np.array([])}, "latents", "collapsed"),
+            ({"discriminator_accuracy": np.full(100, 0.93)}, "discriminator", "93%"),
+            (
+                {"discriminator_loss": np.full(100, np.log(2))},
+                "discriminator",
+                "never saw",
+            ),
+        ],
+        ids=["diverged", "unfinished", "collapsed", "dependent", "asleep"],
+    )
+    def test_what_is_wrong_is_said(self, vae, changes, name, said):
+        marks = self.marks(vae, **changes)
+        assert [mark.name for mark in marks.values() if not mark.is_well] == [name]
+        assert said in marks[name].message
+
+    def test_a_prior_that_is_missed_is_said(self, vae):
+        marks = self.marks(vae, discriminator_accuracy=np.full(100, 0.95))
+        assert "depend" in marks["discriminator"].message
+        aae = AAETransformer(2, max_iter=60, random_state=0)
+        aae.fit(np.random.RandomState(0).normal(size=(20, 4)))
+        aae.history_["discriminator_accuracy"][:] = 0.95
+        marks = {mark.name: mark for mark in health_marks(aae)}
+        assert "do not look like the prior" in marks["discriminator"].message
+
+    def test_batches_that_are_too_small_are_said(self):
+        X = np.random.RandomState(0).normal(size=(60, 20))
+        vae = BetaTCVAETransformer(2, max_iter=60, random_state=0).fit(X)
+        for share, is_well in ((0.5, True), (0.99, False)):
+            vae.history_["own_share"][:] = share
+            (mark,) = [m for m in health_marks(vae) if m.name == "batches"]
+            assert mark.is_well == is_well
+
+    def test_early_stopping_is_no_illness(self, vae):
+        assert self.marks(vae, n_iter_=7, early_stopping=True)["length"].is_well
+
+    def test_a_model_without_a_discriminator_has_no_mark_for_it(self, peaks):
+        vae = small(gamma=0.0, max_iter=20).fit(peaks.data)
+        assert "discriminator" not in [mark.name for mark in health_marks(vae)]
+
+    def test_what_keeps_no_record_is_refused(self, peaks):
+        with pytest.raises(TypeError, match="PCA keeps no record"):
+            TrainingDisplay.from_estimator(PCA(2).fit(peaks.data))
+
+
+@pytest.fixture(scope="module")
+def search(peaks):
+    pipe = make_pipeline(StandardScaler(), small(max_iter=5))
+    name = "factorvaetransformer__"
+    grid = {
+        f"{name}gamma": [10, 0],
+        f"{name}n_components": [1, 2, 3],
+        f"{name}beta": [1.0, 4.0],
+    }
+    return GridSearchCV(pipe, grid, cv=2).fit(peaks.data)
+
+
+class TestSearches:
+    def best(self, search, gamma, n_components):
+        """Return mean and standard deviation of the best of two betas."""
+        results, name = search.cv_results_, "param_factorvaetransformer__"
+        here = (results[f"{name}gamma"] == gamma) & (
+            results[f"{name}n_components"] == n_components
+        )
+        means = np.where(here, results["mean_test_score"], -np.inf)
+        i = means.argmax()
+        return results["mean_test_score"][i], results["std_test_score"][i]
+
+    def test_lines_and_tables_hold_the_searchs_scores(self, search):
+        path = GammaPathDisplay.from_estimator(search)
+        table = SearchDisplay.from_estimator(search)
+        assert path.values.tolist() == [0, 10]
+        assert path.groups.tolist() == table.rows.tolist() == [1, 2, 3]
+        for i, j in np.ndindex(2, 3):
+            gamma, n = path.values[i], path.groups[j]
+            expected = self.best(search, gamma, n)
+            assert (path.mean[i, j], path.std[i, j]) == expected
+            assert (table.mean[j, i], table.std[j, i]) == expected
+
+    def test_error_bars_are_drawn(self, search):
+        display = GammaPathDisplay.from_estimator(search).plot()
+        assert len(display.ax_.containers) == 3
+        bars = display.ax_.containers[1]
+        (segments,) = (c.get_segments() for c in bars[2])
+        for segment, mean, std in zip(
+            segments, display.mean[:, 1], display.std[:, 1], strict=True
+        ):
+            np.testing.assert_allclose(segment[:, 1], [mean - std, mean + std])
+
+    def test_a_table_frames_its_best_cell(self, search):
+        display = SearchDisplay.from_estimator(search).plot()
+        (frame,) = display.ax_.patches
+        i, j = np.unravel_index(display.mean.argmax(), display.mean.shape)
+        assert frame.get_xy() == (j - 0.5, i - 0.5)
+
+    def test_what_was_not_searched_is_refused(self, search, vae):
+        with pytest.raises(ValueError, match="did not vary 'alpha'"):
+            GammaPathDisplay.from_estimator(search, parameter="alpha")
+        with pytest.raises(ValueError, match="score must be one of"):
+            GammaPathDisplay.from_estimator(search, score="mig")
+        with pytest.raises(TypeError, match="has no cv_results_"):
+            SearchDisplay.from_estimator(vae)
+
+
+class TestStability:
+    def test_permuted_and_negated_codes_are_the_same_fit(self):
+        z = np.random.RandomState(0).normal(size=(300, 3))
+        display = StabilityDisplay.from_codes([z, -z[:, ::-1], np.exp(z)])
+        np.testing.assert_allclose(display.agreement, 1)
+
+    def test_what_does_not_come_back_scores_low(self):
+        rng = np.random.RandomState(0)
+        z = rng.normal(size=(2000, 3))
+        others = [np.column_stack([z[:, 1], rng.normal(size=(2000, 2))]) for _ in "ab"]
+        display = StabilityDisplay.from_codes([z, *others], reference=0)
+        assert display.reference == 0
+        assert display.medians[1] > 0.999
+        assert display.medians[[0, 2]].max() < 0.1
+
+    def test_a_smaller_fit_has_no_match_for_all(self):
+        z = np.random.RandomState(0).normal(size=(300, 3))
+        display = StabilityDisplay.from_codes([z, z[:, [2]]], reference=0)
+        np.testing.assert_allclose(display.agreement[:, 0], [0, 0, 1])
+
+    def test_latents_without_information_are_left_out(self):
+        z = np.random.RandomState(0).normal(size=(300, 2))
+        display = StabilityDisplay.from_codes(
+            [z, z], kl=[[1.0, 0.001], [1.0, 0.001]], reference=0
+        )
+        assert display.components.tolist() == [0]
+
+    def test_estimators_are_compared_by_their_codes(self, peaks):
+        fits = [small(random_state=seed).fit(peaks.data) for seed in range(3)]
+        display = StabilityDisplay.from_estimators(fits, peaks.data)
+        expected = StabilityDisplay.from_codes(
+            [fit.transform(peaks.data) for fit in fits],
+            kl=[fit.kl_per_component_ for fit in fits],
+        )
+        np.testing.assert_allclose(display.agreement, expected.agreement)
+        ax = display.plot().ax_
+        texts = [text.get_text() for text in ax.texts]
+        assert texts == [f"{m:.2f}" for m in display.medians]
+
+
+class TestLatentPairs:
+    def test_points_are_codes_and_colours_the_factor(self, vae, peaks):
+        display = LatentPairsDisplay.from_estimator(
+            vae, peaks.data, peaks.factors[:, 0], latents=[0, 2], factor_name="position"
+        ).plot()
+        (ax,) = display.ax_
+        (points,) = ax.collections
+        codes = vae.transform(peaks.data)[:, [0, 2]]
+        np.testing.assert_allclose(points.get_offsets(), codes, rtol=1e-6)
+        np.testing.assert_array_equal(points.get_array(), peaks.factors[:, 0])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("code 0", "code 2")
+
+    def test_names_are_written_among_their_points(self):
+        codes = np.random.RandomState(0).normal(size=(90, 3))
+        kinds = np.repeat(["oak", "elm", "ash"], 30)
+        display = LatentPairsDisplay.from_codes(codes, kinds).plot()
+        texts = [t.get_text() for ax in display.ax_ for t in ax.texts]
+        assert sorted(texts) == ["ash", "elm", "oak"]
+
+    def test_shapes_are_checked(self):
+        with pytest.raises(ValueError, match="one value per row"):
+            LatentPairsDisplay.from_codes(np.eye(4), np.zeros(3))
+        with pytest.raises(ValueError, match="at least two numbers"):
+            LatentPairsDisplay.from_codes(np.eye(4), latents=[1])
+
+
+# --------------------------------------------------------------------------- all
+@pytest.fixture(scope="module")
+def displays(vae, peaks):
+    X = peaks.data
+    return [
+        LatentTraversalDisplay.from_estimator(vae, X),
+        LatentTraversalDisplay.from_estimator(vae, X, kind="curve"),
+        FactorMatrixDisplay.from_estimator(vae, X, peaks.factors),
+        ReconstructionDisplay.from_estimator(vae, X),
+        TrainingDisplay.from_estimator(vae),
+        StabilityDisplay.from_codes([X[:, :3], X[:, 3:6]]),
+        LatentPairsDisplay.from_estimator(vae, X),
+    ]
+
+
+def test_plot_returns_itself_and_says_where_it_drew(displays):
+    for display in displays:
+        assert display.plot() is display
+        axes = np.atleast_1d(display.ax_)
+        assert all(ax.figure is display.figure_ for ax in axes)
+
+
+def test_pictures_go_into_the_axes_they_are_given(displays):
+    for display in displays:
+        figure, axes = plt.subplots(1, 2)
+        display.plot(ax=axes[1])
+        assert display.figure_ is figure
+
+
+def test_too_few_axes_are_refused(displays):
+    _, axes = plt.subplots(1, 2)
+    with pytest.raises(ValueError, match="has 3 panels; got 2 axes"):
+        displays[0].plot(ax=axes)
+    with pytest.raises(ValueError, match="Pass ax=None"):
+        displays[0].plot(ax=plt.figure().add_axes((0, 0, 1, 1)))
+
+
+def test_pictures_are_drawn_without_a_warning(displays, tmp_path):
+    """Warnings are errors here: of layouts that collapse, of glyphs a font lacks."""
+    for i, display in enumerate(displays):
+        display.plot().figure_.savefig(tmp_path / f"{i}.png", dpi=40)
+
+
+def test_computing_needs_no_matplotlib_and_drawing_says_so():
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+import numpy as np
+from skfactorvae.inspection import StabilityDisplay
+z = np.random.RandomState(0).normal(size=(50, 2))
+display = StabilityDisplay.from_codes([z, z])
+try:
+    display.plot()
+except ImportError as error:
+    assert "pip install" in str(error), error
+else:
+    raise SystemExit("drew without matplotlib")
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_estimator_without_rows_is_refused(peaks):
+    model = LinearRegression().fit(peaks.data, peaks.factors)
+    with pytest.raises(TypeError, match="no latents"):
+        LatentPairsDisplay.from_estimator(model, peaks.data)

@@ -1,0 +1,150 @@
+"""What is read of estimators: any pipeline, the user's units, errors that say why."""
+
+import numpy as np
+import pytest
+from _fits import small
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    PowerTransformer,
+    QuantileTransformer,
+    StandardScaler,
+)
+
+from skfactorvae.inspection import LatentTraversalDisplay, factor_table
+
+
+def traversal_by_hand(pipe, X, latent, positions):
+    """Move one code by the pipeline's own transform and inverse_transform."""
+    mean, std = pipe[-1].posterior(pipe[:-1].transform(X) if len(pipe) > 1 else X)
+    mean, std = mean.astype(np.float64), std.astype(np.float64)
+    step = np.sqrt(mean.var(axis=0) + np.square(std).mean(axis=0))[latent]
+    codes = np.tile(mean.mean(axis=0), (len(positions), 1))
+    codes[:, latent] += step * positions
+    return pipe.inverse_transform(codes)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        [StandardScaler()],
+        [PowerTransformer()],
+        [QuantileTransformer(n_quantiles=50), StandardScaler()],
+        [PCA(10, random_state=0)],
+    ],
+    ids=["none", "scaler", "power", "quantile", "pca"],
+)
+def test_traversals_come_back_through_the_pipeline(peaks, before):
+    pipe = make_pipeline(*before, small(max_iter=40)).fit(peaks.data)
+    display = LatentTraversalDisplay.from_estimator(pipe, peaks.data, latents=[0, 2])
+    for rows, latent in zip(display.rows, (0, 2), strict=True):
+        expected = traversal_by_hand(pipe, peaks.data, latent, display.positions)
+        np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_units_are_the_users_whatever_scales_them_away(peaks):
+    """1024 times the data, through a scaler, has 1024 times the effect."""
+    tables = [
+        factor_table(make_pipeline(StandardScaler(), small()).fit(X), X)
+        for X in (peaks.data, 1024 * peaks.data)
+    ]
+    np.testing.assert_allclose(tables[1].effect, 1024 * tables[0].effect)
+    np.testing.assert_allclose(tables[1].share, tables[0].share)
+
+
+def test_later_steps_and_nested_pipelines_and_searches_do_not_matter(peaks):
+    inner = make_pipeline(StandardScaler(), small(max_iter=20))
+    y = peaks.factors[:, 0] > 0.5
+    outer = Pipeline(
+        [("inner", inner), ("skip", "passthrough"), ("read", LogisticRegression())]
+    )
+    outer.fit(peaks.data, y)
+    search = GridSearchCV(outer, {"read__C": [1.0]}, cv=2).fit(peaks.data, y)
+    alone = factor_table(inner.fit(peaks.data), peaks.data)
+    for estimator in (outer, search):
+        table = factor_table(estimator, peaks.data)
+        np.testing.assert_array_equal(table.effect, alone.effect)
+
+
+def test_a_decomposition_of_others_can_be_looked_at(peaks):
+    """PCA's traversals are its components, times four standard deviations."""
+    pca = PCA(2).fit(peaks.data)
+    table = factor_table(pca, peaks.data)
+    spread = pca.transform(peaks.data).std(axis=0)
+    np.testing.assert_allclose(table.effect, 4 * spread[:, None] * pca.components_)
+
+
+def test_names_come_from_the_first_step(peaks):
+    pd = pytest.importorskip("pandas")
+    names = [f"band {i}" for i in range(30)]
+    X = pd.DataFrame(peaks.data, columns=names)
+    pipe = make_pipeline(StandardScaler(), small(max_iter=5)).fit(X)
+    assert list(factor_table(pipe, X).layout.names) == names
+    unnamed = make_pipeline(StandardScaler(), small(max_iter=5)).fit(peaks.data)
+    assert list(factor_table(unnamed, peaks.data).layout.names[:2]) == ["x0", "x1"]
+
+
+def test_pandas_between_the_steps_is_fine(peaks):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(peaks.data, columns=[f"band {i}" for i in range(30)])
+    pipe = make_pipeline(StandardScaler(), small(max_iter=5))
+    pipe.set_output(transform="pandas").fit(X)
+    assert np.isfinite(factor_table(pipe, X).effect).all()
+
+
+def test_gaps_that_are_filled_leave_units_alone(peaks):
+    X = peaks.data.copy()
+    X[::7, 3] = np.nan
+    pipe = make_pipeline(SimpleImputer(), small(max_iter=20)).fit(X)
+    table = factor_table(pipe, X)
+    filled = pipe[0].transform(X)
+    alone = factor_table(pipe[1], filled)
+    np.testing.assert_allclose(table.effect, alone.effect, rtol=1e-12)
+    np.testing.assert_allclose(table.feature_std[3], np.nanstd(X[:, 3]))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        FunctionTransformer(np.log),
+        ColumnTransformer([("all", StandardScaler(), slice(0, 30))]),
+    ],
+    ids=["function", "columns"],
+)
+def test_a_step_that_cannot_be_undone_is_named(peaks, step):
+    X = peaks.data + 1000
+    pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(X)
+    with pytest.raises(ValueError, match=r"'first' .\w+. cannot be undone"):
+        factor_table(pipe, X)
+
+
+def test_a_step_whose_way_back_fails_says_what_it_said(peaks):
+    def refuse(X):
+        raise ArithmeticError("not today")
+
+    step = FunctionTransformer(np.negative, inverse_func=refuse, check_inverse=False)
+    pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(peaks.data)
+    with pytest.raises(ValueError, match=r"'first'.*not today"):
+        factor_table(pipe, peaks.data)
+
+
+def test_what_has_no_latents_is_refused(peaks):
+    model = LogisticRegression().fit(peaks.data, peaks.factors[:, 0] > 0.5)
+    with pytest.raises(TypeError, match="LogisticRegression has no latents"):
+        factor_table(model, peaks.data)
+
+
+def test_chunks_change_nothing(peaks, pipe, monkeypatch):
+    whole = factor_table(pipe, peaks.data)
+    monkeypatch.setattr("skfactorvae.inspection._reading.VALUES_AT_ONCE", 30 * 7)
+    pieces = factor_table(pipe, peaks.data)
+    for name in ("effect", "share", "feature_std", "step"):
+        np.testing.assert_allclose(
+            getattr(pieces, name), getattr(whole, name), rtol=1e-6, atol=1e-6
+        )

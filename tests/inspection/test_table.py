@@ -1,0 +1,160 @@
+"""The factor table: numbers against closed forms, and sentences against curves."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from skfactorvae.datasets import make_gaussian_peaks
+from skfactorvae.inspection import factor_table
+
+
+class Decoder:
+    """A transformer whose codes are its rows, decoded by a given function."""
+
+    def __init__(self, function, n_features_in_, std=0.0):
+        self.function, self.n_features_in_, self.std = function, n_features_in_, std
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def __sklearn_tags__(self):
+        return PCA().__sklearn_tags__()
+
+    def transform(self, X):
+        return np.asarray(X)[:, :1]
+
+    def posterior(self, X):
+        codes = self.transform(X)
+        return codes, np.full_like(codes, self.std)
+
+    def inverse_transform(self, codes):
+        return self.function(codes[:, 0])
+
+
+GRID = np.linspace(-1, 1, 201)
+
+
+def columns(*functions):
+    return lambda z: np.column_stack([function(z) for function in functions])
+
+
+def test_effect_sign_and_monotony_of_known_functions():
+    z = np.random.RandomState(0).normal(size=(4000, 1))
+    X = np.hstack([z, -z, z**2, 0 * z])
+    decoder = Decoder(columns(lambda z: z, lambda z: -z, np.square, np.zeros_like), 4)
+    table = factor_table(decoder, X)
+    s = z.std()
+    np.testing.assert_allclose(table.effect[0, :2], [4 * s, -4 * s])
+    np.testing.assert_allclose(table.low[0, 0], z.mean() - 2 * s)
+    assert table.sign[0, :2].tolist() == [1, -1]
+    assert table.monotone[0].tolist() == [True, True, False, True]
+    # 65 quantiles cut the tails of a bell
+    np.testing.assert_allclose(table.share[0, :2], 1, atol=0.03)
+    np.testing.assert_allclose(table.share[0, 3], 0)
+
+
+def test_share_is_of_the_features_variance():
+    rng = np.random.RandomState(0)
+    z = rng.uniform(size=(5000, 1))
+    noise = rng.normal(size=(5000, 1)) * z.std()
+    table = factor_table(
+        Decoder(columns(lambda z: z, lambda z: z), 2), np.hstack([z, z + noise])
+    )
+    np.testing.assert_allclose(table.share, [[1.0, 0.5]], atol=0.03)
+
+
+def test_the_step_is_that_of_the_aggregate_posterior():
+    z = np.random.RandomState(0).normal(size=(500, 1))
+    decoder = Decoder(columns(lambda z: z), 1, std=2.0)
+    both = np.sqrt(z.var() + 4)
+    np.testing.assert_allclose(factor_table(decoder, z).step, both)
+    np.testing.assert_allclose(factor_table(decoder, z).effect, [[4 * both]])
+    np.testing.assert_allclose(factor_table(decoder, z, unit="posterior").effect, 8)
+
+
+def test_a_bad_unit_is_refused():
+    with pytest.raises(ValueError, match="unit must be one of"):
+        factor_table(Decoder(columns(lambda z: z), 1), np.eye(3), unit="prior")
+
+
+# ----------------------------------------------------------------------- sentences
+def bell(position=0.0, height=1.0, width=0.1, base=0.0):
+    return base + height * np.exp(
+        -0.5 * np.square((GRID[None] - np.c_[position]) / np.c_[width])
+    )
+
+
+SAYS = {
+    "moves the peak from -0.40 to 0.40": lambda z: bell(position=0.2 * np.c_[z]),
+    "raises the peak: height from 0.60 to 1.40": lambda z: bell(
+        height=1 + 0.2 * np.c_[z]
+    ),
+    "lowers the peak: height from 1.40 to 0.60": lambda z: bell(
+        height=1 - 0.2 * np.c_[z]
+    ),
+    "widens the peak from 0.14 to 0.33 at half height": lambda z: bell(
+        width=0.1 + 0.02 * np.c_[z]
+    ),
+    "moves the dip from -0.40 to 0.40": lambda z: 2 - bell(position=0.2 * np.c_[z]),
+    "deepens the dip: depth from 0.60 to 1.40": lambda z: (
+        2 - bell(height=1 + 0.2 * np.c_[z])
+    ),
+    "raises the value at -1 from -2.0 to 2.0": lambda z: bell() + np.c_[z],
+    "lowers the value at -1 from 2.0 to -2.0 and raises the value at 1 "
+    "from -2.0 to 2.0": lambda z: bell() + np.c_[z] * GRID,
+    "hardly changes a row": lambda z: bell() + 1e-3 * np.c_[z],
+}
+
+
+@pytest.mark.parametrize("said", SAYS)
+def test_a_sentence_names_what_happens_to_a_curve(said):
+    """A code of unit spread moves one property of a curve."""
+    z = np.array([-1.0, 1.0] * 50)
+    spread = np.random.RandomState(0).normal(size=(100, 200)) * 0.5
+    X = np.column_stack([z, spread])
+    table = factor_table(Decoder(SAYS[said], 201), X, x=GRID)
+    assert str(table) == f"factor 0 {said}"
+
+
+def test_positions_are_those_of_the_simulated_peak():
+    """The issue's own sentence, of curves whose peak moves and nothing else."""
+    factors = [[p, 0.05, 1, 0] for p in np.linspace(0.3, 0.7, 400)]
+    X = make_gaussian_peaks(factors=factors, noise=0)[0]
+    at = np.linspace(0, 1, 100)
+
+    def decode(z):
+        return make_gaussian_peaks(
+            factors=[[p, 0.05, 1, 0] for p in np.clip(z, 0.3, 0.7)], noise=0
+        )[0]
+
+    class Located(Decoder):
+        def transform(self, X):
+            return at[np.asarray(X).argmax(axis=1)][:, None]
+
+    assert str(factor_table(Located(decode, 100), X, x=at)) == (
+        "factor 0 moves the peak from 0.30 to 0.70"
+    )
+
+
+def test_columns_are_named_in_the_order_of_their_change():
+    decoder = Decoder(columns(lambda z: 100 * z, lambda z: -z, lambda z: 0.1 * z), 3)
+    z = np.array([-1.0, 1.0] * 50)[:, None]
+    X = np.hstack([z, -0.5 * z, 5 * z])
+    table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
+    assert str(table) == "factor 0 raises mass from -200 to 200"
+    X[:, 1] /= 200
+    table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
+    assert str(table).startswith("factor 0 lowers length from")
+
+
+def test_the_frame_has_a_line_for_each_latent_and_feature(vae, peaks):
+    pytest.importorskip("pandas")
+    table = factor_table(vae, peaks.data)
+    frame = table.to_frame()
+    assert len(frame) == 3 * 30
+    line = frame[(frame.latent == 2) & (frame.feature == "x7")].iloc[0]
+    assert line.effect == table.effect[2, 7] == line.high - line.low
+    assert line.monotone == table.monotone[2, 7]
