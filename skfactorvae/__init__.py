@@ -15,6 +15,7 @@ from ._models import (
     BetaVAETransformer,
     DIPVAETransformer,
     FactorVAETransformer,
+    InfoGANTransformer,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "BetaVAETransformer",
     "DIPVAETransformer",
     "FactorVAETransformer",
+    "InfoGANTransformer",
     "datasets",
     "metrics",
 ]

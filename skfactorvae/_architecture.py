@@ -41,6 +41,7 @@ def describe(estimator, n_features, objective):
             and estimator.likelihood == "gaussian"
         ),
         "posterior": estimator._posterior,
+        "generator": estimator._generator,
         "prior": objective.prior,
         "likelihood": estimator.likelihood,
         "noise_scale": "feature" if noise_scale == "auto" else noise_scale,
@@ -70,6 +71,9 @@ def check_unchanged(before, after):
 
 def make_network(architecture):
     """Return the encoder and the decoder that a description is of."""
+    if architecture["generator"] is not None:
+        plain = make_network(architecture | {"generator": None})
+        return core.GAN(plain, **architecture["generator"])
     if architecture["posterior"] == "point":
         gaussian = architecture | {"posterior": "normal"}
         return core.PointPosterior(make_network(gaussian))
@@ -92,4 +96,6 @@ def make_likelihood(architecture):
     """Return the likelihood that a description is of."""
     if architecture["likelihood"] == "bernoulli":
         return core.Bernoulli()
-    return core.Gaussian(architecture["noise_scale"])
+    return core.Gaussian(
+        architecture["noise_scale"], is_sampled=architecture["generator"] is None
+    )

@@ -7,6 +7,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
 from ._dense import ACTIVATIONS
+from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._networks import MLP, ConvNet, Modules, Network, PointPosterior
@@ -23,6 +24,7 @@ from .objectives import (
     CapacityVAE,
     FactorVAE,
     Forward,
+    InfoGAN,
     Objective,
 )
 
@@ -30,6 +32,7 @@ __all__ = [
     "AAE",
     "ACTIVATIONS",
     "DIPVAE",
+    "GAN",
     "MLP",
     "PRIORS",
     "VAE",
@@ -44,6 +47,7 @@ __all__ = [
     "Forward",
     "Gaussian",
     "HeldOut",
+    "InfoGAN",
     "Job",
     "Likelihood",
     "Modules",
