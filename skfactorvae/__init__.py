@@ -16,6 +16,7 @@ from ._models import (
     BetaVAETransformer,
     DIPVAETransformer,
     FactorVAETransformer,
+    InfoGANTransformer,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "BetaVAETransformer",
     "DIPVAETransformer",
     "FactorVAETransformer",
+    "InfoGANTransformer",
     "datasets",
     "inspection",
     "metrics",

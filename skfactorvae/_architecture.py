@@ -41,6 +41,7 @@ def describe(estimator, n_features, objective):
             and estimator.likelihood == "gaussian"
         ),
         "posterior": estimator._posterior,
+        "generator": estimator._generator,
         "prior": objective.prior,
         "likelihood": estimator.likelihood,
         "noise_scale": "feature" if noise_scale == "auto" else noise_scale,
@@ -70,6 +71,9 @@ def check_unchanged(before, after):
 
 def make_network(architecture):
     """Return the encoder and the decoder that a description is of."""
+    if architecture["generator"] is not None:
+        plain = make_network(architecture | {"generator": None})
+        return core.GAN(plain, **architecture["generator"])
     if architecture["posterior"] == "point":
         gaussian = architecture | {"posterior": "normal"}
         return core.PointPosterior(make_network(gaussian))
@@ -92,7 +96,9 @@ def make_likelihood(architecture):
     """Return the likelihood that a description is of."""
     if architecture["likelihood"] == "bernoulli":
         return core.Bernoulli()
-    return core.Gaussian(architecture["noise_scale"])
+    return core.Gaussian(
+        architecture["noise_scale"], is_sampled=architecture["generator"] is None
+    )
 
 
 def decoder_layers(architecture, weights):
@@ -101,14 +107,14 @@ def decoder_layers(architecture, weights):
     Raises
     ------
     ValueError
-        If the networks are the user's own modules.
+        If the networks are the user's own modules, or take categories.
     """
     plan = make_network(architecture).decoder_layers
     if plan is None:
         raise ValueError(
-            "The decoder is a module of your own, built by network="
-            f"{architecture['network']!r}: what it computes cannot be told in layers. "
-            "Fit with network='mlp' or 'conv'."
+            f"What the decoder of network={architecture['network']!r} computes cannot "
+            "be told in layers: it is a module of your own, or takes categories. Fit "
+            "with network='mlp' or 'conv', and without categories."
         )
     layers = [_layer(architecture["activation"], weights, **step) for step in plan]
     is_logit = architecture["likelihood"] == "bernoulli"

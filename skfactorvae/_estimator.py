@@ -334,6 +334,9 @@ class BaseLatentTransformer(
     _posterior = "normal"
     """Whether a row's code is a normal distribution or, as good as, a point."""
 
+    _generator = None
+    """What a generator takes beside components, as core.GAN says it; or None."""
+
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
             return self.weights_
@@ -593,7 +596,7 @@ class BaseLatentTransformer(
 
     @property
     def _n_features_out(self):
-        return self._architecture["n_components"]
+        return self._network.n_columns
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__

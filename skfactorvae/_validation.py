@@ -39,6 +39,17 @@ def check_sizes(name: str, sizes) -> tuple[int, ...]:
     )
 
 
+def check_levels(name: str, levels) -> tuple[int, ...]:
+    """Return numbers of levels, each at least two, as a tuple."""
+    sizes = check_sizes(name, levels)
+    if sizes and min(sizes) < 2:
+        raise ValueError(
+            f"{name} must hold the number of levels of each category, at least 2, as "
+            f"(3, 2) does; got {levels!r}."
+        )
+    return sizes
+
+
 def check_groups(groups, n_components: int) -> tuple[int, ...] | None:
     """Return sizes of groups that add up to the number of components, or None."""
     if groups is None:

@@ -43,6 +43,16 @@ TRANSFORMERS = [
 ]
 
 
+def takes(cls, parameters):
+    """Tell whether a member of the family has these parameters, and own networks."""
+    known = {name for member in TRANSFORMERS for name in member().get_params()}
+    assert set(parameters) <= known
+    rules = cls._parameter_constraints
+    if callable(parameters.get("network")) and callable not in rules["network"]:
+        return False
+    return set(parameters) <= set(rules)
+
+
 @pytest.fixture(params=TRANSFORMERS, ids=lambda cls: cls.__name__)
 def Transformer(request):  # noqa: N802
     """Each public transformer: a new member of the family is tested when exported."""
@@ -56,6 +66,8 @@ def small(Transformer):
     common = {name: value for name, value in SMALL.items() if name in known}
 
     def build(**parameters):
+        if not takes(Transformer, parameters):
+            pytest.skip(f"{Transformer.__name__} does not take {parameters}.")
         return Transformer(**{**common, **parameters})
 
     return build

@@ -7,6 +7,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
 from ._dense import ACTIVATIONS
+from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._networks import MLP, ConvNet, Modules, Network, PointPosterior
@@ -24,6 +25,7 @@ from .objectives import (
     CapacityVAE,
     FactorVAE,
     Forward,
+    InfoGAN,
     Objective,
 )
 
@@ -31,6 +33,7 @@ __all__ = [
     "AAE",
     "ACTIVATIONS",
     "DIPVAE",
+    "GAN",
     "MLP",
     "PRIORS",
     "VAE",
@@ -45,6 +48,7 @@ __all__ = [
     "Forward",
     "Gaussian",
     "HeldOut",
+    "InfoGAN",
     "Job",
     "Likelihood",
     "Modules",

@@ -31,14 +31,14 @@ ROWS_AT_ONCE = 4096
 def encode(
     network: Network, weights: Arrays, rows: np.ndarray, *, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return posterior means and standard deviations, (n, d) each."""
+    """Return posterior means and standard deviations, a column of a code each."""
 
     def moments(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
         return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
 
     both = _map_blocks(moments, network, weights, rows, device)
-    return both[:, : network.n_components], both[:, network.n_components :]
+    return both[:, : network.n_columns], both[:, network.n_columns :]
 
 
 def decode(
@@ -74,16 +74,17 @@ def elbo(
     exact for a reconstruction error that is a cubic polynomial of the code, as under a
     linear decoder; one direction is cheap and good enough to compare steps of a fit.
     """
-    points = cubature_points(network.n_components, n_directions)
+    d = network.n_components
+    points = cubature_points(d, n_directions)
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        std = torch.exp(0.5 * log_var)
         nll = torch.zeros_like(mean[..., 0])
         for point in points.to(x):
-            nll = nll + likelihood.nll(w, network.decode(w, mean + std * point), x)
-        kl = PRIORS[prior].kl(mean, log_var).sum(-1)
-        return -(nll / len(points) + kl).unsqueeze(-1)
+            z = network.draw_codes(mean, log_var, point)
+            nll = nll + likelihood.nll(w, network.decode(w, z), x)
+        kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
+        return -(nll / len(points) + kl + network.surcharge).unsqueeze(-1)
 
     return _map_blocks(bound, network, weights, rows, device)[:, 0]
 
@@ -101,16 +102,18 @@ def sample(
 ) -> np.ndarray:
     """Draw rows from the model: codes from the prior, rows from the likelihood."""
     generator = torch.Generator().manual_seed(seed)
-    shape = n_samples, network.n_components
-    codes = PRIORS[prior].draw(torch.randn(shape, generator=generator, **PLAIN))
+    d, a = network.n_components, network.n_aside
+    draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
 
-    def draw(w: Weights, z: Tensor) -> Tensor:
-        output = network.decode(w, z)
+    def draw(w: Weights, u: Tensor) -> Tensor:
+        latents, aside = u.split([d, a], dim=-1)
+        z = PRIORS[prior].draw(latents)
+        output = network.generate(w, z, aside, noise=noise)
         if not noise:
             return likelihood.mean(output)
         return likelihood.sample(w, output, generator)
 
-    return _map_blocks(draw, network, weights, codes.numpy(), device)
+    return _map_blocks(draw, network, weights, draws.numpy(), device)
 
 
 def order_latents(
@@ -174,6 +177,7 @@ def _describe_latents(
     Sums run over blocks of rows, so that no second copy of the table comes up.
     """
     share = row_weights / row_weights.sum()
+    d = network.n_components
     origin = rows[0].astype(np.float64)  # moments around a row lose no digits
     kl: Any = 0.0
     codes: Any = 0.0
@@ -184,7 +188,7 @@ def _describe_latents(
     for start in range(0, len(rows), ROWS_AT_ONCE):
         block = slice(start, start + ROWS_AT_ONCE)
         moments = encode(network, weights, rows[block], device=device)
-        mean, std = (m.astype(np.float64) for m in moments)
+        mean, std = (m[:, :d].astype(np.float64) for m in moments)
         x, w = rows[block] - origin, share[block]
         kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
         codes += w @ mean

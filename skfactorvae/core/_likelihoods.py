@@ -66,6 +66,8 @@ class Gaussian(Likelihood):
         Standard deviation of the noise: learned for each feature, learned once for
         all, or fixed. A fixed scale s weighs the reconstruction by 1 / s**2, as a
         beta of s**2 would.
+    is_sampled : bool, default=True
+        Whether samples have the noise, too; not where it stands in for another.
 
     Notes
     -----
@@ -74,6 +76,7 @@ class Gaussian(Likelihood):
     """
 
     scale: str | float
+    is_sampled: bool = True
 
     FIRST, SMALLEST = 0.5, 0.01
 
@@ -107,6 +110,8 @@ class Gaussian(Likelihood):
     def sample(
         self, weights: Weights, output: Tensor, generator: torch.Generator
     ) -> Tensor:
+        if not self.is_sampled:
+            return output
         noise = torch.randn(output.shape, generator=generator, **PLAIN).to(output)
         return output + noise * self.scales(weights, output)
 

@@ -90,6 +90,16 @@ class Network(ABC):
     n_features: int
     n_components: int
     block = 256
+    n_aside = 0
+    """Normal numbers that :meth:`generate` takes beside those of the components."""
+
+    surcharge = 0.0
+    """Divergence from the prior of what :meth:`draw_codes` takes for certain, nats."""
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a code: the latents, and whatever follows them."""
+        return self.n_components
 
     @property
     @abstractmethod
@@ -124,6 +134,31 @@ class Network(ABC):
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         """Map codes (K, B, d) to the likelihood's parameters (K, B, p)."""
 
+    def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+        """Draw from the posteriors, as a function of their moments and of noise."""
+        return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
+
+    def generate(
+        self, weights: Weights, z: Tensor, aside: Tensor, *, noise: bool = True
+    ) -> Tensor:
+        """Decode draws from the prior.
+
+        Parameters
+        ----------
+        weights : Weights
+        z : Tensor of shape (K, B, d)
+            Latents.
+        aside : Tensor of shape (K, B, n_aside)
+            Standard normal numbers for all that is random beside the latents.
+        noise : bool, default=True
+            Whether noise that is no part of a code is drawn, too.
+
+        Returns
+        -------
+        Tensor of shape (K, B, p)
+        """
+        return self.decode(weights, z)
+
 
 @dataclass(frozen=True)
 class _Linear(Network):
@@ -150,6 +185,23 @@ class _Linear(Network):
             self.linear_path,
         )
 
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Units of the encoder's last hidden layer, h."""
+
+    @property
+    @abstractmethod
+    def output(self) -> str:
+        """Name of the weight of the decoder's last layer."""
+
+    @abstractmethod
+    def hidden(self, weights: Weights, x: Tensor) -> Tensor:
+        """Map rows (K, B, p) to the encoder's last hidden layer, (K, B, h)."""
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.posterior(weights, self.hidden(weights, x), x)
+
     def _draw_heads(self, width: int, generator: torch.Generator) -> Weights:
         d = self.n_components
         weight = draw_normal((width, 2, d), width, 1.0, generator)
@@ -166,9 +218,10 @@ class _Linear(Network):
             heads["decoder.linear.weight"] = torch.zeros(d, self.n_features, **PLAIN)
         return heads
 
-    def _posterior(
+    def posterior(
         self, weights: Weights, hidden: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Finish what :meth:`hidden` began: mean and log-variance, (K, B, d)."""
         weight, bias = weights["encoder.head.weight"], weights["encoder.head.bias"]
         head = add_product(
             bias.flatten(-2).unsqueeze(1), hidden, weight.flatten(-2)
@@ -229,8 +282,16 @@ class MLP(_Linear):
     def decoder_layers(self) -> list[dict[str, object]]:
         return self._decoder.layers + self._linear_layers()
 
-    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._posterior(weights, self._encoder(weights, x), x)
+    @property
+    def width(self) -> int:
+        return self._encoder.sizes[-1]
+
+    @property
+    def output(self) -> str:
+        return self._decoder.names[-2]
+
+    def hidden(self, weights: Weights, x: Tensor) -> Tensor:
+        return self._encoder(weights, x)
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         return self._add_linear(weights, self._decoder(weights, z), z)
@@ -254,6 +315,8 @@ class ConvNet(_Linear):
 
     CHANNELS = (32, 32, 64, 64)
     WIDTH = 128
+    width = WIDTH
+    output = "decoder.conv.0.weight"
     block = 64
 
     @property
@@ -329,7 +392,7 @@ class ConvNet(_Linear):
         shape: dict[str, object] = {"kind": "reshape", "shape": self._map}
         return [*self._stem.layers, shape, *maps, *self._linear_layers()]
 
-    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+    def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation].apply
         maps = x.unflatten(-1, self.image_shape)
         for i in range(len(self._channels) - 1):
@@ -337,8 +400,7 @@ class ConvNet(_Linear):
             maps = activate(
                 conv(maps, weights[f"{name}.weight"], weights[f"{name}.bias"])
             )
-        hidden = self._trunk(weights, maps.flatten(-3))
-        return self._posterior(weights, hidden, x)
+        return self._trunk(weights, maps.flatten(-3))
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation].apply

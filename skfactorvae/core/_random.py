@@ -54,6 +54,7 @@ class Draws:
 
     rows: Tensor  # (K, 2, B) row numbers of two independent batches
     noise: Tensor  # (K, 2, B, d) standard normal
+    aside: Tensor  # (K, B, a) standard normal, beside the latents
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
 
 
@@ -64,6 +65,7 @@ def draw_steps(
     widths: Sequence[int],
     batch_size: int,
     *,
+    n_aside: int = 0,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -85,6 +87,8 @@ def draw_steps(
         Latents of each model; narrower models are padded with zeros.
     batch_size : int
         Rows of a batch, B.
+    n_aside : int, default=0
+        Normal numbers of a row beside those of its latents, a.
     device, dtype : torch.device, torch.dtype
         Where the draws are wanted, and the type of the noise.
     """
@@ -98,11 +102,12 @@ def draw_steps(
             _widen(_normal(s.noise, (CHUNK, 2, batch_size, d), dtype), width)
             for s, d in zip(streams, widths, strict=True)
         ]
+        aside = [_normal(s.noise, (CHUNK, batch_size, n_aside), dtype) for s in streams]
         order = [
             _widen(_orders(s.order, (CHUNK, batch_size, d)), width)
             for s, d in zip(streams, widths, strict=True)
         ]
-        chunk = [torch.stack(part).to(device) for part in (rows, noise, order)]
+        chunk = [torch.stack(part).to(device) for part in (rows, noise, aside, order)]
         for t in range(CHUNK):
             yield Draws(*(part[:, t] for part in chunk))
 

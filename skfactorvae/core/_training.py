@@ -262,9 +262,7 @@ class _Stack:
         )
         self.widths = [job.network.n_components for job in jobs]
         self.mask = self._mask()
-        self.players = {"model": self._player(streams, _draw_model)}
-        if isinstance(self.objective, AdversarialObjective):
-            self.players["adversary"] = self._player(streams, _draw_adversary)
+        self.players = self._draw_players(streams)
         self.optimiser = self._optimiser()
         self.latest: Draws
         self.first_nll: Tensor | None = None
@@ -277,6 +275,7 @@ class _Stack:
             offsets,
             self.widths,
             plan.batch_size,
+            n_aside=self.network.n_aside,
             device=device,
             dtype=self.rows.dtype,
         )
@@ -291,19 +290,24 @@ class _Stack:
         )  # (K, d)
         return exists[:, None].to(self.rows)
 
-    def _player(
-        self,
-        streams: Sequence[Streams],
-        draw: Callable[[Job, Streams], Weights],
-    ) -> _Player:
+    def _draw_players(self, streams: Sequence[Streams]) -> dict[str, _Player]:
+        """Draw all weights, and deal them out to those who move them."""
         d = self.network.n_components
         models = []
         for job, stream in zip(self.jobs, streams, strict=True):
-            weights = draw(job, stream)
+            weights = _draw_weights(job, stream)
             for name in weights.keys() & job.start.keys():
                 weights[name] = torch.tensor(job.start[name], device="cpu")
             models.append({k: widen(k, v, d) for k, v in weights.items()})
-        return _Player(models, self.rows)
+        if not isinstance(self.objective, AdversarialObjective):
+            return {"model": _Player(models, self.rows)}
+        hands: dict[str, list[Weights]] = {"model": [], "adversary": []}
+        for weights in models:
+            moved = {k: v for k, v in weights.items() if self.objective.moves(k)}
+            hands["adversary"].append(moved)
+            kept = {k: v for k, v in weights.items() if k not in moved}
+            hands["model"].append(kept)
+        return {role: _Player(hand, self.rows) for role, hand in hands.items()}
 
     def _optimiser(self) -> torch.optim.Optimizer:
         """One Adam for all players, each a group with its own rate and moments."""
@@ -351,6 +355,7 @@ class _Stack:
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,
+            aside=draws.aside,
             order=draws.order,
             numbers=draws.rows[:, 0] - self.offsets,
             table_shares=self.shares,
@@ -490,14 +495,14 @@ class _Keeper:
         return Fit(weights, history, self.n_iter, self.kept_step, self.diverged_at)
 
 
-def _draw_model(job: Job, streams: Streams) -> Weights:
+def _draw_weights(job: Job, streams: Streams) -> Weights:
+    """Draw all weights of one model, the adversary's last."""
     weights = job.network.draw(streams.network)
-    return weights | job.likelihood.draw(job.network.n_features)
-
-
-def _draw_adversary(job: Job, streams: Streams) -> Weights:
-    assert isinstance(job.objective, AdversarialObjective)
-    return job.objective.draw_adversary(job.network.n_components, streams.adversary)
+    weights |= job.likelihood.draw(job.network.n_features)
+    if isinstance(job.objective, AdversarialObjective):
+        d = job.network.n_components
+        weights |= job.objective.draw_adversary(d, streams.adversary)
+    return weights
 
 
 def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:

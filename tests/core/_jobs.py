@@ -40,11 +40,16 @@ def make_job(
     **job,
 ):
     rows = make_rows() if rows is None else rows
+    objective = objective or make_objective(gamma, beta)
+    if network is None:
+        sizes = rows.shape[1], n_components, (16,)
+        network = core.MLP(*sizes, "relu", linear_path=False)
+        if isinstance(objective, core.InfoGAN):
+            network = core.GAN(network, n_noise=2, levels=(3, 2))
     return core.Job(
-        network=network
-        or core.MLP(rows.shape[1], n_components, (16,), "relu", linear_path=False),
+        network=network,
         likelihood=likelihood or core.Gaussian("feature"),
-        objective=objective or make_objective(gamma, beta),
+        objective=objective,
         rows=rows,
         row_weights=job.pop("row_weights", np.ones(len(rows))),
         seed=seed,

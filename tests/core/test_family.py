@@ -25,6 +25,9 @@ FAMILY = {
     "DIPVAE II": lambda w: core.DIPVAE(lambda_od=w, lambda_d=w, kind="II"),
     "AAE": lambda w: core.AAE(gamma=w, **DISCRIMINATOR),
     "AAE, uniform": lambda w: core.AAE(gamma=w, prior="uniform", **DISCRIMINATOR),
+    "InfoGAN": lambda w: core.InfoGAN(
+        lambda_=w, gradient_penalty=w, learning_rate=1e-3
+    ),
 }
 """Each objective, all of whose weights follow from one number."""
 
@@ -113,8 +116,10 @@ def test_a_model_that_is_lost_costs_the_others_nothing(make):
     assert_same_fit(beside_a_twin, beside_a_wreck, rtol=0, atol=0)
 
 
-@every_objective
-def test_the_reconstruction_gets_better(make):
+@pytest.mark.parametrize("name", sorted(FAMILY.keys() - {"InfoGAN"}))
+def test_the_reconstruction_gets_better(name):
+    """Of all but an InfoGAN, whose generator never hears of it."""
+    make = FAMILY[name]
     (result,) = fit([make_job(objective=make(1.0))], make_plan(300))
     curve = result.history["reconstruction"]
     assert curve[-20:].mean() < curve[:5].mean() - 1
@@ -123,8 +128,9 @@ def test_the_reconstruction_gets_better(make):
 ADVERSARIAL = {
     name: make
     for name, make in FAMILY.items()
-    if isinstance(make(1.0), core.AdversarialObjective)
+    if isinstance(make(1.0), core.AdversarialObjective) and "InfoGAN" not in name
 }
+"""Objectives whose game adds to terms of the model's own; an InfoGAN has no others."""
 
 
 class Step:

@@ -48,6 +48,7 @@ def make_forward(mean, log_var=None, *, mask=None, noise=None, ramp=1.0, **batch
     settings = {
         "rows": torch.stack([rows, rows], dim=1),
         "noise": torch.stack([noise, noise], dim=1),
+        "aside": torch.zeros(k, b, 0).to(mean),
         "order": torch.arange(b)[None, :, None].expand(k, b, d),
         "numbers": torch.arange(b).expand(k, b),
         "table_shares": torch.full((k, b), 1 / b, dtype=mean.dtype),

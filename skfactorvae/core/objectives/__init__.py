@@ -5,6 +5,7 @@ from ._base import WEIGHT, AdversarialObjective, Batch, Forward, Objective, Term
 from ._beta_tcvae import BetaTCVAE
 from ._dip_vae import DIPVAE
 from ._factor_vae import FactorVAE
+from ._infogan import InfoGAN
 from ._vae import VAE, CapacityVAE
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "CapacityVAE",
     "FactorVAE",
     "Forward",
+    "InfoGAN",
     "Objective",
     "Terms",
 ]

@@ -26,6 +26,7 @@ class Batch:
 
     rows: Tensor  # (K, 2, B, p) two independent batches
     noise: Tensor  # (K, 2, B, d) standard normal
+    aside: Tensor  # (K, B, a) standard normal, for what a network draws beside codes
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
@@ -69,7 +70,8 @@ class Forward:
     @cached_property
     def z(self) -> Tensor:
         """Codes drawn from the posterior, (K, B, d)."""
-        return reparametrized(self.mean, self.log_var, self.batch.noise[:, 0])
+        noise = self.batch.noise[:, 0]
+        return self.network.draw_codes(self.mean, self.log_var, noise)
 
     @cached_property
     def nll(self) -> Tensor:
@@ -82,7 +84,7 @@ class Forward:
         """Codes of the second batch, (K, B, d), cut off from the encoder."""
         with torch.no_grad():
             moments = self.network.encode(self.weights, self.batch.rows[:, 1])
-            return reparametrized(*moments, self.batch.noise[:, 1])
+            return self.network.draw_codes(*moments, self.batch.noise[:, 1])
 
     @property
     def reconstruction(self) -> Tensor:
@@ -99,11 +101,6 @@ class Forward:
         """
         kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
         return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
-
-
-def reparametrized(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    """Draw from normal distributions as a function of their moments."""
-    return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
 
 
 def grown(weight: Any, ramp: float) -> Any:
@@ -191,13 +188,20 @@ class AdversarialObjective(Objective):
 
     learning_rate: float
 
-    @abstractmethod
-    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
-        """Draw the adversary's weights for one model, without the leading axis."""
+    def moves(self, name: str) -> bool:
+        """Tell whether the adversary moves a weight of this name; else the model does.
 
-    @abstractmethod
+        By default these are the weights that :meth:`draw_adversary` adds.
+        """
+        return name.startswith("discriminator.")
+
+    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
+        """Draw what the adversary needs beside the network, for one model."""
+        return {}
+
     def multiplications(self, n_components: int) -> int:
-        """Multiplications with which the adversary looks at one code."""
+        """Multiplications with which that looks at one code."""
+        return 0
 
     @abstractmethod
     def play(

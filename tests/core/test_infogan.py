@@ -1,0 +1,379 @@
+"""InfoGAN against brute force: what each player is moved by, and what codes mean."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from _jobs import CPU, make_job, make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from skfactorvae import core
+from skfactorvae.core._training import _Stack
+from skfactorvae.core.objectives._infogan import divergence, squared_slope
+
+LAMBDA, PENALTY = 0.7, 0.4
+LEVELS = (3, 2)
+P, D, M, H = 6, 3, 2, 16
+
+
+def make_gan(n_components=D, n_noise=M, levels=LEVELS, hidden=(H,)):
+    plain = core.MLP(P, n_components, hidden, "relu", linear_path=False)
+    return core.GAN(plain, n_noise, levels)
+
+
+def shaken(weights, seed=1):
+    """Weights of one model, as a stack, with every one of them away from zero."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: (w + 0.3 * torch.randn(w.shape, generator=generator))[None].double()
+        for name, w in weights.items()
+    }
+
+
+def draw(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def weights():
+    return shaken(make_gan().draw(torch.Generator().manual_seed(0)))
+
+
+class WrittenOut:
+    """One step of the loop, and the same by hand, one layer and one row at a time."""
+
+    def __init__(self, **objective):
+        settings = {"lambda_": LAMBDA, "gradient_penalty": PENALTY}
+        objective = core.InfoGAN(**(settings | objective), learning_rate=1e-3)
+        job = make_job(objective=objective, network=make_gan())
+        stack = _Stack([job], make_plan(10), CPU)
+        generator = torch.Generator().manual_seed(1)
+        for player in stack.players.values():
+            for leaf in player.leaves.values():
+                leaf.data += 0.3 * torch.randn(leaf.shape, generator=generator)
+        self.draws = next(stack.draws)
+        stack.draws = iter([self.draws])
+        self.stack = stack
+        self.model = stack.players["model"].leaves
+        self.adversary = stack.players["adversary"].leaves
+        self.w = {k: v[0] for k, v in (self.model | self.adversary).items()}
+        self.x = stack.rows[self.draws.rows[0, 0]].clone().requires_grad_()
+        self.z = self.draws.noise[0, 1]
+        aside = self.draws.aside[0]
+        levels = [
+            torch.from_numpy(np.floor(stats.norm.cdf(aside[:, i]) * n)).long()
+            for i, n in enumerate(LEVELS)
+        ]
+        self.levels = levels
+        indicators = [F.one_hot(i, n) for i, n in zip(levels, LEVELS, strict=True)]
+        self.inputs = [self.z, torch.cat(indicators, 1).double(), aside[:, 2:]]
+
+    def rows(self):
+        w = self.w
+        kinds = ("decoder.0.weight", "decoder.levels.weight", "decoder.noise.weight")
+        first = sum(part @ w[k] for part, k in zip(self.inputs, kinds, strict=True))
+        hidden = torch.relu(first + w["decoder.0.bias"])
+        return hidden @ w["decoder.1.weight"] + w["decoder.1.bias"]
+
+    def trunk(self, x):
+        return torch.relu(x @ self.w["encoder.0.weight"] + self.w["encoder.0.bias"])
+
+    def logits(self, x):
+        score = self.trunk(x) @ self.w["critic.0.weight"] + self.w["critic.0.bias"]
+        return score[:, 0]
+
+    def information(self, x):
+        """Entropy of the codes plus the mean of log Q(c | x)."""
+        hidden, w = self.trunk(x), self.w
+        head = torch.einsum("bh,hkd->kbd", hidden, w["encoder.head.weight"])
+        mean, raw = head + w["encoder.head.bias"][:, None]
+        std = torch.exp(0.5 * (7 * torch.tanh(raw / 7) - 3))
+        normal = torch.distributions.Normal
+        log_q = normal(mean, std).log_prob(self.z).sum(1)
+        entropy = D * normal(0.0, 1.0).entropy()
+        scores = hidden @ w["encoder.levels.weight"] + w["encoder.levels.bias"]
+        for part, level in zip(scores.split(LEVELS, 1), self.levels, strict=True):
+            log_q = log_q - F.cross_entropy(part, level, reduction="none")
+            entropy = entropy + np.log(part.shape[1])
+        return entropy + log_q.mean()
+
+    def slope(self):
+        """Mean squared norm of the logit's gradient, by jacobians row by row."""
+
+        def logit(x):
+            return self.logits(x[None])[0]
+
+        rows = [
+            torch.autograd.functional.jacobian(logit, x, create_graph=True)
+            for x in self.x.detach()
+        ]
+        return torch.stack([r.square().sum() for r in rows]).mean()
+
+    def model_loss(self):
+        made = self.rows()
+        deceived = -torch.sigmoid(self.logits(made)).log().mean()
+        return deceived - LAMBDA * self.information(made)
+
+    def adversary_loss(self):
+        made = self.rows().detach()
+        real, fake = self.logits(self.x).sigmoid(), self.logits(made).sigmoid()
+        loss = -0.5 * (real.log().mean() + (1 - fake).log().mean())
+        return loss + PENALTY / 2 * self.slope() - LAMBDA * self.information(made)
+
+
+GENERATOR = [
+    "decoder.0.weight",
+    "decoder.0.bias",
+    "decoder.1.weight",
+    "decoder.1.bias",
+    "decoder.levels.weight",
+    "decoder.noise.weight",
+]
+
+
+class TestWhatMovesEachPlayer:
+    def test_terms_have_the_values_of_their_formulas(self):
+        case = WrittenOut()
+        terms = case.stack.step(0)
+        case = WrittenOut()
+        made = case.rows()
+        expected = {
+            "deception": F.softplus(-case.logits(made)).mean(),
+            "mutual_information": case.information(made),
+            "squared_slope": case.slope(),
+        }
+        for name, value in expected.items():
+            torch.testing.assert_close(terms[name][0], value.detach(), msg=name)
+
+    def test_the_generator_is_moved_by_its_own_loss_and_nothing_else(self):
+        case = WrittenOut()
+        leaves = [case.model[name] for name in GENERATOR]
+        expected = torch.autograd.grad(case.model_loss(), leaves)
+        case.stack.step(0)
+        for name, gradient in zip(GENERATOR, expected, strict=True):
+            torch.testing.assert_close(case.model[name].grad, gradient, msg=name)
+
+    def test_discriminator_and_q_are_moved_by_their_own_loss_and_nothing_else(self):
+        case = WrittenOut()
+        leaves = list(case.adversary.values())
+        expected = torch.autograd.grad(case.adversary_loss(), leaves)
+        case.stack.step(0)
+        for leaf, gradient in zip(leaves, expected, strict=True):
+            torch.testing.assert_close(leaf.grad, gradient)
+
+    def test_a_leak_would_show(self):
+        """The other side's loss moves these weights, too, and by no trifle."""
+        case = WrittenOut()
+        leaves = list(case.adversary.values())
+        leaks = torch.autograd.grad(case.model_loss(), leaves)
+        case.stack.step(0)
+        for leaf, leak in zip(leaves, leaks, strict=True):
+            assert leak.norm() > 1e-3 * leaf.grad.norm()
+
+    def test_every_weight_has_one_player(self):
+        case = WrittenOut()
+        assert set(case.model) == {*GENERATOR, "likelihood.raw_scale"}
+        drawn = make_gan().draw(torch.Generator().manual_seed(0))
+        assert set(case.adversary) == set(drawn) - set(GENERATOR)
+
+    def test_the_scale_is_moved_by_the_reconstruction_alone(self):
+        case = WrittenOut()
+        likelihood = case.stack.likelihood
+        output = make_gan().decode(case.model, draw(1, 16, D + sum(LEVELS)))
+        assert output.shape == (1, 16, P)
+        forward = case.stack._forward(case.draws)
+        reconstruction = core.InfoGAN(
+            lambda_=LAMBDA, gradient_penalty=PENALTY, learning_rate=1e-3
+        ).terms(forward)["reconstruction"]
+        torch.testing.assert_close(reconstruction, forward.nll.mean(1))
+        leaf = case.model["likelihood.raw_scale"]
+        (expected,) = torch.autograd.grad(forward.nll.mean(1).sum(), leaf)
+        assert likelihood.is_learned
+        case.stack.step(0)
+        torch.testing.assert_close(leaf.grad, expected)
+
+    def test_without_penalty_and_information_it_is_a_plain_gan(self):
+        bare, full = (WrittenOut(lambda_=v, gradient_penalty=v) for v in (0.0, 1.0))
+        for case in (bare, full):
+            case.stack.step(0)
+        assert bare.adversary["encoder.head.weight"].grad.norm() == 0
+        assert bare.adversary["critic.0.weight"].grad.norm() > 0
+        assert full.adversary["encoder.head.weight"].grad.norm() > 0
+
+
+class TestDivergence:
+    def test_a_q_that_says_the_prior_knows_nothing(self):
+        """On average over the prior, up to sampling error."""
+        look = self.look(torch.zeros(1, 20_000, 2), torch.zeros(1, 20_000, 2))
+        missed = divergence(
+            look, draw(1, 20_000, 2).float(), torch.zeros(1, 1, 0), None
+        )
+        assert missed.item() == pytest.approx(0, abs=0.02)
+
+    def test_a_q_that_is_right_within_a_hundredth_knows_log_100_a_latent(self):
+        z = draw(1, 20_000, 2)
+        mean = z + 0.01 * draw(1, 20_000, 2, seed=1)
+        look = self.look(mean, torch.full_like(z, 2 * np.log(0.01)))
+        missed = divergence(look, z, z[..., :0], None)
+        assert -missed.item() == pytest.approx(2 * np.log(100), abs=0.02)
+
+    def test_a_missing_latent_counts_nothing(self):
+        z, mean, log_var = (draw(1, 5, 3, seed=s) for s in range(3))
+        mask = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 3)
+        narrow = divergence(
+            self.look(mean[..., :2], log_var[..., :2]), z[..., :2], z[..., :0], None
+        )
+        masked = divergence(self.look(mean, log_var), z, z[..., :0], mask)
+        torch.testing.assert_close(masked, narrow)
+
+    def look(self, mean, log_var):
+        from skfactorvae.core._generators import Look
+
+        return Look(mean[..., 0], mean, log_var, mean[..., :0])
+
+
+def test_the_slope_of_a_linear_critic_is_its_weight():
+    x = draw(2, 7, 3).requires_grad_()
+    weight = draw(2, 3, 1, seed=1)
+    expected = weight.square().sum((1, 2))
+    torch.testing.assert_close(squared_slope((x @ weight).squeeze(-1), x), expected)
+
+
+class TestCodes:
+    def test_levels_are_equally_likely_and_independent(self):
+        levels = make_gan().levels_of(draw(1, 30_000, 2 + M))[0]
+        first, second = levels.split(LEVELS, 1)
+        joint = first.T @ second / len(levels)
+        torch.testing.assert_close(
+            joint, torch.full((3, 2), 1 / 6).double(), atol=0.01, rtol=0
+        )
+
+    @given(st.floats(-40, 40))
+    def test_every_number_draws_a_level(self, number):
+        aside = torch.full((1, 1, 4), number)
+        levels = make_gan().levels_of(aside)
+        first, second = levels.split(LEVELS, -1)
+        assert first.sum() == second.sum() == 1
+
+    def test_a_code_holds_means_and_probabilities(self, weights):
+        gan, x = make_gan(), draw(1, 9, P)
+        mean, log_var = gan.encode(weights, x)
+        assert mean.shape == log_var.shape == (1, 9, D + 5)
+        for part in mean[..., D:].split(LEVELS, -1):
+            torch.testing.assert_close(part.sum(-1), torch.ones(1, 9).double())
+        shares = mean[..., D:]
+        torch.testing.assert_close(log_var[..., D:].exp(), shares * (1 - shares))
+        look = gan.look(weights, x)
+        torch.testing.assert_close(look.mean, mean[..., :D])
+        torch.testing.assert_close(look.log_shares.exp(), shares)
+
+    def test_decoding_is_generating_with_the_noise_at_its_mean(self, weights):
+        gan, z, aside = make_gan(), draw(1, 9, D), draw(1, 9, 2 + M, seed=1)
+        silent = torch.cat([aside[..., :2], torch.zeros(1, 9, M).double()], -1)
+        codes = torch.cat([z, gan.levels_of(aside)], -1)
+        expected = gan.decode(weights, codes)
+        torch.testing.assert_close(gan.generate(weights, z, silent), expected)
+        torch.testing.assert_close(
+            gan.generate(weights, z, aside, noise=False), expected
+        )
+        assert not torch.allclose(gan.generate(weights, z, aside), expected)
+
+    def test_latents_in_another_order_are_the_same_function(self, weights):
+        """Levels keep their place and their sign."""
+        gan = make_gan()
+        arrays = {k: v[0].numpy() for k, v in weights.items()}
+        rows = draw(200, P).numpy()
+        ordered, kl, variance = core.order_latents(
+            gan, arrays, rows, np.ones(200), lambda kl: np.array([2, 0, 1]), device=CPU
+        )
+        assert kl.shape == variance.shape == (D,)
+        before, _ = core.encode(gan, arrays, rows, device=CPU)
+        after, _ = core.encode(gan, ordered, rows, device=CPU)
+        np.testing.assert_allclose(
+            np.abs(after[:, :D]), np.abs(before[:, [2, 0, 1]]), atol=1e-12
+        )
+        np.testing.assert_allclose(after[:, D:], before[:, D:], atol=1e-12)
+        likelihood = core.Gaussian("feature")
+        back, again = (
+            core.decode(gan, likelihood, w, codes, device=CPU)
+            for w, codes in ((arrays, before), (ordered, after))
+        )
+        np.testing.assert_allclose(back, again, atol=1e-12)
+
+    @pytest.mark.parametrize(("n_noise", "levels"), [(0, ()), (3, ()), (0, (4,))])
+    def test_noise_and_categories_are_optional(self, n_noise, levels):
+        gan = make_gan(n_noise=n_noise, levels=levels)
+        weights = shaken(gan.draw(torch.Generator().manual_seed(0)))
+        mean, _ = gan.encode(weights, draw(1, 4, P))
+        assert mean.shape == (1, 4, D + sum(levels))
+        assert gan.decode(weights, mean).shape == (1, 4, P)
+        assert all(w.numel() for w in weights.values())
+
+
+class TestTheBound:
+    def test_it_is_below_the_density_of_the_stand_in(self, weights):
+        """The density by quadrature over one latent and the levels of a category."""
+        gan = make_gan(n_components=1, levels=(3,))
+        weights = shaken(gan.draw(torch.Generator().manual_seed(0)))
+        arrays = {k: v[0].numpy() for k, v in weights.items()}
+        scale = np.full(P, 0.8)
+        arrays["likelihood.raw_scale"] = np.log(np.expm1(scale - 0.01))
+        rows = draw(5, P).numpy()
+        bound = core.elbo(gan, core.Gaussian("feature"), arrays, rows, device=CPU)
+        nodes, node_weights = np.polynomial.hermite_e.hermegauss(200)
+        density = np.zeros(5)
+        for level in np.eye(3):
+            codes = np.column_stack([nodes, np.tile(level, (200, 1))])
+            made = core.decode(gan, core.Gaussian("feature"), arrays, codes, device=CPU)
+            likelihood = stats.norm(made[:, None], scale).pdf(rows).prod(-1)
+            density += likelihood.T @ node_weights / np.sqrt(2 * np.pi) / 3
+        assert (bound < np.log(density)).all()
+        assert np.isfinite(bound).all()
+
+    def test_samples_have_the_generators_noise_and_not_the_stand_ins(self, weights):
+        gan = make_gan()
+        arrays = {k: v[0].numpy().astype("float32") for k, v in weights.items()}
+        arrays["likelihood.raw_scale"] = np.full(P, 30.0, "float32")
+        likelihood = core.Gaussian("feature", is_sampled=False)
+        loud, quiet = (
+            core.sample(gan, likelihood, arrays, 500, noise=n, seed=0, device=CPU)
+            for n in (True, False)
+        )
+        assert np.abs(loud).max() < 20
+        silenced = arrays | {"decoder.noise.weight": np.zeros((M, H), "float32")}
+        expected = core.sample(
+            gan, likelihood, silenced, 500, noise=True, seed=0, device=CPU
+        )
+        np.testing.assert_allclose(quiet, expected, atol=1e-6)
+        assert np.abs(loud - quiet).mean() > 0.05
+
+
+def test_a_convolutional_gan_in_a_stack_is_the_model_alone():
+    rows = np.random.default_rng(0).uniform(size=(40, 2 * 9 * 8))
+    objective = core.InfoGAN(lambda_=0.1, gradient_penalty=0.1, learning_rate=1e-3)
+
+    def job(d, seed):
+        plain = core.ConvNet(144, d, (), "relu", False, (2, 9, 8))
+        network = core.GAN(plain, n_noise=2, levels=(3,))
+        return make_job(network=network, rows=rows, seed=seed, objective=objective)
+
+    jobs = [job(3, 0), job(2, 1)]
+    plan = make_plan(6, learning_rate=1e-3)
+    together = core.fit_stack(jobs, plan, device=CPU)
+    for one, stacked in zip(jobs, together, strict=True):
+        (alone,) = core.fit_stack([one], plan, device=CPU)
+        for name, array in alone.weights.items():
+            np.testing.assert_allclose(
+                array, stacked.weights[name], rtol=1e-6, atol=1e-9, err_msg=name
+            )
+
+
+def test_different_categories_do_not_share_a_stack():
+    one, other = make_gan(), make_gan(levels=(4,))
+    assert one.signature != other.signature
+    assert one.signature == dataclasses.replace(one).signature
