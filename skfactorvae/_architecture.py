@@ -112,9 +112,10 @@ def decoder_layers(architecture, weights):
     plan = make_network(architecture).decoder_layers
     if plan is None:
         raise ValueError(
-            f"What the decoder of network={architecture['network']!r} computes cannot "
-            "be told in layers: it is a module of your own, or takes categories. Fit "
-            "with network='mlp' or 'conv', and without categories."
+            "What the decoder computes cannot be told in layers: it is a module of "
+            "your own, or takes categories (network="
+            f"{architecture['network']!r}). Fit with network='mlp' or 'conv', and "
+            "without categories."
         )
     layers = [_layer(architecture["activation"], weights, **step) for step in plan]
     is_logit = architecture["likelihood"] == "bernoulli"

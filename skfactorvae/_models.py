@@ -82,7 +82,6 @@ class FactorVAETransformer(BaseVAETransformer):
     See Also
     --------
     BetaTCVAETransformer : Estimates total correlation without a discriminator.
-    SupervisedFactorVAETransformer : Uses labels, where there are some.
     sklearn.decomposition.FastICA : Linear independent components; always worth a look
         beside a nonlinear model.
     skfactorvae.metrics.mig_scorer : Score a search with, where factors are known.
