@@ -243,7 +243,7 @@ def test_verbose_prints_a_handful_of_lines(small, X, capsys, max_iter, verbose):
     name = type(small()).__name__
     for line in lines:
         assert re.match(rf"\[{name}\] step +\d+/{max_iter}  reconstruction ", line)
-        assert len(line) <= 160
+        assert len(line) <= 200
     assert f"{max_iter}/{max_iter}" in lines[-1]
 
 

@@ -413,7 +413,8 @@ class _Stack:
         """Tell which models are finite, and no wreck, with the weights of now, (K,).
 
         Weights can be finite and yet too large to compute with, which only a forward
-        pass shows; and a loss can explode without ever overflowing.
+        pass shows; and a loss can explode without ever overflowing, or rows without the
+        loss, where the noise scale follows them.
         """
         finite = [player.is_finite() for player in self.players.values()]
         with torch.no_grad():
@@ -421,6 +422,8 @@ class _Stack:
         nll = forward.nll.mean(1)
         assert self.first_nll is not None
         sane = nll <= EXPLOSION * self.first_nll.abs().clamp(min=self.rows.shape[1])
+        largest = forward.x.abs().flatten(1).amax(1).clamp(min=1.0)
+        sane &= forward.output.abs().flatten(1).amax(1) <= EXPLOSION * largest
         finite += [sane, nll.isfinite(), forward.z.flatten(1).sum(1).isfinite()]
         return torch.stack(finite).all(0).cpu().numpy()
 

@@ -74,10 +74,14 @@ class Forward:
         return self.network.draw_codes(self.mean, self.log_var, noise)
 
     @cached_property
+    def output(self) -> Tensor:
+        """What the decoder makes of the codes, (K, B, p)."""
+        return self.network.decode(self.weights, self.z)
+
+    @cached_property
     def nll(self) -> Tensor:
         """Return -log p(x | z) in nats, (K, B)."""
-        output = self.network.decode(self.weights, self.z)
-        return self.likelihood.nll(self.weights, output, self.x)
+        return self.likelihood.nll(self.weights, self.output, self.x)
 
     @cached_property
     def second_codes(self) -> Tensor:
