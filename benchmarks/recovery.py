@@ -1,0 +1,379 @@
+"""Score how well untuned models find the factors that simulated tables were made of.
+
+Every method has one setting for all tables. Tables in SET_ASIDE were named before any
+default was chosen, and are for reports alone: nothing may be tuned on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import platform
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+import skfactorvae
+from skfactorvae import datasets, metrics
+
+RESULTS = Path(__file__).parent / "results"
+N_COMPONENTS = 10
+SCORED_ROWS = 2000
+"""Rows that scores are computed from; gradient boosting is slow on more."""
+
+DATA_SEED = 0
+
+
+# ------------------------------------------------------------------------- tables
+def draw_source(kind, n_rows, rng):
+    """Draw one source of variance about one."""
+    if kind == "uniform":
+        return rng.uniform(-1.7, 1.7, n_rows)
+    if kind == "laplace":
+        return rng.laplace(scale=0.7, size=n_rows)
+    return rng.choice([-0.9, 0.9], n_rows) + 0.4 * rng.standard_normal(n_rows)
+
+
+def tanh_mixture(n_rows, n_features, kinds, *, depth=1, noise=0.01):
+    """Mix independent sources by a random network with tanh layers of 32."""
+    rng = np.random.default_rng(DATA_SEED)
+    sources = np.column_stack([draw_source(kind, n_rows, rng) for kind in kinds])
+    hidden = sources
+    for _ in range(depth):
+        mixing = rng.standard_normal((hidden.shape[1], 32)) / np.sqrt(hidden.shape[1])
+        hidden = np.tanh(0.8 * hidden @ mixing)
+    X = hidden @ rng.standard_normal((32, n_features)) / np.sqrt(32)
+    return X + noise * rng.standard_normal(X.shape), sources
+
+
+def absorbance(n_rows, n_features, n_substances, *, noise=0.01):
+    """Light absorbed by a mixture: 1 - exp(-c S), c uniform, S spectra of two bands."""
+    rng = np.random.default_rng(DATA_SEED)
+    grid = np.linspace(0, 1, n_features)
+    centres = rng.uniform(0.1, 0.9, (n_substances, 2, 1))
+    widths = rng.uniform(0.03, 0.12, (n_substances, 2, 1))
+    spectra = np.exp(-0.5 * ((grid - centres) / widths) ** 2).sum(1)
+    amounts = rng.uniform(0.1, 1.5, (n_rows, n_substances))
+    X = 1 - np.exp(-amounts @ spectra)
+    return X + noise * rng.standard_normal(X.shape), amounts
+
+
+def heat_profiles(n_rows):
+    """Merge conductivity and time, of which only the product leaves a trace."""
+    X, factors = datasets.make_heat_profiles(n_rows, random_state=DATA_SEED)
+    position, heat, kappa, moment, gradient = factors.T
+    return X, np.column_stack([position, heat, kappa * moment, gradient])
+
+
+def shadows(n_rows):
+    X, factors = datasets.make_pendulum_shadow(
+        n_rows, image_size=16, noise=0.02, random_state=DATA_SEED
+    )
+    return X, factors[:, :2]
+
+
+def sprites(n_rows):
+    """Scale and position of hearts, ellipses and squares; angles have no one code."""
+    X, factors = datasets.make_dsprites_like(
+        n_rows, image_size=16, antialias=1.0, random_state=DATA_SEED
+    )
+    return X, factors[:, [1, 3, 4]]
+
+
+def with_seed(maker, *args, **kwargs):
+    return maker(*args, random_state=DATA_SEED, **kwargs)
+
+
+Table = Callable[[], tuple[np.ndarray, np.ndarray]]
+
+TUNING: dict[str, Table] = {
+    "oscillator": lambda: with_seed(
+        datasets.make_damped_oscillator, 4000, variant="scinet", noise=0.01
+    ),
+    "peaks": lambda: with_seed(datasets.make_gaussian_peaks, 4000),
+    "heat": lambda: heat_profiles(4000),
+    "stellar": lambda: with_seed(datasets.make_stellar_spectra, 4000, 64),
+    "layers": lambda: with_seed(
+        datasets.make_nonlinear_ica, 4000, 20, n_sources=4, n_layers=3
+    ),
+    "tanh": lambda: tanh_mixture(4000, 20, ["uniform"] * 4),
+    "tanh-mixed": lambda: tanh_mixture(
+        2000, 100, ["uniform", "laplace", "bimodal"] * 2, noise=0.3
+    ),
+    "laplace": lambda: with_seed(
+        datasets.make_nonlinear_ica,
+        500,
+        5,
+        n_sources=3,
+        source="laplace",
+        n_layers=1,
+        noise=0.1,
+    ),
+    "sensors": lambda: with_seed(datasets.make_sensor_table, 4000),
+    "shadows": lambda: shadows(2000),
+}
+
+SET_ASIDE: dict[str, Table] = {
+    "oscillator-full": lambda: with_seed(
+        datasets.make_damped_oscillator, 5000, variant="full", noise=0.01
+    ),
+    "tanh-twice": lambda: tanh_mixture(50_000, 30, ["uniform"] * 4, depth=2),
+    "bimodal": lambda: tanh_mixture(500, 500, ["bimodal"] * 4, noise=0.3),
+    "absorbance": lambda: absorbance(4000, 64, 5),
+    "sprites": lambda: sprites(4000),
+}
+
+TABLES = TUNING | SET_ASIDE
+
+
+# ------------------------------------------------------------------------ methods
+def ours(name: str, **parameters: Any):
+    """Return a maker of one of our estimators; None where it is not exported."""
+    estimator = getattr(skfactorvae, name, None)
+    return estimator and (
+        lambda n_features, seed: estimator(
+            N_COMPONENTS, random_state=seed, **parameters
+        )
+    )
+
+
+def linear(estimator, **parameters):
+    return lambda n_features, seed: estimator(
+        min(N_COMPONENTS, n_features), random_state=seed, **parameters
+    )
+
+
+METHODS = {
+    name: maker
+    for name, maker in {
+        "PCA": linear(PCA, whiten=True),
+        "FastICA": linear(FastICA, whiten="unit-variance", max_iter=500),
+        "FactorAnalysis": linear(FactorAnalysis),
+        "VAE": ours("BetaVAETransformer", beta=1.0),
+        "BetaVAE": ours("BetaVAETransformer", beta=4.0),
+        "BetaTCVAE": ours("BetaTCVAETransformer"),
+        "DIPVAE": ours("DIPVAETransformer"),
+        "AAE": ours("AAETransformer"),
+        "FactorVAE gamma=0": ours("FactorVAETransformer", gamma=0.0),
+        "FactorVAE": ours("FactorVAETransformer"),
+    }.items()
+    if maker is not None
+}
+
+
+# ------------------------------------------------------------------------- scores
+@dataclass
+class Outcome:
+    """A fitted model's codes of the scored rows, and what it scored."""
+
+    codes: np.ndarray
+    scores: dict[str, float]
+
+
+def rebuilt(model, codes):
+    if isinstance(model, FactorAnalysis):
+        return codes @ model.components_ + model.mean_
+    return model.inverse_transform(codes)
+
+
+def used_codes(model, codes):
+    """Leave out the components that a model says it does not use."""
+    active = getattr(model, "active_components_", np.arange(codes.shape[1]))
+    return codes[:, active] if len(active) else codes
+
+
+def evaluate(maker, table, seed, *, with_dci):
+    """Fit to three quarters of a table's rows; score on the rest and on some."""
+    X, factors = table
+    # ours bring features to one scale themselves; the others get the same table
+    train, test = train_test_split(np.arange(len(X)), random_state=DATA_SEED)
+    X = StandardScaler().fit(X[train]).transform(X)
+    model = maker(X.shape[1], seed)
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[train])
+    seconds = time.perf_counter() - start
+    chosen = np.random.default_rng(DATA_SEED).permutation(len(X))[:SCORED_ROWS]
+    codes, truth = model.transform(X[chosen]), factors[chosen]
+    residual = X[test] - rebuilt(model, model.transform(X[test]))
+    scores = {
+        "mcc": metrics.mean_correlation_score(truth, codes, over="factors"),
+        "mig": metrics.mutual_info_gap_score(truth, codes),
+        "dci": (
+            metrics.dci_disentanglement_score(truth, codes) if with_dci else np.nan
+        ),
+        "reconstruction": 1 - residual.var() / X[test].var(),
+        "used": used_codes(model, codes).shape[1],
+        "seconds": seconds,
+    }
+    return Outcome(used_codes(model, codes), scores)
+
+
+def agreement(outcomes):
+    """Mean matched correlation between the codes of each two seeds, in [0, 1]."""
+    pairs = itertools.permutations([o.codes for o in outcomes], 2)
+    values = [
+        metrics.mean_correlation_score(one, other, over="factors")
+        for one, other in pairs
+    ]
+    return float(np.mean(values)) if values else np.nan
+
+
+def measure(tables, methods, n_seeds, *, with_dci):
+    """Yield one record for each table, method and seed."""
+    for table_name, method in itertools.product(tables, methods):
+        table = TABLES[table_name]()
+        outcomes = [
+            evaluate(METHODS[method], table, seed, with_dci=with_dci)
+            for seed in range(n_seeds)
+        ]
+        agreed = agreement(outcomes)
+        for seed, outcome in enumerate(outcomes):
+            yield {
+                "table": table_name,
+                "role": "tuning" if table_name in TUNING else "set aside",
+                "method": method,
+                "seed": seed,
+                **outcome.scores,
+                "agreement": agreed,
+            }
+        mcc = np.mean([o.scores["mcc"] for o in outcomes])
+        seconds = np.mean([o.scores["seconds"] for o in outcomes])
+        print(
+            f"{table_name:16s} {method:18s} {mcc:.3f}  seeds agree to {agreed:.3f}"
+            f"  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+# ------------------------------------------------------------------------ reports
+def versions():
+    names = ("numpy", "scipy", "scikit-learn", "torch")
+    own = {"python": platform.python_version(), "skfactorvae": skfactorvae.__version__}
+    return own | {name: version(name) for name in names}
+
+
+def write(records, path):
+    """Write records, each with the versions it was made with."""
+    stamp = versions()
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*records[0], *stamp])
+        writer.writeheader()
+        for record in records:
+            rounded = {
+                k: f"{v:.4f}" if isinstance(v, float) else v for k, v in record.items()
+            }
+            writer.writerow(rounded | stamp)
+
+
+def means(records, key):
+    """Return {table: {method: mean of key over seeds}}."""
+    cells: dict[str, dict[str, list[float]]] = {}
+    for r in records:
+        cells.setdefault(r["table"], {}).setdefault(r["method"], []).append(r[key])
+    return {
+        table: {m: float(np.mean(v)) for m, v in row.items()}
+        for table, row in cells.items()
+    }
+
+
+def print_table(records, key):
+    """Print a markdown table of one score, with the medians below it."""
+    table = means(records, key)
+    methods = list(dict.fromkeys(r["method"] for r in records))
+    print(f"\n{key}\n\n| table | {' | '.join(methods)} |\n|---|{'---|' * len(methods)}")
+    for name, row in table.items():
+        print(f"| {name} |", " | ".join(f"{row[m]:.3f}" for m in methods), "|")
+    medians = [np.median([row[m] for row in table.values()]) for m in methods]
+    print("| median |", " | ".join(f"{m:.3f}" for m in medians), "|")
+
+
+def draw(records, path):
+    """Draw each method's mean correlation with the factors, table by table."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    table = means(records, "mcc")
+    methods = list(dict.fromkeys(r["method"] for r in records))
+    colours = plt.get_cmap("tab10")
+    fig, ax = plt.subplots(figsize=(8, 0.45 * len(table) + 1.5), layout="constrained")
+    for i, method in enumerate(methods):
+        own = method == "FactorVAE"
+        ax.scatter(
+            [row[method] for row in table.values()],
+            range(len(table)),
+            s=90 if own else 30,
+            marker="D" if own else "o",
+            color="black" if own else colours(i),
+            zorder=3 if own else 2,
+            label=method,
+        )
+    roles = {r["table"]: r["role"] for r in records}
+    labels = [f"{t} *" if roles[t] == "set aside" else t for t in table]
+    ax.set(
+        yticks=range(len(table)),
+        yticklabels=labels,
+        xlabel="mean matched rank correlation with the factors (* set aside)",
+    )
+    ax.invert_yaxis()
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.savefig(path, dpi=120)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    groups = {"tuning": list(TUNING), "set-aside": list(SET_ASIDE), "all": list(TABLES)}
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        default=["all"],
+        choices=[*groups, *TABLES],
+        help="names of tables, or tuning, set-aside, all",
+    )
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--seeds", type=int, default=5, help="fits of each method")
+    parser.add_argument(
+        "--quick", action="store_true", help="two seeds, tuning tables, no DCI"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS / "recovery.csv", help="where results go"
+    )
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.tables = 2, ["tuning"]
+    names = [t for name in options.tables for t in groups.get(name, [name])]
+    options.tables = list(dict.fromkeys(names))
+    return options
+
+
+def main():
+    options = parse()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    records = []
+    for record in measure(
+        options.tables, options.methods, options.seeds, with_dci=not options.quick
+    ):
+        records.append(record)
+        write(records, options.out)  # a long run that is stopped leaves what it has
+    for key in ("mcc", "mig", "reconstruction", "agreement", "seconds"):
+        print_table(records, key)
+    draw(records, options.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
