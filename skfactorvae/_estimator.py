@@ -6,7 +6,7 @@ import functools
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ._architecture import (
     make_network,
 )
 from ._batched import computed_once, held_once, train
-from ._compat import CallbackSupportMixin, _fit_context
+from ._compat import CallbackSupportMixin, Interval, _fit_context
 from ._parameters import declared, parameter
 from ._preparation import (
     canonical_rows,
@@ -54,6 +54,9 @@ ACTIVE_KL = 0.01
 
 ACTIVE_VARIANCE = 0.01
 """Variance of the codes from which it does (Burda et al. 2016)."""
+
+FIRST_TEMPERATURE = 30.0
+"""Of the likelihood, where a fit starts at PCA."""
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -106,6 +109,8 @@ class BaseLatentTransformer(
         more than 0.01.
     mean_, scale_ : ndarray of shape (n_features_in_,)
         Offset and scale of the standardization.
+    init_ : {"ica", "pca", "random"}
+        Where training started.
     n_iter_ : int
         Gradient steps made.
     n_features_in_ : int
@@ -150,7 +155,7 @@ class BaseLatentTransformer(
         ``network="mlp"``.""",
     )
     activation: str = parameter(
-        "relu",
+        "silu",
         '{"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}',
         [one_of(*core.ACTIVATIONS)],
         "Activation of the encoder and the decoder.",
@@ -170,11 +175,10 @@ class BaseLatentTransformer(
         "Rows of a batch, drawn with replacement.",
     )
     learning_rate: float = parameter(
-        1e-3,
+        3e-3,
         "float",
         [POSITIVE],
-        """Adam's, for encoder and decoder. It falls along a cosine over the last 40 %
-        of the steps.""",
+        """Adam's, for encoder and decoder. It falls along a cosine.""",
     )
     warm_start: bool = parameter(
         False,
@@ -294,6 +298,7 @@ class BaseLatentTransformer(
             standardized, X, mean, scale, np.dtype(self.precision)
         )
         rows = held_once(rescale(index))
+        start = self._start(architecture, rows, weight, seed, continues)
         job = core.Job(
             network=make_network(architecture),
             likelihood=make_likelihood(architecture),
@@ -301,10 +306,11 @@ class BaseLatentTransformer(
             rows=rows,
             row_weights=weight,
             seed=seed,
-            start=self._start(architecture, rows, weight, seed, continues),
+            start=start.weights,
+            temperature=start.temperature,
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
         )
-        return _Table(job, mean, scale, architecture)
+        return _Table(job, mean, scale, architecture, start.kind)
 
     def _split(self, index, weight, seed):
         """Keep rows back for early stopping, if there is any."""
@@ -339,16 +345,22 @@ class BaseLatentTransformer(
 
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
-            return self.weights_
+            return _Start(self.init_, self.weights_)
         if not architecture["linear_path"]:
-            return {}
+            return _Start("random", {}, self._temperature("random"))
         start = computed_once(
             linear_start, self.init, rows, weight, self.n_components, seed
         )
-        return {
+        weights = {
             "encoder.linear.weight": start.encoder,
             "decoder.linear.weight": start.decoder,
         }
+        return _Start(start.kind, weights, self._temperature(start.kind))
+
+    def _temperature(self, kind):
+        if self.temperature == "auto":
+            return FIRST_TEMPERATURE if kind == "pca" else 1.0
+        return float(self.temperature)
 
     def _plan(self):
         return core.Plan(
@@ -628,14 +640,27 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         off with ``"shared"``. Ignored by the Bernoulli likelihood.""",
     )
     init: str = parameter(
-        "ica",
-        '{"ica", "pca", "random"}',
-        [one_of("ica", "pca", "random")],
+        "auto",
+        '{"auto", "ica", "pca", "random"}',
+        [one_of("auto", "ica", "pca", "random")],
         """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
         and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
         directions that carry more variance than an average feature; all else starts at
-        zero. ``"random"`` has no linear path. The start is used by ``network="mlp"``
-        with a Gaussian likelihood; other models start at random.""",
+        zero. ``"auto"`` takes FastICA's components if they come out independent, as
+        those of a mixture of sources do, and else PCA's: a classifier that tells rows
+        from shuffled ones decides. ``"random"`` has no linear path. The start is used
+        by ``network="mlp"`` with a Gaussian likelihood; other models start at
+        random.""",
+    )
+    temperature: Any = parameter(
+        "auto",
+        '"auto" or float',
+        [one_of("auto"), Interval(Real, 1, None, closed="left")],
+        """Temperature T of the likelihood at the first step, >= 1. The reconstruction
+        counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
+        along with it, so that latents come in one by one, those that explain most
+        first. That unrolls curves, and blurs sources that FastICA has found:
+        ``"auto"`` means 30 after a start at PCA, and 1 after any other.""",
     )
     warmup: float = parameter(
         0.1,
@@ -667,6 +692,15 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
 
 
 @dataclass(frozen=True)
+class _Start:
+    """Where a fit begins: a kind, weights, and a temperature of the likelihood."""
+
+    kind: str
+    weights: dict
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
 class _Table:
     """A job, and what a fitted estimator remembers of the table it came from."""
 
@@ -674,12 +708,14 @@ class _Table:
     mean: np.ndarray
     scale: np.ndarray
     architecture: dict
+    init: str
 
     def attributes(self, weights):
         """Return what an estimator needs to transform."""
         return {
             "mean_": self.mean,
             "scale_": self.scale,
+            "init_": self.init,
             "weights_": weights,
             "_architecture": self.architecture,
         }

@@ -24,10 +24,11 @@ beta_parameter = partial(
 )
 discriminator_sizes = partial(
     parameter,
-    (256, 256, 256),
+    (128, 128),
     "int or array-like of int",
     [at_least(1), "array-like"],
-    "Hidden layers of the discriminator. The paper of FactorVAE uses six of 1000.",
+    """Hidden layers of the discriminator. Larger ones cost time and found no more: the
+    paper of FactorVAE has six of 1000.""",
 )
 discriminator_rate = partial(
     parameter,
@@ -417,10 +418,11 @@ class AAETransformer(BaseVAETransformer):
     """
 
     gamma: float = parameter(
-        10.0,
+        30.0,
         "float",
         [NOT_NEGATIVE],
-        "Weight of the discriminator's verdict, >= 0. Zero gives an autoencoder.",
+        """Weight of the discriminator's verdict, >= 0. Zero gives an autoencoder. At
+        10, codes are still a good way from the prior.""",
     )
     prior: str = parameter(
         "normal",
@@ -435,7 +437,9 @@ class AAETransformer(BaseVAETransformer):
         [one_of("deterministic", "gaussian")],
         "Whether a row has one code, or a normal distribution of them.",
     )
-    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
+    discriminator_hidden_layer_sizes: Any = with_default(
+        FactorVAETransformer, "discriminator_hidden_layer_sizes", (256, 256, 256)
+    )
     discriminator_learning_rate: float = discriminator_rate()
 
     @property
@@ -558,8 +562,7 @@ class InfoGANTransformer(BaseLatentTransformer):
         1e-3,
         "float",
         [POSITIVE],
-        """Adam's, for the generator. It falls along a cosine over the last 40 % of the
-        steps.""",
+        """Adam's, for the generator. It falls along a cosine.""",
     )
     discriminator_learning_rate: float = parameter(
         1e-3,
@@ -578,7 +581,7 @@ class InfoGANTransformer(BaseLatentTransformer):
 
     # What an autoencoder lets one choose, and a generator has not.
     likelihood, noise_scale, init = "gaussian", "feature", "random"
-    warmup, early_stopping = 0.0, False
+    warmup, early_stopping, temperature = 0.0, False, 1.0
 
     @property
     def _generator(self):

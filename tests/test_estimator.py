@@ -211,7 +211,7 @@ class TestWarmStart:
         X, _ = table
         vae = make_vae(warm_start=True).fit(X)
         first = vae.score(X)
-        vae.set_params(max_iter=1).fit(X)
+        vae.set_params(max_iter=1, learning_rate=1e-4).fit(X)
         assert abs(vae.score(X) - first) < 0.5
         cold = make_vae(max_iter=1).fit(X)
         assert cold.score(X) < first - 1
@@ -226,6 +226,37 @@ class TestWarmStart:
 
 
 class TestInit:
+    def test_auto_says_what_it_took(self, table, fitted):
+        assert fitted.init_ == "ica"
+        X, _ = make_gaussian_peaks(1500, 40, random_state=0)
+        assert make_vae(max_iter=2).fit(X).init_ == "pca"
+        assert make_vae(max_iter=2, init="random").fit(X).init_ == "random"
+
+    @pytest.mark.parametrize(
+        ("init", "expected"), [("pca", 30.0), ("ica", 1.0), ("random", 1.0)]
+    )
+    def test_the_automatic_temperature_follows_the_start(self, table, init, expected):
+        X, _ = table
+        auto, same, other = (
+            make_vae(init=init, max_iter=5, temperature=t).fit(X).transform(X)
+            for t in ("auto", expected, 7.0)
+        )
+        np.testing.assert_array_equal(auto, same)
+        assert (auto != other).any()
+
+    def test_a_warm_start_is_not_heated_again(self, table):
+        X, _ = table
+        vae = make_vae(init="pca", warm_start=True).fit(X)
+        first = vae.score(X)
+        vae.set_params(max_iter=1, learning_rate=1e-4).fit(X)
+        assert vae.init_ == "pca"
+        assert abs(vae.score(X) - first) < 0.5
+
+    @pytest.mark.parametrize("temperature", [0.5, 0, -1, "hot", None])
+    def test_a_temperature_below_one_is_refused(self, table, temperature):
+        with pytest.raises(ValueError, match="temperature"):
+            make_vae(temperature=temperature).fit(table[0])
+
     @pytest.mark.parametrize("init", ["ica", "pca"])
     def test_the_first_step_starts_from_the_linear_model(self, init, table):
         X, _ = table
@@ -282,7 +313,7 @@ def test_the_signature_is_the_documented_contract():
     assert positional == ["n_components"]
     assert parameters["n_components"].default == 10
     assert parameters["gamma"].default == 10.0
-    assert parameters["init"].default == "ica"
+    assert parameters["init"].default == "auto"
 
 
 def test_fitted_state_is_arrays_and_plain_values(fitted):

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.decomposition import PCA, FastICA
 
 from skfactorvae._preparation import (
+    are_independent,
     canonical_rows,
     check_sample_weight,
     choose_scale,
@@ -21,6 +22,12 @@ tables = hnp.arrays(
     st.tuples(st.integers(1, 12), st.integers(1, 3)),
     elements=st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, 1e12, 1e-12]),
 )
+
+
+def make_moving_peaks(n_rows):
+    """Return peaks of one width whose place alone differs, (n_rows, 30)."""
+    place = np.random.default_rng(0).uniform(0.3, 0.7, (n_rows, 1))
+    return np.exp(-(((np.linspace(0, 1, 30) - place) / 0.08) ** 2))
 
 
 def canonical(X, weight):
@@ -171,10 +178,53 @@ class TestLinearStart:
         scale = np.abs(heavy.decoder).max() / np.abs(alone.decoder).max()
         assert scale == pytest.approx(1, rel=0.1)
 
+    def test_auto_takes_fastica_for_a_mixture_of_sources(self):
+        auto, ica = (
+            linear_start(kind, self.X, self.ones, 3, seed=0) for kind in ("auto", "ica")
+        )
+        assert auto.kind == ica.kind == "ica"
+        np.testing.assert_array_equal(auto.encoder, ica.encoder)
+
+    def test_auto_takes_pca_for_a_curved_table(self):
+        """A peak that moves: one number, which PCA needs several directions for."""
+        X = make_moving_peaks(1000)
+        auto, pca = (
+            linear_start(kind, X, self.ones[:1000], 4, seed=0)
+            for kind in ("auto", "pca")
+        )
+        assert auto.kind == pca.kind == "pca"
+        np.testing.assert_allclose(np.abs(auto.encoder), np.abs(pca.encoder), atol=1e-9)
+
+    def test_auto_calls_a_table_with_one_direction_independent(self):
+        start = linear_start("auto", self.X[:, :1], self.ones, 2, seed=0)
+        assert start.kind == "ica"
+
+    def test_rows_drawn_twice_do_not_look_dependent(self):
+        """Uneven weights make a sample with repetition, of the same few rows."""
+        weight = np.random.default_rng(2).uniform(0.5, 1.5, 300)
+        start = linear_start("auto", self.X[:300], weight, 3, seed=0)
+        assert start.kind == "ica"
+
     def test_numpys_global_generator_is_left_alone(self):
         before = np.random.get_state()[1].copy()
-        linear_start("ica", self.X, self.ones, 3, seed=0)
+        linear_start("auto", self.X, self.ones, 3, seed=0)
         np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+class TestIndependence:
+    def test_it_is_seen_and_its_absence_too(self):
+        rng = np.random.RandomState(0)
+        angle = rng.uniform(0, 2 * np.pi, 1000)
+        circle = np.column_stack([np.cos(angle), np.sin(angle)])
+        assert are_independent(rng.uniform(size=(1000, 2)), rng)
+        assert are_independent(rng.laplace(size=(1000, 5)), rng)
+        assert not are_independent(circle, rng)
+
+    def test_too_few_rows_to_tell_count_as_independent(self):
+        line = np.repeat(np.linspace(0, 1, 199)[:, None], 2, axis=1)
+        assert are_independent(line, np.random.RandomState(0))
+        longer = np.repeat(np.linspace(0, 1, 400)[:, None], 2, axis=1)
+        assert not are_independent(longer, np.random.RandomState(0))
 
 
 class TestSampleWeight:

@@ -72,13 +72,15 @@ class Gaussian(Likelihood):
     Notes
     -----
     A learned scale starts at 0.5 and stays above 0.01, so that a feature
-    that is reproduced exactly does not take the whole likelihood for itself.
+    that is reproduced exactly does not take the whole likelihood for itself. It moves
+    ten times as fast as other weights: a scale that lags behind the residuals weighs
+    them wrongly, and Adam takes steps of one size.
     """
 
     scale: str | float
     is_sampled: bool = True
 
-    FIRST, SMALLEST = 0.5, 0.01
+    FIRST, SMALLEST, PACE = 0.5, 0.01, 10.0
 
     @property
     def is_learned(self) -> bool:
@@ -90,12 +92,13 @@ class Gaussian(Likelihood):
             return {}
         width = n_features if self.scale == "feature" else 1
         first = math.log(math.expm1(self.FIRST - self.SMALLEST))
-        return {RAW_SCALE: torch.full((width,), first, **PLAIN)}
+        return {RAW_SCALE: torch.full((width,), first / self.PACE, **PLAIN)}
 
     def scales(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the noise scale, (K, 1, p) or (K, 1, 1)."""
         if self.is_learned:
-            return (F.softplus(weights[RAW_SCALE]) + self.SMALLEST).unsqueeze(1)
+            raw = self.PACE * weights[RAW_SCALE]
+            return (F.softplus(raw) + self.SMALLEST).unsqueeze(1)
         return x.new_full((len(x), 1, 1), float(self.scale))
 
     def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:

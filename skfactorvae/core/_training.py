@@ -24,6 +24,9 @@ Arrays = Mapping[str, np.ndarray]
 RECORDS = 200
 """Entries of a history, at most."""
 
+COOLED = 0.8
+"""Share of the steps after which a tempered likelihood has its full weight."""
+
 EXPLOSION = 1e6
 """Growth of the reconstruction error over a fit that counts as divergence."""
 
@@ -45,8 +48,6 @@ class Plan:
         Adam's, for the model.
     warmup : float in [0, 1]
         Share of the steps over which penalties grow from nothing.
-    decay_from : float in [0, 1], default=0.6
-        Share of the steps after which the learning rates fall.
     patience : int or None
         Steps without a better held-out ELBO after which a model stops.
     """
@@ -55,7 +56,6 @@ class Plan:
     batch_size: int
     learning_rate: float
     warmup: float
-    decay_from: float = 0.6
     patience: int | None = None
 
     @property
@@ -66,6 +66,10 @@ class Plan:
     def ramp(self, step: int) -> float:
         """Return how far the warm-up has come, in [0, 1]."""
         return min(1.0, step / max(1.0, self.warmup * self.max_iter))
+
+    def cooled(self, step: int) -> float:
+        """Return how far a likelihood's temperature has come to one, in [0, 1]."""
+        return min(1.0, step / max(1.0, COOLED * self.max_iter))
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ class Job:
         Weights to begin with; those that are missing are drawn.
     held_out : HeldOut or None
         Rows for early stopping.
+    temperature : float, default=1
+        Temperature T of the likelihood at the first step, >= 1: the reconstruction
+        counts 1 / T, which grows to one over the first 80 % of the steps, at a constant
+        rate of its logarithm. Penalties grow with it.
     """
 
     network: Network
@@ -104,6 +112,12 @@ class Job:
     seed: int
     start: Arrays = field(default_factory=dict)
     held_out: HeldOut | None = None
+    temperature: float = 1.0
+
+    def is_warm(self, plan: Plan, step: int) -> bool:
+        """Tell whether the objective has come to its full form."""
+        tempered = self.temperature != 1
+        return plan.ramp(step) >= 1 and (not tempered or plan.cooled(step) >= 1)
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -260,6 +274,7 @@ class _Stack:
         self.objective = type(jobs[0].objective).stack(
             [job.objective for job in jobs], self.rows
         )
+        self.temperature = self.rows.new_tensor([job.temperature for job in jobs])
         self.widths = [job.network.n_components for job in jobs]
         self.mask = self._mask()
         self.players = self._draw_players(streams)
@@ -327,7 +342,8 @@ class _Stack:
     # ------------------------------------------------------------------ a step
     def step(self, number: int) -> dict[str, Tensor]:
         """Move every player once; return the named terms (K,)."""
-        ramp = self.plan.ramp(number)
+        coolness = self.temperature ** (self.plan.cooled(number) - 1)  # (K,)
+        ramp = coolness.clamp(max=self.plan.ramp(number))
         self.latest = next(self.draws)
         forward = self._forward(self.latest, ramp)
         terms = self.objective.terms(forward)
@@ -340,7 +356,8 @@ class _Stack:
                 forward, adversary.leaves, adversary.gradients
             )
             terms |= more
-        loss = _weighted_sum(terms, self.objective.weights(ramp))
+        weights = {"reconstruction": coolness, **self.objective.weights(ramp)}
+        loss = _weighted_sum(terms, weights)
         self.players["model"].differentiate(loss)
         self._descend(number)
         return {k: v.detach() for k, v in (terms | recorded).items()}
@@ -351,7 +368,7 @@ class _Stack:
             group["lr"] = group["first_lr"] * decay
         self.optimiser.step()
 
-    def _forward(self, draws: Draws, ramp: float = 1.0) -> Forward:
+    def _forward(self, draws: Draws, ramp: Tensor | float = 1.0) -> Forward:
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,
@@ -364,12 +381,8 @@ class _Stack:
         return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
 
     def _decay(self, number: int) -> float:
-        """Cosine from one to nearly nothing over the last part of the steps."""
-        start = self.plan.decay_from * self.plan.max_iter
-        if number < start:
-            return 1.0
-        done = (number - start) / (self.plan.max_iter - start)
-        return 0.02 + 0.49 * (1 + math.cos(math.pi * done))
+        """Cosine from one to nearly nothing."""
+        return 0.51 + 0.49 * math.cos(math.pi * number / self.plan.max_iter)
 
     # ---------------------------------------------------------------- the loop
     def train(self, watch: Watch | None) -> list[Fit]:
@@ -482,7 +495,7 @@ class _Keeper:
             device=stack.device,
         )
         score = float(np.average(elbos, weights=held_out.row_weights))
-        is_warm = plan.ramp(step) >= 1
+        is_warm = self.job.is_warm(plan, step)
         if not is_warm or score > self.best:
             self.kept, self.kept_step = self._copy(), step
             self.best = score if is_warm else -math.inf

@@ -322,7 +322,8 @@ class TestTheBound:
         weights = shaken(gan.draw(torch.Generator().manual_seed(0)))
         arrays = {k: v[0].numpy() for k, v in weights.items()}
         scale = np.full(P, 0.8)
-        arrays["likelihood.raw_scale"] = np.log(np.expm1(scale - 0.01))
+        raw = np.log(np.expm1(scale - core.Gaussian.SMALLEST))
+        arrays["likelihood.raw_scale"] = raw / core.Gaussian.PACE
         rows = draw(5, P).numpy()
         bound = core.elbo(gan, core.Gaussian("feature"), arrays, rows, device=CPU)
         nodes, node_weights = np.polynomial.hermite_e.hermegauss(200)

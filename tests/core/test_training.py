@@ -105,6 +105,48 @@ class TestAStackIsItsModelsAlone:
             fit([make_job(), make_job(network=wide)])
 
 
+class TestTemperature:
+    """The likelihood counts 1 / T at first, and fully from 80 % of the steps."""
+
+    def test_it_weighs_the_reconstruction_and_the_penalties(self):
+        stack = _Stack([make_job(gamma=3.0, temperature=16.0)], make_plan(20), CPU)
+        seen = []
+        stack.players["model"].differentiate = lambda loss: seen.append(loss.detach())
+        for number in (0, 4, 8, 16, 19):
+            terms = stack.step(number)
+            share = 16 ** (min(1, number / 16) - 1)
+            ramp = min(share, number / 4)  # the warm-up takes 4 of the 20 steps
+            expected = (
+                share * terms["reconstruction"]
+                + terms["kl"]
+                + 3 * ramp * terms["total_correlation"]
+            )
+            torch.testing.assert_close(seen.pop(), expected)
+
+    def test_one_changes_nothing(self):
+        (plain,), (tempered,) = fit([make_job()]), fit([make_job(temperature=1.0)])
+        assert_same_fit(plain, tempered, rtol=0, atol=0)
+
+    def test_a_hot_model_in_a_stack_equals_the_model_alone(self):
+        jobs = [make_job(seed=s, temperature=t) for s, t in ((0, 1.0), (1, 30.0))]
+        for one, stacked in zip(jobs, fit(jobs), strict=True):
+            assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
+
+    def test_it_holds_the_information_back(self):
+        jobs = [make_job(gamma=0.0, temperature=t) for t in (1.0, 1000.0)]
+        cold, hot = fit(jobs, make_plan(200, warmup=0.0))
+        assert hot.history["kl"][20] < 0.5 * cold.history["kl"][20]
+
+    def test_no_model_stops_before_it_has_cooled(self):
+        held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
+        plan = make_plan(100, patience=1, warmup=0.0, learning_rate=1e-30)
+        cold, hot = (
+            fit([make_job(held_out=held_out, temperature=t)], plan)[0]
+            for t in (1.0, 30.0)
+        )
+        assert cold.n_iter < 80 <= hot.n_iter
+
+
 class TestDivergenceStaysWithItsModel:
     def poisoned(self):
         """A model whose encoder starts so large that its first loss overflows."""
@@ -162,8 +204,10 @@ class WrittenOut:
         stack.step(0)
         generator = torch.Generator().manual_seed(1)
         for player in stack.players.values():
-            for leaf in player.leaves.values():
-                leaf.data += 0.3 * torch.randn(leaf.shape, generator=generator)
+            for name, leaf in player.leaves.items():
+                pace = core.Gaussian.PACE if name.startswith("likelihood") else 1.0
+                shake = torch.randn(leaf.shape, generator=generator)
+                leaf.data += 0.3 * shake / pace
         draws = next(stack.draws)
         stack.draws = iter([draws])
         self.stack, self.gamma = stack, gamma

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._dense import Weights
 from .._priors import PRIORS
@@ -44,7 +45,7 @@ class AAE(AdversarialObjective):
     learning_rate: float
     prior: str = "normal"
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {"prior_mismatch": self.gamma * ramp}
 
     def terms(self, forward: Forward) -> Terms:

@@ -46,7 +46,7 @@ class Forward:
     weights: Weights
     batch: Batch
     mask: Tensor | None = None  # (K, 1, d) one where a latent exists; None if all do
-    ramp: float = 1.0  # how far the warm-up has come, in [0, 1]
+    ramp: Tensor | float = 1.0  # (K,) how far the warm-up has come, in [0, 1]
 
     @property
     def x(self) -> Tensor:
@@ -107,7 +107,7 @@ class Forward:
         return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
 
 
-def grown(weight: Any, ramp: float) -> Any:
+def grown(weight: Any, ramp: Tensor) -> Any:
     """Return a weight of the KL divergence on its way from one, the ELBO's."""
     return 1 + (weight - 1) * ramp
 
@@ -131,12 +131,14 @@ class Objective(ABC):
     prior: str = "normal"
 
     @abstractmethod
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         """Weight of each term that has one, (K,); the others count once.
+
+        A term named ``reconstruction`` is left to the loop, which tempers it.
 
         Parameters
         ----------
-        ramp : float in [0, 1]
+        ramp : Tensor of shape (K,), in [0, 1]
             How far the warm-up has come; penalties grow with it.
         """
 

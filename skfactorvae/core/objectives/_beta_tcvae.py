@@ -53,7 +53,7 @@ class BetaTCVAE(Objective):
     weighting: str = "stratified"
     groups: Groups = None
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {
             "mutual_information": grown(self.alpha, ramp),
             "total_correlation": grown(self.beta, ramp),

@@ -39,7 +39,7 @@ class DIPVAE(Objective):
     lambda_d: Any = field(metadata=WEIGHT)
     kind: str = "II"
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {
             "covariance_off_diagonal": self.lambda_od * ramp,
             "covariance_diagonal": self.lambda_d * ramp,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .._dense import Weights
 from ._base import WEIGHT, AdversarialObjective, Forward, Terms, grown
@@ -49,7 +50,7 @@ class FactorVAE(AdversarialObjective):
     learning_rate: float
     groups: Groups = None
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {
             "kl": grown(self.beta, ramp),
             "total_correlation": self.gamma * ramp,

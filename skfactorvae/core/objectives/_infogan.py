@@ -50,7 +50,7 @@ class InfoGAN(AdversarialObjective):
     gradient_penalty: Any = field(metadata=WEIGHT)
     learning_rate: float
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {"mutual_information": -self.lambda_}
 
     def moves(self, name: str) -> bool:

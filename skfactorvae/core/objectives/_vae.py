@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from ._base import WEIGHT, Forward, Objective, Terms, grown
 
 
@@ -27,7 +29,7 @@ class VAE(Objective):
 
     beta: Any = field(metadata=WEIGHT)
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {"kl": grown(self.beta, ramp)}
 
     def terms(self, forward: Forward) -> Terms:
@@ -59,7 +61,7 @@ class CapacityVAE(Objective):
     beta: Any = field(metadata=WEIGHT)
     capacity: Any = field(metadata=WEIGHT)
 
-    def weights(self, ramp: float) -> Terms:
+    def weights(self, ramp: Tensor) -> Terms:
         return {"kl": 0 * self.beta, "capacity_gap": self.beta}
 
     def terms(self, forward: Forward) -> Terms:

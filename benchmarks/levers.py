@@ -1,0 +1,235 @@
+"""Take the default estimator apart: what each choice is worth on the tuning tables.
+
+Each row of the result changes one thing of the default ``FactorVAETransformer()``. The
+tables are those for tuning of ``recovery.py``; none of those set aside is touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import recovery
+import torch
+
+from skfactorvae import FactorVAETransformer, core
+from skfactorvae.core.objectives._contest import discriminator
+
+RESULTS = recovery.RESULTS / "levers.csv"
+
+
+# --------------------------------------------------------- what no parameter changes
+@dataclass(frozen=True, kw_only=True)
+class SlopePenalised(core.FactorVAE):
+    """FactorVAE whose discriminator pays for the slope of its logits at codes (R1).
+
+    Mescheder et al. (2018), "Which Training Methods for GANs do actually Converge?",
+    Eq. 9, by autograd, since the discriminator's own pass back knows no second order.
+    """
+
+    weight: float = 0.1
+
+    def play(self, forward, adversary, gradients):
+        terms, record = super().play(forward, adversary, gradients)
+        network = discriminator(forward.z.shape[-1], self.hidden_layer_sizes)
+        leaves = {k: v.detach().requires_grad_() for k, v in adversary.items()}
+        z = forward.z.detach().requires_grad_()
+        logits = network(leaves, z).squeeze(-1)
+        (slope,) = torch.autograd.grad(logits.sum(), z, create_graph=True)
+        penalty = 0.5 * self.weight * slope.square().sum(-1).mean(1)
+        found = torch.autograd.grad(
+            penalty.sum(), list(leaves.values()), allow_unused=True
+        )
+        for name, gradient in zip(leaves, found, strict=True):
+            if gradient is not None:
+                gradients[name].add_(gradient)
+        return terms, record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orthogonal(core.FactorVAE):
+    """FactorVAE whose decoder pays for directions that are not orthogonal.
+
+    The derivatives of the output by two latents are compared at each code, along finite
+    differences: their squared cosine, for one random pair of latents a step.
+    """
+
+    weight: float = 10.0
+    step: float = 0.1
+
+    def weights(self, ramp):
+        return {**super().weights(ramp), "cosine": self.weight * ramp}
+
+    def terms(self, forward):
+        z, d = forward.z, forward.z.shape[-1]
+        i, j = forward.batch.order[0, :2, 0] % d
+        tangents = []
+        for k in (i, j):
+            moved = z.clone()
+            moved[..., k] = moved[..., k] + self.step
+            tangents.append(
+                forward.network.decode(forward.weights, moved) - forward.output
+            )
+        a, b = tangents
+        norms = a.square().sum(-1) * b.square().sum(-1) + 1e-6
+        cosine = (a * b).sum(-1).square() / norms  # (K, B)
+        off = (i != j).to(cosine)
+        return {**super().terms(forward), "cosine": off * cosine.mean(1)}
+
+
+class WithObjective(FactorVAETransformer):
+    """The default with an objective that has one term more."""
+
+    def _objective(self):
+        plain = super()._objective()
+        fields = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
+        return self.kind(**fields)
+
+
+class SlopePenalty(WithObjective):
+    """With R1."""
+
+    kind = SlopePenalised
+
+
+class OrthogonalDecoder(WithObjective):
+    """With orthogonal directions."""
+
+    kind = Orthogonal
+
+
+class Averaged(FactorVAETransformer):
+    """The default with the mean of the weights over the last fifth of the records."""
+
+    def fit(self, X, y=None):
+        X = np.ascontiguousarray(X, dtype=np.float64)
+        self._check_n_features(X, reset=True)
+        table, plan, kept = self._prepare(X, None), self._plan(), []
+
+        def watch(record):
+            if record.step > 0.8 * plan.max_iter:
+                kept.append(record.weights(0))
+            return [False]
+
+        device = torch.device("cpu")
+        (fit,) = core.fit_stack([table.job], plan, device=device, watch=watch)
+        mean = {k: np.mean([w[k] for w in kept], axis=0) for k in fit.weights}
+        mean = {k: v.astype(fit.weights[k].dtype) for k, v in mean.items()}
+        self._accept(table, replace(fit, weights=mean), device)
+        return self
+
+
+# -------------------------------------------------------------------------- levers
+def changed(cls=FactorVAETransformer, **parameters):
+    return lambda n_features, seed: cls(
+        recovery.N_COMPONENTS, random_state=seed, **parameters
+    )
+
+
+LEVERS = {
+    "the default": changed(),
+    "gamma = 0": changed(gamma=0.0),
+    "gamma = 3": changed(gamma=3.0),
+    "gamma = 30": changed(gamma=30.0),
+    "beta = 4": changed(beta=4.0),
+    "start: FastICA": changed(init="ica"),
+    "start: PCA": changed(init="pca"),
+    "start: random": changed(init="random"),
+    "start: random, T = 30": changed(init="random", temperature=30.0),
+    "T = 1": changed(temperature=1.0),
+    "T = 30 always": changed(temperature=30.0),
+    "noise: one scale": changed(noise_scale="shared"),
+    "noise: fixed, 0.3": changed(noise_scale=0.3),
+    "discriminator 3 x 256": changed(discriminator_hidden_layer_sizes=(256,) * 3),
+    "discriminator 2 x 32": changed(discriminator_hidden_layer_sizes=(32, 32)),
+    "discriminator's rate 1e-4": changed(discriminator_learning_rate=1e-4),
+    "discriminator's rate 3e-3": changed(discriminator_learning_rate=3e-3),
+    "discriminator's slope (R1)": changed(SlopePenalty),
+    "orthogonal decoder": changed(OrthogonalDecoder),
+    "rate 1e-3": changed(learning_rate=1e-3),
+    "rate 1e-2": changed(learning_rate=1e-2),
+    "averaged weights": changed(Averaged),
+    "2,500 steps": changed(max_iter=2500),
+    "10,000 steps": changed(max_iter=10_000),
+    "batch of 256": changed(batch_size=256),
+    "ReLU": changed(activation="relu"),
+    "width 64": changed(hidden_layer_sizes=(64, 64)),
+    "width 256": changed(hidden_layer_sizes=(256, 256)),
+}
+
+
+def measure(levers, tables, n_seeds):
+    """Yield one record for each table, lever and seed."""
+    for name in levers:
+        start = time.perf_counter()
+        found = []
+        for table in tables:
+            split = recovery.Split.of(recovery.TUNING[table]())
+            models = [LEVERS[name](split.X.shape[1], seed) for seed in range(n_seeds)]
+            models, seconds = recovery.fit_all(models, split.X[split.train])
+            outcomes = [recovery.evaluate(m, split, with_dci=False) for m in models]
+            for seed, outcome in enumerate(outcomes):
+                found.append(outcome.scores["mcc"])
+                scores = {k: v for k, v in outcome.scores.items() if k != "dci"}
+                yield {
+                    "lever": name,
+                    "table": table,
+                    "seed": seed,
+                    **scores,
+                    "init": models[seed].init_,
+                    "agreement": recovery.agreement(outcomes),
+                    "seconds": seconds,
+                }
+        print(
+            f"{name:28s} {np.mean(found):.3f}  {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
+
+
+def print_table(records):
+    """Print each lever's scores, and what it changes in the mean over the tables."""
+    names = list(dict.fromkeys(r["lever"] for r in records))
+    tables = list(dict.fromkeys(r["table"] for r in records))
+
+    def mean(key, **where):
+        return np.mean(
+            [r[key] for r in records if all(r[k] == v for k, v in where.items())]
+        )
+
+    print(f"\n| | {' | '.join(tables)} | mean | change | MIG | reconstruction | s |")
+    print("|---|" + "---|" * (len(tables) + 5))
+    for name in names:
+        cells = [f"{mean('mcc', lever=name, table=t):.3f}" for t in tables]
+        total, first = mean("mcc", lever=name), mean("mcc", lever=names[0])
+        others = (
+            f"{total:.3f} | {total - first:+.3f} | {mean('mig', lever=name):.3f} | "
+            f"{mean('reconstruction', lever=name):.4f} | "
+            f"{mean('seconds', lever=name):.0f}"
+        )
+        print(f"| {name} | {' | '.join(cells)} | {others} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--levers", nargs="+", default=list(LEVERS), choices=LEVERS)
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        default=list(recovery.TUNING),
+        choices=list(recovery.TUNING),
+    )
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    records = []
+    for record in measure(options.levers, options.tables, options.seeds):
+        records.append(record)
+        recovery.write(records, options.out)
+    print_table(records)
+
+
+if __name__ == "__main__":
+    main()
