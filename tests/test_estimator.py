@@ -229,7 +229,7 @@ class TestInit:
     def test_auto_says_what_it_took(self, table, fitted):
         assert fitted.init_ == "ica"
         X, _ = make_gaussian_peaks(1500, 40, random_state=0)
-        assert make_vae(max_iter=2).fit(X).init_ == "pca"
+        assert make_vae(8, max_iter=2).fit(X).init_ == "pca"
         assert make_vae(max_iter=2, init="random").fit(X).init_ == "random"
 
     @pytest.mark.parametrize(
