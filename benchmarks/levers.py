@@ -240,7 +240,13 @@ def main():
     )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--stored", action="store_true", help="only print what --out holds"
+    )
     options = parser.parse_args()
+    if options.stored:
+        print_table(recovery.read(options.out))
+        return
     records = []
     for record in measure(options.levers, options.tables, options.seeds):
         records.append(record)

@@ -332,6 +332,27 @@ def write(records, path):
             writer.writerow(rounded | stamp)
 
 
+def read(path):
+    """Return the records of a file that :func:`write` made."""
+    texts = ("table", "role", "method", "lever", "init", *versions())
+    with path.open(newline="") as file:
+        return [
+            {k: v if k in texts else float(v) for k, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def report(records, path):
+    """Print all tables, and draw the figure beside the file."""
+    for role in ("tuning", "set aside"):
+        print_verdict(records, role)
+    keys = ["mcc", "mig", "dci", "reconstruction", "agreement", "used", "seconds"]
+    for key in keys:
+        if np.isfinite([r[key] for r in records]).any():
+            print_table(records, key)
+    draw(records, path.with_suffix(".png"))
+
+
 def means(records, key):
     """Return {table: {method: mean of key over seeds}}."""
     cells: dict[str, dict[str, list[float]]] = {}
@@ -437,6 +458,9 @@ def parse():
     parser.add_argument(
         "--quick", action="store_true", help="two seeds, tuning tables, no DCI"
     )
+    parser.add_argument(
+        "--stored", action="store_true", help="only report what --out holds"
+    )
     parser.add_argument("--time", action="store_true", help="only time one fit")
     parser.add_argument(
         "--out", type=Path, default=RESULTS / "recovery.csv", help="where results go"
@@ -454,6 +478,9 @@ def main():
     if options.time:
         print_time()
         return
+    if options.stored:
+        report(read(options.out), options.out)
+        return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     records = []
     for record in measure(
@@ -461,12 +488,7 @@ def main():
     ):
         records.append(record)
         write(records, options.out)  # a long run that is stopped leaves what it has
-    for role in ("tuning", "set aside"):
-        print_verdict(records, role)
-    keys = ["mcc", "mig", "dci", "reconstruction", "agreement", "seconds"]
-    for key in [k for k in keys if k != "dci" or not options.quick]:
-        print_table(records, key)
-    draw(records, options.out.with_suffix(".png"))
+    report(records, options.out)
 
 
 if __name__ == "__main__":
