@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -16,6 +17,10 @@ CONSTANT = 1e-14
 """Spread relative to the largest magnitude up to which a column is constant."""
 
 ICA_ROWS = 10_000
+
+ROWS_PER_SQUARE = 20
+"""Rows that ICA needs for the square of its components: 20 to 30 by EEGLAB's tutorial,
+chapter 9, "Decomposing data using ICA"."""
 
 FEWEST_ROWS, MOST_ROWS = 200, 3000
 """That tell whether components are independent."""
@@ -249,7 +254,8 @@ def linear_start(kind, rows, weight, n_components, seed):
     sample = _subsample(rows, weight, rng).astype(np.float64)
     directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    kind, rotation = _choose_rotation(kind, white, rng)
+    kind, rotation = _choose_rotation(kind, white, rng)  # (r', r'), r' <= r
+    directions, spread = directions[: len(rotation)], spread[: len(rotation)]
     encoder = np.zeros((rows.shape[1], n_components))
     decoder = np.zeros((n_components, rows.shape[1]))
     encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
@@ -281,13 +287,19 @@ def _principal_axes(sample, n_components, rng):
 
 
 def _choose_rotation(kind, scores, rng):
-    """Return which start it is, and the orthogonal matrix that makes it of PCA's."""
-    if kind == "pca" or scores.shape[1] < 2:
-        return ("ica" if kind == "auto" else kind), np.eye(scores.shape[1])
-    rotation = _rotation(scores, rng)
+    """Return which start it is, and the orthogonal matrix that makes it of PCA's.
+
+    FastICA gets as many of the first scores as it has rows for: with too few, it finds
+    directions in which the sample is far from normal by chance.
+    """
+    n_rows, n_scores = scores.shape
+    if kind == "pca" or n_scores < 2:
+        return ("ica" if kind == "auto" else kind), np.eye(n_scores)
+    scores = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]
+    rotation = _rotation(scores, rng) if scores.shape[1] > 1 else np.eye(1)
     if kind == "ica" or are_independent(scores @ rotation.T, rng):
         return "ica", rotation
-    return "pca", np.eye(scores.shape[1])
+    return "pca", np.eye(n_scores)
 
 
 def _rotation(scores, rng):

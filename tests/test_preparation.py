@@ -178,6 +178,11 @@ class TestLinearStart:
         scale = np.abs(heavy.decoder).max() / np.abs(alone.decoder).max()
         assert scale == pytest.approx(1, rel=0.1)
 
+    def test_ica_gets_as_many_directions_as_it_has_rows_for(self):
+        for n_rows, n_found in ((2000, 3), (100, 2), (50, 1)):
+            start = linear_start("ica", self.X[:n_rows], self.ones[:n_rows], 3, seed=0)
+            assert start.encoder.any(axis=0).sum() == n_found
+
     def test_auto_takes_fastica_for_a_mixture_of_sources(self):
         auto, ica = (
             linear_start(kind, self.X, self.ones, 3, seed=0) for kind in ("auto", "ica")
