@@ -1,4 +1,4 @@
-r"""Counts of molecules in single cells: two batches, two paths, and their depth."""
+r"""Counts of molecules in single cells: two batches, two paths, a step and a depth."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def make_cell_counts(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make counts of molecules in single cells that differ along two paths.
+    r"""Make counts of molecules in single cells: two batches, maturing on two paths.
 
-    Cells of two batches start alike and move apart on two paths. With :math:`m_g` the
-    abundance of gene :math:`g`, :math:`B_{bg}` the effect of batch :math:`b`,
-    :math:`D_{pg}` the fold change at the end of path :math:`p`, and :math:`h_g(t)` the
-    share of it that a cell at step :math:`t` has made,
+    With :math:`m_g` the abundance of gene :math:`g`, :math:`B_{bg}` and :math:`P_{pg}`
+    the effects of batch :math:`b` and path :math:`p`, :math:`D_g` the fold change at
+    the end of either path, and :math:`h_g(t)` the share of it that a cell has made at
+    step :math:`t`,
 
     .. math::
-        e_g = m_g\, B_{bg}\, D_{pg}^{h_g(t)}, \qquad
+        e_g = m_g\, B_{bg}\, P_{pg}\, D_g^{h_g(t)}, \qquad
         \mu_g = L\, \frac{e_g}{\sum_{g'} e_{g'}}, \qquad
         x_g \sim \mathrm{NB}(\mu_g),
         \quad \operatorname{Var} x_g = \mu_g + \text{noise}^2 \mu_g^2
@@ -67,23 +67,25 @@ def make_cell_counts(
                           deviation 0.2 of its logarithm
     ========= =========== ======================================= ==================
 
-    The genes: :math:`m_g` is gamma of shape 0.6, :math:`B_{bg}` log-normal (0.1, 0.1),
-    :math:`D_{pg}` one, or for a random tenth of the genes of each path log-normal
-    (0.1, 0.4) and then inverted with probability one half. With ``steps="linear"``,
-    :math:`h_g(t) = t`; with "nonlinear", :math:`h_g(t) = t + c_g \sin(\pi t)` and
-    :math:`c_g` uniform on [-1, 1]: genes come early, late, or overshoot.
+    The genes: :math:`m_g` is gamma of shape 0.6 and :math:`B_{bg}` log-normal
+    (0.1, 0.1). :math:`P_{pg}` is one, or for a random tenth of the genes log-normal
+    (0.1, 0.4), inverted with probability one half; :math:`D_g` the same for a random
+    fifth. With ``steps="linear"``, :math:`h_g(t) = t`; with "nonlinear",
+    :math:`h_g(t) = t + c_g \sin(\pi t)` with :math:`c_g` uniform on [-1, 1]: genes come
+    early, late, or overshoot.
 
-    These are the laws and default values of Splat [1]_, which is what the four factors
-    of [2]_ are named after. Other than there, a fold change is interpolated in its
-    logarithm and without Brownian wiggles, the dispersion is one number for all genes
-    and does not fall with abundance, a path changes a gene up as often as down, and
-    there are no genes of outlying abundance, doublets or dropouts.
+    Laws and values are those of Splat [1]_, whose batch, path, step and library size
+    are also the known variables of [2]_. What differs, so that each factor has a
+    direction of its own: there, paths part from one point, and each changes genes of
+    its own with the step; here they differ from the start, and mature alike. Besides, a
+    change is interpolated in its logarithm and without Brownian wiggles, the dispersion
+    is one number for all genes and does not fall with abundance, and there are no genes
+    of outlying abundance and no dropouts.
 
-    What can be recovered: batch and step. Depth shows in raw counts as their sum; when
-    each cell is divided by its sum, in how many genes are zero. Paths part at step 0,
-    so that nothing tells them apart there, and the step along one path is another
-    direction than along the other: a model may well hold a step for each path instead
-    of one step and one path, and describes the cells as well.
+    All factors can be recovered, in logarithms of counts: there batch, path and linear
+    steps add up, and depth is the sum of all. Dividing each cell by its sum removes
+    most of the depth. Nonlinear steps are a curve, which no linear method follows with
+    one component.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ def make_cell_counts(
         Number of genes, at least 2.
 
     steps : {"linear", "nonlinear"}, default="linear"
-        Whether all genes change in step.
+        Whether genes change in proportion to the step.
 
     noise : float, default=0.3
         Coefficient of variation of a gene's abundance between cells of equal factors,
@@ -166,15 +168,20 @@ def make_cell_counts(
 
 def _draw_genes(rng, n):
     """Return what the genes are like: arrays whose last axis has length n."""
-    changed = rng.uniform(size=(2, n)) < 0.1
-    direction = rng.choice([-1.0, 1.0], (2, n))
     return {
-        # tiny shares keep the sum positive whatever the shape
+        # the least share keeps the sum positive whatever the draw
         "log_abundance": np.log(rng.gamma(0.6, size=n) + 1e-12),
         "log_batch": rng.normal(0.1, 0.1, (2, n)),
-        "log_fold": changed * direction * rng.normal(0.1, 0.4, (2, n)),
+        "log_path": _log_change(rng, (2, n), 0.1),
+        "log_step": _log_change(rng, n, 0.2),
         "bend": rng.uniform(-1, 1, n),
     }
+
+
+def _log_change(rng, shape, share):
+    """Return fold changes in logarithms, of a random share of the genes."""
+    changed = rng.uniform(size=shape) < share
+    return changed * rng.choice([-1.0, 1.0], shape) * rng.normal(0.1, 0.4, shape)
 
 
 def _expected_counts(factors, genes, *, bent):
@@ -182,8 +189,8 @@ def _expected_counts(factors, genes, *, bent):
     batch, path = factors[:, :2].astype(np.int64).T
     step, depth = factors[:, 2:3], factors[:, 3:]
     share = step + bent * genes["bend"] * np.sin(np.pi * step)  # of the fold change
-    logs = genes["log_abundance"] + genes["log_batch"][batch]
-    expression = np.exp(logs + share * genes["log_fold"][path])
+    logs = genes["log_abundance"] + genes["log_batch"][batch] + genes["log_path"][path]
+    expression = np.exp(logs + share * genes["log_step"])
     return depth * expression / expression.sum(axis=1, keepdims=True)
 
 
