@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 from recovery import RESULTS, write
@@ -25,13 +26,21 @@ from skfactorvae import (
     metrics,
 )
 
+PAGE = Path(__file__).parents[1] / "docs" / "published.md"
+
 
 # ------------------------------------------------------------------------ reports
-def print_table(header, rows):
-    """Print rows of text as a markdown table."""
-    print(f"\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
+def report(name, header, rows, note, options):
+    """Print rows of text as a markdown table; with --page, write it to the page too."""
+    lines = [f"| {' | '.join(row)} |" for row in (header, *rows)]
+    lines.insert(1, f"|{'---|' * len(header)}")
+    table = "\n".join([*lines, "", note])
+    print(f"\n{table}")
+    if options.page:
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        page = PAGE.read_text("utf-8")
+        before, after = page.split(begin)[0], page.split(end)[1]
+        PAGE.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
 
 
 def spread(values):
@@ -40,12 +49,26 @@ def spread(values):
     return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.2f}"
 
 
+def shortened(model, max_iter):
+    """Return a model with another number of gradient steps, where it takes any."""
+    if max_iter is None or isinstance(model, PCA):
+        return model
+    return model.set_params(max_iter=max_iter)
+
+
 def summary(record):
     """Return a record as a line of text."""
     return "  ".join(
         f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}"
         for k, v in record.items()
     )
+
+
+def length(options):
+    """Say how many fits of which length the figures come from."""
+    steps = options.max_iter and f"{options.max_iter} steps each, a short trial"
+    seeds = f"{options.seeds} seed{'s' * (options.seeds > 1)}"
+    return f"Ours: {seeds}, {options.rows} rows, {steps or 'as many steps as is said'}."
 
 
 def of(records, name, key):
@@ -95,9 +118,9 @@ def oscillations(damping, stiffness):
     return X, np.column_stack([frequency, damping / 2])
 
 
-def oscillator_record(name, seed, X, X_new, truth):
-    """Fit one model; return what its active codes say of frequency and damping."""
-    model = OSCILLATOR_METHODS[name](seed).fit(X)
+def oscillator_record(name, model, seed, X, X_new, truth):
+    """Fit a model; return what its active codes say of frequency and damping."""
+    model.fit(X)
     codes = model.transform(X_new)
     active = getattr(model, "active_components_", np.arange(3))
     used = codes[:, active]
@@ -118,7 +141,7 @@ def oscillator_record(name, seed, X, X_new, truth):
         "error": error,
     }
     print(summary(record), flush=True)
-    return record, model
+    return record
 
 
 def draw_oscillator(models, path):
@@ -144,8 +167,8 @@ def run_oscillator(options):
     X_new, truth = oscillations(rng.uniform(0.5, 1, 2000), rng.uniform(5, 10, 2000))
     records, drawn = [], {}
     for seed, name in itertools.product(range(options.seeds), OSCILLATOR_METHODS):
-        record, model = oscillator_record(name, seed, X, X_new, truth)
-        records.append(record)
+        model = shortened(OSCILLATOR_METHODS[name](seed), options.max_iter)
+        records.append(oscillator_record(name, model, seed, X, X_new, truth))
         if seed == 0 and name != "PCA":
             drawn[name] = model
         write(records, RESULTS / "published_oscillator.csv")
@@ -158,7 +181,7 @@ def run_oscillator(options):
         for name in OSCILLATOR_METHODS
     ]
     header = ["model", "active of 3", "frequency", "damping", "other", "error, %"]
-    print_table(header, [paper, *rows])
+    report("oscillator", header, [paper, *rows], length(options), options)
 
 
 # -------------------------------------------------------------------------- cells
@@ -216,9 +239,13 @@ def posterior(model, X):
 
 def entropies(mean, std, z):
     """Nats of each aggregate posterior q(z_j), a mixture with a normal for each row."""
-    at = (z[:, None] - mean) / std  # (n, n, d)
-    log_q = logsumexp(-0.5 * at**2 - np.log(std), axis=1) - np.log(len(mean))
-    return 0.5 * np.log(2 * np.pi) - log_q.mean(axis=0)
+    columns = zip(mean.T, std.T, z.T, strict=True)
+    return np.array([entropy(*moments) for moments in columns])
+
+
+def entropy(mean, std, z):
+    log_q = logsumexp(-0.5 * ((z[:, None] - mean) / std) ** 2 - np.log(std), axis=1)
+    return 0.5 * np.log(2 * np.pi) + np.log(len(mean)) - log_q.mean()
 
 
 def posterior_mig(levels, mean, std, rng):
@@ -233,11 +260,11 @@ def posterior_mig(levels, mean, std, rng):
     return gaps
 
 
-def cells_record(name, steps, seed, X, X_new, factors_new):
-    """Fit one model; return the scores of its codes on cells it has not seen."""
+def cells_record(name, model, steps, seed, X, X_new, factors_new):
+    """Fit a model; return the scores of its codes on cells it has not seen."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # small batches, own_share
-        model = CELLS_METHODS[name](seed).fit(X)
+        model.fit(X)
     codes, levels = model.transform(X_new), cell_levels(factors_new)
     mean, std = (moment[:1000] for moment in posterior(model, X_new))
     gaps = posterior_mig(levels[:1000], mean, std, np.random.default_rng(seed))
@@ -295,17 +322,19 @@ def run_cells(options):
     for seed, steps in itertools.product(range(options.seeds), ("linear", "nonlinear")):
         X, X_new, factors_new = cell_tables(steps, options.rows)
         for name in CELLS_METHODS:
-            records.append(cells_record(name, steps, seed, X, X_new, factors_new))
+            model = shortened(CELLS_METHODS[name](seed), options.max_iter)
+            records.append(
+                cells_record(name, model, steps, seed, X, X_new, factors_new)
+            )
             write(records, RESULTS / "published_cells.csv")
     draw_cells(records, RESULTS / "published_cells.png")
     header = ["steps", "model", "MIG published", "ours", "FactorVAE score published"]
-    print_table(
-        [*header, "ours", "binned MIG", "correlation"],
-        [
-            cells_row(records, steps, name)
-            for steps, name in itertools.product(("linear", "nonlinear"), CELLS_METHODS)
-        ],
-    )
+    rows = [
+        cells_row(records, steps, name)
+        for steps, name in itertools.product(("linear", "nonlinear"), CELLS_METHODS)
+    ]
+    header += ["ours", "binned MIG", "correlation"]
+    report("cells", header, rows, length(options), options)
 
 
 def cell_tables(steps, n_rows):
@@ -405,7 +434,10 @@ def draw_sprites(models, X, path):
 
 def run_sprites(options):
     protocol = FULL if options.full else SHORT
-    steps, rows = options.steps or protocol["steps"], options.rows or protocol["rows"]
+    steps, rows = (
+        options.max_iter or protocol["steps"],
+        options.rows or protocol["rows"],
+    )
     X, _ = datasets.make_dsprites_like(rows, random_state=0)
     X_new, factors_new = datasets.make_dsprites_like(3000, random_state=1)
     fits = [
@@ -413,7 +445,8 @@ def run_sprites(options):
         for gamma in protocol["gammas"]
     ]
     records, models = zip(*fits, strict=True)
-    print_table(
+    report(
+        "sprites",
         ["model", "FactorVAE score", "MIG", "reconstruction", "scale, x, y"],
         SPRITES_ON_PAPER
         + [
@@ -426,6 +459,8 @@ def run_sprites(options):
             ]
             for r in records
         ],
+        f"Ours: one seed, {rows} images, {steps} steps, a share of {steps / 3e5:.1%}.",
+        options,
     )
     name = "published_sprites_full" if options.full else "published_sprites"
     write(records, RESULTS / f"{name}.csv")
@@ -439,16 +474,22 @@ def parse():
     oscillator = commands.add_parser("oscillator", help="SciNet's damped oscillator")
     oscillator.add_argument("--seeds", type=int, default=5, help="fits of each model")
     oscillator.add_argument("--rows", type=int, default=20_000, help="curves")
+    oscillator.add_argument("--max-iter", type=int, help="steps, for a short trial")
     oscillator.set_defaults(run=run_oscillator)
     cells = commands.add_parser("cells", help="MichiGAN's table of disentanglement")
     cells.add_argument("--seeds", type=int, default=5, help="fits of each model")
     cells.add_argument("--rows", type=int, default=3000, help="cells to learn from")
+    cells.add_argument("--max-iter", type=int, help="steps, for a short trial")
     cells.set_defaults(run=run_cells)
     sprites = commands.add_parser("sprites", help="Kim & Mnih's networks, shortened")
     sprites.add_argument("--full", action="store_true", help="the paper's protocol")
     sprites.add_argument("--rows", type=int, help="images to learn from")
-    sprites.add_argument("--steps", type=int, help="gradient steps")
+    sprites.add_argument("--max-iter", type=int, help="gradient steps")
     sprites.set_defaults(run=run_sprites)
+    for command in (oscillator, cells, sprites):
+        command.add_argument(
+            "--page", action="store_true", help="update docs/published.md"
+        )
     return parser.parse_args()
 
 
