@@ -41,6 +41,12 @@ def test_an_objective_of_ones_own_takes_ten_lines(capsys):
     assert names["WAE"](gamma=1.0).structure == {}
 
 
+def test_the_cells_of_the_published_table_are_made_as_the_page_says(capsys):
+    _, outcome = run("docs/published.md", capsys)
+    assert len(outcome) == 1
+    assert outcome[0][0] == outcome[0][1] != ""
+
+
 @pytest.mark.parametrize(
     "page", ["README.md", *sorted(p.name for p in ROOT.glob("docs/*.md"))]
 )

@@ -4,6 +4,7 @@ Every maker returns ``(X, factors)``: rows to learn from, and the few numbers ea
 was made of. See each maker for its formula and for what can be recovered from it.
 """
 
+from ._cells import make_cell_counts
 from ._curves import (
     make_damped_oscillator,
     make_gaussian_peaks,
@@ -15,6 +16,7 @@ from ._scenes import make_pendulum_shadow, make_toy_shapes3d
 from ._sprites import make_dsprites_like, make_xy_squares
 
 __all__ = [
+    "make_cell_counts",
     "make_damped_oscillator",
     "make_dsprites_like",
     "make_gaussian_peaks",

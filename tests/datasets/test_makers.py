@@ -16,6 +16,7 @@ COMMON = ["noise", "factors", "as_frame", "return_bunch", "random_state"]
 MAKERS = [getattr(datasets, name) for name in datasets.__all__]
 every_maker = pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 CASES = {  # small tables of each kind
+    "make_cell_counts": [{}, {"steps": "nonlinear"}],
     "make_gaussian_peaks": [{}],
     "make_damped_oscillator": [{}, {"variant": "full"}],
     "make_heat_profiles": [{}],
@@ -27,7 +28,10 @@ CASES = {  # small tables of each kind
     "make_toy_shapes3d": [{"image_size": 16}],
     "make_xy_squares": [{"image_size": 16, "spacing": 2}],
 }
-HAS_RANDOM_COLUMNS = {datasets.make_sensor_table}  # random even without noise
+HAS_RANDOM_COLUMNS = {  # random even without noise
+    datasets.make_cell_counts,
+    datasets.make_sensor_table,
+}
 ALL_CASES = [(make, case) for make in MAKERS for case in CASES[make.__name__]]
 every_case = pytest.mark.parametrize(("make", "options"), ALL_CASES)
 every_deterministic_case = pytest.mark.parametrize(

@@ -1,0 +1,202 @@
+r"""Counts of molecules in single cells: two batches, two paths, a step and a depth."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._base import (
+    Factor,
+    check_option,
+    check_parameters,
+    deliver,
+    levels,
+    numbered,
+    take_factors,
+    uniform,
+)
+
+_STEPS = ("linear", "nonlinear")
+
+
+def _cell_factors(n_genes):
+    """Return the factors; the depth is in proportion to the genes."""
+
+    def draw_depth(rng, n):
+        return 6.0 * n_genes * rng.lognormal(0.0, 0.2, n)
+
+    return (
+        levels("batch", 2),
+        levels("path", 2),
+        uniform("step", 0.0, 1.0),
+        Factor("depth", 0.0, np.inf, draw_depth),
+    )
+
+
+def make_cell_counts(
+    n_samples=1000,
+    n_features=500,
+    *,
+    steps="linear",
+    noise=0.3,
+    factors=None,
+    as_frame=False,
+    return_bunch=False,
+    random_state=None,
+):
+    r"""Make counts of molecules in single cells: two batches, maturing on two paths.
+
+    With :math:`m_g` the abundance of gene :math:`g`, :math:`B_{bg}` and :math:`P_{pg}`
+    the effects of batch :math:`b` and path :math:`p`, :math:`D_g` the fold change at
+    the end of either path, and :math:`h_g(t)` the share of it that a cell has made at
+    step :math:`t`,
+
+    .. math::
+        e_g = m_g\, B_{bg}\, P_{pg}\, D_g^{h_g(t)}, \qquad
+        \mu_g = L\, \frac{e_g}{\sum_{g'} e_{g'}}, \qquad
+        x_g \sim \mathrm{NB}(\mu_g),
+        \quad \operatorname{Var} x_g = \mu_g + \text{noise}^2 \mu_g^2
+
+    ========= =========== ======================================= ==================
+    factor    symbol      law                                     unit
+    ========= =========== ======================================= ==================
+    ``batch`` :math:`b`   0 or 1, equally likely                  of the laboratory
+    ``path``  :math:`p`   0 or 1, equally likely                  of the two fates
+    ``step``  :math:`t`   uniform on [0, 1]                       of a path's length
+    ``depth`` :math:`L`   log-normal, median 6 `n_features`,      expected molecules
+                          deviation 0.2 of its logarithm
+    ========= =========== ======================================= ==================
+
+    The genes: :math:`m_g` is gamma of shape 0.6 and :math:`B_{bg}` log-normal
+    (0.1, 0.1). :math:`P_{pg}` is one, or for a random tenth of the genes log-normal
+    (0.1, 0.4), inverted with probability one half; :math:`D_g` the same for a random
+    fifth. With ``steps="linear"``, :math:`h_g(t) = t`; with "nonlinear",
+    :math:`h_g(t) = t + c_g \sin(\pi t)` with :math:`c_g` uniform on [-1, 1]: genes come
+    early, late, or overshoot.
+
+    Laws and values are those of Splat [1]_, whose batch, path, step and library size
+    are also the known variables of [2]_. What differs, so that each factor has a
+    direction of its own: there, paths part from one point, and each changes genes of
+    its own with the step; here they differ from the start, and mature alike. Besides, a
+    change is interpolated in its logarithm and without Brownian wiggles, the dispersion
+    is one number for all genes and does not fall with abundance, and there are no genes
+    of outlying abundance and no dropouts.
+
+    All factors can be recovered, in logarithms of counts: there batch, path and linear
+    steps add up, and depth is the sum of all. Dividing each cell by its sum removes
+    most of the depth. Nonlinear steps are a curve, which no linear method follows with
+    one component.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of cells. Ignored when `factors` is given.
+
+    n_features : int, default=500
+        Number of genes, at least 2.
+
+    steps : {"linear", "nonlinear"}, default="linear"
+        Whether genes change in proportion to the step.
+
+    noise : float, default=0.3
+        Coefficient of variation of a gene's abundance between cells of equal factors,
+        on top of the counting. With 0 the counts are Poisson, and still random.
+
+    factors : array-like of shape (n, 4), default=None
+        Factors to render, within the ranges above, instead of drawing them. Any depth
+        >= 0 is allowed.
+
+    as_frame : bool, default=False
+        If True, `X` and the factors are pandas DataFrames with named columns.
+
+    return_bunch : bool, default=False
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
+        way to the expected counts.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the genes, the factors and the counts, in this order: calls that
+        differ in `n_samples`, `steps` or `noise` alone share the genes of an int.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype float64
+        Counts, one row per cell. Models of continuous values want their logarithm, as
+        ``np.log1p(X)`` or that of shares of the sum.
+
+    factors : ndarray of shape (n_samples, 4), dtype float64
+        Columns batch, path, step, depth.
+
+    bunch : :class:`~sklearn.utils.Bunch`
+        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
+        `discrete_factors` (boolean, shape (4,): batch and path are True) and
+        `expected`, the :math:`\mu_g`, of shape (n_samples, n_features).
+
+    References
+    ----------
+    .. [1] Zappia, Phipson & Oshlack (2017), "Splatter: simulation of single-cell RNA
+       sequencing data", Genome Biology 18, 174.
+    .. [2] Yu & Welch (2021), "MichiGAN: sampling from disentangled representations of
+       single-cell data using generative adversarial networks", Genome Biology 22, 158.
+
+    Examples
+    --------
+    >>> from skfactorvae.datasets import make_cell_counts
+    >>> X, factors = make_cell_counts(n_samples=200, random_state=0)
+    >>> X.shape, factors.shape
+    ((200, 500), (200, 4))
+    >>> bool((X == X.astype(int)).all())  # whole molecules
+    True
+    """
+    check_parameters(n_samples=n_samples, n_features=n_features, noise=noise)
+    check_option("steps", steps, _STEPS)
+    rng = check_random_state(random_state)
+    genes = _draw_genes(rng, n_features)
+    spec = _cell_factors(n_features)
+    factors = take_factors(spec, factors, n_samples, rng)
+    expected = _expected_counts(factors, genes, bent=steps == "nonlinear")
+    return deliver(
+        _count(expected, noise, rng),
+        factors,
+        spec,
+        feature_names=numbered("gene", n_features),
+        as_frame=as_frame,
+        return_bunch=return_bunch,
+        expected=expected,
+    )
+
+
+def _draw_genes(rng, n):
+    """Return what the genes are like: arrays whose last axis has length n."""
+    return {
+        # the least share keeps the sum positive whatever the draw
+        "log_abundance": np.log(rng.gamma(0.6, size=n) + 1e-12),
+        "log_batch": rng.normal(0.1, 0.1, (2, n)),
+        "log_path": _log_change(rng, (2, n), 0.1),
+        "log_step": _log_change(rng, n, 0.2),
+        "bend": rng.uniform(-1, 1, n),
+    }
+
+
+def _log_change(rng, shape, share):
+    """Return fold changes in logarithms, of a random share of the genes."""
+    changed = rng.uniform(size=shape) < share
+    return changed * rng.choice([-1.0, 1.0], shape) * rng.normal(0.1, 0.4, shape)
+
+
+def _expected_counts(factors, genes, *, bent):
+    """Return the expected counts of shape (n_samples, n_features)."""
+    batch, path = factors[:, :2].astype(np.int64).T
+    step, depth = factors[:, 2:3], factors[:, 3:]
+    share = step + bent * genes["bend"] * np.sin(np.pi * step)  # of the fold change
+    logs = genes["log_abundance"] + genes["log_batch"][batch] + genes["log_path"][path]
+    expression = np.exp(logs + share * genes["log_step"])
+    return depth * expression / expression.sum(axis=1, keepdims=True)
+
+
+def _count(expected, noise, rng):
+    """Draw Poisson counts around abundances that vary from cell to cell."""
+    abundance = expected
+    if noise > 1e-6:  # less would be lost beside the counting, and overflow
+        abundance = expected * rng.gamma(noise**-2, noise**2, expected.shape)
+    return rng.poisson(abundance).astype(np.float64)
