@@ -41,11 +41,11 @@ def test_an_objective_of_ones_own_takes_ten_lines(capsys):
     assert names["WAE"](gamma=1.0).structure == {}
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", *sorted(p.name for p in ROOT.glob("docs/*.md"))]
-)
-def test_links_between_pages_lead_somewhere(page):
-    path = ROOT / page if page == "README.md" else ROOT / "docs" / page
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(path):
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text("utf-8"))
     assert [t for t in targets if not (path.parent / t).exists()] == []
 
