@@ -98,7 +98,8 @@ plt.show()
 # -------------------------------------------------
 #
 # Agreement is seen without labels; the second column needs the sources. They fall
-# together, which is why the first is worth its five fits.
+# together, which is why the first is worth its five fits. The last line is that of
+# random rotations of the sources: what "nothing" looks like on this scale.
 
 print(f"{'':10}{'seeds agree':>14}{'truth is found':>17}")
 for source, fits in codes.items():
@@ -107,8 +108,12 @@ for source, fits in codes.items():
     found = [mean_correlation_score(sources, Z) for Z in fits]
     print(f"{source:10}{np.median(agree):14.2f}{np.median(found):17.2f}")
 
+rotations = [np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in range(50)]
+nothing = [mean_correlation_score(sources, sources @ turn) for turn in rotations]
+print(f"{'rotations':10}{'':14}{np.median(nothing):17.2f}")
+
 # %%
-# A correlation of a half with the truth sounds like something. Random rotations of four
-# sources have about as much, so it is nothing. And the converse does not hold: a
+# Matching four codes with four sources finds something in any rotation, so a
+# correlation far above zero may still be nothing. And the converse does not hold: a
 # model's leanings are the same in all of its fits, so what returns may be wrong every
 # time in the same way.

@@ -1,11 +1,11 @@
 """
-A thermometer for stars, from forty labels
-==========================================
+Reading stars with forty labels
+===============================
 
 A survey has spectra by the thousand and catalogues for a few dozen. Codes are learned
-from all spectra, without a label; then forty stars with known temperature and redshift
-calibrate them, a straight line each. What the straight lines can read was already
-lying on an axis.
+from all spectra, without a label; then forty stars of known temperature, redshift, line
+strength and line width calibrate them. What can be read with so few labels is what the
+codes have kept, and laid out simply.
 """
 
 # %%
@@ -13,29 +13,43 @@ lying on an axis.
 # -----------
 #
 # A black body behind seven absorption lines. Temperature tilts the continuum, redshift
-# slides the lines, and strength and width share the area of a line: they are the pair
-# that every method confuses.
+# slides the lines by about their own width, and strength and width share the area of a
+# line: they are the pair that every method confuses.
+
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.decomposition import PCA, FastICA
-from sklearn.linear_model import RidgeCV
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_stellar_spectra
 
-stars = make_stellar_spectra(2000, return_bunch=True, random_state=0)
-X, X_test = stars.data[:1500], stars.data[1500:]
-factors, factors_test = stars.factors[:1500], stars.factors[1500:]
+rng = np.random.default_rng(0)
+truth = np.column_stack(
+    [
+        rng.uniform(4000, 8000, 2000),  # temperature, kelvin
+        rng.uniform(0, 0.012, 2000),  # redshift
+        rng.uniform(-0.6, 0.4, 2000),  # strength, decades
+        np.exp(rng.uniform(np.log(0.005), np.log(0.012), 2000)),  # width
+    ]
+)
+stars = make_stellar_spectra(factors=truth, return_bunch=True, random_state=0)
+X, X_test = np.split(stars.data, [1500])
+factors, factors_test = np.split(truth, [1500])
 
 # %%
 # Four codes, three ways
 # ----------------------
 #
-# One scale for all wavelengths, since a spectrum's shape is what it is about.
+# One scale for all wavelengths, since a spectrum's shape is what it is about. The noise
+# of the simulated detector is 0.01, so no honest description can err by less.
 
 vae = FactorVAETransformer(
     n_components=4,
@@ -44,7 +58,7 @@ vae = FactorVAETransformer(
     hidden_layer_sizes=(64, 64),
     discriminator_hidden_layer_sizes=(64, 64),
     learning_rate=3e-3,
-    max_iter=2000,
+    max_iter=1500,
     random_state=0,
 )
 methods = {
@@ -60,9 +74,11 @@ def correlations(Z):
     return np.abs(spearmanr(Z, factors_test).statistic)[:4, 4:]
 
 
-print(f"{'best code for':12}", *(f"{name:>13}" for name in stars.factor_names))
+print(f"{'best code for':12}", *(f"{n:>13}" for n in stars.factor_names), "  error")
 for name, Z in codes.items():
-    print(f"{name:12}", *(f"{best:13.2f}" for best in correlations(Z).max(axis=0)))
+    error = np.sqrt(np.mean((methods[name].inverse_transform(Z) - X_test) ** 2))
+    best = correlations(Z).max(axis=0)
+    print(f"{name:13}", *(f"{rho:13.2f}" for rho in best), f"{error:7.4f}")
 
 # %%
 # The picture to keep
@@ -95,32 +111,40 @@ plt.show()
 # Forty labels
 # ------------
 #
-# A ridge regression from four codes to temperature and redshift, fitted to forty stars
-# and judged on 500. Beside it, the same regression from all 256 wavelengths: it has
-# more to go by, and more to get wrong.
+# A Gaussian process from four codes to each factor, fitted to forty stars and judged on
+# 500; the mean of five different forties. Beside it, the same reader of all 256
+# wavelengths: it has more to go by, and more to get wrong.
 
-labelled = slice(0, 40)
-ridge = RidgeCV(np.logspace(-4, 4, 17))
-readers = {
-    **{f"4 of {name}": method for name, method in methods.items()},
-    "256 wavelengths": None,
-}
-print(f"\n{'R2 on 500 stars':18}{'temperature':>12}{'redshift':>10}")
-for name, method in readers.items():
-    Z_train, Z_test = (
-        (X, X_test)
-        if method is None
-        else (method.transform(X), method.transform(X_test))
-    )
-    row = []
-    for k in range(2):
-        reader = make_pipeline(StandardScaler(), ridge)
-        reader.fit(Z_train[labelled], factors[labelled, k])
-        row.append(reader.score(Z_test, factors_test[:, k]))
-    print(f"{name:18}{row[0]:12.3f}{row[1]:10.3f}")
+
+def score(Z_train, Z_test, k):
+    """R2 of factor k, from forty labels at a time."""
+    few = Z_train.shape[1] == 4  # then each code has a length of its own
+    kernel = RBF(np.ones(4) if few else 10.0, (0.1, 1e4)) + WhiteKernel(0.1)
+    scores = []
+    for start in range(0, 200, 40):
+        forty = slice(start, start + 40)
+        reader = make_pipeline(
+            StandardScaler(),
+            GaussianProcessRegressor(kernel, normalize_y=True),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound
+            reader.fit(Z_train[forty], factors[forty, k])
+        scores.append(reader.score(Z_test, factors_test[:, k]))
+    return np.mean(scores)
+
+
+print(f"{'R2 from':16}", *(f"{name:>13}" for name in stars.factor_names))
+for name, method in methods.items():
+    Z_train = method.transform(X)
+    row = [score(Z_train, codes[name], k) for k in range(4)]
+    print(f"4 of {name:11}", *(f"{r2:13.3f}" for r2 in row))
+row = [score(X, X_test, k) for k in range(4)]
+print(f"{'256 wavelengths':16}", *(f"{r2:13.3f}" for r2 in row))
 
 # %%
-# Temperature is nearly linear in the spectrum, and everything finds it. A line that
-# moves is not linear in anything: there the codes of a nonlinear model have something
-# to add. Strength and width should be read together, if at all: look at their two
-# panels above before giving a code either name.
+# Temperature is nearly linear in a spectrum, and everything finds it. The width of the
+# lines is the finest thing in it: a description with an error above the noise has
+# thrown some of it away, and no reader gets it back. Compare the last column above with
+# the errors further up. Which code is which is another matter: look at the lower panels
+# before giving any of them a name.

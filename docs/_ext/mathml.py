@@ -1,15 +1,27 @@
 """Formulas as MathML: browsers draw it themselves, without a script or a network."""
 
-from docutils.utils.math import latex2mathml
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+
+def formula(node, *, as_block):
+    """Return a formula's MathML, or its source and a warning where that cannot be."""
+    source = node.astext().strip()
+    try:
+        return latex2mathml.tex2mathml(source, as_block=as_block)
+    except MathError as error:
+        logger.warning("%s: %s", error, source, location=node)
+        return f"<code>{node.astext()}</code>"
 
 
 def _inline(self, node):
-    self.body.append(latex2mathml.tex2mathml(node.astext()))
+    self.body.append(formula(node, as_block=False))
 
 
 def _block(self, node):
-    formula = latex2mathml.tex2mathml(node.astext().strip(), as_block=True)
-    self.body.append(f'<div class="math">{formula}</div>\n')
+    self.body.append(f'<div class="math">{formula(node, as_block=True)}</div>\n')
 
 
 def _depart(self, node):
