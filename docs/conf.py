@@ -31,6 +31,7 @@ templates_path = ["_templates"]
 
 # ------------------------------------------------------------------------- reference
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings say them
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

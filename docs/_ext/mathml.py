@@ -1,5 +1,6 @@
 """Formulas as MathML: browsers draw it themselves, without a script or a network."""
 
+from docutils import nodes
 from docutils.utils.math import MathError, latex2mathml
 from sphinx.util import logging
 
@@ -18,17 +19,15 @@ def formula(node, *, as_block):
 
 def _inline(self, node):
     self.body.append(formula(node, as_block=False))
+    raise nodes.SkipNode
 
 
 def _block(self, node):
     self.body.append(f'<div class="math">{formula(node, as_block=True)}</div>\n')
-
-
-def _depart(self, node):
-    """Close nothing: what was opened is closed."""
+    raise nodes.SkipNode
 
 
 def setup(app):
     """Register the renderer."""
-    app.add_html_math_renderer("mathml", (_inline, _depart), (_block, _depart))
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
