@@ -57,7 +57,8 @@ print("hold a quarter of what the first one holds, or more:", len(busy))
 #
 # Left: the price list. Right: where the motions lie in the plane of the two latents
 # that hold most, coloured by the damping and by the stiffness. If the plane is a map
-# of the physics, each colour changes steadily across it.
+# of the physics, each colour changes steadily across it, be it along an axis, or around
+# a centre, as on a map of the pole.
 
 codes = vae.transform(X_test)
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
@@ -107,4 +108,5 @@ for k, name in enumerate(swings.factor_names):
 # The count can be trusted further than the axes. How many numbers a row has is a
 # property of the data; which two coordinates describe the plane is not, and independent
 # codes are one choice out of many. Where the second column is well below the first, the
-# plane is right and its axes are not the physicist's.
+# plane is right and its axes are not the physicist's: a radius and an angle, say, are
+# two numbers that no single axis of the plane gives.
