@@ -64,7 +64,8 @@ print(table)
 # column's variance a factor explains on its own. Count the columns that a factor moves
 # before giving it a name: a cause shows in several. The door is open at random,
 # whatever the machine does, and a model with a latent to spare may spend it on that. It
-# is independent of all else, as it was asked to be, and has explained nothing.
+# is independent of all else, as it was asked to be, and explains nothing; what else
+# moves with the door does so by coincidence.
 
 for j, share in enumerate(table.share):
     moved = [name for name, s in zip(X, share, strict=True) if s > 0.1]
@@ -83,12 +84,11 @@ figure, axes = plt.subplots(
 )
 image = axes[0].imshow(table.share, vmin=0, vmax=1, cmap="cividis", aspect="auto")
 axes[0].set_xticks(range(len(names)), names, rotation=55, ha="right")
-axes[0].set(yticks=range(5), ylabel="factor", title="share of a column's variance")
+axes[0].set(yticks=range(5), ylabel="factor", title="Share of a column's variance")
 figure.colorbar(image, ax=axes[0])
 FactorMatrixDisplay.from_codes(
     log.factors, pipe.transform(X), factor_names=list(log.factors)
 ).plot(axes[1])
-axes[1].set_title("what each code knows", fontsize=10)
 plt.show()
 
 # %%
