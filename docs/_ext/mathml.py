@@ -23,7 +23,7 @@ def _inline(self, node):
 
 
 def _block(self, node):
-    self.body.append(f'<div class="math">{formula(node, as_block=True)}</div>\n')
+    self.body.append(f'<div class="formula">{formula(node, as_block=True)}</div>\n')
     raise nodes.SkipNode
 
 
