@@ -1,7 +1,7 @@
 """Put published figures beside ours: an oscillator, single cells, sprites.
 
 Each command prints a markdown table, and leaves its records and a figure in
-benchmarks/results. docs/published.md says what differs from the papers.
+benchmarks/results. docs/evidence/published.md says what differs from the papers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from skfactorvae import (
     metrics,
 )
 
-PAGE = Path(__file__).parents[1] / "docs" / "published.md"
+PAGE = Path(__file__).parents[1] / "docs" / "evidence" / "published.md"
 
 
 # ------------------------------------------------------------------------ reports
@@ -490,7 +490,7 @@ def parse():
     sprites.set_defaults(run=run_sprites)
     for command in (oscillator, cells, sprites):
         command.add_argument(
-            "--page", action="store_true", help="update docs/published.md"
+            "--page", action="store_true", help="update docs/evidence/published.md"
         )
     return parser.parse_args()
 

@@ -40,7 +40,12 @@ X, factors = make_nonlinear_ica(
     n_samples=2000, n_sources=3, n_features=20, random_state=0
 )
 
-options = {"n_components": 5, "max_iter": 1500, "random_state": 0}
+options = {
+    "n_components": 5,
+    "learning_rate": 3e-3,
+    "max_iter": 700,
+    "random_state": 0,
+}
 family = {
     "VAE": skfactorvae.BetaVAETransformer(beta=1.0, **options),
     "beta-VAE": skfactorvae.BetaVAETransformer(**options),

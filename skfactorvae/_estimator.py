@@ -107,7 +107,7 @@ class BaseLatentTransformer(
     active_components_ : ndarray of int
         Components that hold more than 0.01 nats, and whose codes have a variance of
         more than 0.01.
-    mean_, scale_ : ndarray of shape (n_features_in_,)
+    mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardization.
     init_ : {"ica", "pca", "random"}
         Where training started.
@@ -115,7 +115,7 @@ class BaseLatentTransformer(
         Gradient steps made.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
     """
 

@@ -69,7 +69,7 @@ def make_nonlinear_ica(
     rectifier :math:`\phi(h) = \max(h, \text{slope} \cdot h)` between them:
 
     .. math::
-        x = \phi(\dots \phi(s W_1) W_2 \dots) W_L + \text{noise} \cdot \varepsilon
+        x = \phi(\ldots \phi(s W_1) W_2 \ldots) W_L + \text{noise} \cdot \varepsilon
 
     :math:`W_1` has orthonormal rows and shape (n_sources, n_features), the others are
     orthogonal, so the map is injective and every layer is perfectly conditioned:

@@ -96,7 +96,7 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         that were not kept.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
 
     See Also

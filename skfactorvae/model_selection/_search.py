@@ -62,7 +62,7 @@ class BatchedGridSearchCV(GridSearchCV):
         Labels, where the estimator is a classifier.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
 
     See Also
@@ -175,7 +175,7 @@ class BatchedRandomizedSearchCV(RandomizedSearchCV):
         Labels, where the estimator is a classifier.
     n_features_in_ : int
         Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
 
     See Also

@@ -1,0 +1,24 @@
+"""The order in which the gallery is best read."""
+
+FIRST = (
+    "plot_quickstart.py",
+    "plot_oscillator.py",
+    "plot_spectra.py",
+    "plot_sensors.py",
+    "plot_wine.py",
+    "plot_digits.py",
+    "plot_choosing_gamma.py",
+    "plot_negative_control.py",
+    "plot_compare_objectives.py",
+)
+
+
+class ReadingOrder:
+    """Sort by :data:`FIRST`; essays that are not in it come last, by name."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name):
+        """Return the key of a file."""
+        return (FIRST.index(name) if name in FIRST else len(FIRST), name)

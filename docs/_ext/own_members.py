@@ -1,0 +1,14 @@
+"""Reference pages of classes tell what is ours; scikit-learn tells the rest."""
+
+
+def _skip(app, what, name, member, skip, options):
+    home = getattr(getattr(member, "fget", member), "__module__", None) or ""
+    if what != "class" or skip:
+        return None
+    return not home.startswith("skfactorvae") or home == "skfactorvae._compat"
+
+
+def setup(app):
+    """Connect the filter."""
+    app.connect("autodoc-skip-member", _skip)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
