@@ -17,6 +17,7 @@ from ._models import (
     DIPVAETransformer,
     FactorVAETransformer,
     InfoGANTransformer,
+    SupervisedFactorVAETransformer,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
+    "SupervisedFactorVAETransformer",
     "datasets",
     "inspection",
     "metrics",

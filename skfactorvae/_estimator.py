@@ -29,6 +29,7 @@ from ._architecture import (
 )
 from ._batched import computed_once, held_once, train
 from ._compat import CallbackSupportMixin, _fit_context
+from ._labels import aligned, beside, make_targets, what_is_known
 from ._parameters import declared, parameter
 from ._preparation import (
     canonical_rows,
@@ -262,7 +263,7 @@ class BaseLatentTransformer(
             ensure_min_samples=2,
         )
         device = core.resolve_device(self.device)
-        table = self._prepare(X, sample_weight)
+        table = self._prepare(X, y, sample_weight)
         plan = self._plan()
         progress = Progress(self, X, y, plan, table.attributes)
         fit = train(
@@ -276,24 +277,41 @@ class BaseLatentTransformer(
         progress.end(self.weights_)
         return self
 
-    def _prepare(self, X, sample_weight):
+    def _attributes(self, y, weight):
+        """Return the attributes that y labels, for a fit that learns them; or None."""
+        return
+
+    def _prepare(self, X, y, sample_weight):
         """Turn X into a job: canonical rows, standardised, with a start."""
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        objective = self._objective()
+        attributes = self._attributes(y, weight)
+        if attributes is None:
+            canonical, targets = canonical_rows(X, weight), None
+            objective = self._objective()
+        else:
+            canonical = canonical_rows(beside(X, attributes), weight)
+            targets = make_targets(attributes, *canonical)
+            objective = self._objective(targets)
         architecture = describe(self, X.shape[1], objective)
         if continues:
             check_unchanged(self._architecture, architecture)
         if architecture["likelihood"] == "bernoulli":
             check_unit_interval(X)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
-        (index, weight), held_out = self._split(*canonical_rows(X, weight), seed)
+        (index, weight), held_out = self._split(*canonical, seed)
         mean, scale = self._scales(X, index, weight, continues)
         rescale = functools.partial(
             standardized, X, mean, scale, np.dtype(self.precision)
         )
         rows = held_once(rescale(index))
+        start = self._start(architecture, rows, weight, seed, continues)
+        labels = None
+        if targets is not None:
+            labels = held_once(targets.of(index))
+            if not continues:
+                start = aligned(start, rows, labels, weight, objective)
         job = core.Job(
             network=make_network(architecture),
             likelihood=make_likelihood(architecture),
@@ -301,10 +319,12 @@ class BaseLatentTransformer(
             rows=rows,
             row_weights=weight,
             seed=seed,
-            start=self._start(architecture, rows, weight, seed, continues),
+            start=start,
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
+            labels=labels,
         )
-        return _Table(job, mean, scale, architecture)
+        known = {} if targets is None else what_is_known(targets, objective)
+        return _Table(job, mean, scale, architecture, known)
 
     def _split(self, index, weight, seed):
         """Keep rows back for early stopping, if there is any."""
@@ -343,7 +363,7 @@ class BaseLatentTransformer(
         if not architecture["linear_path"]:
             return {}
         start = computed_once(
-            linear_start, self.init, rows, weight, self.n_components, seed
+            linear_start, self.init, rows, weight, architecture["n_components"], seed
         )
         return {
             "encoder.linear.weight": start.encoder,
@@ -380,8 +400,15 @@ class BaseLatentTransformer(
             job.rows,
             job.row_weights,
             job.objective.arrange,
+            anchors=job.objective.anchors(job.labels),
             device=device,
         )
+        silent = job.objective.silent(kl)
+        if len(silent):
+            weights = core.silenced(weights, silent)
+            kl[silent] = variance[silent] = 0.0
+        shown = slice(job.objective.n_hidden_components, None)
+        kl, variance = kl[shown], variance[shown]
         for name, value in table.attributes(weights).items():
             setattr(self, name, value)
         self.history_ = fit.history
@@ -424,8 +451,9 @@ class BaseLatentTransformer(
             Moments of the normal posterior of each component.
         """
         rows = self._standardized(X)
-        mean, std = core.encode(self._network, self.weights_, rows, device=self._device)
-        return mean.astype(np.float32), std.astype(np.float32)
+        moments = core.encode(self._network, self.weights_, rows, device=self._device)
+        mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+        return mean, std
 
     def inverse_transform(self, X):
         """Return the expected row of each code, in the original data's units.
@@ -448,6 +476,7 @@ class BaseLatentTransformer(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
                 f"expecting {self._n_features_out} features as input."
             )
+        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
         rows = core.decode(
             self._network,
             self._likelihood,
@@ -596,7 +625,12 @@ class BaseLatentTransformer(
 
     @property
     def _n_features_out(self):
-        return self._network.n_columns
+        return self._network.n_columns - self._n_hidden
+
+    @property
+    def _n_hidden(self):
+        """Components, of the first, that are trained and not shown."""
+        return self._architecture["n_hidden"]
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__
@@ -674,6 +708,7 @@ class _Table:
     mean: np.ndarray
     scale: np.ndarray
     architecture: dict
+    known: dict
 
     def attributes(self, weights):
         """Return what an estimator needs to transform."""
@@ -682,4 +717,5 @@ class _Table:
             "scale_": self.scale,
             "weights_": weights,
             "_architecture": self.architecture,
+            **self.known,
         }
