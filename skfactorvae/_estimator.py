@@ -295,6 +295,7 @@ class BaseLatentTransformer(
             targets = make_targets(attributes, *canonical)
             objective = self._objective(targets)
         architecture = describe(self, X.shape[1], objective)
+        architecture["levels"] = targets and targets.levels
         if continues:
             check_unchanged(self._architecture, architecture)
         if architecture["likelihood"] == "bernoulli":

@@ -32,7 +32,7 @@ class Attribute:
         The column's, or its number.
     column : int
         Its number.
-    values : ndarray of shape (n,)
+    labels : ndarray of shape (n,)
         Numbers of levels, or values, in float64; NaN where unknown.
     levels : ndarray of shape (n_levels,) or None
         What the numbers stand for, in order; None for a real attribute.
@@ -42,7 +42,7 @@ class Attribute:
 
     name: str
     column: int
-    values: np.ndarray
+    labels: np.ndarray
     levels: np.ndarray | None
     is_sensitive: bool
 
@@ -58,7 +58,7 @@ class Targets:
 
     Attributes
     ----------
-    values : ndarray of shape (n, m)
+    labels : ndarray of shape (n, m)
         Numbers of levels, or standardised values; NaN where unknown.
     marginals : tuple of m tuples of c float
         Shares of the levels, or mean and variance; padded with zeros.
@@ -67,7 +67,7 @@ class Targets:
     attributes : tuple of m Attribute
     """
 
-    values: np.ndarray
+    labels: np.ndarray
     marginals: tuple[tuple[float, ...], ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
@@ -81,7 +81,7 @@ class Targets:
         ValueError
             If an attribute has no label on them.
         """
-        values = self.values[index]
+        values = self.labels[index]
         for attribute, column in zip(self.attributes, values.T, strict=True):
             if np.isnan(column).all():
                 raise ValueError(
@@ -95,6 +95,12 @@ class Targets:
     def n_levels(self) -> tuple[int, ...]:
         """Number of levels of each attribute; zero for a real one."""
         return tuple(a.n_levels for a in self.attributes)
+
+    @property
+    def levels(self) -> tuple[Any, ...]:
+        """Levels of each attribute as plain values; None of a real one."""
+        levels = (a.levels for a in self.attributes)
+        return tuple(v if v is None else tuple(v.tolist()) for v in levels)
 
     @property
     def n_hidden(self) -> int:
@@ -267,10 +273,19 @@ def _is_discrete(name: str, levels: np.ndarray, kind: str) -> bool:
 
 # ----------------------------------------------------------------------- learning
 def beside(X: np.ndarray, attributes: tuple[Attribute, ...]) -> np.ndarray:
-    """Return the table with labels as further columns, to tell rows by both."""
-    values = np.column_stack([a.values for a in attributes])
-    is_unknown = np.isnan(values)
-    return np.hstack([X, np.where(is_unknown, 0.0, values), is_unknown])
+    """Return the table with labels as further columns, to tell rows by both.
+
+    Labels stand there as ranks, which have no unit.
+    """
+    return np.hstack([X, *(_ranks(a.labels)[:, None] for a in attributes)])
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """Return each label's number among the different ones, from one; zero for NaN."""
+    is_known = ~np.isnan(labels)
+    ranks = np.zeros(len(labels))
+    ranks[is_known] = np.unique(labels[is_known], return_inverse=True)[1] + 1.0
+    return ranks
 
 
 def make_targets(attributes, index, weight) -> Targets:
@@ -285,10 +300,10 @@ def make_targets(attributes, index, weight) -> Targets:
         Their weights.
     """
     parts = [_target(a, index, weight) for a in attributes]
-    values, marginals, means, scales = zip(*parts, strict=True)
+    labels, marginals, means, scales = zip(*parts, strict=True)
     width = max(map(len, marginals))
     return Targets(
-        values=np.column_stack(values),
+        labels=np.column_stack(labels),
         marginals=tuple(m + (0.0,) * (width - len(m)) for m in marginals),
         means=means,
         scales=scales,
@@ -298,20 +313,20 @@ def make_targets(attributes, index, weight) -> Targets:
 
 def _target(attribute: Attribute, index, weight):
     """Return an attribute's values for training, marginal, mean and scale."""
-    is_known = ~np.isnan(attribute.values[index])
+    is_known = ~np.isnan(attribute.labels[index])
     labelled, weight = index[is_known], weight[is_known]
     if attribute.levels is not None:
-        level = attribute.values[labelled].astype(int)
+        level = attribute.labels[labelled].astype(int)
         mass = np.bincount(level, weights=weight, minlength=attribute.n_levels)
-        return attribute.values, tuple(map(float, mass / mass.sum())), 0.0, 1.0
-    column = attribute.values[:, None]
+        return attribute.labels, tuple(map(float, mass / mass.sum())), 0.0, 1.0
+    column = attribute.labels[:, None]
     mean, std = (float(m[0]) for m in column_moments(column, labelled, weight))
     if not std > 0:
         raise ValueError(
             f"Attribute {attribute.name!r} of y is constant up to rounding. Rescale "
             "it, or leave the column out."
         )
-    return (attribute.values - mean) / std, (0.0, 1.0), mean, std
+    return (attribute.labels - mean) / std, (0.0, 1.0), mean, std
 
 
 def aligned(start, rows, labels, weight, objective):
