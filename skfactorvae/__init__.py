@@ -17,8 +17,8 @@ from ._models import (
     DIPVAETransformer,
     FactorVAETransformer,
     InfoGANTransformer,
-    SupervisedFactorVAETransformer,
 )
+from ._supervised import SupervisedFactorVAETransformer
 
 __all__ = [
     "AAETransformer",

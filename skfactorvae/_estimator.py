@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -29,10 +28,10 @@ from ._architecture import (
 )
 from ._batched import computed_once, held_once, train
 from ._compat import CallbackSupportMixin, _fit_context
-from ._labels import aligned, beside, make_targets, what_is_known
+from ._labels import aligned, distinct_rows, what_is_known
 from ._parameters import declared, parameter
 from ._preparation import (
-    canonical_rows,
+    Table,
     check_sample_weight,
     choose_scale,
     column_moments,
@@ -40,7 +39,7 @@ from ._preparation import (
     standardized,
     without_unit,
 )
-from ._progress import Progress
+from ._progress import Progress, all_or_nothing
 from ._validation import (
     FRACTION,
     OPEN_FRACTION,
@@ -57,26 +56,6 @@ ACTIVE_VARIANCE = 0.01
 """Variance of the codes from which it does (Burda et al. 2016)."""
 
 MAX_SEED = np.iinfo(np.int32).max
-
-
-def _all_or_nothing(fit):
-    """Leave the estimator's attributes as they were if a fit fails.
-
-    This comes around scikit-learn's own context, which needs the attributes of a
-    failed fit to tear its callbacks down.
-    """
-
-    @functools.wraps(fit)
-    def wrapped(estimator, *args, **kwargs):
-        before = dict(estimator.__dict__)
-        try:
-            return fit(estimator, *args, **kwargs)
-        except BaseException:
-            estimator.__dict__.clear()
-            estimator.__dict__.update(before)
-            raise
-
-    return wrapped
 
 
 @declared
@@ -222,7 +201,7 @@ class BaseLatentTransformer(
         """Return what a fit minimises."""
 
     # ------------------------------------------------------------------- fitting
-    @_all_or_nothing
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the encoder and the decoder from X.
@@ -278,22 +257,16 @@ class BaseLatentTransformer(
         return self
 
     def _attributes(self, y, weight):
-        """Return the attributes that y labels, for a fit that learns them; or None."""
-        return
+        """Return the attributes that y labels, for a fit that learns them."""
+        return ()
 
     def _prepare(self, X, y, sample_weight):
         """Turn X into a job: canonical rows, standardised, with a start."""
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        attributes = self._attributes(y, weight)
-        if attributes is None:
-            canonical, targets = canonical_rows(X, weight), None
-            objective = self._objective()
-        else:
-            canonical = canonical_rows(beside(X, attributes), weight)
-            targets = make_targets(attributes, *canonical)
-            objective = self._objective(targets)
+        canonical, targets = distinct_rows(X, weight, self._attributes(y, weight))
+        objective = self._objective(*([] if targets is None else [targets]))
         architecture = describe(self, X.shape[1], objective)
         architecture["levels"] = targets and targets.levels
         if continues:
@@ -308,11 +281,9 @@ class BaseLatentTransformer(
         )
         rows = held_once(rescale(index))
         start = self._start(architecture, rows, weight, seed, continues)
-        labels = None
-        if targets is not None:
-            labels = held_once(targets.of(index))
-            if not continues:
-                start = aligned(start, rows, labels, weight, objective)
+        labels = targets and held_once(targets.of(index))
+        if targets and not continues:
+            start = aligned(start, rows, labels, weight, objective)
         job = core.Job(
             network=make_network(architecture),
             likelihood=make_likelihood(architecture),
@@ -324,8 +295,8 @@ class BaseLatentTransformer(
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
             labels=labels,
         )
-        known = {} if targets is None else what_is_known(targets, objective)
-        return _Table(job, mean, scale, architecture, known)
+        known = targets and what_is_known(targets, objective)
+        return Table(job, mean, scale, architecture, known or {})
 
     def _split(self, index, weight, seed):
         """Keep rows back for early stopping, if there is any."""
@@ -699,24 +670,3 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         [at_least(1)],
         "Steps without a better held-out ELBO after which training stops.",
     )
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A job, and what a fitted estimator remembers of the table it came from."""
-
-    job: core.Job
-    mean: np.ndarray
-    scale: np.ndarray
-    architecture: dict
-    known: dict
-
-    def attributes(self, weights):
-        """Return what an estimator needs to transform."""
-        return {
-            "mean_": self.mean,
-            "scale_": self.scale,
-            "weights_": weights,
-            "_architecture": self.architecture,
-            **self.known,
-        }

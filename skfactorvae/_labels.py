@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._preparation import column_moments
+from ._preparation import canonical_rows, column_moments
 from ._validation import check_sizes
 
 MAX_LEVELS = 20
@@ -272,6 +272,28 @@ def _is_discrete(name: str, levels: np.ndarray, kind: str) -> bool:
 
 
 # ----------------------------------------------------------------------- learning
+def distinct_rows(X, weight, attributes):
+    """Return canonical rows, told apart by their labels too, and what is to be learned.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+    attributes : tuple of m Attribute
+
+    Returns
+    -------
+    canonical : tuple (index, weight)
+        As :func:`canonical_rows` returns it.
+    targets : Targets or None
+        None without attributes.
+    """
+    if not attributes:
+        return canonical_rows(X, weight), None
+    canonical = canonical_rows(beside(X, attributes), weight)
+    return canonical, make_targets(attributes, *canonical)
+
+
 def beside(X: np.ndarray, attributes: tuple[Attribute, ...]) -> np.ndarray:
     """Return the table with labels as further columns, to tell rows by both.
 

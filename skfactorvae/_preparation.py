@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
@@ -14,6 +15,27 @@ CONSTANT = 1e-14
 """Spread relative to the largest magnitude up to which a column is constant."""
 
 ICA_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A job, and what a fitted estimator remembers of the table it came from."""
+
+    job: Any
+    mean: np.ndarray
+    scale: np.ndarray
+    architecture: dict
+    known: dict
+
+    def attributes(self, weights):
+        """Return what an estimator needs to transform."""
+        return {
+            "mean_": self.mean,
+            "scale_": self.scale,
+            "weights_": weights,
+            "_architecture": self.architecture,
+            **self.known,
+        }
 
 
 # ------------------------------------------------------------------------ rows

@@ -25,7 +25,7 @@ SMALLEST_SPREAD = 1e-2
 """Added, in squares, to the spread of codes before opponents see them."""
 
 
-LEAST_KL = 0.1
+LEAST_KL = 0.2
 """Nats below which a latent of no attribute is put at the prior.
 
 Its codes are noise nearly, of which opponents can tell nothing; but its means would
