@@ -41,7 +41,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
 
     Sensitive attributes, such as a batch or an instrument, are kept in components of
     their own that are not shown: ``transform`` says nothing of them, and
-    ``inverse_transform`` returns rows as of no site.
+    ``inverse_transform`` returns rows as of no site. The KL divergence of those
+    components counts seven times, so that nothing else hides there.
 
     Attributes
     ----------
@@ -74,8 +75,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     model of your own, trained on codes and tested on other rows, never by the opponent.
 
     ``history_`` holds ``reconstruction``, ``kl``, ``supervision``, ``confusion``,
-    ``total_correlation`` (nats per row), ``opponent_loss``, ``discriminator_loss`` and
-    ``discriminator_accuracy``.
+    ``total_correlation``, ``hidden_kl`` where there are components that are not shown
+    (nats per row), ``discriminator_loss`` and ``opponent_loss``.
 
     References
     ----------

@@ -229,6 +229,13 @@ class TestTerms:
         assert confused.item() == pytest.approx(total_confusion.item())
         assert loss.item() == pytest.approx(total_loss.item())
 
+    def test_hidden_latents_pay_for_what_they_hold(self, step):
+        found = stacked(make_objective()).terms(step)["hidden_kl"]
+        expected = (0.5 * step.mean[0, :, :2].square()).sum(1).mean()
+        assert found.item() == pytest.approx(expected.item())
+        open_to_all = stacked(make_objective(n_hidden=0)).terms(step)
+        assert "hidden_kl" not in open_to_all
+
     @pytest.mark.parametrize("term", ["supervision", "confusion"])
     def test_their_gradients_equal_finite_differences(self, step, term):
         objective = stacked(make_objective())

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._dense import PLAIN, Dense, Weights
+from .._priors import PRIORS
 from ._answers import (
     believed,
     certain,
@@ -24,6 +25,9 @@ from ._groups import arrange_within, permute_groups
 SMALLEST_SPREAD = 1e-2
 """Added, in squares, to the spread of codes before opponents see them."""
 
+
+HIDDEN_COST = 6.0
+"""Weight of the KL divergence of hidden latents, beside that which all bear."""
 
 LEAST_KL = 0.2
 """Nats below which a latent of no attribute is put at the prior.
@@ -47,6 +51,9 @@ class SupervisedFactorVAE(AdversarialObjective):
     means of T, all latents that are shown but S, brought to variance one: on rows that
     have the label, and on all rows with the label or, where there is none, with what
     the head believes. R are the latents of no attribute; TC is that between the blocks.
+
+    The KL divergence of hidden latents counts seven times, so that they hold nothing
+    that shown ones could.
 
     Latents come in blocks, those of hidden attributes first, then those of the other
     attributes, then R.
@@ -99,6 +106,7 @@ class SupervisedFactorVAE(AdversarialObjective):
             "kl": grown(self.beta, ramp),
             "supervision": self.supervision,
             "confusion": self.masking * ramp,
+            "hidden_kl": HIDDEN_COST * ramp,
             "total_correlation": self.gamma * ramp,
         }
 
@@ -194,11 +202,22 @@ class SupervisedFactorVAE(AdversarialObjective):
             surprise(n, answer, certain(n, values[:, j]))
             for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True))
         ]
-        return {
+        terms = {
             "reconstruction": forward.reconstruction,
             "kl": forward.kl,
             "supervision": torch.stack(surprises).mean(-1).sum(0),
         }
+        if self.n_hidden:
+            terms["hidden_kl"] = self._hidden_kl(forward)
+        return terms
+
+    def _hidden_kl(self, forward: Forward) -> Tensor:
+        """KL of the latents that are not shown, nats per row, (K,)."""
+        hidden = slice(self.n_hidden_components)
+        kl = PRIORS[self.prior].kl(
+            forward.mean[..., hidden], forward.log_var[..., hidden]
+        )
+        return kl.sum(-1).mean(-1)
 
     def _answer(
         self, network: Dense, weights: Weights, codes: Tensor, visible: Tensor
@@ -231,7 +250,11 @@ class SupervisedFactorVAE(AdversarialObjective):
         for name, gradient in zip(opponents, found, strict=True):
             gradients[name].copy_(gradient)
         terms = {"total_correlation": seen.log_ratio(), "confusion": confused}
-        return terms, seen.record | {"opponent_loss": loss.detach()}
+        record = {
+            "discriminator_loss": seen.record["discriminator_loss"],
+            "opponent_loss": loss.detach(),
+        }
+        return terms, record
 
     def _oppose(self, forward: Forward, adversary: Weights) -> tuple[Tensor, Tensor]:
         """Return the confusion of the opponents, and their loss, each (K,)."""
