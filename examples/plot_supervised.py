@@ -52,7 +52,7 @@ y[unlabelled, :2] = np.nan
 # components of its own beside the eight, which are trained and never shown.
 
 start = time.perf_counter()
-vae = SupervisedFactorVAETransformer(8, sensitive=2, max_iter=2000, random_state=0)
+vae = SupervisedFactorVAETransformer(8, sensitive=2, max_iter=3000, random_state=0)
 vae.fit(X[train], y)
 print(f"fitted in {time.perf_counter() - start:.0f} s; nats in each component:")
 print(vae.kl_per_component_.round(2))
@@ -94,8 +94,9 @@ def probe(name, table):
     return scores
 
 
+VIEWS = "sensors", "own", "all", "others"
 results = {}
-print(f"{'linear / nonlinear':20}{'sensors':>14}{'own':>14}{'all':>14}{'others':>14}")
+print(f"{'linear / nonlinear':20}" + "".join(f"{v:>16}" for v in VIEWS))
 for name, columns in own.items():
     views = {
         "sensors": X,
@@ -111,7 +112,7 @@ for name, columns in own.items():
         "-" if s is None else "{:.3f} / {:.3f}".format(*s)
         for s in results[name].values()
     ]
-    print(f"{name:20}" + "".join(f"{cell:>14}" for cell in cells))
+    print(f"{name:20}" + "".join(f"{cell:>16}" for cell in cells))
 for name in ("dose", "ill"):
     r = np.corrcoef(codes[2000:, own[name][0]], truth[name][2000:])[0, 1]
     print(f"correlation of {name} with its component: {r:.3f}")

@@ -304,11 +304,11 @@ def test_a_hundred_labels_are_enough():
     y = truth[:1000].copy()
     y[100:, :2] = NAN
     vae = SupervisedFactorVAETransformer(
-        5,
+        4,
         sensitive=2,
         hidden_layer_sizes=(64,),
         discriminator_hidden_layer_sizes=(64, 64),
-        max_iter=2000,
+        max_iter=3000,
         random_state=0,
     )
     with warnings.catch_warnings():
