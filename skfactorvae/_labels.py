@@ -361,7 +361,7 @@ def aligned(start, rows, labels, weight, objective):
     Parameters
     ----------
     start : dict of str to ndarray
-        Weights of the linear path; returned as it is without one.
+        Weights of the linear path; returned as it is where there is nothing to turn.
     rows : ndarray of shape (n, p)
         Standardised rows.
     labels : ndarray of shape (n, m)
@@ -371,7 +371,7 @@ def aligned(start, rows, labels, weight, objective):
         Says which latents are whose.
     """
     encoder, decoder = (start.get(f"{role}.linear.weight") for role in ROLES)
-    if encoder is None:
+    if encoder is None or not encoder.any():
         return start
     used = np.flatnonzero(encoder.any(axis=0))
     codes = rows @ encoder[:, used]
