@@ -18,6 +18,7 @@ from ._models import (
     FactorVAETransformer,
     InfoGANTransformer,
 )
+from ._supervised import SupervisedFactorVAETransformer
 
 __all__ = [
     "AAETransformer",
@@ -26,6 +27,7 @@ __all__ = [
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
+    "SupervisedFactorVAETransformer",
     "datasets",
     "inspection",
     "metrics",

@@ -27,7 +27,8 @@ def describe(estimator, n_features, objective):
     return {
         "network": estimator.network,
         "n_features": n_features,
-        "n_components": int(estimator.n_components),
+        "n_components": int(estimator.n_components) + objective.n_hidden_components,
+        "n_hidden": objective.n_hidden_components,
         "hidden_layer_sizes": check_sizes(
             "hidden_layer_sizes", estimator.hidden_layer_sizes
         ),
@@ -117,6 +118,7 @@ def decoder_layers(architecture, weights):
             f"{architecture['network']!r}). Fit with network='mlp' or 'conv', and "
             "without categories."
         )
+    weights = core.without_latents(weights, architecture["n_hidden"])
     layers = [_layer(architecture["activation"], weights, **step) for step in plan]
     is_logit = architecture["likelihood"] == "bernoulli"
     return layers + [{"kind": "sigmoid"}] * is_logit

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -28,10 +27,12 @@ from ._architecture import (
     make_network,
 )
 from ._batched import computed_once, held_once, train
-from ._compat import CallbackSupportMixin, Interval, _fit_context
+from ._compat import CallbackSupportMixin, _fit_context
+from ._labels import aligned, distinct_rows, what_is_known
 from ._parameters import declared, parameter
 from ._preparation import (
-    canonical_rows,
+    Start,
+    Table,
     check_sample_weight,
     choose_scale,
     column_moments,
@@ -39,10 +40,8 @@ from ._preparation import (
     standardized,
     without_unit,
 )
-from ._progress import Progress
+from ._progress import Progress, all_or_nothing
 from ._validation import (
-    FRACTION,
-    OPEN_FRACTION,
     POSITIVE,
     at_least,
     check_unit_interval,
@@ -59,26 +58,6 @@ FIRST_TEMPERATURE = 30.0
 """Of the likelihood, where a fit starts at PCA."""
 
 MAX_SEED = np.iinfo(np.int32).max
-
-
-def _all_or_nothing(fit):
-    """Leave the estimator's attributes as they were if a fit fails.
-
-    This comes around scikit-learn's own context, which needs the attributes of a
-    failed fit to tear its callbacks down.
-    """
-
-    @functools.wraps(fit)
-    def wrapped(estimator, *args, **kwargs):
-        before = dict(estimator.__dict__)
-        try:
-            return fit(estimator, *args, **kwargs)
-        except BaseException:
-            estimator.__dict__.clear()
-            estimator.__dict__.update(before)
-            raise
-
-    return wrapped
 
 
 @declared
@@ -225,7 +204,7 @@ class BaseLatentTransformer(
         """Return what a fit minimises."""
 
     # ------------------------------------------------------------------- fitting
-    @_all_or_nothing
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the encoder and the decoder from X.
@@ -266,7 +245,7 @@ class BaseLatentTransformer(
             ensure_min_samples=2,
         )
         device = core.resolve_device(self.device)
-        table = self._prepare(X, sample_weight)
+        table = self._prepare(X, y, sample_weight)
         plan = self._plan()
         progress = Progress(self, X, y, plan, table.attributes)
         fit = train(
@@ -280,25 +259,35 @@ class BaseLatentTransformer(
         progress.end(self.weights_)
         return self
 
-    def _prepare(self, X, sample_weight):
+    def _attributes(self, y, weight):
+        """Return the attributes that y labels, for a fit that learns them."""
+        return ()
+
+    def _prepare(self, X, y, sample_weight):
         """Turn X into a job: canonical rows, standardised, with a start."""
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        objective = self._objective()
+        canonical, targets = distinct_rows(X, weight, self._attributes(y, weight))
+        objective = self._objective(*([] if targets is None else [targets]))
         architecture = describe(self, X.shape[1], objective)
+        architecture["levels"] = targets and targets.levels
         if continues:
             check_unchanged(self._architecture, architecture)
         if architecture["likelihood"] == "bernoulli":
             check_unit_interval(X)
         seed = check_random_state(self.random_state).randint(MAX_SEED)
-        (index, weight), held_out = self._split(*canonical_rows(X, weight), seed)
+        (index, weight), held_out = self._split(*canonical, seed)
         mean, scale = self._scales(X, index, weight, continues)
         rescale = functools.partial(
             standardized, X, mean, scale, np.dtype(self.precision)
         )
         rows = held_once(rescale(index))
         start = self._start(architecture, rows, weight, seed, continues)
+        first = start.weights
+        labels = targets and held_once(targets.of(index))
+        if targets and not continues:
+            first = aligned(first, rows, labels, weight, objective)
         job = core.Job(
             network=make_network(architecture),
             likelihood=make_likelihood(architecture),
@@ -306,11 +295,15 @@ class BaseLatentTransformer(
             rows=rows,
             row_weights=weight,
             seed=seed,
-            start=start.weights,
+            start=first,
             temperature=start.temperature,
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
+            labels=labels,
         )
-        return _Table(job, mean, scale, architecture, start.kind)
+        known = {"init_": start.kind}
+        if targets:
+            known |= what_is_known(targets, objective)
+        return Table(job, mean, scale, architecture, known)
 
     def _split(self, index, weight, seed):
         """Keep rows back for early stopping, if there is any."""
@@ -345,17 +338,17 @@ class BaseLatentTransformer(
 
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
-            return _Start(self.init_, self.weights_)
+            return Start(self.init_, self.weights_)
         if not architecture["linear_path"]:
-            return _Start("random", {}, self._temperature("random"))
+            return Start("random", {}, self._temperature("random"))
         start = computed_once(
-            linear_start, self.init, rows, weight, self.n_components, seed
+            linear_start, self.init, rows, weight, architecture["n_components"], seed
         )
         weights = {
             "encoder.linear.weight": start.encoder,
             "decoder.linear.weight": start.decoder,
         }
-        return _Start(start.kind, weights, self._temperature(start.kind))
+        return Start(start.kind, weights, self._temperature(start.kind))
 
     def _temperature(self, kind):
         if self.temperature == "auto":
@@ -392,8 +385,15 @@ class BaseLatentTransformer(
             job.rows,
             job.row_weights,
             job.objective.arrange,
+            anchors=job.objective.anchors(job.labels),
             device=device,
         )
+        silent = job.objective.silent(kl)
+        if len(silent):
+            weights = core.silenced(weights, silent)
+            kl[silent] = variance[silent] = 0.0
+        shown = slice(job.objective.n_hidden_components, None)
+        kl, variance = kl[shown], variance[shown]
         for name, value in table.attributes(weights).items():
             setattr(self, name, value)
         self.history_ = fit.history
@@ -436,8 +436,9 @@ class BaseLatentTransformer(
             Moments of the normal posterior of each component.
         """
         rows = self._standardized(X)
-        mean, std = core.encode(self._network, self.weights_, rows, device=self._device)
-        return mean.astype(np.float32), std.astype(np.float32)
+        moments = core.encode(self._network, self.weights_, rows, device=self._device)
+        mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+        return mean, std
 
     def inverse_transform(self, X):
         """Return the expected row of each code, in the original data's units.
@@ -460,6 +461,7 @@ class BaseLatentTransformer(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
                 f"expecting {self._n_features_out} features as input."
             )
+        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
         rows = core.decode(
             self._network,
             self._likelihood,
@@ -608,7 +610,12 @@ class BaseLatentTransformer(
 
     @property
     def _n_features_out(self):
-        return self._network.n_columns
+        return self._network.n_columns - self._n_hidden
+
+    @property
+    def _n_hidden(self):
+        """Components, of the first, that are trained and not shown."""
+        return self._architecture["n_hidden"]
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__
@@ -617,105 +624,3 @@ class BaseLatentTransformer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-@declared
-class BaseVAETransformer(BaseLatentTransformer, ABC):
-    """A variational autoencoder: the encoder's noise and the likelihood are trained."""
-
-    likelihood: str = parameter(
-        "gaussian",
-        '{"gaussian", "bernoulli"}',
-        [one_of("gaussian", "bernoulli")],
-        """Distribution of a feature given the code. Bernoulli is for values in
-        [0, 1].""",
-    )
-    noise_scale: Any = parameter(
-        "auto",
-        '{"auto", "feature", "shared"} or float',
-        [one_of("auto", "shared", "feature"), POSITIVE],
-        """Standard deviation of the Gaussian noise, in units of the standardized data:
-        learned for each feature, learned once for all, or fixed. ``"auto"`` means
-        ``"feature"``. A fixed scale s acts like a ``beta`` of s**2. Images are better
-        off with ``"shared"``. Ignored by the Bernoulli likelihood.""",
-    )
-    init: str = parameter(
-        "auto",
-        '{"auto", "ica", "pca", "random"}',
-        [one_of("auto", "ica", "pca", "random")],
-        """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
-        and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
-        directions that carry more variance than an average feature; all else starts at
-        zero. ``"auto"`` takes FastICA's components if they come out independent, as
-        those of a mixture of sources do, and else PCA's: a classifier that tells rows
-        from shuffled ones decides. ``"random"`` has no linear path. The start is used
-        by ``network="mlp"`` with a Gaussian likelihood; other models start at
-        random.""",
-    )
-    temperature: Any = parameter(
-        "auto",
-        '"auto" or float',
-        [one_of("auto"), Interval(Real, 1, None, closed="left")],
-        """Temperature T of the likelihood at the first step, >= 1. The reconstruction
-        counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
-        along with it, so that latents come in one by one, those that explain most
-        first. That unrolls curves, and blurs sources that FastICA has found:
-        ``"auto"`` means 30 after a start at PCA, and 1 after any other.""",
-    )
-    warmup: float = parameter(
-        0.1,
-        "float",
-        [FRACTION],
-        """Share of the steps over which the objective grows from the evidence lower
-        bound to its full form.""",
-    )
-    early_stopping: bool = parameter(
-        False,
-        "bool",
-        ["boolean"],
-        """Whether to hold rows out and stop when their ELBO no longer rises. The best
-        weights after the warm-up are kept, and ``history_`` holds
-        ``validation_elbo``.""",
-    )
-    validation_fraction: float = parameter(
-        0.1,
-        "float",
-        [OPEN_FRACTION],
-        "Share of the distinct rows that early stopping holds out.",
-    )
-    n_iter_no_change: int = parameter(
-        1000,
-        "int",
-        [at_least(1)],
-        "Steps without a better held-out ELBO after which training stops.",
-    )
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Where a fit begins: a kind, weights, and a temperature of the likelihood."""
-
-    kind: str
-    weights: dict
-    temperature: float = 1.0
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A job, and what a fitted estimator remembers of the table it came from."""
-
-    job: core.Job
-    mean: np.ndarray
-    scale: np.ndarray
-    architecture: dict
-    init: str
-
-    def attributes(self, weights):
-        """Return what an estimator needs to transform."""
-        return {
-            "mean_": self.mean,
-            "scale_": self.scale,
-            "init_": self.init,
-            "weights_": weights,
-            "_architecture": self.architecture,
-        }

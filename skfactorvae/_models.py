@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from . import core
-from ._estimator import BaseLatentTransformer, BaseVAETransformer
+from ._autoencoder import BaseVAETransformer
+from ._estimator import BaseLatentTransformer
 from ._parameters import declared, parameter, with_default
 from ._validation import (
     NOT_NEGATIVE,
@@ -51,7 +52,7 @@ groups_parameter = partial(
 )
 
 
-def _discriminator(estimator):
+def discriminator_of(estimator):
     return {
         "hidden_layer_sizes": check_sizes(
             "discriminator_hidden_layer_sizes",
@@ -138,7 +139,7 @@ class FactorVAETransformer(BaseVAETransformer):
             gamma=float(self.gamma),
             beta=float(self.beta),
             groups=check_groups(self.groups, self.n_components),
-            **_discriminator(self),
+            **discriminator_of(self),
         )
 
 
@@ -448,7 +449,7 @@ class AAETransformer(BaseVAETransformer):
 
     def _objective(self):
         return core.AAE(
-            gamma=float(self.gamma), prior=self.prior, **_discriminator(self)
+            gamma=float(self.gamma), prior=self.prior, **discriminator_of(self)
         )
 
 

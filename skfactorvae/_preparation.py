@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
@@ -28,6 +29,36 @@ FEWEST_ROWS, MOST_ROWS = 200, 3000
 INDEPENDENT_AUC = 0.9
 """How well a classifier may tell rows from shuffled ones if they are. Of mixtures of
 sources it reaches .5 to .9, of curves .92 to 1: see the page on defaults."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a fit begins: a kind, weights, and a temperature of the likelihood."""
+
+    kind: str
+    weights: dict
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A job, and what a fitted estimator remembers of the table it came from."""
+
+    job: Any
+    mean: np.ndarray
+    scale: np.ndarray
+    architecture: dict
+    known: dict
+
+    def attributes(self, weights):
+        """Return what an estimator needs to transform."""
+        return {
+            "mean_": self.mean,
+            "scale_": self.scale,
+            "weights_": weights,
+            "_architecture": self.architecture,
+            **self.known,
+        }
 
 
 # ------------------------------------------------------------------------ rows

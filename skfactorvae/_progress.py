@@ -1,13 +1,34 @@
-"""Turns the records of a fit into scikit-learn's callbacks and into printed lines."""
+"""What surrounds a fit: its callbacks and printed lines, and the way back."""
 
 from __future__ import annotations
 
+import functools
 import math
 
 from ._compat import has_callbacks
 
 LINES = 10
 """Lines that ``verbose=1`` prints, about; ``verbose=2`` prints every record."""
+
+
+def all_or_nothing(fit):
+    """Leave the estimator's attributes as they were if a fit fails.
+
+    This comes around scikit-learn's own context, which needs the attributes of a
+    failed fit to tear its callbacks down.
+    """
+
+    @functools.wraps(fit)
+    def wrapped(estimator, *args, **kwargs):
+        before = dict(estimator.__dict__)
+        try:
+            return fit(estimator, *args, **kwargs)
+        except BaseException:
+            estimator.__dict__.clear()
+            estimator.__dict__.update(before)
+            raise
+
+    return wrapped
 
 
 class Progress:

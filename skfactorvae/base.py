@@ -4,7 +4,8 @@ An objective is a class of named terms; an estimator is a class of declared para
 that answers with an objective. Everything else is inherited.
 """
 
-from ._estimator import BaseLatentTransformer, BaseVAETransformer
+from ._autoencoder import BaseVAETransformer
+from ._estimator import BaseLatentTransformer
 from ._parameters import declared, parameter, with_default
 from .core import WEIGHT, AdversarialObjective, Forward, Objective
 

@@ -10,6 +10,7 @@ import inspect
 
 import numpy as np
 import pytest
+from _labelled import LABELLED
 from hypothesis import Phase, settings
 from sklearn.base import TransformerMixin
 
@@ -36,7 +37,7 @@ SMALL = {
 """Parameters of a model that is fitted in a few milliseconds."""
 
 TRANSFORMERS = [
-    member
+    LABELLED.get(name, member)
     for name in skfactorvae.__all__
     if inspect.isclass(member := getattr(skfactorvae, name))
     and issubclass(member, TransformerMixin)

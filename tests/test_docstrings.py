@@ -176,7 +176,7 @@ def fitted(request):
         return cls(model, {"gamma": [1.0]}, cv=2, **n_iter).fit(X)
     wraps = "estimator" in inspect.signature(cls).parameters
     short = {"estimator": PCA(2)} if wraps else {"max_iter": 2}
-    return cls(**short, random_state=0).fit(X)
+    return cls(**short, random_state=0).fit(X, X[:, 0])
 
 
 OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_"}

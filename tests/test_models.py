@@ -40,7 +40,7 @@ class TestGroups:
 
 class TestTheFamily:
     def test_its_members_take_part_in_one_search(self, table):
-        X, _ = table
+        X, sources = table
         members = [
             getattr(skfactorvae, name)(max_iter=20, random_state=0)
             for name in skfactorvae.__all__
@@ -48,7 +48,7 @@ class TestTheFamily:
         ]
         pipe = Pipeline([("scale", StandardScaler()), ("vae", members[0])])
         grid = {"vae": members, "vae__n_components": [2, 3]}
-        search = GridSearchCV(pipe, grid, cv=2).fit(X)
+        search = GridSearchCV(pipe, grid, cv=2).fit(X, sources[:, 0])
         assert len(search.cv_results_["params"]) == 2 * len(members)
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 

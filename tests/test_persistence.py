@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -186,7 +187,10 @@ def test_a_pickle_is_loaded_by_a_process_that_imported_nothing(small, tmp_path):
     np.save(tmp_path / "X.npy", table())
     np.save(tmp_path / "codes.npy", model.transform(table()))
     command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    here = Path(__file__).parent  # where the tests' own members are found
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=here
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -10,7 +10,15 @@ from ._dense import ACTIVATIONS
 from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
-from ._networks import MLP, ConvNet, Modules, Network, PointPosterior
+from ._networks import (
+    MLP,
+    ConvNet,
+    Modules,
+    Network,
+    PointPosterior,
+    silenced,
+    without_latents,
+)
 from ._priors import PRIORS
 from ._random import resolve_device
 from ._stacking import effort, stack_width
@@ -27,6 +35,7 @@ from .objectives import (
     Forward,
     InfoGAN,
     Objective,
+    SupervisedFactorVAE,
 )
 
 __all__ = [
@@ -57,6 +66,7 @@ __all__ = [
     "Plan",
     "PointPosterior",
     "Record",
+    "SupervisedFactorVAE",
     "Watch",
     "decode",
     "effort",
@@ -66,5 +76,7 @@ __all__ = [
     "order_latents",
     "resolve_device",
     "sample",
+    "silenced",
     "stack_width",
+    "without_latents",
 ]

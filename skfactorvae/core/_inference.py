@@ -123,6 +123,7 @@ def order_latents(
     row_weights: np.ndarray,
     arrange: Callable[[np.ndarray], np.ndarray],
     *,
+    anchors: np.ndarray | None = None,
     device: torch.device,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Put latents in order, and give each a sign, inside the weights.
@@ -136,6 +137,9 @@ def order_latents(
         The model, and the rows that say how much a latent holds.
     arrange : callable (kl) -> order
         Says from each latent's mean KL divergence, (d,), which comes where.
+    anchors : ndarray of shape (n, a) or None
+        What the first a latents are to correlate with positively instead; NaN where
+        unknown.
 
     Returns
     -------
@@ -152,6 +156,11 @@ def order_latents(
     order = arrange(kl)
     strongest = np.abs(correlation).argmax(1)
     chosen = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
+    if anchors is not None:
+        covariance = _anchor_covariance(
+            network, weights, rows, row_weights, anchors, device
+        )
+        chosen[: len(covariance)] = covariance
     sign = np.where(chosen < 0, -1.0, 1.0)[order]
     signed = {
         name: reorder(
@@ -200,6 +209,25 @@ def _describe_latents(
     covariance = products - np.outer(codes, features)
     variance = np.maximum(code_squares - codes**2, 0.0)
     return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
+
+
+def _anchor_covariance(
+    network: Network,
+    weights: Arrays,
+    rows: np.ndarray,
+    row_weights: np.ndarray,
+    anchors: np.ndarray,
+    device: torch.device,
+) -> np.ndarray:
+    """Return each first latent's covariance with its anchor where that is known."""
+    is_useful = ~np.isnan(anchors).all(axis=1)
+    mean, _ = encode(network, weights, rows[is_useful], device=device)
+    codes = mean[:, : anchors.shape[1]].astype(np.float64)
+    values = anchors[is_useful]
+    share = row_weights[is_useful, None] * ~np.isnan(values)
+    share /= share.sum(0)
+    centred = np.nan_to_num(values) - (share * np.nan_to_num(values)).sum(0)
+    return (share * centred * codes).sum(0)
 
 
 def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:

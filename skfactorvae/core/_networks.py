@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,8 +30,12 @@ LATENT_AXES = {
     "decoder.0.weight": -2,  # (d, h)
     "decoder.linear.weight": -2,  # (d, p)
     "discriminator.0.weight": -2,  # (d, h)
+    "head.0.weight": -2,  # (m, d, c)
+    "opponent.0.weight": -2,  # (m, d, h)
 }
 """Weights with an axis of latents. Padding and reordering read nothing else."""
+
+HEAD_BIAS = "encoder.head.bias"  # (2, d)
 
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
@@ -209,9 +214,7 @@ class _Linear(Network):
         if self.linear_path:
             weight[:, 0] = 0.0
         bias = torch.zeros(2, d, **PLAIN)
-        bias[1] = LOG_VAR_RADIUS * math.atanh(
-            (FIRST_LOG_VAR - LOG_VAR_CENTRE) / LOG_VAR_RADIUS
-        )
+        bias[1] = _raw_log_var(FIRST_LOG_VAR)
         heads = {"encoder.head.weight": weight, "encoder.head.bias": bias}
         if self.linear_path:
             heads["encoder.linear.weight"] = torch.zeros(self.n_features, d, **PLAIN)
@@ -244,6 +247,11 @@ class _Linear(Network):
 def bound_log_var(raw: Tensor) -> Tensor:
     """Keep the log-variance in (-10, 4), smoothly, so that no exponential overflows."""
     return torch.tanh(raw / LOG_VAR_RADIUS) * LOG_VAR_RADIUS + LOG_VAR_CENTRE
+
+
+def _raw_log_var(log_var: float) -> float:
+    """Undo :func:`bound_log_var`."""
+    return LOG_VAR_RADIUS * math.atanh((log_var - LOG_VAR_CENTRE) / LOG_VAR_RADIUS)
 
 
 @dataclass(frozen=True)
@@ -611,6 +619,34 @@ def narrow(name: str, weight: Tensor, n_components: int) -> Tensor:
     """Undo :func:`widen`."""
     axis = LATENT_AXES.get(name)
     return weight if axis is None else weight.narrow(axis, 0, n_components)
+
+
+def without_latents(weights: Mapping[str, np.ndarray], n: int) -> Mapping:
+    """Return one model's weights without its first n latents, which are then zero."""
+    return {
+        name: np.delete(array, range(n), axis=LATENT_AXES[name])
+        if n and name in LATENT_AXES
+        else array
+        for name, array in weights.items()
+    }
+
+
+def silenced(
+    weights: Mapping[str, np.ndarray], latents: np.ndarray
+) -> Mapping[str, np.ndarray]:
+    """Return one model's weights with some latents' posteriors equal to the prior.
+
+    Modules of the user's own stay as they are.
+    """
+    if HEAD_BIAS not in weights:
+        return weights
+    quiet = dict(weights)
+    names = ("encoder.head.weight", HEAD_BIAS, "encoder.linear.weight")
+    for name in quiet.keys() & set(names):
+        quiet[name] = quiet[name].copy()
+        quiet[name][..., latents] = 0.0
+    quiet[HEAD_BIAS][1, latents] = _raw_log_var(0.0)
+    return quiet
 
 
 def reorder(name: str, weight: Tensor, order: Tensor, sign: Tensor) -> Tensor:

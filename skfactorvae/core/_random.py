@@ -13,7 +13,7 @@ from torch import Tensor
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
-STREAMS = ("network", "adversary", "rows", "noise", "order")
+STREAMS = ("network", "adversary", "rows", "noise", "order", "labels")
 
 
 @contextmanager
@@ -40,6 +40,7 @@ class Streams:
     rows: torch.Generator
     noise: torch.Generator
     order: torch.Generator
+    labels: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
@@ -56,6 +57,8 @@ class Draws:
     noise: Tensor  # (K, 2, B, d) standard normal
     aside: Tensor  # (K, B, a) standard normal, beside the latents
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
+    labelled: Tensor  # (K, m, B) numbers of rows labelled in each attribute
+    label_noise: Tensor  # (K, m, B, d) standard normal
 
 
 def draw_steps(
@@ -66,6 +69,7 @@ def draw_steps(
     batch_size: int,
     *,
     n_aside: int = 0,
+    label_cdfs: Sequence[Sequence[Tensor]] = (),
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -89,10 +93,13 @@ def draw_steps(
         Rows of a batch, B.
     n_aside : int, default=0
         Normal numbers of a row beside those of its latents, a.
+    label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
+        For each attribute, cumulative probability of the rows that have its label.
     device, dtype : torch.device, torch.dtype
         Where the draws are wanted, and the type of the noise.
     """
     width = max(widths)
+    label_cdfs = label_cdfs or [()] * len(streams)
     while True:
         rows = [
             draw_rows(s.rows, cdf, (CHUNK, 2, batch_size)) + offset
@@ -107,7 +114,16 @@ def draw_steps(
             _widen(_orders(s.order, (CHUNK, batch_size, d)), width)
             for s, d in zip(streams, widths, strict=True)
         ]
-        chunk = [torch.stack(part).to(device) for part in (rows, noise, aside, order)]
+        labelled = [
+            _labelled_rows(s.labels, own, batch_size) + offset
+            for s, own, offset in zip(streams, label_cdfs, offsets, strict=True)
+        ]
+        label_noise = [
+            _widen(_normal(s.labels, (CHUNK, len(own), batch_size, d), dtype), width)
+            for s, own, d in zip(streams, label_cdfs, widths, strict=True)
+        ]
+        parts = (rows, noise, aside, order, labelled, label_noise)
+        chunk = [torch.stack(part).to(device) for part in parts]
         for t in range(CHUNK):
             yield Draws(*(part[:, t] for part in chunk))
 
@@ -118,6 +134,15 @@ def draw_rows(
     """Draw row numbers from a weighted empirical distribution, by inverse CDF."""
     u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     return torch.searchsorted(cdf, u, right=True).clamp_(max=len(cdf) - 1)
+
+
+def _labelled_rows(
+    generator: torch.Generator, cdfs: Sequence[Tensor], batch_size: int
+) -> Tensor:
+    """Draw a batch of rows for each attribute, (CHUNK, m, B)."""
+    rows = [draw_rows(generator, cdf, (CHUNK, batch_size)) for cdf in cdfs]
+    none = torch.zeros((CHUNK, 0, batch_size), dtype=torch.int64, device="cpu")
+    return torch.stack(rows, dim=1) if rows else none
 
 
 def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:

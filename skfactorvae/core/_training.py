@@ -17,7 +17,7 @@ from ._likelihoods import Likelihood
 from ._networks import FIXED, Network, narrow, widen
 from ._random import Draws, Streams, draw_steps, undisturbed
 from ._threads import thread_limit
-from .objectives import AdversarialObjective, Batch, Forward, Objective
+from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -102,6 +102,8 @@ class Job:
         Temperature T of the likelihood at the first step, >= 1: the reconstruction
         counts 1 / T, which grows to one over the first 80 % of the steps, at a constant
         rate of its logarithm. Penalties grow with it.
+    labels : ndarray of shape (n, m) or None
+        What is known of each row beside its features; NaN where nothing is.
     """
 
     network: Network
@@ -113,6 +115,7 @@ class Job:
     start: Arrays = field(default_factory=dict)
     held_out: HeldOut | None = None
     temperature: float = 1.0
+    labels: np.ndarray | None = None
 
     def is_warm(self, plan: Plan, step: int) -> bool:
         """Tell whether the objective has come to its full form."""
@@ -128,6 +131,7 @@ class Job:
             type(self.objective),
             tuple(self.objective.structure.items()),
             self.rows.dtype,
+            self.labels is None,
         )
 
 
@@ -283,6 +287,7 @@ class _Stack:
         self.first_nll: Tensor | None = None
         cdfs = [_cdf(job.row_weights) for job in jobs]
         self.offsets = torch.tensor(offsets, device=device)[:, None]  # (K, 1)
+        self.labels = _LabelTable(jobs, self.rows) if _are_labelled(jobs) else None
         self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
         self.draws = draw_steps(
             streams,
@@ -291,6 +296,7 @@ class _Stack:
             self.widths,
             plan.batch_size,
             n_aside=self.network.n_aside,
+            label_cdfs=self.labels.cdfs if self.labels else (),
             device=device,
             dtype=self.rows.dtype,
         )
@@ -369,16 +375,29 @@ class _Stack:
         self.optimiser.step()
 
     def _forward(self, draws: Draws, ramp: Tensor | float = 1.0) -> Forward:
+        numbers = draws.rows[:, 0] - self.offsets
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,
             aside=draws.aside,
             order=draws.order,
-            numbers=draws.rows[:, 0] - self.offsets,
+            numbers=numbers,
             table_shares=self.shares,
+            labelled=self._labelled(draws, numbers),
         )
         weights = {k: w for p in self.players.values() for k, w in p.weights.items()}
         return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
+
+    def _labelled(self, draws: Draws, numbers: Tensor) -> Labelled | None:
+        if self.labels is None:
+            return None
+        chosen = draws.labelled - self.offsets.unsqueeze(-1)  # (K, m, B)
+        return Labelled(
+            rows=self.rows[draws.labelled],
+            noise=draws.label_noise,
+            values=self.labels.of_their_own(chosen),
+            known=self.labels.of_all(numbers),
+        )
 
     def _decay(self, number: int) -> float:
         """Cosine from one to nearly nothing."""
@@ -447,6 +466,29 @@ class _Stack:
             for player in self.players.values()
             for name, w in player.weights.items()
         }
+
+
+class _LabelTable:
+    """Labels of K models' rows, of m attributes."""
+
+    def __init__(self, jobs: Sequence[Job], like: Tensor):
+        tables = [job.labels for job in jobs if job.labels is not None]
+        joined, offsets = _join_tables(tables, like.device)
+        self.values = joined.to(like)  # (N, m)
+        self.offsets = torch.tensor(offsets, device=like.device)[:, None]  # (K, 1)
+        self.cdfs = [
+            [_cdf(job.row_weights * ~np.isnan(column)) for column in table.T]
+            for job, table in zip(jobs, tables, strict=True)
+        ]
+
+    def of_all(self, numbers: Tensor) -> Tensor:
+        """Return all labels of rows (K, B) of each model's table, (K, B, m)."""
+        return self.values[numbers + self.offsets]
+
+    def of_their_own(self, numbers: Tensor) -> Tensor:
+        """Return attribute by attribute the labels of rows (K, m, B), (K, m, B)."""
+        attribute = torch.arange(numbers.shape[1], device=numbers.device)
+        return self.values[numbers + self.offsets.unsqueeze(-1), attribute[:, None]]
 
 
 class _Keeper:
@@ -519,6 +561,10 @@ def _draw_weights(job: Job, streams: Streams) -> Weights:
         d = job.network.n_components
         weights |= job.objective.draw_adversary(d, streams.adversary)
     return weights
+
+
+def _are_labelled(jobs: Sequence[Job]) -> bool:
+    return all(job.labels is not None for job in jobs)
 
 
 def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
@@ -18,6 +19,14 @@ def fit_all(estimators, X, y=None, params=None, n_jobs=None):
     fits = (delayed(_fitted)(each, X, y, params or {}) for each in estimators)
     with batched_fits():
         return Parallel(n_jobs=n_jobs)(fits)
+
+
+def split_rows(X, y, **options):
+    """Split rows as ``train_test_split`` does: some, the others, and y of the some."""
+    if y is None:
+        return *train_test_split(X, **options), None
+    train, test, y_train, _ = train_test_split(X, y, **options)
+    return train, test, y_train
 
 
 def reseeded(estimator, random_state, n_seeds):

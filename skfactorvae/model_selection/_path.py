@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import train_test_split
 
 from ..metrics import match_codes
-from ._members import codes_of, last_step
+from ._members import codes_of, last_step, split_rows
 from ._select import checked_gammas, parameter_name, scores_of
 
 
@@ -20,6 +19,7 @@ def gamma_path(
     X,
     gammas=(0.0, 3.0, 10.0, 30.0, 100.0),
     *,
+    y=None,
     param="gamma",
     max_iter=None,
     test_size=0.3,
@@ -42,6 +42,8 @@ def gamma_path(
         Rows.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
         Points of the path; it goes upwards.
+    y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Passed to the fits, for transformers that learn from labels.
     param : str, default="gamma"
         Name of the parameter of the transformer.
     max_iter : int, default=None
@@ -79,7 +81,9 @@ def gamma_path(
     ((3, 60, 2), (3,))
     """
     gammas = checked_gammas(gammas)
-    train, test = train_test_split(X, test_size=test_size, random_state=random_state)
+    train, test, y_train = split_rows(
+        X, y, test_size=test_size, random_state=random_state
+    )
     model = clone(estimator)
     name = parameter_name(model, param)
     _check_goes_on(last_step(model))
@@ -90,7 +94,7 @@ def gamma_path(
         model.set_params(**{name: gamma})
         if number:
             vae.set_params(max_iter=later, warmup=0.0)
-        fits.append(deepcopy(model.fit(train)))
+        fits.append(deepcopy(model.fit(train, y_train)))
     scores = scores_of(fits, test, n_seeds=1)
     codes, continuity = _aligned([codes_of(fit, test) for fit in fits])
     return GammaPath(

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from ..metrics import udr_score
@@ -20,6 +19,7 @@ from ._members import (
     fit_all,
     last_step,
     reseeded,
+    split_rows,
 )
 from ._scorers import elbo_scorer, measured
 
@@ -209,6 +209,7 @@ def select_gamma(
     X,
     gammas=(0.0, 3.0, 10.0, 30.0, 100.0),
     *,
+    y=None,
     param="gamma",
     n_seeds=5,
     rule="agreement",
@@ -234,6 +235,8 @@ def select_gamma(
         Rows.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
         What to choose from; they are sorted.
+    y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        Passed to the fits, for transformers that learn from labels.
     param : str, default="gamma"
         Name of the parameter. In a pipeline, the step's name is found if only one
         step has it. Any other parameter can be chosen likewise; only the rule "elbo"
@@ -296,8 +299,8 @@ def select_gamma(
     choose = _checked_rule(rule)
     name = parameter_name(estimator, param)
     rng = check_random_state(random_state)
-    train, test = train_test_split(
-        X, test_size=test_size, random_state=rng.randint(MAX_SEED)
+    train, test, y_train = split_rows(
+        X, y, test_size=test_size, random_state=rng.randint(MAX_SEED)
     )
     seed = rng.randint(MAX_SEED)
     clones = [
@@ -305,7 +308,7 @@ def select_gamma(
         for gamma in gammas
         for each in reseeded(estimator, seed, n_seeds)
     ]
-    members = fit_all(clones, train, n_jobs=n_jobs)
+    members = fit_all(clones, train, y_train, n_jobs=n_jobs)
     scores = scores_of(members, test, n_seeds)
     index = choose(scores)
     central = index * n_seeds + int(np.argmax(scores["udr"][index]))
@@ -315,7 +318,7 @@ def select_gamma(
         scores=scores,
         rule=rule if isinstance(rule, str) else getattr(rule, "__name__", repr(rule)),
         best_index=index,
-        best_estimator=clone(clones[central]).fit(X) if refit else None,
+        best_estimator=clone(clones[central]).fit(X, y) if refit else None,
     )
 
 

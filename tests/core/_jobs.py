@@ -27,6 +27,13 @@ def make_objective(
     )
 
 
+def make_labels(rows):
+    """A class and a value of each row; every other row has the first alone."""
+    labels = np.column_stack([rows[:, 0] > 0, rows[:, 1]]).astype(float)
+    labels[::2, 1] = np.nan
+    return labels
+
+
 def make_job(
     *,
     gamma=5.0,
@@ -46,6 +53,8 @@ def make_job(
         network = core.MLP(*sizes, "relu", linear_path=False)
         if isinstance(objective, core.InfoGAN):
             network = core.GAN(network, n_noise=2, levels=(3, 2))
+    if isinstance(objective, core.SupervisedFactorVAE):
+        job.setdefault("labels", make_labels(rows))
     return core.Job(
         network=network,
         likelihood=likelihood or core.Gaussian("feature"),

@@ -21,6 +21,16 @@ Terms = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """What one step knows of m attributes; each has a batch of its own of rows."""
+
+    rows: Tensor  # (K, m, B, p) rows whose label of an attribute is known
+    noise: Tensor  # (K, m, B, d) standard normal
+    values: Tensor  # (K, m, B) those labels
+    known: Tensor  # (K, B, m) labels of the first batch; NaN where unknown
+
+
+@dataclass(frozen=True)
 class Batch:
     """The rows and the random numbers of one step."""
 
@@ -30,6 +40,7 @@ class Batch:
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
+    labelled: Labelled | None = None
 
     @property
     def shares(self) -> Tensor:
@@ -91,6 +102,32 @@ class Forward:
             return self.network.draw_codes(*moments, self.batch.noise[:, 1])
 
     @property
+    def labelled(self) -> Labelled:
+        """What is known of attributes.
+
+        Raises
+        ------
+        ValueError
+            If the job came without labels.
+        """
+        if self.batch.labelled is None:
+            raise ValueError("This objective learns from labels; the job has none.")
+        return self.batch.labelled
+
+    @cached_property
+    def labelled_moments(self) -> tuple[Tensor, Tensor]:
+        """Posterior means and log-variances of labelled rows, each (K, m, B, d)."""
+        rows = self.labelled.rows
+        moments = self.network.encode(self.weights, rows.flatten(1, 2))
+        mean, log_var = (part.unflatten(1, rows.shape[1:3]) for part in moments)
+        return mean, log_var
+
+    @cached_property
+    def labelled_codes(self) -> Tensor:
+        """Codes drawn from the posteriors of labelled rows, (K, m, B, d)."""
+        return self.network.draw_codes(*self.labelled_moments, self.labelled.noise)
+
+    @property
     def reconstruction(self) -> Tensor:
         """Mean of -log p(x | z) over the batch, (K,)."""
         return self.nll.mean(-1)
@@ -126,9 +163,16 @@ class Objective(ABC):
     ----------
     prior : {"normal", "uniform"}
         Distribution of the codes before any row is seen.
+    n_hidden_components : int
+        Latents, of the first, that are not shown.
     """
 
     prior: str = "normal"
+
+    @property
+    def n_hidden_components(self) -> int:
+        """Latents, of the first, that are not shown."""
+        return 0
 
     @abstractmethod
     def weights(self, ramp: Tensor) -> Terms:
@@ -155,6 +199,20 @@ class Objective(ABC):
             Information of each latent, nats.
         """
         return np.argsort(-kl, kind="stable")
+
+    def anchors(self, labels: np.ndarray | None) -> np.ndarray | None:
+        """Return what the first latents are to rise with, (n, a), if anything."""
+        return None
+
+    def silent(self, kl: np.ndarray) -> np.ndarray:
+        """Return the latents that a fitted model is to put at the prior, by number.
+
+        Parameters
+        ----------
+        kl : ndarray of shape (d,)
+            Information of each latent in the order shown, nats.
+        """
+        return np.array([], dtype=int)
 
     def complaint(self, history: Mapping[str, np.ndarray]) -> str | None:
         """Say what a finished fit suffered from, if anything."""

@@ -1,0 +1,84 @@
+"""The variational autoencoder: likelihood, start and schedule, once for its members."""
+
+from __future__ import annotations
+
+from abc import ABC
+from numbers import Real
+from typing import Any
+
+from ._compat import Interval
+from ._estimator import BaseLatentTransformer
+from ._parameters import declared, parameter
+from ._validation import FRACTION, OPEN_FRACTION, POSITIVE, at_least, one_of
+
+
+@declared
+class BaseVAETransformer(BaseLatentTransformer, ABC):
+    """A variational autoencoder: the encoder's noise and the likelihood are trained."""
+
+    likelihood: str = parameter(
+        "gaussian",
+        '{"gaussian", "bernoulli"}',
+        [one_of("gaussian", "bernoulli")],
+        """Distribution of a feature given the code. Bernoulli is for values in
+        [0, 1].""",
+    )
+    noise_scale: Any = parameter(
+        "auto",
+        '{"auto", "feature", "shared"} or float',
+        [one_of("auto", "shared", "feature"), POSITIVE],
+        """Standard deviation of the Gaussian noise, in units of the standardized data:
+        learned for each feature, learned once for all, or fixed. ``"auto"`` means
+        ``"feature"``. A fixed scale s acts like a ``beta`` of s**2. Images are better
+        off with ``"shared"``. Ignored by the Bernoulli likelihood.""",
+    )
+    init: str = parameter(
+        "auto",
+        '{"auto", "ica", "pca", "random"}',
+        [one_of("auto", "ica", "pca", "random")],
+        """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
+        and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
+        directions that carry more variance than an average feature; all else starts at
+        zero. ``"auto"`` takes FastICA's components if they come out independent, as
+        those of a mixture of sources do, and else PCA's: a classifier that tells rows
+        from shuffled ones decides. ``"random"`` has no linear path. The start is used
+        by ``network="mlp"`` with a Gaussian likelihood; other models start at
+        random.""",
+    )
+    temperature: Any = parameter(
+        "auto",
+        '"auto" or float',
+        [one_of("auto"), Interval(Real, 1, None, closed="left")],
+        """Temperature T of the likelihood at the first step, >= 1. The reconstruction
+        counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
+        along with it, so that latents come in one by one, those that explain most
+        first. That unrolls curves, and blurs sources that FastICA has found:
+        ``"auto"`` means 30 after a start at PCA, and 1 after any other.""",
+    )
+    warmup: float = parameter(
+        0.1,
+        "float",
+        [FRACTION],
+        """Share of the steps over which the objective grows from the evidence lower
+        bound to its full form.""",
+    )
+    early_stopping: bool = parameter(
+        False,
+        "bool",
+        ["boolean"],
+        """Whether to hold rows out and stop when their ELBO no longer rises. The best
+        weights after the warm-up are kept, and ``history_`` holds
+        ``validation_elbo``.""",
+    )
+    validation_fraction: float = parameter(
+        0.1,
+        "float",
+        [OPEN_FRACTION],
+        "Share of the distinct rows that early stopping holds out.",
+    )
+    n_iter_no_change: int = parameter(
+        1000,
+        "int",
+        [at_least(1)],
+        "Steps without a better held-out ELBO after which training stops.",
+    )

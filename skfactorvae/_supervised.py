@@ -1,0 +1,240 @@
+"""The member of the family that learns from labels, too."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.extmath import softmax
+
+from . import core
+from ._autoencoder import BaseVAETransformer
+from ._labels import check_widths, read_labels
+from ._models import (
+    beta_parameter,
+    discriminator_of,
+    discriminator_rate,
+    discriminator_sizes,
+)
+from ._parameters import declared, parameter
+from ._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
+
+
+@declared
+class SupervisedFactorVAETransformer(BaseVAETransformer):
+    r"""FactorVAE told of attributes: each in components of its own, and in no others.
+
+    Some rows are labelled, as few as one in a hundred. An attribute a is predicted from
+    the components S of its own; an opponent tries to predict it from all others, T, and
+    the encoder sees to it that the opponent is left with the marginal distribution; the
+    total correlation between S and the rest is charged for as in FFVAE (Creager et al.
+    2019). Summed over attributes, it minimises
+
+    .. math:: \mathbb{E}[-\log p(x|z)] + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
+        + \alpha\,\mathbb{E}[-\log P(a|z_S)]
+        + \delta\,\mathrm{KL}(\hat p(a)\,\|\,A(z_T))
+        + \gamma\,\mathrm{TC}(q(z_S), q(z_R))
+
+    where P is a linear head, A the opponent, and R are the components of no attribute.
+    All terms are nats per row.
+
+    Sensitive attributes, such as a batch or an instrument, are kept in components of
+    their own that are not shown: ``transform`` says nothing of them, and
+    ``inverse_transform`` returns rows as of no site. The KL divergence of those
+    components counts seven times, so that nothing else hides there.
+
+    Attributes
+    ----------
+    attribute_names_ : tuple of str
+        Names of the columns of y, or their numbers.
+    attribute_levels_ : tuple of ndarray or None
+        Levels of each attribute, in order; None for a real one.
+    attribute_components_ : tuple of ndarray of int
+        The components of each attribute; none of a sensitive one.
+
+    See Also
+    --------
+    FactorVAETransformer : Needs no labels.
+
+    Notes
+    -----
+    The columns of codes are the attributes' components, in the order of y, and then the
+    others, most informative first. An attribute's component rises with it, or with the
+    order of its levels. A component of no attribute that holds less than 0.2 nats is
+    switched off, and zero: its codes are noise nearly, but whoever scaled its means up
+    could read attributes off them.
+
+    Labels count entry by entry: NaN, or None among strings, is one that is unknown. In
+    each step, every attribute draws a batch of its own from the rows that have its
+    label. Opponents also see rows without a label, with what the head believes of them:
+    else they would know a hundred rows by heart, and let pass what others say.
+
+    Masking costs what attributes share: where one can be predicted from another, no
+    code can hold both and let neither be told from the rest. Check what is left by a
+    model of your own, trained on codes and tested on other rows, never by the opponent.
+
+    ``history_`` holds ``reconstruction``, ``kl``, ``supervision``, ``confusion``,
+    ``total_correlation``, ``hidden_kl`` where there are components that are not shown
+    (nats per row), ``discriminator_loss`` and ``opponent_loss``.
+
+    References
+    ----------
+    .. [1] Creager, E. et al. (2019). "Flexibly Fair Representation Learning by
+       Disentanglement." ICML. Eq. 3. https://arxiv.org/abs/1906.02589
+    .. [2] Edwards, H. & Storkey, A. (2016). "Censoring Representations with an
+       Adversary." ICLR. https://arxiv.org/abs/1511.05897
+    .. [3] Kim, H. & Mnih, A. (2018). "Disentangling by Factorising." ICML. Eq. 2.
+       https://arxiv.org/abs/1802.05983
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skfactorvae import SupervisedFactorVAETransformer
+    >>> from skfactorvae.datasets import make_gaussian_peaks
+    >>> X, factors = make_gaussian_peaks(200, random_state=0)
+    >>> y = factors[:, 0].copy()
+    >>> y[50:] = np.nan  # unlabelled
+    >>> vae = SupervisedFactorVAETransformer(5, max_iter=50, random_state=0)
+    >>> vae.fit(X, y).transform(X).shape
+    (200, 5)
+    >>> vae.predict_attributes(X).shape
+    (200, 1)
+    """
+
+    gamma: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the total correlation between the blocks of components, >= 0.",
+    )
+    supervision: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        "Weight of the heads' cross-entropy on labelled rows, alpha, >= 0.",
+    )
+    masking: float = parameter(
+        10.0,
+        "float",
+        [NOT_NEGATIVE],
+        """Weight of the confusion of the opponents, delta, >= 0. Zero lets other
+        components hold attributes as well.""",
+    )
+    sensitive: Any = parameter(
+        None,
+        "int, str, array-like of them, or None",
+        [Integral, str, "array-like", None],
+        """Numbers or names of the columns of y that are to be removed from all
+        components: batch, site, instrument. Each has components of its own beside the
+        ``n_components``, which are trained and not shown.""",
+    )
+    components_per_attribute: Any = parameter(
+        1,
+        "int or array-like of int",
+        [at_least(1), "array-like"],
+        """Components of each attribute, or of each column of y. A sensitive attribute
+        of L levels has L - 1 where this is one number.""",
+    )
+    attribute_types: Any = parameter(
+        "auto",
+        '{"auto", "discrete", "real"} or array-like of them',
+        [one_of("auto", "discrete", "real"), "array-like"],
+        """What each column of y is, or all are. ``"auto"`` takes booleans, strings,
+        and whole numbers of at most 20 levels for discrete, and all else for real.""",
+    )
+    beta: float = beta_parameter()
+    opponent_hidden_layer_sizes: Any = parameter(
+        (64, 64),
+        "int or array-like of int",
+        [at_least(1), "array-like"],
+        "Hidden layers of the opponents, one for each attribute.",
+    )
+    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
+    discriminator_learning_rate: float = discriminator_rate()
+
+    def _attributes(self, y, weight):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but "
+                "the target y is None. Pass labels of shape (n_samples,) or "
+                "(n_samples, n_attributes), NaN where unknown; or use "
+                "FactorVAETransformer, which needs none."
+            )
+        return read_labels(y, weight, self.attribute_types, self.sensitive)
+
+    def _objective(self, targets=None):
+        widths = check_widths(
+            self.components_per_attribute, targets, int(self.n_components)
+        )
+        return core.SupervisedFactorVAE(
+            gamma=float(self.gamma),
+            beta=float(self.beta),
+            supervision=float(self.supervision),
+            masking=float(self.masking),
+            marginals=targets.marginals,
+            levels=targets.n_levels,
+            widths=widths,
+            n_hidden=targets.n_hidden,
+            opponent_layer_sizes=check_sizes(
+                "opponent_hidden_layer_sizes", self.opponent_hidden_layer_sizes
+            ),
+            **discriminator_of(self),
+        )
+
+    def predict_attributes(self, X):
+        """Return what each attribute that is not sensitive is, by the heads.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples, n_shown_attributes)
+            Columns in the order of y: the most probable level, or the expected value in
+            the units of y. Floats, or objects where levels are not numbers.
+        """
+        columns = [
+            answer[:, 0] * self._attribute_scales[j][1] + self._attribute_scales[j][0]
+            if self.attribute_levels_[j] is None
+            else self.attribute_levels_[j][answer.argmax(axis=1)]
+            for j, answer in self._answers(X).items()
+        ]
+        is_numeric = all(column.dtype.kind in "iufb" for column in columns)
+        dtype = np.float64 if is_numeric else object
+        return np.column_stack([column.astype(dtype) for column in columns])
+
+    def predict_attributes_proba(self, X):
+        """Return the probability of each level of the discrete attributes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : dict of str to ndarray of shape (n_samples, n_levels)
+            By the name of each attribute that is discrete and not sensitive; columns in
+            the order of its ``attribute_levels_``.
+        """
+        return {
+            self.attribute_names_[j]: softmax(answer)
+            for j, answer in self._answers(X).items()
+            if self.attribute_levels_[j] is not None
+        }
+
+    def _answers(self, X):
+        """Return the head's answer for each attribute that is shown, (n, c) each."""
+        codes = self.posterior(X)[0].astype(np.float64)
+        weight, bias = (self.weights_[f"head.0.{part}"] for part in ("weight", "bias"))
+        answers = {}
+        for j, own in enumerate(self.attribute_components_):
+            place, levels = self._attribute_places[j], self.attribute_levels_[j]
+            width = 1 if levels is None else len(levels)
+            slope = weight[place, own + self._n_hidden, :width]
+            if len(own):
+                answers[j] = codes[:, own] @ slope + bias[place, :width]
+        return answers
