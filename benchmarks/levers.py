@@ -18,6 +18,7 @@ import torch
 from sklearn.utils.validation import validate_data
 
 from skfactorvae import FactorVAETransformer, core
+from skfactorvae._preparation import linear_start, shuffling_auc
 from skfactorvae.core.objectives._contest import discriminator
 
 RESULTS = recovery.RESULTS / "levers.csv"
@@ -229,6 +230,21 @@ def print_table(records):
         print(f"| {name} | {' | '.join(cells)} | {others} |")
 
 
+def print_starts():
+    """Print what decides the start on each table."""
+    print("| table | components | area | start |\n|---|---|---|---|")
+    for name, table in recovery.TUNING.items():
+        split = recovery.Split.of(table())
+        X = split.X[split.train]
+        ica, auto = (
+            linear_start(kind, X, np.ones(len(X)), recovery.N_COMPONENTS, seed=0)
+            for kind in ("ica", "auto")
+        )
+        components = X @ ica.encoder[:, ica.encoder.any(axis=0)]
+        area = shuffling_auc(components, np.random.RandomState(0))
+        print(f"| {name} | {components.shape[1]} | {area:.2f} | {auto.kind} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--levers", nargs="+", default=list(LEVERS), choices=LEVERS)
@@ -243,7 +259,13 @@ def main():
     parser.add_argument(
         "--stored", action="store_true", help="only print what --out holds"
     )
+    parser.add_argument(
+        "--starts", action="store_true", help="only print what decides the start"
+    )
     options = parser.parse_args()
+    if options.starts:
+        print_starts()
+        return
     if options.stored:
         print_table(recovery.read(options.out))
         return

@@ -345,9 +345,8 @@ def _rotation(scores, rng):
 def are_independent(components, rng):
     """Tell whether a classifier fails to tell rows from rows with shuffled columns.
 
-    It learns from one half of the rows and is tried on the other. Rows on a curve in
-    fewer dimensions than there are components leave most of the space empty, and
-    shuffled ones do not. Fewer than 200 rows count as independent.
+    Rows on a curve in fewer dimensions than there are components leave most of the
+    space empty, and shuffled ones do not. Fewer than 200 rows count as independent.
 
     Parameters
     ----------
@@ -361,12 +360,20 @@ def are_independent(components, rng):
     components = np.unique(components, axis=0)  # a row drawn twice gives itself away
     if len(components) < FEWEST_ROWS:
         return True
+    return shuffling_auc(components, rng) < INDEPENDENT_AUC
+
+
+def shuffling_auc(components, rng):
+    """Return the area under the ROC curve of such a classifier; .5 where it fails.
+
+    It learns from one half of the rows and is tried on the other.
+    """
     halves = np.array_split(rng.permutation(len(components))[:MOST_ROWS], 2)
     halves = [_beside_shuffled(components[half], rng) for half in halves]
     trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=rng)
     trees.fit(*halves[0])
     rows, is_row = halves[1]
-    return roc_auc_score(is_row, trees.predict_proba(rows)[:, 1]) < INDEPENDENT_AUC
+    return roc_auc_score(is_row, trees.predict_proba(rows)[:, 1])
 
 
 def _beside_shuffled(rows, rng):
