@@ -8,12 +8,14 @@ from hypothesis.extra import numpy as hnp
 from sklearn.decomposition import PCA, FastICA
 
 from skfactorvae._preparation import (
+    NORMAL_LOG_COSH,
     are_independent,
     canonical_rows,
     check_sample_weight,
     choose_scale,
     column_moments,
     linear_start,
+    negentropy,
     standardized,
 )
 
@@ -214,6 +216,20 @@ class TestLinearStart:
         before = np.random.get_state()[1].copy()
         linear_start("auto", self.X, self.ones, 3, seed=0)
         np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+class TestNegentropy:
+    def test_normal_sources_have_none(self):
+        nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+        expected = np.log(np.cosh(nodes)) @ weights / np.sqrt(2 * np.pi)
+        assert expected == pytest.approx(NORMAL_LOG_COSH, abs=1e-6)
+        normal = np.random.default_rng(0).normal(size=(100_000, 2))
+        assert negentropy(normal) < 1e-4
+
+    def test_a_rotation_of_sources_has_less(self):
+        sources = np.random.default_rng(0).uniform(-1.7, 1.7, size=(5000, 2))
+        turn = np.array([[1, 1], [-1, 1]]) / np.sqrt(2)
+        assert negentropy(sources @ turn) < 0.7 * negentropy(sources)
 
 
 class TestIndependence:
