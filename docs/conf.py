@@ -73,7 +73,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skfactorvae"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
-html_sidebars = {"index": [], "quickstart": [], "metrics": []}
+html_sidebars = {
+    page: [] for page in ("index", "quickstart", "metrics", "auto_examples/*")
+}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

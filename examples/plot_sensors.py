@@ -13,9 +13,9 @@ table of sentences, and a page to send to the person who knows the machine.
 # -------
 #
 # Five entries in a hundred are missing. A pipeline fills them with medians and brings
-# the skewed columns into shape before the model sees them; what comes back is in
-# amperes and degrees again. Positive, skewed columns go in as logarithms, which the
-# engineer can read too.
+# all columns to one scale before the model sees them; what comes back is in amperes and
+# degrees again. Positive, skewed columns go in as logarithms, which the engineer can
+# read too.
 
 import tempfile
 from pathlib import Path
