@@ -119,10 +119,10 @@ print("best:", search.best_params_)
 # --------------------
 #
 # Linear methods come first: PCA, and FastICA, which looks for independent components
-# too. Then the transformer from a random start and from the one it takes by default,
-# FastICA's, each with and without its penalty: so one sees what the nonlinear model,
-# the start and gamma are worth on their own. Every method gets as many components as
-# there are factors and, but for PCA, two seeds.
+# too. Then the transformer from a random start and from the one it chooses by default,
+# FastICA's or PCA's, each with and without its penalty: so one sees what the nonlinear
+# model, the start and gamma are worth on their own. Every method gets as many
+# components as there are factors and, but for PCA, two seeds.
 
 
 def linear(decomposition):
@@ -143,8 +143,8 @@ def compare(X, X_test, factors_test):
         "FastICA": [linear(FastICA(4, random_state=seed)) for seed in range(2)],
         "random start, gamma 0": nonlinear(init="random", gamma=0),
         "random start, gamma 10": nonlinear(init="random", gamma=10),
-        "FastICA start, gamma 0": nonlinear(init="ica", gamma=0),
-        "FastICA start, gamma 10": nonlinear(init="ica", gamma=10),
+        "chosen start, gamma 0": nonlinear(gamma=0),
+        "chosen start, gamma 10": nonlinear(gamma=10),
     }
     print(f"\n{'4 components':23}  correlation    gap  error")
     for name, models in methods.items():
@@ -164,6 +164,7 @@ def compare(X, X_test, factors_test):
             )
         correlation, gap, error = np.mean(scores, axis=0)
         print(f"{name:23}  {correlation:11.3f}  {gap:5.3f}  {error:5.3f}")
+    print("the chosen start:", methods["chosen start, gamma 10"][0][-1].init_)
     return methods
 
 
@@ -187,7 +188,7 @@ methods = compare(X, X_test, factors_test)
 # what the decoder makes of it. The title names the factor that follows the code most
 # closely, with their rank correlation.
 
-model = methods["FastICA start, gamma 10"][0]
+model = methods["chosen start, gamma 10"][0]
 codes = model.transform(X_test)
 rho = spearmanr(codes, factors_test).statistic[:4, 4:]
 start = codes[np.square(codes).sum(axis=1).argmin()]
