@@ -355,15 +355,26 @@ def report(records, path):
     draw(records, path.with_suffix(".png"))
 
 
+def mean_of_known(values):
+    known = [v for v in values if np.isfinite(v)]
+    return float(np.mean(known)) if known else np.nan
+
+
 def means(records, key):
     """Return {table: {method: mean of key over seeds}}."""
     cells: dict[str, dict[str, list[float]]] = {}
     for r in records:
         cells.setdefault(r["table"], {}).setdefault(r["method"], []).append(r[key])
     return {
-        table: {m: float(np.nanmean(v)) for m, v in row.items()}
+        table: {m: mean_of_known(v) for m, v in row.items()}
         for table, row in cells.items()
     }
+
+
+def print_row(name, values):
+    """Print a row of a markdown table; what is not known stays empty."""
+    cells = ["" if np.isnan(v) else f"{v:.3f}" for v in values]
+    print(f"| {name} | {' | '.join(cells)} |")
 
 
 def print_table(records, key):
@@ -372,9 +383,13 @@ def print_table(records, key):
     methods = list(dict.fromkeys(r["method"] for r in records))
     print(f"\n{key}\n\n| table | {' | '.join(methods)} |\n|---|{'---|' * len(methods)}")
     for name, row in table.items():
-        print(f"| {name} |", " | ".join(f"{row[m]:.3f}" for m in methods), "|")
-    medians = [np.median([row[m] for row in table.values()]) for m in methods]
-    print("| median |", " | ".join(f"{m:.3f}" for m in medians), "|")
+        cells = [f"{row[m]:.3f}" if m in row else "" for m in methods]
+        print(f"| {name} | {' | '.join(cells)} |")
+    medians = [
+        np.median([row.get(m, np.nan) for row in table.values()]) for m in methods
+    ]
+    cells = ["" if np.isnan(m) else f"{m:.3f}" for m in medians]
+    print(f"| median | {' | '.join(cells)} |")
 
 
 def print_verdict(records, role, own="FactorVAE", idle="VAE"):
@@ -384,7 +399,7 @@ def print_verdict(records, role, own="FactorVAE", idle="VAE"):
     needed = {own, idle, "PCA", "FastICA"}
     if not table or not all(needed <= row.keys() for row in table.values()):
         return
-    methods = list(next(iter(table.values())))
+    methods = list(set.intersection(*(set(row) for row in table.values())))
     ranks = np.array([rankdata([-row[m] for m in methods]) for row in table.values()])
     margins = np.array(
         [row[own] - max(row["PCA"], row["FastICA"]) for row in table.values()]
@@ -424,7 +439,7 @@ def draw(records, path):
     for i, method in enumerate(methods):
         own = method == "FactorVAE"
         ax.scatter(
-            [row[method] for row in table.values()],
+            [row.get(method, np.nan) for row in table.values()],
             range(len(table)),
             s=90 if own else 30,
             marker="D" if own else "o",
