@@ -383,13 +383,9 @@ def print_table(records, key):
     methods = list(dict.fromkeys(r["method"] for r in records))
     print(f"\n{key}\n\n| table | {' | '.join(methods)} |\n|---|{'---|' * len(methods)}")
     for name, row in table.items():
-        cells = [f"{row[m]:.3f}" if m in row else "" for m in methods]
-        print(f"| {name} | {' | '.join(cells)} |")
-    medians = [
-        np.median([row.get(m, np.nan) for row in table.values()]) for m in methods
-    ]
-    cells = ["" if np.isnan(m) else f"{m:.3f}" for m in medians]
-    print(f"| median | {' | '.join(cells)} |")
+        print_row(name, [row.get(m, np.nan) for m in methods])
+    columns = [[row.get(m, np.nan) for row in table.values()] for m in methods]
+    print_row("median", np.median(columns, axis=1))
 
 
 def print_verdict(records, role, own="FactorVAE", idle="VAE"):
