@@ -513,7 +513,7 @@ def test_a_single_row_with_weight_is_a_constant_table(small):
     weight = np.eye(40)[7]
     model = small()
     if type(model) in LABELLED.values():  # a single label teaches nothing
-        with pytest.raises(ValueError, match="one level or value, .* 1 rows"):
+        with pytest.raises(ValueError, match="one level or value"):
             model.fit(X, sample_weight=weight)
         return
     assert_sensible(model.fit(X, sample_weight=weight), X[[7, 7]])
