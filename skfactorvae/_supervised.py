@@ -74,6 +74,14 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     code can hold both and let neither be told from the rest. Check what is left by a
     model of your own, trained on codes and tested on other rows, never by the opponent.
 
+    Components that the rows do not need leave slowly. Until they have, they may say
+    with others what none of them says alone. ``examples/plot_supervised.py`` takes 3000
+    steps; with ``max_iter=1500`` there is a fifth component of 1.7 nats beside the four
+    sources. An attribute's own component predicts it nearly as well as all do (R2 .994,
+    AUC .998), but boosted trees tell the dose from the others by an R2 of .17, the
+    illness by an AUC of .62, and the site by .60. Without the fifth, the illness is at
+    .54.
+
     ``history_`` holds ``reconstruction``, ``kl``, ``supervision``, ``confusion``,
     ``total_correlation``, ``hidden_kl`` where there are components that are not shown
     (nats per row), ``discriminator_loss`` and ``opponent_loss``.
