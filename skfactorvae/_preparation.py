@@ -291,8 +291,7 @@ def linear_start(kind, rows, weight, n_components, seed):
     sample = _subsample(rows, weight, rng).astype(np.float64)
     directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    kind, rotation = _choose_rotation(kind, white, rng)  # (r', r'), r' <= r
-    directions, spread = directions[: len(rotation)], spread[: len(rotation)]
+    kind, rotation = _choose_rotation(kind, white, rng)
     encoder = np.zeros((rows.shape[1], n_components))
     decoder = np.zeros((n_components, rows.shape[1]))
     encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
@@ -326,17 +325,19 @@ def _principal_axes(sample, n_components, rng):
 def _choose_rotation(kind, scores, rng):
     """Return which start it is, and the orthogonal matrix that makes it of PCA's.
 
-    FastICA gets as many of the first scores as it has rows for: with too few, it finds
-    directions in which the sample is far from normal by chance.
+    FastICA turns as many of the first scores as it has rows for: with too few, it finds
+    directions in which the sample is far from normal by chance. The others stay PCA's.
     """
     n_rows, n_scores = scores.shape
+    rotation = np.eye(n_scores)
     if kind == "pca" or n_scores < 2:
-        return ("ica" if kind == "auto" else kind), np.eye(n_scores)
-    scores = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]
-    rotation = _rotation(scores, rng) if scores.shape[1] > 1 else np.eye(1)
-    if kind == "ica" or are_independent(scores @ rotation.T, rng):
-        return "ica", rotation
-    return "pca", np.eye(n_scores)
+        return ("ica" if kind == "auto" else kind), rotation
+    leading = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]
+    turn = _rotation(leading, rng) if leading.shape[1] > 1 else np.eye(1)
+    if kind == "auto" and not are_independent(leading @ turn.T, rng):
+        return "pca", rotation
+    rotation[: len(turn), : len(turn)] = turn
+    return "ica", rotation
 
 
 def _rotation(scores, rng):

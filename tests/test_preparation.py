@@ -180,10 +180,19 @@ class TestLinearStart:
         scale = np.abs(heavy.decoder).max() / np.abs(alone.decoder).max()
         assert scale == pytest.approx(1, rel=0.1)
 
-    def test_ica_gets_as_many_directions_as_it_has_rows_for(self):
-        for n_rows, n_found in ((2000, 3), (100, 2), (50, 1)):
-            start = linear_start("ica", self.X[:n_rows], self.ones[:n_rows], 3, seed=0)
-            assert start.encoder.any(axis=0).sum() == n_found
+    @pytest.mark.parametrize(("n_rows", "n_turned"), [(2000, 3), (100, 2), (50, 1)])
+    def test_ica_turns_as_many_directions_as_it_has_rows_for(self, n_rows, n_turned):
+        ica, pca = (
+            linear_start(kind, self.X[:n_rows], self.ones[:n_rows], 3, seed=0)
+            for kind in ("ica", "pca")
+        )
+        np.testing.assert_array_equal(
+            ica.encoder[:, n_turned:], pca.encoder[:, n_turned:]
+        )
+        turn = np.linalg.lstsq(pca.encoder, ica.encoder)[0]
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
+        moved = np.abs(turn - np.eye(3)).max(axis=0) > 0.1
+        assert moved.sum() == (n_turned if n_turned > 1 else 0)
 
     def test_auto_takes_fastica_for_a_mixture_of_sources(self):
         auto, ica = (
