@@ -291,7 +291,8 @@ def linear_start(kind, rows, weight, n_components, seed):
     sample = _subsample(rows, weight, rng).astype(np.float64)
     directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    kind, rotation = _choose_rotation(kind, white, rng)  # (r', r'), r' <= r
+    n_rows = min(len(rows), len(sample))  # a row drawn twice is one row still
+    kind, rotation = _choose_rotation(kind, white, n_rows, rng)  # (r', r'), r' <= r
     directions, spread = directions[: len(rotation)], spread[: len(rotation)]
     encoder = np.zeros((rows.shape[1], n_components))
     decoder = np.zeros((n_components, rows.shape[1]))
@@ -323,13 +324,13 @@ def _principal_axes(sample, n_components, rng):
     return pca.components_[matters], np.sqrt(pca.explained_variance_[matters])
 
 
-def _choose_rotation(kind, scores, rng):
+def _choose_rotation(kind, scores, n_rows, rng):
     """Return which start it is, and the orthogonal matrix that makes it of PCA's.
 
     FastICA gets as many of the first scores as it has rows for: with too few, it finds
     directions in which the sample is far from normal by chance.
     """
-    n_rows, n_scores = scores.shape
+    n_scores = scores.shape[1]
     if kind == "pca" or n_scores < 2:
         return ("ica" if kind == "auto" else kind), np.eye(n_scores)
     scores = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]

@@ -185,6 +185,12 @@ class TestLinearStart:
             start = linear_start("ica", self.X[:n_rows], self.ones[:n_rows], 3, seed=0)
             assert start.encoder.any(axis=0).sum() == n_found
 
+    def test_rows_that_are_drawn_more_than_once_count_once_for_it(self):
+        """Uneven weights make 10,000 draws of 50 rows, which are 50 rows still."""
+        weight = np.random.default_rng(2).uniform(0.5, 1.5, 50)
+        start = linear_start("ica", self.X[:50], weight, 3, seed=0)
+        assert start.encoder.any(axis=0).sum() == 1
+
     def test_auto_takes_fastica_for_a_mixture_of_sources(self):
         auto, ica = (
             linear_start(kind, self.X, self.ones, 3, seed=0) for kind in ("auto", "ica")
