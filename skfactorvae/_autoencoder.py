@@ -53,22 +53,23 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
         along with it, so that latents come in one by one, those that explain most
         first. That unrolls curves, and blurs sources that FastICA has found:
-        ``"auto"`` means 30 after a start at PCA, and 1 after any other.""",
+        ``"auto"`` means 30 after a start at PCA, and 1 after any other. A fit that goes
+        on from another, by ``warm_start``, has none.""",
     )
     warmup: float = parameter(
         0.1,
         "float",
         [FRACTION],
         """Share of the steps over which the objective grows from the evidence lower
-        bound to its full form.""",
+        bound to its full form; more where the ``temperature`` holds it back.""",
     )
     early_stopping: bool = parameter(
         False,
         "bool",
         ["boolean"],
         """Whether to hold rows out and stop when their ELBO no longer rises. The best
-        weights after the warm-up are kept, and ``history_`` holds
-        ``validation_elbo``.""",
+        weights after the warm-up are kept, or after 80 % of the steps where the
+        likelihood is tempered, and ``history_`` holds ``validation_elbo``.""",
     )
     validation_fraction: float = parameter(
         0.1,
