@@ -116,10 +116,10 @@ print("best:", search.best_params_)
 # --------------------
 #
 # Linear methods come first: PCA, and FastICA, which looks for independent components
-# too. Then the transformer from a random start and from FastICA's components, where it
-# starts by default if these come out independent, each with and without its penalty: so
-# one sees what the nonlinear model, the start and gamma are worth on their own. Every
-# method gets as many components as there are factors and, but for PCA, two seeds.
+# too. Then the transformer from a random start and from the one it chooses by default,
+# FastICA's or PCA's, each with and without its penalty: so one sees what the nonlinear
+# model, the start and gamma are worth on their own. Every method gets as many
+# components as there are factors and, but for PCA, two seeds.
 
 
 def linear(decomposition):
