@@ -38,12 +38,12 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         [one_of("auto", "ica", "pca", "random")],
         """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
         and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
-        directions that carry more variance than an average feature; all else starts at
-        zero. ``"auto"`` takes FastICA's components if they come out independent, as
-        those of a mixture of sources do, and else PCA's: a classifier that tells rows
-        from shuffled ones decides. ``"random"`` has no linear path. The start is used
-        by ``network="mlp"`` with a Gaussian likelihood; other models start at
-        random.""",
+        directions that carry more variance than an average feature, and FastICA on at
+        most sqrt(n / 20) of them for n distinct rows; all else starts at zero.
+        ``"auto"`` takes FastICA's components if they come out independent, as those of
+        a mixture of sources do, and else PCA's: a classifier that tells rows from
+        shuffled ones decides. ``"random"`` has no linear path. The start is used by
+        ``network="mlp"`` with a Gaussian likelihood; other models start at random.""",
     )
     temperature: Any = parameter(
         "auto",

@@ -268,8 +268,9 @@ class LinearStart:
 def linear_start(kind, rows, weight, n_components, seed):
     """Fit PCA or FastICA, and return it as the linear path's first weights.
 
-    Only directions that carry more variance than an average feature are taken; the
-    other latents start at zero, and wake up if the data want them. At most 10,000 rows
+    Only directions that carry more variance than an average feature are taken, and for
+    FastICA at most sqrt(n / 20) of them; the other latents start at zero, and wake up
+    if the data want them. At most 10,000 rows
     are used, drawn by weight where weights differ.
 
     Parameters
