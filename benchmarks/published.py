@@ -386,6 +386,7 @@ def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
     model = FactorVAETransformer(
         gamma=gamma,
         network="conv",
+        activation="relu",
         image_shape=(1, 64, 64),
         likelihood="bernoulli",
         max_iter=steps,

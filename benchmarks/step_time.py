@@ -350,7 +350,7 @@ def peak_bytes():
 
 WORKERS = {
     "ours": lambda setting, _: train_ours(setting, init="random"),
-    "ours-default": lambda setting, _: train_ours(setting),
+    "ours-ica": lambda setting, _: train_ours(setting, init="ica"),
     "pythae": train_pythae,
     "pythae-trainer": lambda setting, batch: train_pythae(setting, batch, True),
     "mm": lambda setting, _: multiply_matrices(setting),
@@ -437,7 +437,7 @@ def compare(setting, python, rounds, trainer):
     """Print the table of one setting."""
     here, batches = sys.executable, (BATCH, 2 * BATCH)
     ours = Contestant(here, "ours", setting.name)
-    shipped = Contestant(here, "ours-default", setting.name)
+    shipped = Contestant(here, "ours-ica", setting.name)
     peers = [Contestant(python, "pythae", setting.name, b) for b in batches]
     trained = [
         Contestant(python, "pythae-trainer", setting.name, b)

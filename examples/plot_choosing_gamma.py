@@ -13,7 +13,7 @@ so that one sees what labels are worth.
 # ---------------------------
 #
 # Eight channels, each a smooth function of the same two independent sources. The fits
-# start at random, not from FastICA's components, as networks of one's own do: then
+# start at random, not from linear components, as networks of one's own do: then
 # gamma has something to decide.
 
 import warnings

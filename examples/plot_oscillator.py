@@ -28,8 +28,8 @@ X, X_test = swings.data[:1000], swings.data[1000:]
 factors, factors_test = swings.factors[:1000], swings.factors[1000:]
 
 # %%
-# Five latents, two of them busy
-# ------------------------------
+# Five latents for two numbers
+# ----------------------------
 #
 # All moments are in one unit, so they share one scale (``standardize="global"``) and
 # one level of noise. Each latent costs the nats that it holds. One that explains

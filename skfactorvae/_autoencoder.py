@@ -38,12 +38,12 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         [one_of("auto", "ica", "pca", "random")],
         """Where training starts. ``"ica"`` and ``"pca"`` add a linear path to encoder
         and decoder, and start it at scikit-learn's FastICA or PCA, on the principal
-        directions that carry more variance than an average feature; all else starts at
-        zero. ``"auto"`` takes FastICA's components if they come out independent, as
-        those of a mixture of sources do, and else PCA's: a classifier that tells rows
-        from shuffled ones decides. ``"random"`` has no linear path. The start is used
-        by ``network="mlp"`` with a Gaussian likelihood; other models start at
-        random.""",
+        directions that carry more variance than an average feature, and FastICA on at
+        most sqrt(n / 20) of them for n distinct rows; all else starts at zero.
+        ``"auto"`` takes FastICA's components if they come out independent, as those of
+        a mixture of sources do, and else PCA's: a classifier that tells rows from
+        shuffled ones decides. ``"random"`` has no linear path. The start is used by
+        ``network="mlp"`` with a Gaussian likelihood; other models start at random.""",
     )
     temperature: Any = parameter(
         "auto",
@@ -53,22 +53,23 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
         along with it, so that latents come in one by one, those that explain most
         first. That unrolls curves, and blurs sources that FastICA has found:
-        ``"auto"`` means 30 after a start at PCA, and 1 after any other.""",
+        ``"auto"`` means 30 after a start at PCA, and 1 after any other. A fit that goes
+        on from another, by ``warm_start``, has none.""",
     )
     warmup: float = parameter(
         0.1,
         "float",
         [FRACTION],
         """Share of the steps over which the objective grows from the evidence lower
-        bound to its full form.""",
+        bound to its full form; more where the ``temperature`` holds it back.""",
     )
     early_stopping: bool = parameter(
         False,
         "bool",
         ["boolean"],
         """Whether to hold rows out and stop when their ELBO no longer rises. The best
-        weights after the warm-up are kept, and ``history_`` holds
-        ``validation_elbo``.""",
+        weights after the warm-up are kept, or after 80 % of the steps where the
+        likelihood is tempered, and ``history_`` holds ``validation_elbo``.""",
     )
     validation_fraction: float = parameter(
         0.1,

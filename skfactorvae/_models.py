@@ -201,9 +201,10 @@ class BetaVAETransformer(BaseVAETransformer):
         "float",
         [NOT_NEGATIVE, None],
         """Nats per row, >= 0, at which the KL divergence is held. It grows in a line
-        from zero during the ``warmup``, which wants to be long: 0.5 or more. It holds
-        for the mean over a batch; single rows may hold more or less. None weighs the
-        divergence instead.""",
+        from zero during the ``warmup``, which wants to be long: 0.5 or more; where the
+        likelihood is tempered, no faster than it cools. It holds for the mean over a
+        batch; single rows may hold more or less. None weighs the divergence
+        instead.""",
     )
 
     def _objective(self):

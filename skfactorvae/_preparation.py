@@ -268,8 +268,9 @@ class LinearStart:
 def linear_start(kind, rows, weight, n_components, seed):
     """Fit PCA or FastICA, and return it as the linear path's first weights.
 
-    Only directions that carry more variance than an average feature are taken; the
-    other latents start at zero, and wake up if the data want them. At most 10,000 rows
+    Only directions that carry more variance than an average feature are taken, and for
+    FastICA at most sqrt(n / 20) of them; the other latents start at zero, and wake up
+    if the data want them. At most 10,000 rows
     are used, drawn by weight where weights differ.
 
     Parameters
@@ -291,7 +292,8 @@ def linear_start(kind, rows, weight, n_components, seed):
     sample = _subsample(rows, weight, rng).astype(np.float64)
     directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    kind, rotation = _choose_rotation(kind, white, rng)
+    n_rows = min(len(rows), len(sample))  # a row drawn twice is one row still
+    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
     encoder = np.zeros((rows.shape[1], n_components))
     decoder = np.zeros((n_components, rows.shape[1]))
     encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
@@ -322,13 +324,13 @@ def _principal_axes(sample, n_components, rng):
     return pca.components_[matters], np.sqrt(pca.explained_variance_[matters])
 
 
-def _choose_rotation(kind, scores, rng):
+def _choose_rotation(kind, scores, n_rows, rng):
     """Return which start it is, and the orthogonal matrix that makes it of PCA's.
 
     FastICA turns as many of the first scores as it has rows for: with too few, it finds
     directions in which the sample is far from normal by chance. The others stay PCA's.
     """
-    n_rows, n_scores = scores.shape
+    n_scores = scores.shape[1]
     rotation = np.eye(n_scores)
     if kind == "pca" or n_scores < 2:
         return ("ica" if kind == "auto" else kind), rotation

@@ -194,6 +194,15 @@ class TestLinearStart:
         moved = np.abs(turn - np.eye(3)).max(axis=0) > 0.1
         assert moved.sum() == (n_turned if n_turned > 1 else 0)
 
+    def test_rows_that_are_drawn_more_than_once_count_once_for_it(self):
+        """Uneven weights make 10,000 draws of 50 rows, which are 50 rows still."""
+        weight = np.random.default_rng(2).uniform(0.5, 1.5, 50)
+        ica, pca = (
+            linear_start(kind, self.X[:50], weight, 3, seed=0)
+            for kind in ("ica", "pca")
+        )
+        np.testing.assert_array_equal(ica.encoder, pca.encoder)  # one is turned to none
+
     def test_auto_takes_fastica_for_a_mixture_of_sources(self):
         auto, ica = (
             linear_start(kind, self.X, self.ones, 3, seed=0) for kind in ("auto", "ica")

@@ -18,6 +18,9 @@ from ._base import (
 
 _STEPS = ("linear", "nonlinear")
 
+_MOST = 1e15
+"""Molecules of a gene that can still be counted one by one in float64."""
+
 
 def _cell_factors(n_genes):
     """Return the factors; the depth is in proportion to the genes."""
@@ -199,4 +202,9 @@ def _count(expected, noise, rng):
     abundance = expected
     if noise > 1e-6:  # less would be lost beside the counting, and overflow
         abundance = expected * rng.gamma(noise**-2, noise**2, expected.shape)
+    if not abundance.max() <= _MOST:
+        raise ValueError(
+            f"A cell would hold {abundance.max():.3g} molecules of one gene, and "
+            f"{_MOST:g} are the most that can be counted. Lower the depth, or noise."
+        )
     return rng.poisson(abundance).astype(np.float64)

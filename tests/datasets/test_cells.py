@@ -141,6 +141,7 @@ def test_unknown_steps_are_refused():
         ([0, 0.5, 0.5, 1e3], r"column 'path' must hold integers .* got fractions"),
         ([0, 0, 1.5, 1e3], r"column 'step' must hold values in \[0\.0, 1\.0\]"),
         ([0, 0, 0.5, -1.0], r"column 'depth' must hold values in \[0\.0, inf\]"),
+        ([0, 0, 0.5, 1e30], r"molecules of one gene, and 1e\+15 are the most"),
     ],
 )
 def test_cells_that_cannot_be_are_refused(cell, message):

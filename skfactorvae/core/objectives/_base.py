@@ -183,7 +183,8 @@ class Objective(ABC):
         Parameters
         ----------
         ramp : Tensor of shape (K,), in [0, 1]
-            How far the warm-up has come; penalties grow with it.
+            How far the warm-up has come, or a tempered likelihood has cooled where
+            that is less; penalties grow with it.
         """
 
     @abstractmethod

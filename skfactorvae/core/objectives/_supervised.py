@@ -264,11 +264,12 @@ class SupervisedFactorVAE(AdversarialObjective):
         answers = self._answer(
             opponent, adversary, whitened(both, z), self.complement(z)
         )
+        beliefs = self._beliefs(forward)
         confusions, losses = [], []
         for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True)):
             marginal = self.marginals[:, j, : n_outputs(n)]
             confusions.append(confusion(n, answer.chunk(2, dim=1)[0], marginal))
-            losses.append(surprise(n, answer, self._beliefs(forward)[j]))
+            losses.append(surprise(n, answer, beliefs[j]))
         return (
             torch.stack(confusions).mean(-1).sum(0),
             torch.stack(losses).mean(-1).sum(0),
