@@ -151,6 +151,11 @@ def _columns(y: Any) -> tuple[list[np.ndarray], list[str]]:
         raise ValueError("y is sparse; expected a dense array. Call y.toarray() first.")
     if hasattr(y, "columns"):
         names = [str(name) for name in y.columns]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(
+                "y must have at least one column, and no two of the same name; got "
+                f"columns {names}. Rename them, or leave some out."
+            )
         return [_array(y[name]) for name in y.columns], names
     name = getattr(y, "name", None)
     values = _array(y)

@@ -202,7 +202,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         -------
         labels : ndarray of shape (n_samples, n_shown_attributes)
             Columns in the order of y: the most probable level, or the expected value in
-            the units of y. Floats, or objects where levels are not numbers.
+            the units of y. Floats, or objects where levels are not numbers. No columns
+            where all attributes are sensitive.
         """
         columns = [
             answer[:, 0] * self._attribute_scales[j][1] + self._attribute_scales[j][0]
@@ -212,7 +213,10 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         ]
         is_numeric = all(column.dtype.kind in "iufb" for column in columns)
         dtype = np.float64 if is_numeric else object
-        return np.column_stack([column.astype(dtype) for column in columns])
+        labels = np.empty((len(X), len(columns)), dtype=dtype)
+        for place, column in enumerate(columns):
+            labels[:, place] = column
+        return labels
 
     def predict_attributes_proba(self, X):
         """Return the probability of each level of the discrete attributes.

@@ -152,6 +152,13 @@ class TestReading:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("names", [[], ["a", "a", "b"]])
+    def test_columns_of_y_need_names_of_their_own(self, table, names):
+        X, y = table
+        frame = pd.DataFrame(y[:, : len(names)], columns=names)
+        with pytest.raises(ValueError, match="no two of the same name"):
+            make().fit(X, frame)
+
     def test_y_is_required(self, table):
         with pytest.raises(ValueError, match=r"requires y to be passed.*NaN"):
             make().fit(table[0])
@@ -254,6 +261,14 @@ class TestWhatIsShown:
         np.testing.assert_allclose(chances["1"].sum(axis=1), 1)
         best = model.attribute_levels_[1][chances["1"].argmax(axis=1)]
         np.testing.assert_array_equal(best, predicted[:, 1])
+
+    def test_there_is_nothing_to_predict_where_all_attributes_are_sensitive(
+        self, table
+    ):
+        X, y = table
+        vae = make(sensitive=[0, 1, 2]).fit(X, y)
+        assert vae.predict_attributes(X).shape == (len(X), 0)
+        assert vae.predict_attributes_proba(X) == {}
 
 
 class TestMetaEstimators:
