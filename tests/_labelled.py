@@ -8,7 +8,7 @@ import skfactorvae
 def labels_of(X):
     """Return a label for each row that depends on the row alone; None for no table."""
     try:
-        table = np.asarray(X, dtype=np.float64)
+        table = np.asarray(np.real(X), dtype=np.float64)
     except (TypeError, ValueError):
         return None
     if table.ndim != 2 or not table.size:

@@ -230,7 +230,7 @@ class TestWhatIsShown:
 
     def test_rows_come_back_with_hidden_components_at_zero(self, table):
         X, y = table
-        model = make(sensitive=2, max_iter=60).fit(X, y)
+        model = make(sensitive=2, max_iter=60, activation="relu").fit(X, y)
         codes = model.transform(X)
         first, *others = model.decoder_layers()
         assert first["weight"].shape[0] == 4

@@ -140,7 +140,11 @@ class SupervisedFactorVAE(AdversarialObjective):
         for j, (n_levels, start) in enumerate(
             zip(self.levels, self.starts, strict=True)
         ):
-            slopes = torch.linspace(-1, 1, n_levels) if n_levels else torch.eye(2)[0]
+            slopes = (
+                torch.linspace(-1, 1, n_levels, **PLAIN)
+                if n_levels
+                else torch.eye(2, **PLAIN)[0]
+            )
             weight[j, start, : n_outputs(n_levels)] = slopes
         return {"head.0.weight": weight, "head.0.bias": torch.zeros(m, c, **PLAIN)}
 
