@@ -28,7 +28,7 @@ def trained(data):
     vae = FactorVAETransformer(
         3,
         hidden_layer_sizes=(16,),
-        discriminator_hidden_layer_sizes=(16,),
+        discriminator_hidden_layer_sizes=(32, 32),
         max_iter=600,
         random_state=0,
     )
