@@ -121,7 +121,8 @@ class TestAnswers:
 
     def test_confusion_is_the_divergence_of_the_classes(self):
         logits, shares = draw(1, 4, 3).double(), torch.tensor([[0.5, 0.2, 0.3]])
-        expected = stats.entropy(shares[0].numpy(), logits.softmax(-1)[0].numpy(), axis=1)
+        answers = logits.softmax(-1)[0].numpy()
+        expected = stats.entropy(shares[0].numpy(), answers, axis=1)
         found = confusion(3, logits, shares.double())
         np.testing.assert_allclose(found[0], expected, rtol=1e-6)
 
