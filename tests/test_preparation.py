@@ -189,7 +189,7 @@ class TestLinearStart:
         np.testing.assert_array_equal(
             ica.encoder[:, n_turned:], pca.encoder[:, n_turned:]
         )
-        turn = np.linalg.lstsq(pca.encoder, ica.encoder)[0]
+        turn = np.linalg.lstsq(pca.encoder, ica.encoder, rcond=None)[0]
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-6)
         moved = np.abs(turn - np.eye(3)).max(axis=0) > 0.1
         assert moved.sum() == (n_turned if n_turned > 1 else 0)

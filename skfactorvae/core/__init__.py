@@ -9,16 +9,10 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 from ._dense import ACTIVATIONS
 from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
+from ._latent_axes import silenced, without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
-from ._networks import (
-    MLP,
-    ConvNet,
-    Modules,
-    Network,
-    PointPosterior,
-    silenced,
-    without_latents,
-)
+from ._modules import Modules
+from ._networks import MLP, ConvNet, Network, PointPosterior
 from ._priors import PRIORS
 from ._random import resolve_device
 from ._stacking import effort, stack_width

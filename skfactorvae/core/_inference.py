@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ._dense import PLAIN, Weights
+from ._latent_axes import reorder
 from ._likelihoods import Likelihood
-from ._networks import Network, reorder
+from ._networks import Network
 from ._priors import PRIORS
 from ._random import undisturbed
 from ._threads import thread_limit

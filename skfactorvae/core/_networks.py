@@ -7,35 +7,15 @@ those of a stack: every weight it is handed has a leading model axis ``K``.
 from __future__ import annotations
 
 import math
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
-
-LATENT_AXES = {
-    "encoder.head.weight": -1,  # (h, 2, d)
-    "encoder.head.bias": -1,  # (2, d)
-    "encoder.linear.weight": -1,  # (p, d)
-    "encoder.frame": -1,  # (d, d)
-    "decoder.frame": -2,  # (d, d)
-    "decoder.0.weight": -2,  # (d, h)
-    "decoder.linear.weight": -2,  # (d, p)
-    "discriminator.0.weight": -2,  # (d, h)
-    "head.0.weight": -2,  # (m, d, c)
-    "opponent.0.weight": -2,  # (m, d, h)
-}
-"""Weights with an axis of latents. Padding and reordering read nothing else."""
-
-HEAD_BIAS = "encoder.head.bias"  # (2, d)
 
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
@@ -214,7 +194,7 @@ class _Linear(Network):
         if self.linear_path:
             weight[:, 0] = 0.0
         bias = torch.zeros(2, d, **PLAIN)
-        bias[1] = _raw_log_var(FIRST_LOG_VAR)
+        bias[1] = raw_log_var(FIRST_LOG_VAR)
         heads = {"encoder.head.weight": weight, "encoder.head.bias": bias}
         if self.linear_path:
             heads["encoder.linear.weight"] = torch.zeros(self.n_features, d, **PLAIN)
@@ -249,7 +229,7 @@ def bound_log_var(raw: Tensor) -> Tensor:
     return torch.tanh(raw / LOG_VAR_RADIUS) * LOG_VAR_RADIUS + LOG_VAR_CENTRE
 
 
-def _raw_log_var(log_var: float) -> float:
+def raw_log_var(log_var: float) -> float:
     """Undo :func:`bound_log_var`."""
     return LOG_VAR_RADIUS * math.atanh((log_var - LOG_VAR_CENTRE) / LOG_VAR_RADIUS)
 
@@ -421,138 +401,6 @@ class ConvNet(_Linear):
         return self._add_linear(weights, maps.flatten(-3), z)
 
 
-Build = Callable[[int, int], tuple[nn.Module, nn.Module]]
-
-OWN = "own"
-"""Stands before the names of a user's weights, which are thus never taken for ours."""
-
-MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-
-_global_generator = threading.Lock()
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Let modules draw from torch's global state: one at a time, and put back after.
-
-    ``torch.manual_seed`` would seed every other device, too.
-    """
-    with _global_generator, torch.random.fork_rng(devices=[]):
-        dtype = torch.get_default_dtype()
-        torch.default_generator.manual_seed(seed)
-        torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(dtype)
-
-
-@dataclass(frozen=True)
-class Modules(Network):
-    """An encoder and a decoder brought by the user as plain ``torch.nn`` modules.
-
-    They are called in evaluation mode and vectorised over the stack by
-    :func:`torch.func.vmap`. A signed permutation, the frame, stands between them and
-    the latents, so that these can be reordered without touching the modules.
-
-    Parameters
-    ----------
-    build : callable (n_features, n_components) -> (encoder, decoder)
-        The encoder maps (B, p) to (B, 2 d), means first and then log-variances; the
-        decoder maps (B, d) to (B, p).
-    """
-
-    n_features: int
-    n_components: int
-    build: Build
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        return type(self), self.n_features, self.n_components, self.build
-
-    @property
-    def multiplications(self) -> int:
-        return sum(p.numel() for m in self._structure.values() for p in m.parameters())
-
-    @cached_property
-    def _structure(self) -> dict[str, nn.Module]:
-        return self._build(seed=0, device="meta")
-
-    def _build(self, seed: int, device: str) -> dict[str, nn.Module]:
-        with _seeded(seed), torch.device(device):
-            made = self.build(self.n_features, self.n_components)
-        is_pair = isinstance(made, tuple | list) and len(made) == 2
-        if not is_pair or not all(isinstance(m, nn.Module) for m in made):
-            raise ValueError(
-                f"network={self.build!r} must return a pair (encoder, decoder) of "
-                f"torch.nn.Module; got {made!r}."
-            )
-        modules = dict(zip(("encoder", "decoder"), made, strict=True))
-        for role, module in modules.items():
-            self._check_rows_stay_apart(role, module)
-            module.eval()
-        return modules
-
-    def _check_rows_stay_apart(self, role: str, module: nn.Module) -> None:
-        is_mixing = any(isinstance(part, MIXING) for part in module.modules())
-        if is_mixing or next(module.buffers(), None) is not None:
-            raise ValueError(
-                f"The {role} built by network={self.build!r} keeps buffers, or uses "
-                "batch normalisation. Rows would then depend on each other. Use "
-                "modules without buffers, for instance LayerNorm."
-            )
-
-    def draw(self, generator: torch.Generator) -> Weights:
-        seed = int(torch.randint(2**62, (), generator=generator, device="cpu"))
-        modules = self._build(seed, device="cpu")
-        weights = {
-            f"{role}.{OWN}.{name}": parameter.detach().clone()
-            for role, module in modules.items()
-            for name, parameter in module.named_parameters()
-        }
-        eye = torch.eye(self.n_components, **PLAIN)
-        return {**weights, "encoder.frame": eye, "decoder.frame": eye.clone()}
-
-    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        head = self._call("encoder", weights, x, 2 * self.n_components)
-        mean, raw = head.chunk(2, dim=-1)
-        frame = weights["encoder.frame"]
-        return mean @ frame, bound_log_var(raw @ frame.abs())
-
-    def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        codes = z @ weights["decoder.frame"]
-        return self._call("decoder", weights, codes, self.n_features)
-
-    def _call(self, role: str, weights: Weights, x: Tensor, width: int) -> Tensor:
-        module = self._structure[role]
-        own = {
-            name: weights[f"{role}.{OWN}.{name}"]
-            for name, _ in module.named_parameters()
-        }
-
-        def call(one: Weights, rows: Tensor) -> Tensor:
-            y = torch.func.functional_call(module, one, (rows,))
-            if not isinstance(y, Tensor):
-                raise ValueError(
-                    f"The {role} built by network={self.build!r} returned a "
-                    f"{type(y).__name__}; expected one tensor of shape "
-                    f"{(len(rows), width)}."
-                )
-            return y
-
-        if len(x) == 1:
-            y = call({k: v[0] for k, v in own.items()}, x[0])[None]
-        else:
-            y = torch.func.vmap(call)(own, x)
-        if y.shape != (*x.shape[:2], width):
-            raise ValueError(
-                f"The {role} built by network={self.build!r} turned {x.shape[1]} rows "
-                f"of {x.shape[2]} values into an array of shape {tuple(y.shape[1:])}; "
-                f"expected {(x.shape[1], width)}."
-            )
-        return y
-
-
 @dataclass(frozen=True)
 class PointPosterior(Network):
     """A network whose encoder is as good as deterministic: the least variance there is.
@@ -598,68 +446,3 @@ class PointPosterior(Network):
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         return self.network.decode(weights, z)
-
-
-FIXED = ("encoder.frame", "decoder.frame")
-"""Weights that training leaves alone."""
-
-
-# -------------------------------------------------------- the axis of latents
-def widen(name: str, weight: Tensor, n_components: int) -> Tensor:
-    """Pad one model's weight with zeros to a larger number of latents."""
-    axis = LATENT_AXES.get(name)
-    if axis is None:
-        return weight
-    shape = list(weight.shape)
-    shape[axis] = n_components - shape[axis]
-    return torch.cat([weight, weight.new_zeros(shape)], dim=axis)
-
-
-def narrow(name: str, weight: Tensor, n_components: int) -> Tensor:
-    """Undo :func:`widen`."""
-    axis = LATENT_AXES.get(name)
-    return weight if axis is None else weight.narrow(axis, 0, n_components)
-
-
-def without_latents(weights: Mapping[str, np.ndarray], n: int) -> Mapping:
-    """Return one model's weights without its first n latents, which are then zero."""
-    return {
-        name: np.delete(array, range(n), axis=LATENT_AXES[name])
-        if n and name in LATENT_AXES
-        else array
-        for name, array in weights.items()
-    }
-
-
-def silenced(
-    weights: Mapping[str, np.ndarray], latents: np.ndarray
-) -> Mapping[str, np.ndarray]:
-    """Return one model's weights with some latents' posteriors equal to the prior.
-
-    Modules of the user's own stay as they are.
-    """
-    if HEAD_BIAS not in weights:
-        return weights
-    quiet = dict(weights)
-    names = ("encoder.head.weight", HEAD_BIAS, "encoder.linear.weight")
-    for name in quiet.keys() & set(names):
-        quiet[name] = quiet[name].copy()
-        quiet[name][..., latents] = 0.0
-    quiet[HEAD_BIAS][1, latents] = _raw_log_var(0.0)
-    return quiet
-
-
-def reorder(name: str, weight: Tensor, order: Tensor, sign: Tensor) -> Tensor:
-    """Permute and negate the latents of one model's weight, exactly.
-
-    Latent j of the result is ``sign[j]`` times latent ``order[j]`` of the argument.
-    """
-    axis = LATENT_AXES.get(name)
-    if axis is None:
-        return weight
-    factor = sign
-    if name.startswith("encoder.head"):  # a log-variance has no sign
-        factor = torch.stack([sign, torch.ones_like(sign)])
-    elif axis == -2:
-        factor = sign[:, None]
-    return weight.index_select(axis, order) * factor

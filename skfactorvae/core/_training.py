@@ -13,8 +13,10 @@ from torch import Tensor
 
 from ._dense import Weights
 from ._inference import elbo
+from ._latent_axes import narrow, widen
 from ._likelihoods import Likelihood
-from ._networks import FIXED, Network, narrow, widen
+from ._modules import FIXED
+from ._networks import Network
 from ._random import Draws, Streams, draw_steps, undisturbed
 from ._threads import thread_limit
 from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective

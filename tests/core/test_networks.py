@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from skfactorvae import core
-from skfactorvae.core._networks import bound_log_var, narrow, reorder, widen
+from skfactorvae.core._latent_axes import narrow, reorder, widen
+from skfactorvae.core._networks import bound_log_var
 
 NETWORKS = {
     "mlp": core.MLP(12, 3, (8, 7), "relu", linear_path=False),
