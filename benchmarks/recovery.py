@@ -325,21 +325,31 @@ def write(records, path):
     """Write records, each with the versions it was made with."""
     stamp = versions()
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*records[0], *stamp])
+        writer = csv.DictWriter(file, list(records[0] | stamp))
         writer.writeheader()
         for record in records:
             rounded = {
                 k: f"{v:.4f}" if isinstance(v, float) else v for k, v in record.items()
             }
-            writer.writerow(rounded | stamp)
+            writer.writerow(stamp | rounded)
+
+
+def joined(older, newer):
+    """Return all records, the newer of a table and method in the place of the older."""
+    anew = {(r["table"], r["method"]) for r in newer}
+    kept = [r for r in older if (r["table"], r["method"]) not in anew]
+    place = {(t, m): i for i, (t, m) in enumerate(itertools.product(TABLES, METHODS))}
+    return sorted([*kept, *newer], key=lambda r: place[r["table"], r["method"]])
 
 
 def read(path):
     """Return the records of a file that :func:`write` made."""
-    texts = ("table", "role", "method", "lever", "init", *versions())
+    names = ("table", "role", "method", "lever", "init", *versions())
+    kinds = dict.fromkeys(names, str)
+    kinds |= {"seed": int, "used": int}
     with path.open(newline="") as file:
         return [
-            {k: v if k in texts else float(v) for k, v in row.items()}
+            {k: kinds.get(k, float)(v) for k, v in row.items()}
             for row in csv.DictReader(file)
         ]
 
@@ -475,6 +485,9 @@ def parse():
     parser.add_argument(
         "--stored", action="store_true", help="only report what --out holds"
     )
+    parser.add_argument(
+        "--add", action="store_true", help="keep what --out holds and is not run anew"
+    )
     parser.add_argument("--time", action="store_true", help="only time one fit")
     parser.add_argument(
         "--out", type=Path, default=RESULTS / "recovery.csv", help="where results go"
@@ -496,13 +509,15 @@ def main():
         report(read(options.out), options.out)
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
+    older = read(options.out) if options.add and options.out.exists() else []
     records = []
     for record in measure(
         options.tables, options.methods, options.seeds, with_dci=not options.no_dci
     ):
         records.append(record)
-        write(records, options.out)  # a long run that is stopped leaves what it has
-    report(records, options.out)
+        # a long run that is stopped leaves what it has
+        write(joined(older, records), options.out)
+    report(read(options.out), options.out)
 
 
 if __name__ == "__main__":

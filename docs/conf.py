@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "matplotlib_animations": False,
     "min_reported_time": 0,
+    "parallel": 2,
     "remove_config_comments": True,
     "show_signature": False,
     "write_computation_times": False,  # a page of scripts from elsewhere

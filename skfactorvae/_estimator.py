@@ -90,6 +90,8 @@ class BaseLatentTransformer(
         Offset and scale of the standardization.
     init_ : {"ica", "pca", "random"}
         Where training started.
+    temperature_ : float
+        Temperature of the likelihood at the first step; 1 where there was none.
     n_iter_ : int
         Gradient steps made.
     n_features_in_ : int
@@ -300,7 +302,7 @@ class BaseLatentTransformer(
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
             labels=labels,
         )
-        known = {"init_": start.kind}
+        known = {"init_": start.kind, "temperature_": start.temperature}
         if targets:
             known |= what_is_known(targets, objective)
         return Table(job, mean, scale, architecture, known)
@@ -354,6 +356,12 @@ class BaseLatentTransformer(
         if self.temperature == "auto":
             return FIRST_TEMPERATURE if kind == "pca" else 1.0
         return float(self.temperature)
+
+    @property
+    def _growing(self):
+        """Share of a fit's steps over which its objective grew to its full form."""
+        cooled = core.COOLED if self.temperature_ != 1 else 0.0
+        return max(self.warmup, cooled)
 
     def _plan(self):
         return core.Plan(

@@ -16,7 +16,7 @@ from ._networks import MLP, ConvNet, Network, PointPosterior
 from ._priors import PRIORS
 from ._random import resolve_device
 from ._stacking import effort, stack_width
-from ._training import Fit, HeldOut, Job, Plan, Record, Watch, fit_stack
+from ._training import COOLED, Fit, HeldOut, Job, Plan, Record, Watch, fit_stack
 from .objectives import (
     AAE,
     DIPVAE,
@@ -35,6 +35,7 @@ from .objectives import (
 __all__ = [
     "AAE",
     "ACTIVATIONS",
+    "COOLED",
     "DIPVAE",
     "GAN",
     "MLP",

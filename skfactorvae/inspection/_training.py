@@ -32,7 +32,7 @@ class TrainingDisplay:
     marks : list of (name, is_well, message)
         What :func:`health_marks` says of it.
     warmup : float, default=0.0
-        Share of the steps over which gamma grew.
+        Share of the steps over which the objective grew to its full form; shaded.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TrainingDisplay:
             Ready to plot.
         """
         model = recorded(estimator)
-        warmup = getattr(model, "warmup", 0.0) if getattr(model, "gamma", 0) else 0.0
+        warmup = getattr(model, "_growing", 0.0)
         return cls(dict(model.history_), health_marks(estimator), warmup=warmup)
 
     def plot(self, ax=None):

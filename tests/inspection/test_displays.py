@@ -220,6 +220,18 @@ class TestTraining:
         written = {text.get_text() for text in display.figure_.texts}
         assert {mark.message for mark in display.marks} <= written
 
+    @pytest.mark.parametrize(
+        ("options", "share"),
+        [({"temperature": 1.0, "warmup": 0.3}, 0.3), ({"temperature": 5.0}, 0.8)],
+    )
+    def test_steps_before_the_full_form_are_shaded(self, peaks, options, share):
+        vae = small(**options).fit(peaks.data)
+        ax = TrainingDisplay.from_estimator(vae).plot().ax_[0]
+        first = vae.history_["step"][0]
+        (shade,) = ax.patches
+        assert shade.get_x() == first
+        assert shade.get_x() + shade.get_width() == pytest.approx(share * vae.n_iter_)
+
     def marks(self, vae, **changes):
         vae = small().fit(np.random.RandomState(0).normal(size=(20, 4)))
         n = 100
