@@ -39,7 +39,6 @@ vae = FactorVAETransformer(
     init="random",
     hidden_layer_sizes=(32, 32),
     discriminator_hidden_layer_sizes=(64, 64),
-    learning_rate=3e-3,
     discriminator_learning_rate=2e-3,
     max_iter=800,
     random_state=0,

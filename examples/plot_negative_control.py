@@ -50,7 +50,6 @@ vae = FactorVAETransformer(
     n_components=4,
     hidden_layer_sizes=(32, 32),
     discriminator_hidden_layer_sizes=(64, 64),
-    learning_rate=3e-3,
     max_iter=500,
 )
 rng = np.random.default_rng(0)

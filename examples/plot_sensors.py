@@ -49,7 +49,6 @@ pipe = make_pipeline(
         n_components=5,
         hidden_layer_sizes=(64, 64),
         discriminator_hidden_layer_sizes=(64, 64),
-        learning_rate=3e-3,
         max_iter=1200,
         random_state=0,
     ),

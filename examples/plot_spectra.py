@@ -57,7 +57,6 @@ vae = FactorVAETransformer(
     noise_scale="shared",
     hidden_layer_sizes=(64, 64),
     discriminator_hidden_layer_sizes=(64, 64),
-    learning_rate=3e-3,
     max_iter=1500,
     random_state=0,
 )

@@ -40,7 +40,6 @@ vae = FactorVAETransformer(
     n_components=3,
     hidden_layer_sizes=(32,),
     discriminator_hidden_layer_sizes=(64, 64),
-    learning_rate=3e-3,
     max_iter=600,
     random_state=0,
 )

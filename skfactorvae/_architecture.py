@@ -55,10 +55,14 @@ def describe(estimator, n_features, objective):
     }
 
 
+PLAIN_NAMES = {"linear_path": "the linear path that init adds"}
+"""What a user knows a part of the networks by, where it is no parameter."""
+
+
 def check_unchanged(before, after):
     """Refuse to continue with weights that other networks were trained with."""
     changes = [
-        f"{name} from {before[name]!r} to {after[name]!r}"
+        f"{PLAIN_NAMES.get(name, name)} from {before[name]!r} to {after[name]!r}"
         for name in after
         if after[name] != before.get(name)
     ]

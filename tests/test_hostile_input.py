@@ -769,6 +769,7 @@ CHANGES = {
     "likelihood": "bernoulli",
     "noise_scale": "shared",
     "precision": "float64",
+    "init": "random",
 }
 
 

@@ -201,7 +201,9 @@ def _count(expected, noise, rng):
     """Draw Poisson counts around abundances that vary from cell to cell."""
     abundance = expected
     if noise > 1e-6:  # less would be lost beside the counting, and overflow
-        abundance = expected * rng.gamma(noise**-2, noise**2, expected.shape)
+        variance = noise * noise  # which may be infinite; noise**2 would raise
+        with np.errstate(invalid="ignore"):
+            abundance = expected * rng.gamma(1 / variance, variance, expected.shape)
     if not abundance.max() <= _MOST:
         raise ValueError(
             f"A cell would hold {abundance.max():.3g} molecules of one gene, and "

@@ -147,3 +147,8 @@ def test_unknown_steps_are_refused():
 def test_cells_that_cannot_be_are_refused(cell, message):
     with pytest.raises(ValueError, match=message):
         make_cell_counts(factors=[cell])
+
+
+def test_a_noise_whose_square_overflows_is_refused():
+    with pytest.raises(ValueError, match=r"molecules of one gene.*Lower the depth, or"):
+        make_cell_counts(5, noise=1e200, random_state=0)
