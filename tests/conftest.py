@@ -44,6 +44,31 @@ TRANSFORMERS = [
 ]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--members",
+        help="with commas: what runs for each member of the family runs for these",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--members"):
+        return
+    wanted = config.getoption("--members").split(",")
+    unknown = set(wanted) - {cls.__name__ for cls in TRANSFORMERS}
+    if unknown:
+        raise pytest.UsageError(f"--members names no member of the family: {unknown}")
+    kept, left = [], []
+    for item in items:
+        member = getattr(item, "callspec", None) and item.callspec.params.get(
+            "Transformer"
+        )
+        is_left = member is not None and member.__name__ not in wanted
+        (left if is_left else kept).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
 def takes(cls, parameters):
     """Tell whether a member of the family has these parameters, and own networks."""
     known = {name for member in TRANSFORMERS for name in member().get_params()}
