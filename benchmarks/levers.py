@@ -107,8 +107,8 @@ class OrthogonalDecoder(WithObjective):
 class SlowScale(FactorVAETransformer):
     """The default with a noise scale that moves as fast as other weights."""
 
-    def _prepare(self, X, sample_weight):
-        table = super()._prepare(X, sample_weight)
+    def _prepare(self, X, y, sample_weight):
+        table = super()._prepare(X, y, sample_weight)
         slow = SlowGaussian(table.job.likelihood.scale)
         return replace(table, job=replace(table.job, likelihood=slow))
 
@@ -131,7 +131,7 @@ class Averaged(FactorVAETransformer):
 
     def fit(self, X, y=None):
         X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        table, plan, kept = self._prepare(X, None), self._plan(), []
+        table, plan, kept = self._prepare(X, None, None), self._plan(), []
 
         def watch(record):
             if record.step > 0.8 * plan.max_iter:
@@ -158,12 +158,14 @@ LEVERS = {
     "gamma = 0": changed(gamma=0.0),
     "gamma = 3": changed(gamma=3.0),
     "gamma = 30": changed(gamma=30.0),
+    "beta = 2": changed(beta=2.0),
     "beta = 4": changed(beta=4.0),
     "start: FastICA": changed(init="ica"),
     "start: PCA": changed(init="pca"),
     "start: random": changed(init="random"),
     "start: random, T = 30": changed(init="random", temperature=30.0),
     "T = 1": changed(temperature=1.0),
+    "T = 3": changed(temperature=3.0),
     "T = 30 always": changed(temperature=30.0),
     "noise: one scale": changed(noise_scale="shared"),
     "noise: slow": changed(SlowScale),

@@ -1,0 +1,42 @@
+"""Benchmarks are run seldom; what they are made of works with the library of today."""
+
+import levers
+import numpy as np
+import pytest
+import recovery
+
+
+@pytest.mark.parametrize("lever", levers.LEVERS)
+def test_every_lever_of_the_default_can_be_moved(lever, X):
+    model = levers.LEVERS[lever](X.shape[1], 0).set_params(max_iter=2).fit(X)
+    assert np.isfinite(model.transform(X)).all()
+
+
+@pytest.mark.parametrize("method", recovery.METHODS)
+def test_every_method_is_scored(method, X):
+    model = recovery.METHODS[method](X.shape[1], 0)
+    if "max_iter" in model.get_params():
+        model.set_params(max_iter=2)
+    split = recovery.Split.of((np.tile(X, (2, 1)), np.tile(X[:, :2], (2, 1))))
+    (model,), _ = recovery.fit_all([model], split.X)
+    scores = recovery.evaluate(model, split, with_dci=False).scores
+    assert 0 <= scores["mcc"] <= 1
+
+
+def test_what_is_run_anew_takes_the_place_of_what_is_stored(tmp_path):
+    def record(table, method, seed, mcc):
+        return {"table": table, "method": method, "seed": seed, "mcc": mcc}
+
+    path = tmp_path / "stored.csv"
+    older = [record("peaks", m, s, 0.5) for m in ("PCA", "VAE") for s in (0, 1)]
+    recovery.write([r | {"torch": "1.0"} for r in older], path)
+    newer = [record("peaks", "VAE", 0, 0.25), record("oscillator", "PCA", 0, 0.75)]
+    recovery.write(recovery.joined(recovery.read(path), newer), path)
+    found = recovery.read(path)
+    assert [(r["table"], r["method"], r["seed"], r["mcc"]) for r in found] == [
+        ("oscillator", "PCA", 0, 0.75),
+        ("peaks", "PCA", 0, 0.5),
+        ("peaks", "PCA", 1, 0.5),
+        ("peaks", "VAE", 0, 0.25),
+    ]
+    assert [r["torch"] == "1.0" for r in found] == [False, True, True, False]
