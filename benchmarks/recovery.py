@@ -221,9 +221,11 @@ def rebuilt(model, codes):
     return model.inverse_transform(codes)
 
 
-def used_codes(model, codes):
-    """Leave out the components that a model says it does not use, or that are still."""
+def used_codes(model, codes, nats=0.0):
+    """Leave out components that hold less, that are idle, or that are still."""
     active = getattr(model, "active_components_", np.flatnonzero(np.ptp(codes, axis=0)))
+    held = getattr(model, "kl_per_component_", np.full(codes.shape[1], np.inf))
+    active = active[held[active] >= nats]
     return codes[:, active] if len(active) else codes
 
 
@@ -256,8 +258,8 @@ def fit_all(models, X):
     return models, (time.perf_counter() - start) / len(models)
 
 
-def evaluate(model, split, *, with_dci):
-    """Score a fitted model."""
+def evaluate(model, split, *, with_dci, nats=0.0):
+    """Score a fitted model; its components of so many nats count as used."""
     X, test = split.X, split.test
     codes, truth = model.transform(X[split.scored]), split.factors[split.scored]
     residual = X[test] - rebuilt(model, model.transform(X[test]))
@@ -268,9 +270,9 @@ def evaluate(model, split, *, with_dci):
             metrics.dci_disentanglement_score(truth, codes) if with_dci else np.nan
         ),
         "reconstruction": 1 - residual.var() / X[test].var(),
-        "used": used_codes(model, codes).shape[1],
     }
-    return Outcome(used_codes(model, codes), scores)
+    used = used_codes(model, codes, nats)
+    return Outcome(used, {**scores, "used": used.shape[1]})
 
 
 def agreement(outcomes):
@@ -283,7 +285,7 @@ def agreement(outcomes):
     return float(np.mean(values)) if values else np.nan
 
 
-def measure(tables, methods, n_seeds, *, with_dci):
+def measure(tables, methods, n_seeds, *, with_dci, nats=0.0):
     """Yield one record for each table, method and seed."""
     for table_name, method in itertools.product(tables, methods):
         split = Split.of(TABLES[table_name]())
@@ -292,7 +294,7 @@ def measure(tables, methods, n_seeds, *, with_dci):
         models, seconds = fit_all(models, split.X[split.train])
         outcomes = [
             # gradient boosting takes longer than the fit: once is enough
-            evaluate(model, split, with_dci=with_dci and seed == 0)
+            evaluate(model, split, with_dci=with_dci and seed == 0, nats=nats)
             for seed, model in enumerate(models)
         ]
         agreed = agreement(outcomes)
@@ -480,6 +482,9 @@ def parse():
     parser.add_argument("--seeds", type=int, default=5, help="fits of each method")
     parser.add_argument("--no-dci", action="store_true", help="leave out what is slow")
     parser.add_argument(
+        "--nats", type=float, default=0.0, help="a component in use holds at least that"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="two seeds, tuning tables, no DCI"
     )
     parser.add_argument(
@@ -512,7 +517,11 @@ def main():
     older = read(options.out) if options.add and options.out.exists() else []
     records = []
     for record in measure(
-        options.tables, options.methods, options.seeds, with_dci=not options.no_dci
+        options.tables,
+        options.methods,
+        options.seeds,
+        with_dci=not options.no_dci,
+        nats=options.nats,
     ):
         records.append(record)
         # a long run that is stopped leaves what it has
