@@ -95,6 +95,10 @@ class FactorVAETransformer(BaseVAETransformer):
     ``discriminator_accuracy``. The discriminator's total correlation tells the health
     of a fit; never choose between models by it.
 
+    The discriminator sees codes of n distinct rows through normal noise with a standard
+    deviation of 200 / n, and at most 1: it would learn few rows by heart, and scatter
+    their codes. Independent codes stay independent, and others do not become so.
+
     Each step draws two batches. Rows are drawn with replacement from the weighted
     table, in an order that depends on their values alone. So an integer
     ``sample_weight`` equals repetition, and the order of the rows does not matter, bit

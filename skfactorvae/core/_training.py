@@ -29,6 +29,9 @@ RECORDS = 200
 COOLED = 0.8
 """Share of the steps after which a tempered likelihood has its full weight."""
 
+BLURRED_ROWS = 200
+"""Rows of a table whose codes a discriminator sees through noise of variance one."""
+
 EXPLOSION = 1e6
 """Growth of the reconstruction error over a fit that counts as divergence."""
 
@@ -291,6 +294,7 @@ class _Stack:
         self.offsets = torch.tensor(offsets, device=device)[:, None]  # (K, 1)
         self.labels = _LabelTable(jobs, self.rows) if _are_labelled(jobs) else None
         self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
+        self.blur = self.rows.new_tensor([_blur(job.row_weights) for job in jobs])
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -385,6 +389,7 @@ class _Stack:
             order=draws.order,
             numbers=numbers,
             table_shares=self.shares,
+            blur=self.blur,
             labelled=self._labelled(draws, numbers),
         )
         weights = {k: w for p in self.players.values() for k, w in p.weights.items()}
@@ -553,6 +558,16 @@ class _Keeper:
         history = {n: np.array([r[n] for r in self.history]) for n in self.names}
         weights = self.stack.export(self.k)
         return Fit(weights, history, self.n_iter, self.kept_step, self.diverged_at)
+
+
+def _blur(row_weights: np.ndarray) -> float:
+    """Return the noise that keeps a discriminator from knowing each row's code.
+
+    It falls with the rows that weights leave (Kish's effective sample size), and is
+    one, the deviation of the prior, for the fewest.
+    """
+    n_effective = row_weights.sum() ** 2 / np.square(row_weights).sum()
+    return min(1.0, BLURRED_ROWS / n_effective)
 
 
 def _draw_weights(job: Job, streams: Streams) -> Weights:

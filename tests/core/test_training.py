@@ -196,11 +196,15 @@ class TestGammaZeroIsAVAE:
         )
 
 
+N_ROWS = 500
+
+
 class WrittenOut:
     """A step of a model whose discriminator has opinions, and the same by hand."""
 
     def __init__(self, gamma=3.0):
-        stack = _Stack([make_job(gamma=gamma)], make_plan(10, warmup=0.0), CPU)
+        job = make_job(gamma=gamma, rows=make_rows(N_ROWS))
+        stack = _Stack([job], make_plan(10, warmup=0.0), CPU)
         stack.step(0)
         generator = torch.Generator().manual_seed(1)
         for player in stack.players.values():
@@ -217,14 +221,16 @@ class WrittenOut:
         self.permuted = self.terms[1][1].detach().gather(1, draws.order)
 
     def encode(self, draws, batch):
-        """Return the negative ELBO of each row of a batch, and the codes."""
+        """Return the negative ELBO of each row of a batch, and the blurred codes."""
         weights = self.stack.players["model"].weights
         x = self.stack.rows[draws.rows[:, batch]]
         mean, log_var = self.stack.network.encode(weights, x)
         z = mean + torch.exp(0.5 * log_var) * draws.noise[:, batch]
         output = self.stack.network.decode(weights, z)
         kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1).sum(-1)
-        return self.stack.likelihood.nll(weights, output, x) + kl, z
+        wider = torch.sqrt(log_var.exp() + (200 / N_ROWS) ** 2)
+        seen = mean + wider * draws.noise[:, batch]
+        return self.stack.likelihood.nll(weights, output, x) + kl, seen
 
     def logits(self, z):
         return discriminator(3, (24, 24))(self.adversary, z).squeeze(-1)
@@ -295,6 +301,23 @@ class TestWhatTheLoopDraws:
         rows = next(stack.draws).rows[0]
         shared = (rows[0] == rows[1]).float().mean()
         assert shared < 0.03  # one in 200 by chance
+
+    @pytest.mark.parametrize(
+        ("weights", "blur"),
+        [
+            (np.ones(1000), 0.2),
+            (7 * np.ones(1000), 0.2),  # weights have no unit
+            (np.r_[np.ones(400), 1e-9 * np.ones(600)], 0.5),
+            (np.ones(50), 1.0),
+        ],
+    )
+    def test_codes_of_fewer_rows_are_blurred_more(self, weights, blur):
+        jobs = [
+            make_job(rows=make_rows(len(w)), row_weights=w)
+            for w in (weights, np.ones(2000))
+        ]
+        found = _Stack(jobs, make_plan(10), CPU).blur
+        np.testing.assert_allclose(found, [blur, 0.1], rtol=1e-6)
 
     def test_a_row_is_drawn_in_proportion_to_its_weight(self):
         weights = np.r_[np.ones(100), 3 * np.ones(100)]

@@ -93,6 +93,13 @@ def test_a_scorer_survives_pickle_and_copy(name, data):
             assert twin(Counting(), X, factors) == scorer(Counting(), X, factors)
 
 
+def test_a_scorer_says_what_it_scores():
+    metric = mutual_info_gap_score.__doc__.split("\n\n")[0]
+    assert mig_scorer.__doc__.startswith(metric)
+    assert neg_code_mutual_info_scorer.__doc__.split("\n\n")[0].endswith("negated.")
+    assert len({getattr(metrics, name).__doc__ for name in SCORERS}) == len(SCORERS)
+
+
 def test_a_scorer_is_its_metric_of_the_codes(data):
     X, factors = data
     expected = mutual_info_gap_score(factors, X[:, :2], n_bins=7)

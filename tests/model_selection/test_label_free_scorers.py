@@ -178,3 +178,7 @@ class TestWhoIsScored:
         scorer = LABEL_FREE_SCORERS[name]
         assert pickle.loads(pickle.dumps(scorer)) is scorer
         assert repr(scorer) == f"{name}_scorer"
+
+    def test_a_scorer_says_what_it_scores(self):
+        docs = {scorer.__doc__ for scorer in LABEL_FREE_SCORERS.values()}
+        assert len(docs) == len(LABEL_FREE_SCORERS)

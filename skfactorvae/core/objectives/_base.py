@@ -40,6 +40,7 @@ class Batch:
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
+    blur: Tensor  # (K,) deviation of the noise on codes that a discriminator sees
     labelled: Labelled | None = None
 
     @property
@@ -95,11 +96,21 @@ class Forward:
         return self.likelihood.nll(self.weights, self.output, self.x)
 
     @cached_property
-    def second_codes(self) -> Tensor:
-        """Codes of the second batch, (K, B, d), cut off from the encoder."""
+    def blurred(self) -> Tensor:
+        """Codes as a discriminator sees them, (K, B, d)."""
+        return self._blur(self.mean, self.log_var, self.batch.noise[:, 0])
+
+    @cached_property
+    def second_blurred(self) -> Tensor:
+        """Those of the second batch, (K, B, d), cut off from the encoder."""
         with torch.no_grad():
             moments = self.network.encode(self.weights, self.batch.rows[:, 1])
-            return self.network.draw_codes(*moments, self.batch.noise[:, 1])
+            return self._blur(*moments, self.batch.noise[:, 1])
+
+    def _blur(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+        added = 2 * self.batch.blur.log()[:, None, None]
+        log_var = torch.logaddexp(log_var, added.expand_as(log_var))
+        return self.network.draw_codes(mean, log_var, noise)
 
     @property
     def labelled(self) -> Labelled:
@@ -136,7 +147,7 @@ class Forward:
     def kl(self) -> Tensor:
         r"""KL from the standard normal prior, summed over latents, averaged over rows.
 
-        .. math:: \tfrac12 \sum_j (\mu_j^2 + \sigma_j^2 - \log\sigma_j^2 - 1)
+        .. math:: \tfrac{1}{2} \sum_j (\mu_j^2 + \sigma_j^2 - \log\sigma_j^2 - 1)
 
         Nats per row, (K,).
         """

@@ -23,7 +23,9 @@ class FactorVAE(AdversarialObjective):
         + \gamma\,\mathrm{TC}(q(z))
 
     TC is estimated by a discriminator that tells codes from dimension-wise permuted
-    codes of an independent batch. Not to be confused with :class:`BetaTCVAE`, which
+    codes of an independent batch. It sees both blurred by normal noise, the more so the
+    fewer rows there are, lest it learn the rows by heart; independent codes are
+    independent when blurred, and others are not. Not to be confused with :class:`BetaTCVAE`, which
     estimates TC from the batch and has no discriminator.
 
     Parameters
@@ -68,10 +70,10 @@ class FactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.z
+        z = forward.blurred
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
         permuted = permute_groups(
-            forward.second_codes, forward.batch.order, self.groups
+            forward.second_blurred, forward.batch.order, self.groups
         )
         seen = contest(network, adversary, gradients, z, permuted)
         return {"total_correlation": seen.log_ratio()}, seen.record

@@ -239,10 +239,10 @@ class SupervisedFactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.z
+        z = forward.blurred
         d = z.shape[-1]
         permuted = permute_groups(
-            forward.second_codes, forward.batch.order, self.groups(d)
+            forward.second_blurred, forward.batch.order, self.groups(d)
         )
         critic = discriminator(d, self.hidden_layer_sizes)
         seen = contest(critic, adversary, gradients, z, permuted)
