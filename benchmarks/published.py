@@ -305,7 +305,8 @@ def draw_cells(records, kinds, path):
         ax.set(title=f"{steps} steps", xlabel="mutual information gap")
         ax.set_yticks(places, names)
     axes[0, 0].invert_yaxis()
-    axes[0, -1].legend(frameon=False)
+    handles = axes[0, 0].get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower center", ncols=2, frameon=False)
     fig.savefig(path, dpi=100)
     plt.close(fig)
 

@@ -25,8 +25,8 @@ class FactorVAE(AdversarialObjective):
     TC is estimated by a discriminator that tells codes from dimension-wise permuted
     codes of an independent batch. It sees both blurred by normal noise, the more so the
     fewer rows there are, lest it learn the rows by heart; independent codes are
-    independent when blurred, and others are not. Not to be confused with :class:`BetaTCVAE`, which
-    estimates TC from the batch and has no discriminator.
+    independent when blurred, and others are not. Not to be confused with
+    :class:`BetaTCVAE`, which estimates TC from the batch and has no discriminator.
 
     Parameters
     ----------
