@@ -82,7 +82,7 @@ class BaseLatentTransformer(
         records.
     kl_per_component_ : ndarray of shape (n_components,)
         Information each component holds about the rows: mean KL divergence from a
-        standard normal prior, nats, descending.
+        standard normal prior, nats; descending, among components of one group.
     active_components_ : ndarray of int
         Components that hold more than 0.01 nats, and whose codes have a variance of
         more than 0.01.
@@ -217,8 +217,9 @@ class BaseLatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows to learn from.
-        y : None
-            Ignored; here for scikit-learn's conventions.
+        y : array-like of shape (n_samples, n_attributes), default=None
+            What is known of rows, for ``SupervisedFactorVAETransformer``: a column for
+            each of its attributes, NaN where nothing is. All others ignore it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. An integer weight is exactly the same as a row that is
             repeated.
@@ -426,7 +427,7 @@ class BaseLatentTransformer(
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components), float32
-            Codes, most informative component first.
+            Codes, in the order of ``kl_per_component_``.
         """
         return self.posterior(X)[0]
 
