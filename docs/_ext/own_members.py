@@ -2,7 +2,8 @@
 
 
 def _skip(app, what, name, member, skip, options):
-    home = getattr(getattr(member, "fget", member), "__module__", None) or ""
+    made_of = getattr(member, "fget", getattr(member, "func", member))
+    home = getattr(made_of, "__module__", None) or ""
     if what != "class" or skip:
         return None
     return not home.startswith("skfactorvae") or home == "skfactorvae._compat"

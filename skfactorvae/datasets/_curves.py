@@ -96,8 +96,8 @@ def make_gaussian_peaks(
     of unit variance,
 
     .. math::
-        f(x) = a \exp\!\left(-\tfrac12 \left(\tfrac{x - p}{w}\right)^2\right)
-               + b\,(x - \tfrac12) + \text{noise} \cdot \varepsilon(x)
+        f(x) = a \exp\!\left(-\tfrac{1}{2} \left(\tfrac{x - p}{w}\right)^2\right)
+               + b\,(x - \tfrac{1}{2}) + \text{noise} \cdot \varepsilon(x)
 
     ============= ========= ======================== =========================
     factor        symbol    law                      unit
@@ -197,7 +197,7 @@ def make_damped_oscillator(
 
     .. math::
         f(t) = A\, e^{-b t / 2}
-               \cos\!\left(\tfrac12 \sqrt{4\kappa - b^2}\; t + \delta\right)
+               \cos\!\left(\tfrac{1}{2} \sqrt{4\kappa - b^2}\; t + \delta\right)
 
     ============= ============== ============================ ====================
     factor        symbol         law                          unit
@@ -318,8 +318,8 @@ def make_heat_profiles(
     .. math::
         T(x) = Q\, \frac{0.1}{\sigma}
                \sum_{c \in \{x_0,\, -x_0,\, 2 - x_0\}}
-               e^{-\frac12 (x - c)^2 / \sigma^2}
-               + g\,(x - \tfrac12) + \text{noise} \cdot \varepsilon(x),
+               e^{-\frac{1}{2} (x - c)^2 / \sigma^2}
+               + g\,(x - \tfrac{1}{2}) + \text{noise} \cdot \varepsilon(x),
         \qquad \sigma^2 = s_0^2 + 0.008\, \kappa t
 
     ============ ============== ======================== ========================
@@ -434,7 +434,7 @@ def make_stellar_spectra(
 
     .. math::
         F(\lambda) = \frac{B_\lambda(T)}{\operatorname{median}_\lambda B_\lambda(T)}
-        \exp\!\left(-10^m \sum_k d_k \exp\!\left(-\tfrac12
+        \exp\!\left(-10^m \sum_k d_k \exp\!\left(-\tfrac{1}{2}
         \left(\frac{\ln\lambda - \ln(1 + z) - \ln\lambda_k}{s}\right)^2
         \right)\right) + \text{noise} \cdot \varepsilon(\lambda)
 

@@ -49,7 +49,7 @@ def make_pendulum_shadow(
     slope :math:`\tan\varphi` throws the point :math:`(x, y)` on the ground at
 
     .. math::
-        S(x, y) = x - (y + \tfrac12) \cot\varphi
+        S(x, y) = x - (y + \tfrac{1}{2}) \cot\varphi
 
     The shadow reaches from :math:`S` of the pivot to :math:`S` of the far end of the
     ball, 9.5 along the rod, and is at least 3 long. The sun is a disc of radius 3 at

@@ -29,7 +29,7 @@ def mean_correlation_score(
 ):
     r"""Mean absolute correlation of codes and factors matched one to one (MCC).
 
-    .. math:: \mathrm{MCC} = \frac1M \max_\pi \sum_{(d, k) \in \pi}
+    .. math:: \mathrm{MCC} = \frac{1}{M} \max_\pi \sum_{(d, k) \in \pi}
               |\operatorname{corr}(z_d, y_k)|
 
     where :math:`\pi` matches each code to at most one factor. It asks for one code

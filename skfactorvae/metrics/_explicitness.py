@@ -27,7 +27,7 @@ def explicitness_score(
 ):
     r"""Explicitness: area under the ROC curve of a logistic reader of all codes.
 
-    .. math:: E = \frac1K \sum_k \frac1{|V_k|} \sum_{v \in V_k}
+    .. math:: E = \frac{1}{K} \sum_k \frac{1}{|V_k|} \sum_{v \in V_k}
               \bigl(2\, \mathrm{AUC}_{kv} - 1\bigr)
 
     It measures how much the codes say, and nothing of how they are arranged: a

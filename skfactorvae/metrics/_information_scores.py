@@ -121,9 +121,9 @@ def mig_sup_score(
 ):
     r"""MIG-sup: the information gap of each code between its two best factors.
 
-    .. math:: \frac1D \sum_d \left(\max_k \tilde I_{dk} -
-              \operatorname{second}_k \tilde I_{dk}\right),
-              \qquad \tilde I_{dk} = \frac{I(z_d; y_k)}{H(y_k)}
+    .. math:: \frac{1}{D} \sum_d \left(\max_k N_{dk} -
+              \operatorname{second}_k N_{dk}\right),
+              \qquad N_{dk} = \frac{I(z_d; y_k)}{H(y_k)}
 
     The supplement of :func:`mutual_info_gap_score`, which compares codes within a
     factor: this compares factors within a code. Codes that know nothing have no gap
@@ -277,7 +277,7 @@ def jemmig_score(
 ):
     r"""JEMMIG: MIG that also asks the best code to hold nothing but its factor.
 
-    .. math:: \frac1K \sum_k \left(1 - \frac{H(y_k, z^*) - I(y_k; z^*) +
+    .. math:: \frac{1}{K} \sum_k \left(1 - \frac{H(y_k, z^*) - I(y_k; z^*) +
               I(y_k; z_{(2)})}{H(y_k) + \log B}\right)
 
     with :math:`z^*` the code that knows factor :math:`k` best (of equals, the one of

@@ -116,7 +116,7 @@ def mutual_info_gap_score(
 ):
     r"""Mutual information gap (MIG): whether each factor is in one code and no other.
 
-    .. math:: \mathrm{MIG} = \frac1K \sum_k
+    .. math:: \mathrm{MIG} = \frac{1}{K} \sum_k
               \frac{I(z_{(1)}; y_k) - I(z_{(2)}; y_k)}{H(y_k)}
 
     where :math:`z_{(1)}` and :math:`z_{(2)}` are the two codes that know most of

@@ -35,7 +35,7 @@ def sap_score(
 ):
     r"""Separated attribute predictability (SAP): gap of the two best single codes.
 
-    .. math:: \mathrm{SAP} = \frac1K \sum_k \left(S_{(1)k} - S_{(2)k}\right)
+    .. math:: \mathrm{SAP} = \frac{1}{K} \sum_k \left(S_{(1)k} - S_{(2)k}\right)
 
     where :math:`S_{dk}` is the squared Pearson correlation for a continuous factor,
     and for a discrete one the test accuracy of a classifier that sees code

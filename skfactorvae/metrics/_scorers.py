@@ -5,6 +5,7 @@
 routing interface.
 """
 
+import inspect
 import warnings
 from collections import deque
 from copy import deepcopy
@@ -188,6 +189,11 @@ class DisentanglementScorer(_RoutedScorer):
         self._step = step
         self._kwargs = kwargs
         self._request = _unrequested(self)
+        self.__doc__ = (
+            f"{_summary(score_func)}{', negated' * (not greater_is_better)}.\n\n"
+            f":func:`{_name(score_func)}` as a scorer, made by "
+            ":func:`make_disentanglement_scorer`."
+        )
 
     def __call__(self, estimator, X, y=None, *, factors=None, sample_weight=None):
         """Score the codes of `X`, against factors where the metric needs them.
@@ -374,6 +380,12 @@ def _as_scorer(part, settings, kwargs):
 
 def _name(function):
     return getattr(function, "__name__", repr(function))
+
+
+def _summary(function):
+    """Return the first sentence of a function's docstring, or its name."""
+    doc = inspect.getdoc(function) if inspect.isroutine(function) else None
+    return (doc or _name(function)).split("\n\n")[0].rstrip(".")
 
 
 class _Fold(NamedTuple):

@@ -13,9 +13,9 @@ from ._validation import check_choice, check_codes, check_real, varying
 def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1):
     r"""Unsupervised disentanglement ranking (UDR) of several fits of one setting.
 
-    .. math:: \mathrm{UDR}_{ab} = \frac12 \Bigl(
-              \frac1{|a|} \sum_{i \in a} \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} +
-              \frac1{|b|} \sum_{j \in b} \frac{\max_i R_{ij}^2}{\sum_i R_{ij}}\Bigr)
+    .. math:: \mathrm{UDR}_{ab} = \frac{1}{2} \Bigl(
+              \frac{1}{|a|} \sum_{i \in a} \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} +
+              \frac{1}{|b|} \sum_{j \in b} \frac{\max_i R_{ij}^2}{\sum_i R_{ij}}\Bigr)
 
     where :math:`R` is the strength between the active codes of fits a and b. The
     score of a fit is the median over the other fits. Two fits agree one code to one

@@ -12,7 +12,7 @@ from ._validation import check_codes, check_real, varying, warn_undefined
 def gaussian_total_correlation(codes):
     r"""Total correlation of the Gaussian with the covariance of the codes, in nats.
 
-    .. math:: \mathrm{TC} = \tfrac12 \Bigl(\sum_d \log \Sigma_{dd} -
+    .. math:: \mathrm{TC} = \tfrac{1}{2} \Bigl(\sum_d \log \Sigma_{dd} -
               \log\det \Sigma\Bigr)
 
     It sees linear dependence only, and collapsed codes score 0, the best value: never
@@ -229,7 +229,7 @@ def total_correlation_of(unit):
 def total_correlation_bias(n_rows, n_codes):
     r"""Return the mean Gaussian total correlation of independent Gaussian codes.
 
-    .. math:: \tfrac12 \sum_{i=1}^D \Bigl[\psi\bigl(\tfrac{n-1}{2}\bigr) -
+    .. math:: \tfrac{1}{2} \sum_{i=1}^D \Bigl[\psi\bigl(\tfrac{n-1}{2}\bigr) -
               \psi\bigl(\tfrac{n-i}{2}\bigr)\Bigr]
 
     from the mean log-determinant of a Wishart matrix; exact, for any n > D.

@@ -108,6 +108,7 @@ class _LabelFreeScorer:
     def __init__(self, name, function):
         self.name = name
         self._function = function
+        self.__doc__ = f"{function.__doc__}\n\n{type(self).__doc__}"
 
     def __call__(self, estimator, X, y=None):
         """Score what the estimator makes of X.
@@ -169,18 +170,22 @@ def measured(X, codes):
 
 
 def _explained_scores(members, X):
+    """Explained share of the rows' variance."""
     return [explained_rows(X, active_codes(member, X)) for member in members]
 
 
 def _copula_scores(members, X):
+    """Explained share of the rows, times the codes' independence by a copula."""
     return [measured(X, active_codes(member, X))["copula"] for member in members]
 
 
 def _audit_scores(members, X):
+    """Explained share of the rows, times the codes' independence by a classifier."""
     return [measured(X, active_codes(member, X))["audit"] for member in members]
 
 
 def _udr_scores(members, X):
+    """Agreement of fits from several seeds (UDR), times the explained share."""
     if len(members) < 2:
         raise TypeError(
             f"udr_scorer compares fits from several seeds, got one "
@@ -191,6 +196,7 @@ def _udr_scores(members, X):
 
 
 def _elbo_scores(members, X):
+    """Mean evidence lower bound of the rows, in nats."""
     for member in members:
         if not hasattr(last_step(member), "score_samples"):
             raise TypeError(

@@ -225,7 +225,8 @@ def select_gamma(
     the ELBO, lets a rule choose, and fits the choice to all rows.
 
     No rule can know the true factors. What the rules have been worth on simulated
-    tables, and where they failed, is in the user guide: ``docs/selection.md``.
+    tables, and where they failed, is in the user guide:
+    :doc:`Choosing gamma without labels </selection>`.
 
     Parameters
     ----------

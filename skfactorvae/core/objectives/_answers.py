@@ -58,7 +58,7 @@ def believed(n_levels: int, answer: Tensor) -> Tensor:
 def surprise(n_levels: int, answer: Tensor, belief: Tensor) -> Tensor:
     r"""Cross-entropy of an answer under a belief, nats.
 
-    .. math:: -\sum_l p_l \log A_l \quad\text{or}\quad \tfrac12 \Bigl(
+    .. math:: -\sum_l p_l \log A_l \quad\text{or}\quad \tfrac{1}{2} \Bigl(
         \frac{(m - \mu)^2 + v}{\sigma^2} + \log 2 \pi \sigma^2 \Bigr)
 
     for probabilities p, or a mean m and a variance v.

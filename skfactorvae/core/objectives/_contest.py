@@ -55,7 +55,7 @@ class Contest:
     def log_ratio(self) -> Tensor:
         r"""Divergence of the codes from the others, as the mean log density ratio.
 
-        .. math:: \mathrm{KL} \approx \tfrac1B \sum_i \log\frac{D(z_i)}{1 - D(z_i)}
+        .. math:: \mathrm{KL} \approx \tfrac{1}{B} \sum_i \log\frac{D(z_i)}{1 - D(z_i)}
 
         The value is the mean logit, in nats. The gradient is that of the logits passed
         through 10 tanh(. / 10), which keeps one confident logit from throwing the
@@ -71,7 +71,7 @@ class Contest:
     def surprise(self) -> Tensor:
         r"""How surely the codes are told from the others; nats, log 2 if not at all.
 
-        .. math:: -\tfrac1B \sum_i \log(1 - D(z_i))
+        .. math:: -\tfrac{1}{B} \sum_i \log(1 - D(z_i))
 
         Returns
         -------
