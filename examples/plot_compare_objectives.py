@@ -1,11 +1,12 @@
 """
-One table, every objective
-==========================
+One table, six objectives
+=========================
 
-All estimators of the library are one network, one likelihood and one loop; they differ
-in what they add to the evidence lower bound. Here they meet on one table: twenty
-sensors, each a smooth nonlinear function of the same three independent sources, with
-noise. The sources are known, so that codes can be scored against them.
+VAE, beta-VAE, beta-TCVAE, DIP-VAE II, AAE and FactorVAE are one network, one likelihood
+and one loop here; they differ in what they add to the evidence lower bound, or put in
+the place of one of its terms. They meet on one table: twenty sensors, each a nonlinear
+function of the same three independent sources. The sources are known, so that codes can
+be scored against them.
 """
 
 # %%
@@ -13,18 +14,19 @@ noise. The sources are known, so that codes can be scored against them.
 # --------------------------
 #
 # Estimators share their parameters' names, so that one grid holds them all: the step of
-# a pipeline is a parameter like any other. Fits never see the factors; the scorer does.
-# Every objective has its default weights, and all have the same budget, which is short.
-# A training that ends with a complaint says so; beta-TCVAE's is that its batches are
-# too small for what the codes hold, and on tables like this one it always is.
+# a pipeline is a parameter like any other. Fits never see the factors; the scorer does,
+# on rows that were set aside. Every objective has its default weights, and all have the
+# same budget, which is short. Warnings of trainings that have not converged are not
+# shown.
 
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.base import clone
 from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -39,10 +41,10 @@ from skfactorvae.metrics import (
 X, factors = make_nonlinear_ica(
     n_samples=2000, n_sources=3, n_features=20, random_state=0
 )
+train, test = train_test_split(np.arange(2000), test_size=0.3, random_state=0)
 
 options = {
     "n_components": 5,
-    "learning_rate": 3e-3,
     "max_iter": 700,
     "random_state": 0,
 }
@@ -64,7 +66,7 @@ search = GridSearchCV(
     pipe,
     {"codes": [*linear.values(), *family.values()]},
     scoring=make_disentanglement_scorer(scores),
-    cv=ShuffleSplit(1, test_size=0.3, random_state=0),
+    cv=[(train, test)],
     refit=False,
 )
 with warnings.catch_warnings():
@@ -84,14 +86,18 @@ for i, name in enumerate(names):
 # What they found
 # ---------------
 #
-# Rank correlation of each code with each source. A good code has one dark cell in its
+# The same fits once more, for a search keeps none, and the same rows set aside: rank
+# correlation of each code with each source. A good code has one dark cell in its
 # column, and a source that was found has one in its row. There are more codes than
 # sources, on purpose: what matters is whether an objective leaves the others unused,
 # which are blank here, or spreads the sources over them.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
-    fitted = {name: vae.fit(X) for name, vae in family.items()}
+    fitted = {
+        name: clone(pipe).set_params(codes=vae).fit(X[train])
+        for name, vae in family.items()
+    }
 
 
 def rank(values):
@@ -100,10 +106,10 @@ def rank(values):
 
 
 figure, axes = plt.subplots(2, 3, figsize=(8, 4.2), layout="constrained")
-for ax, (name, vae) in zip(axes.flat, fitted.items(), strict=True):
-    both = np.hstack([rank(factors), rank(vae.transform(X))])
+for ax, (name, model) in zip(axes.flat, fitted.items(), strict=True):
+    both = np.hstack([rank(factors[test]), rank(model.transform(X[test]))])
     matrix = np.full((3, 5), np.nan)
-    active = vae.active_components_
+    active = model[-1].active_components_
     matrix[:, active] = np.abs(np.corrcoef(both.T))[:3, 3 + active]
     ax.imshow(matrix, vmin=0, vmax=1, cmap="Greys")
     for k, j in np.argwhere(np.isfinite(matrix)):
@@ -124,14 +130,15 @@ for ax in axes[1]:
 #
 # ``score`` is the same lower bound of the log-density for all of them, whatever they
 # were trained with. A penalty on information is paid for here: beta-VAE and beta-TCVAE
-# hold less, and reproduce less. A penalty on dependence alone need not cost anything.
-# AAE pays most: its codes have next to no noise, which the bound charges as
+# hold about half of what VAE holds, and have less than half of its bound. The penalties
+# on dependence of DIP-VAE II and FactorVAE cost little. AAE has the lowest bound,
+# though it holds the most: its codes have next to no noise, which the bound charges as
 # information, and it fills all five, for nothing tells it to leave any unused.
 
-for name, vae in fitted.items():
+for name, model in fitted.items():
     print(
-        f"{name:12} {vae.score(X):7.2f} nats per row, "
-        f"{len(vae.active_components_)} active, "
-        f"{vae.kl_per_component_.sum():5.1f} nats in the codes"
+        f"{name:12} {model.score(X[test]):7.2f} nats per row, "
+        f"{len(model[-1].active_components_)} active, "
+        f"{model[-1].kl_per_component_.sum():5.1f} nats in the codes"
     )
 plt.show()

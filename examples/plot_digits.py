@@ -2,7 +2,7 @@
 Six numbers for a handwritten digit
 ===================================
 
-Scikit-learn's digits are real: 1,797 images of 8 by 8 pixels, written by 43 people.
+Scikit-learn's digits are real: 1,797 images of 8 by 8 pixels, written by 13 people.
 Nobody knows their true factors, so there is nothing to score a representation against,
 except what one wants it for. Here: six numbers that keep the image, that can be moved
 one by one, and that a classifier can use.
@@ -77,7 +77,8 @@ rows = {
     "PCA": through(pca, X_test[shown]),
     "FactorVAE": through(vae, X_test[shown]),
 }
-fig, axes = plt.subplots(3, 10, figsize=(8, 2.6), layout="constrained")
+fig, axes = plt.subplots(3, 10, figsize=(8, 2.9), layout="constrained")
+fig.suptitle("Ten digits as written, and after six numbers")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     for ax, image in zip(line, images, strict=True):
         draw(ax, image)
@@ -100,7 +101,8 @@ for name, model in {"PCA": pca, "FactorVAE": vae}.items():
 codes = vae.transform(X_test)
 start = codes[shown[3]]
 
-fig, axes = plt.subplots(6, 9, figsize=(6, 4.2), layout="constrained")
+fig, axes = plt.subplots(6, 9, figsize=(6, 4.5), layout="constrained")
+fig.suptitle("A written 3, and one code moved at a time")
 for j, line in enumerate(axes):
     path = np.tile(start, (9, 1))
     path[:, j] = np.percentile(codes[:, j], np.linspace(3, 97, 9))

@@ -15,7 +15,6 @@ latent too many. Here it has three too many, and the question is which stay sile
 # Motions with a little noise. The factors are kept for the end; no fit sees them.
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -33,7 +32,9 @@ factors, factors_test = swings.factors[:1000], swings.factors[1000:]
 #
 # All moments are in one unit, so they share one scale (``standardize="global"``) and
 # one level of noise. Each latent costs the nats that it holds. One that explains
-# nothing is not worth its price, and falls back to the prior.
+# next to nothing is not worth its price, and falls back towards the prior.
+# ``active_components_`` names those that do not: they hold more than a hundredth of a
+# nat, and their means vary over the rows, with a variance above a hundredth.
 
 vae = FactorVAETransformer(
     n_components=5,
@@ -45,10 +46,16 @@ vae = FactorVAETransformer(
     random_state=0,
 ).fit(X)
 kl = vae.kl_per_component_
-busy = np.flatnonzero(kl > kl[0] / 4)
+active = vae.active_components_
+train_codes = vae.transform(X)
 
-print("nats held by each latent:", kl.round(2))
-print("hold a quarter of what the first one holds, or more:", len(busy))
+print("nats held by each latent:   ", kl.round(2))
+print("variance of each one's mean:", train_codes.var(axis=0).round(3))
+print("active latents:", len(active))
+
+# %%
+# The last three hold a little, and more than a hundredth of a nat. They are silent by
+# the second rule: what they hold is much the same for every motion.
 
 # %%
 # The picture to keep
@@ -61,7 +68,7 @@ print("hold a quarter of what the first one holds, or more:", len(busy))
 
 codes = vae.transform(X_test)
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
-axes[0].bar(range(5), kl, color=["C0" if j in busy else "0.75" for j in range(5)])
+axes[0].bar(range(5), kl, color=["C0" if j in active else "0.75" for j in range(5)])
 axes[0].set(xlabel="latent", ylabel="nats held", title="The price list")
 for ax, name, values in zip(axes[1:], swings.factor_names, factors_test.T, strict=True):
     dots = ax.scatter(*codes[:, :2].T, c=values, s=9)
@@ -73,8 +80,9 @@ plt.show()
 # What a latent does to a motion
 # ------------------------------
 #
-# One latent moves, the others stay at their mean. A latent of frequency stretches the
-# motion in time; one of damping lets it die sooner.
+# One latent moves, the others stay at their mean; the titles call it a factor. A latent
+# of frequency stretches the motion in time; one of damping lets it die sooner. The
+# third, a silent one, moves next to nothing.
 
 display = LatentTraversalDisplay.from_estimator(
     vae, X, latents=[0, 1, 2], x=swings.grid
@@ -91,7 +99,6 @@ plt.show()
 # use one latent, in a straight line, whether each factor has a latent to itself.
 
 print(f"\n{'held-out R2 of':14}{'both, bent':>12}{'best single':>13}")
-train_codes = vae.transform(X)
 for k, name in enumerate(swings.factor_names):
     bent = KNeighborsRegressor(15).fit(train_codes[:, :2], factors[:, k])
     single = [
@@ -106,6 +113,6 @@ for k, name in enumerate(swings.factor_names):
 # %%
 # The count can be trusted further than the axes. How many numbers a row has is a
 # property of the data; which two coordinates describe the plane is not, and independent
-# codes are one choice out of many. Where the second column is well below the first, the
-# plane is right and its axes are not the physicist's: a radius and an angle, say, are
-# two numbers that no single axis of the plane gives.
+# latents are one choice out of many. Where the second column is well below the first,
+# the plane is right and its axes are not the physicist's: a radius and an angle, say,
+# are two numbers that no single axis of the plane gives.

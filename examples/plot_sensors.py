@@ -62,7 +62,7 @@ print(table)
 # with the others held still, in the units of the columns. ``share`` is how much of a
 # column's variance a factor explains on its own. Count the columns that a factor moves
 # before giving it a name: a cause shows in several. The door is open at random,
-# whatever the machine does, and a model with a latent to spare may spend it on that. It
+# whatever the machine does, and a model with a factor to spare may spend it on that. It
 # is independent of all else, as it was asked to be, and explains nothing; what else
 # moves with the door does so by coincidence.
 
@@ -74,8 +74,9 @@ for j, share in enumerate(table.share):
 # The picture to keep
 # -------------------
 #
-# Shares of all columns, and beside them what we are in the position to check here: the
-# mutual information of each code with what the log was made of.
+# Shares of all columns, and beside them what we are in the position to check here: how
+# much of the entropy of each cause the factors know. The rows are the same five; the
+# matrix calls them codes.
 
 names = list(X)
 figure, axes = plt.subplots(

@@ -27,7 +27,7 @@ def _importances(factors, codes, options):
 
 
 METHODS = {
-    "mutual_info": (_information, "share of the factor's entropy"),
+    "mutual_info": (_information, "share of entropy"),
     "correlation": (_correlation, "absolute rank correlation"),
     "dci": (_importances, "importance (DCI)"),
 }
