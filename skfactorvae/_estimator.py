@@ -133,13 +133,15 @@ class BaseLatentTransformer(
         "int or array-like of int",
         [at_least(1), "array-like"],
         """Hidden layers of the encoder; the decoder mirrors them. For
-        ``network="mlp"``.""",
+        ``network="mlp"``. Wider ones describe rows better, and find factors no
+        better.""",
     )
     activation: str = parameter(
         "silu",
         '{"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}',
         [one_of(*core.ACTIVATIONS)],
-        "Activation of the encoder and the decoder.",
+        """Activation of the encoder and the decoder. A smooth one bends along curves
+        with fewer steps.""",
     )
     image_shape: Any = parameter(
         None,
@@ -148,18 +150,25 @@ class BaseLatentTransformer(
         """Shape of the images whose pixels, channel by channel and row by row, are the
         features. For ``network="conv"``.""",
     )
-    max_iter: int = parameter(5000, "int", [at_least(1)], "Gradient steps.")
+    max_iter: int = parameter(
+        5000,
+        "int",
+        [at_least(1)],
+        "Gradient steps. Twice as many still gain a little, for twice the time.",
+    )
     batch_size: int = parameter(
         64,
         "int",
         [at_least(2)],
-        "Rows of a batch, drawn with replacement.",
+        """Rows of a batch, drawn with replacement. Larger ones take longer, and find a
+        little more.""",
     )
     learning_rate: float = parameter(
         3e-3,
         "float",
         [POSITIVE],
-        """Adam's, for encoder and decoder. It falls along a cosine.""",
+        """Adam's, for encoder and decoder. It falls along a cosine, which is why it may
+        begin high.""",
     )
     warm_start: bool = parameter(
         False,
