@@ -160,8 +160,8 @@ class BaseLatentTransformer(
         64,
         "int",
         [at_least(2)],
-        """Rows of a batch, drawn with replacement. Larger ones take longer, and find a
-        little more.""",
+        """Rows of a batch, drawn with replacement. Larger ones find more where you can
+        wait: 256 take half as long again.""",
     )
     learning_rate: float = parameter(
         3e-3,
