@@ -58,15 +58,16 @@ def pytest_collection_modifyitems(config, items):
     unknown = set(wanted) - {cls.__name__ for cls in TRANSFORMERS}
     if unknown:
         raise pytest.UsageError(f"--members names no member of the family: {unknown}")
-    kept, left = [], []
-    for item in items:
-        member = getattr(item, "callspec", None) and item.callspec.params.get(
-            "Transformer"
-        )
-        is_left = member is not None and member.__name__ not in wanted
-        (left if is_left else kept).append(item)
+    wanted.append(None)  # what runs for no member
+    left = [item for item in items if member_of(item) not in wanted]
+    items[:] = [item for item in items if member_of(item) in wanted]
     config.hook.pytest_deselected(items=left)
-    items[:] = kept
+
+
+def member_of(item):
+    """Return the name of the member that a test runs for; None if it is for no one."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return getattr(parameters.get("Transformer"), "__name__", None)
 
 
 def takes(cls, parameters):
@@ -80,7 +81,7 @@ def takes(cls, parameters):
 
 
 @pytest.fixture(params=TRANSFORMERS, ids=lambda cls: cls.__name__)
-def Transformer(request):  # noqa: N802
+def Transformer(request):
     """Each public transformer: a new member of the family is tested when exported."""
     return request.param
 
@@ -92,7 +93,7 @@ def small(Transformer):
     common = {name: value for name, value in SMALL.items() if name in known}
 
     def build(**parameters):
-        if not takes(Transformer, parameters):
+        if not takes(Transformer, parameters):  # there is nothing to test
             pytest.skip(f"{Transformer.__name__} does not take {parameters}.")
         return Transformer(**{**common, **parameters})
 
@@ -100,7 +101,7 @@ def small(Transformer):
 
 
 @pytest.fixture
-def X():  # noqa: N802
+def X():
     """Forty rows of five mixed, unequally scaled features."""
     rng = np.random.RandomState(0)
     sources = rng.uniform(-1, 1, size=(40, 3))

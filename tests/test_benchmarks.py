@@ -19,8 +19,20 @@ def test_every_method_is_scored(method, X):
         model.set_params(max_iter=2)
     split = recovery.Split.of((np.tile(X, (2, 1)), np.tile(X[:, :2], (2, 1))))
     (model,), _ = recovery.fit_all([model], split.X)
-    scores = recovery.evaluate(model, split, with_dci=False).scores
-    assert 0 <= scores["mcc"] <= 1
+    outcome = recovery.evaluate(model, split, with_dci=False)
+    known = {k: v for k, v in outcome.scores.items() if k != "dci"}
+    assert np.isfinite(list(known.values())).all()
+    assert 0 < known["mcc"] <= 1
+    assert known["used"] == outcome.codes.shape[1]
+
+
+def test_components_of_fewer_nats_do_not_count(X):
+    model = recovery.METHODS["FactorVAE"](X.shape[1], 0).set_params(max_iter=50).fit(X)
+    codes, held = model.transform(X), model.kl_per_component_
+    nats = np.median(held[model.active_components_])
+    used = recovery.used_codes(model, codes, nats)
+    np.testing.assert_array_equal(used, codes[:, held >= nats])
+    assert 0 < used.shape[1] < recovery.used_codes(model, codes).shape[1]
 
 
 def test_what_is_run_anew_takes_the_place_of_what_is_stored(tmp_path):

@@ -218,7 +218,9 @@ def test_rows_out_of_range_are_refused_or_finite(small, size, method):
     try:
         answer = getattr(model, method)(np.full((2, 5), size))
     except ValueError as error:
-        assert re.search(r"large|range|overflow", str(error))  # noqa: PT017
+        answer = error
+    if isinstance(answer, ValueError):
+        assert re.search(r"large|range|overflow", str(answer))
     else:
         assert np.isfinite(answer).all()
 

@@ -21,7 +21,7 @@ class TestGroups:
     """Latents may depend on each other inside a group."""
 
     @pytest.fixture(params=["FactorVAETransformer", "BetaTCVAETransformer"])
-    def Grouped(self, request):  # noqa: N802
+    def Grouped(self, request):
         return getattr(skfactorvae, request.param)
 
     @pytest.mark.parametrize("groups", [(2, 2), (5,), (3, 0, 1), "22", 4.0])

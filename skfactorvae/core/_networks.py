@@ -413,6 +413,7 @@ class PointPosterior(Network):
 
     network: Network
 
+    # To mypy an attribute can be set, and a property cannot; nobody sets these.
     @property
     def n_features(self) -> int:  # type: ignore[override]
         return self.network.n_features

@@ -243,6 +243,7 @@ class _Player:
     @property
     def gradients(self) -> Weights:
         """Where the optimiser looks for the gradients, weight by weight."""
+        # Never None: each has had its place since __init__.
         return {k: leaf.grad for k, leaf in self.leaves.items()}  # type: ignore[misc]
 
     def differentiate(self, loss: Tensor) -> None:

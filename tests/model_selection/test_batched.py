@@ -52,7 +52,7 @@ def make_vae(**parameters):
 
 
 @pytest.fixture
-def X():  # noqa: N802
+def X():
     rng = np.random.RandomState(0)
     return rng.uniform(-1, 1, size=(60, 3)) @ rng.normal(size=(3, 5)) + [0, 1, 5, 2, 3]
 

@@ -77,7 +77,7 @@ def selection(rows):
 
 
 @pytest.fixture(scope="module")
-def X():  # noqa: N802
+def X():
     return make_nonlinear_ica(200, n_sources=2, n_features=6, random_state=0)[0]
 
 
