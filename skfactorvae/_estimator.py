@@ -140,8 +140,8 @@ class BaseLatentTransformer(
         "silu",
         '{"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}',
         [one_of(*core.ACTIVATIONS)],
-        """Activation of the encoder and the decoder. A smooth one bends along curves
-        with fewer steps.""",
+        """Activation of the encoder and the decoder. A smooth one describes rows a
+        little better.""",
     )
     image_shape: Any = parameter(
         None,
@@ -167,8 +167,8 @@ class BaseLatentTransformer(
         3e-3,
         "float",
         [POSITIVE],
-        """Adam's, for encoder and decoder. It falls along a cosine, which is why it may
-        begin high.""",
+        """Adam's, for encoder and decoder. It falls along a cosine. A third of it
+        describes rows worse after as many steps.""",
     )
     warm_start: bool = parameter(
         False,

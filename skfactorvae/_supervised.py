@@ -37,7 +37,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         + \gamma\,\mathrm{TC}(q(z_S), q(z_R))
 
     where P is a linear head, A the opponent, and R are the components of no attribute.
-    All terms are nats per row.
+    All terms are nats per row. The discriminator behind TC sees codes through the noise
+    that ``FactorVAETransformer`` tells of.
 
     Sensitive attributes, such as a batch or an instrument, are kept in components of
     their own that are not shown: ``transform`` says nothing of them, and

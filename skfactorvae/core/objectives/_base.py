@@ -109,7 +109,7 @@ class Forward:
 
     def _blur(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
         added = 2 * self.batch.blur.log()[:, None, None]
-        log_var = torch.logaddexp(log_var, added.expand_as(log_var))
+        log_var = torch.logaddexp(log_var, added)  # variances add up
         return self.network.draw_codes(mean, log_var, noise)
 
     @property
@@ -235,7 +235,7 @@ class Objective(ABC):
         """Join the objectives of K models; their weights become tensors (K,)."""
         weights = {
             f.name: like.new_tensor([getattr(o, f.name) for o in objectives])
-            for f in fields(cls)  # type: ignore[arg-type]
+            for f in fields(cls)  # type: ignore[arg-type] # subclasses are dataclasses
             if f.metadata.get("is_weight")
         }
         return cls(**objectives[0].structure, **weights)
@@ -245,7 +245,7 @@ class Objective(ABC):
         """What two objectives of one class must share to be stacked."""
         return {
             f.name: getattr(self, f.name)
-            for f in fields(self)  # type: ignore[arg-type]
+            for f in fields(self)  # type: ignore[arg-type] # as above
             if not f.metadata.get("is_weight")
         }
 
