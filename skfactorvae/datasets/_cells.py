@@ -204,9 +204,10 @@ def _count(expected, noise, rng):
         variance = noise * noise  # which may be infinite; noise**2 would raise
         with np.errstate(invalid="ignore"):
             abundance = expected * rng.gamma(1 / variance, variance, expected.shape)
-    if not abundance.max() <= _MOST:
+    most = np.nan_to_num(abundance, nan=np.inf).max()
+    if most > _MOST:
         raise ValueError(
-            f"A cell would hold {abundance.max():.3g} molecules of one gene, and "
+            f"A cell would hold {most:.3g} molecules of one gene, and "
             f"{_MOST:g} are the most that can be counted. Lower the depth, or noise."
         )
     return rng.poisson(abundance).astype(np.float64)

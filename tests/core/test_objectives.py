@@ -147,6 +147,40 @@ class TestDiscriminator:
         torch.testing.assert_close(together, torch.cat(apart, 1))
 
 
+class TestWhatADiscriminatorSees:
+    def test_a_code_is_as_loud_as_it_correlates_with_what_it_tells(self):
+        """A linear channel: mean of variance 1 - v, posterior of variance v."""
+        v = torch.tensor([0.02, 0.5, 0.9], dtype=torch.float64)
+        mean = draw(1, 200_000, 3) * torch.sqrt(1 - v)
+        forward = make_forward(mean, v.log().expand_as(mean))
+        loudness = (forward.seen / mean).nan_to_num().mean(1)[0]
+        told = torch.sqrt(1 - v)  # correlation of a drawn code with its mean
+        torch.testing.assert_close(loudness, told, atol=0.01, rtol=0)
+
+    def test_a_latent_at_the_prior_is_not_seen(self):
+        """Nor does what a discriminator thinks of it reach the encoder."""
+        mean, log_var = draw(1, 6, 2), draw(1, 6, 2, seed=1)
+        mean[..., 1] = log_var[..., 1] = 0
+        mean.requires_grad_()
+        seen = make_forward(mean, log_var, noise=draw(1, 6, 2, seed=2)).seen
+        assert not seen[..., 1].any()
+        seen.sum().backward()
+        assert not mean.grad[..., 1].any()
+        assert mean.grad[..., 0].all()
+
+    def test_loudness_is_one_number_of_both_batches_and_pulls_at_nothing(self):
+        mean = draw(2, 8, 3).requires_grad_()
+        rows = torch.cat([mean, torch.zeros_like(mean)], -1)
+        other = torch.cat([draw(2, 8, 3, seed=1), torch.zeros_like(mean)], -1)
+        forward = make_forward(mean, rows=torch.stack([rows, other], dim=1))
+        loudness = (forward.seen / mean).detach()
+        torch.testing.assert_close(
+            forward.second_seen, loudness * other.chunk(2, -1)[0]
+        )
+        forward.seen.sum().backward()
+        torch.testing.assert_close(mean.grad, loudness)
+
+
 def show(z, slope, offset=0.0):
     """A contest under a discriminator with logits slope * sum(z) + offset."""
     network = discriminator(z.shape[-1], ())

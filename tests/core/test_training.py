@@ -217,20 +217,27 @@ class WrittenOut:
         self.stack, self.gamma = stack, gamma
         self.model = stack.players["model"].leaves
         self.adversary = stack.players["adversary"].leaves
+        self.loudness = None
         self.terms = [self.encode(draws, batch) for batch in (0, 1)]
         self.permuted = self.terms[1][1].detach().gather(1, draws.order)
 
     def encode(self, draws, batch):
-        """Return the negative ELBO of each row of a batch, and the blurred codes."""
+        """Return the negative ELBO of each row of a batch, and its codes as seen.
+
+        Both batches are turned down by what the first one's latents tell.
+        """
         weights = self.stack.players["model"].weights
         x = self.stack.rows[draws.rows[:, batch]]
         mean, log_var = self.stack.network.encode(weights, x)
         z = mean + torch.exp(0.5 * log_var) * draws.noise[:, batch]
         output = self.stack.network.decode(weights, z)
-        kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1).sum(-1)
+        kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1)
+        if self.loudness is None:
+            told = 1 - torch.exp(-2 * kl.detach().mean(1, keepdim=True))
+            self.loudness = torch.sqrt(told)
         wider = torch.sqrt(log_var.exp() + (200 / N_ROWS) ** 2)
-        seen = mean + wider * draws.noise[:, batch]
-        return self.stack.likelihood.nll(weights, output, x) + kl, seen
+        seen = (mean + wider * draws.noise[:, batch]) * self.loudness
+        return self.stack.likelihood.nll(weights, output, x) + kl.sum(-1), seen
 
     def logits(self, z):
         return discriminator(3, (24, 24))(self.adversary, z).squeeze(-1)

@@ -96,21 +96,34 @@ class Forward:
         return self.likelihood.nll(self.weights, self.output, self.x)
 
     @cached_property
-    def blurred(self) -> Tensor:
-        """Codes as a discriminator sees them, (K, B, d)."""
-        return self._blur(self.mean, self.log_var, self.batch.noise[:, 0])
+    def seen(self) -> Tensor:
+        """Codes as a discriminator sees them, blurred and turned down, (K, B, d)."""
+        return self._dim(self.mean, self.log_var, self.batch.noise[:, 0])
 
     @cached_property
-    def second_blurred(self) -> Tensor:
+    def second_seen(self) -> Tensor:
         """Those of the second batch, (K, B, d), cut off from the encoder."""
         with torch.no_grad():
             moments = self.network.encode(self.weights, self.batch.rows[:, 1])
-            return self._blur(*moments, self.batch.noise[:, 1])
+            return self._dim(*moments, self.batch.noise[:, 1])
 
-    def _blur(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    def _dim(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
         added = 2 * self.batch.blur.log()[:, None, None]
         log_var = torch.logaddexp(log_var, added)  # variances add up
-        return self.network.draw_codes(mean, log_var, noise)
+        return self.network.draw_codes(mean, log_var, noise) * self._loudness
+
+    @cached_property
+    def _loudness(self) -> Tensor:
+        r"""Correlation of a code with what it tells, were it normal, (K, 1, d).
+
+        A share :math:`1 - e^{-2 \mathrm{KL}}` of its variance is told by the row. The
+        total correlation does not depend on scales; what a discriminator's errors do
+        to a latent does, and by this idle ones come to rest.
+        """
+        with torch.no_grad():
+            kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
+            told = -torch.expm1(-2 * kl.mean(1, keepdim=True))
+            return told.clamp(min=0).sqrt()  # rounding can leave less than nothing
 
     @property
     def labelled(self) -> Labelled:

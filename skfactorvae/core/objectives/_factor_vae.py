@@ -25,8 +25,9 @@ class FactorVAE(AdversarialObjective):
     TC is estimated by a discriminator that tells codes from dimension-wise permuted
     codes of an independent batch. It sees both blurred by normal noise, the more so the
     fewer rows there are, lest it learn the rows by heart; independent codes are
-    independent when blurred, and others are not. Not to be confused with
-    :class:`BetaTCVAE`, which estimates TC from the batch and has no discriminator.
+    independent when blurred, and others are not. It sees idle latents small, lest its
+    errors stir them; total correlation does not depend on scales. Not to be confused
+    with :class:`BetaTCVAE`, which estimates TC from the batch and has no discriminator.
 
     Parameters
     ----------
@@ -70,13 +71,11 @@ class FactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.blurred
+        z = forward.seen
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(
-            forward.second_blurred, forward.batch.order, self.groups
-        )
-        seen = contest(network, adversary, gradients, z, permuted)
-        return {"total_correlation": seen.log_ratio()}, seen.record
+        permuted = permute_groups(forward.second_seen, forward.batch.order, self.groups)
+        ended = contest(network, adversary, gradients, z, permuted)
+        return {"total_correlation": ended.log_ratio()}, ended.record
 
     def arrange(self, kl: np.ndarray) -> np.ndarray:
         return arrange_within(kl, self.groups)

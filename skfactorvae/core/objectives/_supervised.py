@@ -239,13 +239,13 @@ class SupervisedFactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.blurred
+        z = forward.seen
         d = z.shape[-1]
         permuted = permute_groups(
-            forward.second_blurred, forward.batch.order, self.groups(d)
+            forward.second_seen, forward.batch.order, self.groups(d)
         )
         critic = discriminator(d, self.hidden_layer_sizes)
-        seen = contest(critic, adversary, gradients, z, permuted)
+        ended = contest(critic, adversary, gradients, z, permuted)
         confused, loss = self._oppose(forward, adversary)
         opponents = [name for name in adversary if name.startswith("opponent.")]
         found = torch.autograd.grad(
@@ -253,9 +253,9 @@ class SupervisedFactorVAE(AdversarialObjective):
         )
         for name, gradient in zip(opponents, found, strict=True):
             gradients[name].copy_(gradient)
-        terms = {"total_correlation": seen.log_ratio(), "confusion": confused}
+        terms = {"total_correlation": ended.log_ratio(), "confusion": confused}
         record = {
-            "discriminator_loss": seen.record["discriminator_loss"],
+            "discriminator_loss": ended.record["discriminator_loss"],
             "opponent_loss": loss.detach(),
         }
         return terms, record
