@@ -157,11 +157,11 @@ class BaseLatentTransformer(
         "Gradient steps. Twice as many still gain a little, for twice the time.",
     )
     batch_size: int = parameter(
-        64,
+        128,
         "int",
         [at_least(2)],
-        """Rows of a batch, drawn with replacement. Larger ones find more where you can
-        wait: 256 take half as long again.""",
+        """Rows of a batch, drawn with replacement. Half as many find less, for nearly
+        as much time.""",
     )
     learning_rate: float = parameter(
         3e-3,
