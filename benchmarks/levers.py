@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from skfactorvae import FactorVAETransformer, core
 from skfactorvae._preparation import linear_start, shuffling_auc
+from skfactorvae.core.objectives import Forward
 from skfactorvae.core.objectives._contest import discriminator
 
 RESULTS = recovery.RESULTS / "levers.csv"
@@ -37,9 +38,9 @@ class SlopePenalised(core.FactorVAE):
 
     def play(self, forward, adversary, gradients):
         terms, record = super().play(forward, adversary, gradients)
-        network = discriminator(forward.z.shape[-1], self.hidden_layer_sizes)
+        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
         leaves = {k: v.detach().requires_grad_() for k, v in adversary.items()}
-        z = forward.z.detach().requires_grad_()
+        z = forward.seen.detach().requires_grad_()
         logits = network(leaves, z).squeeze(-1)
         (slope,) = torch.autograd.grad(logits.sum(), z, create_graph=True)
         penalty = 0.5 * self.weight * slope.square().sum(-1).mean(1)
@@ -83,6 +84,31 @@ class Orthogonal(core.FactorVAE):
         return {**super().terms(forward), "cosine": off * cosine.mean(1)}
 
 
+class Undimmed(Forward):
+    """A step whose discriminator sees idle latents as large as others."""
+
+    _loudness = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeesIdle(core.FactorVAE):
+    """FactorVAE whose discriminator sees all latents at the scale that they have."""
+
+    def play(self, forward, adversary, gradients):
+        parts = {f.name: getattr(forward, f.name) for f in fields(forward)}
+        return super().play(Undimmed(**parts), adversary, gradients)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeesSharply(core.FactorVAE):
+    """FactorVAE whose discriminator sees codes without blur."""
+
+    def play(self, forward, adversary, gradients):
+        sharp = torch.zeros_like(forward.batch.blur)
+        forward = replace(forward, batch=replace(forward.batch, blur=sharp))
+        return super().play(forward, adversary, gradients)
+
+
 class WithObjective(FactorVAETransformer):
     """The default with an objective that has one term more."""
 
@@ -96,6 +122,18 @@ class SlopePenalty(WithObjective):
     """With R1."""
 
     kind = SlopePenalised
+
+
+class IdleSeen(WithObjective):
+    """With idle latents as loud as others."""
+
+    kind = SeesIdle
+
+
+class Sharp(WithObjective):
+    """Without blur."""
+
+    kind = SeesSharply
 
 
 class OrthogonalDecoder(WithObjective):
@@ -175,12 +213,15 @@ LEVERS = {
     "discriminator's rate 1e-4": changed(discriminator_learning_rate=1e-4),
     "discriminator's rate 3e-3": changed(discriminator_learning_rate=3e-3),
     "discriminator's slope (R1)": changed(SlopePenalty),
+    "discriminator sees idle latents": changed(IdleSeen),
+    "discriminator sees no blur": changed(Sharp),
     "orthogonal decoder": changed(OrthogonalDecoder),
     "rate 1e-3": changed(learning_rate=1e-3),
     "rate 1e-2": changed(learning_rate=1e-2),
     "averaged weights": changed(Averaged),
     "2,500 steps": changed(max_iter=2500),
     "10,000 steps": changed(max_iter=10_000),
+    "batch of 64": changed(batch_size=64),
     "batch of 256": changed(batch_size=256),
     "ReLU": changed(activation="relu"),
     "width 64": changed(hidden_layer_sizes=(64, 64)),

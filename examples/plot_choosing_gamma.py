@@ -128,9 +128,9 @@ for (name, gamma), seeds in zip(asked.items(), worth, strict=True):
     print(f"{name:15} gamma {gamma:2.0f}:", *(f"{s:6.2f}" for s in np.sort(seeds)))
 
 # %%
-# In each row most seeds find both factors. What differs is how many fail: most without
-# a penalty, fewest with the gamma that labels chose. So gamma matters here less for the
-# best seed than for the worst, and one seed would not have shown it.
+# In each row most seeds find both factors. Without a penalty one of them fails, and
+# with either choice none does. So gamma matters here less for the best seed than for
+# the worst, and one seed would not have shown it.
 #
 # One table proves nothing about a rule. Thirty cases, and the ones where it fails, are
 # in the guide: :doc:`/selection`.

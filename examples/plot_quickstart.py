@@ -112,9 +112,9 @@ for gamma, n_components, mean, std in zip(
 print("best:", search.best_params_)
 
 # %%
-# The six differ no more than the folds of one may, so the search decides little here.
-# We do not use its choice: below, every method has four components, as many as there
-# are factors, and gamma is 0 or 10.
+# Six components score a little more than four, and gamma changes next to nothing, so
+# the search decides little here. We do not use its choice: below, every method has four
+# components, as many as there are factors, and gamma is 0 or 10.
 
 # %%
 # What to compare with

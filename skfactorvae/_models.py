@@ -97,7 +97,9 @@ class FactorVAETransformer(BaseVAETransformer):
 
     The discriminator sees codes of n distinct rows through normal noise with a standard
     deviation of 200 / n, and at most 1: it would learn few rows by heart, and scatter
-    their codes. Independent codes stay independent, and others do not become so.
+    their codes. Independent codes stay independent, and others do not become so. It
+    sees each component scaled by its correlation with what it tells, which leaves the
+    total correlation as it is, and idle components in peace.
 
     Each step draws two batches. Rows are drawn with replacement from the weighted
     table, in an order that depends on their values alone. So an integer

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skfactorvae
-from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +108,14 @@ class TestTheFamily:
         ).fit(X)
         new = aae.sample(300, noise=False, random_state=0)
         assert np.abs(aae.transform(new)).max() < 2.5
+
+    @pytest.mark.parametrize("maker", [make_nonlinear_ica, make_gaussian_peaks])
+    def test_infogan_reads_off_generated_rows_what_they_were_made_from(self, maker):
+        X, _ = maker(1000, random_state=0)
+        gan = skfactorvae.InfoGANTransformer(3, max_iter=600, random_state=0).fit(X)
+        codes = np.random.RandomState(0).normal(size=(500, 3))
+        back = gan.transform(gan.inverse_transform(codes))
+        order, read = (stats.rankdata(c, axis=0) for c in (codes, back))
+        own = np.corrcoef(order.T, read.T)[:3, 3:].diagonal()
+        assert own.min() > 0.9
+        assert 0.5 < gan.history_["discriminator_accuracy"][-1] < 0.95
