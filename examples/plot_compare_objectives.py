@@ -130,7 +130,7 @@ for ax in axes[1]:
 #
 # ``score`` is the same lower bound of the log-density for all of them, whatever they
 # were trained with. A penalty on information is paid for here: beta-VAE and beta-TCVAE
-# hold about half of what VAE holds, and have less than half of its bound. The penalties
+# hold about half of what VAE holds, and have about half of its bound. The penalties
 # on dependence of DIP-VAE II and FactorVAE cost little. AAE has the lowest bound,
 # though it holds the most: its codes have next to no noise, which the bound charges as
 # information, and it fills all five, for nothing tells it to leave any unused.

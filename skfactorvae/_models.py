@@ -96,7 +96,7 @@ class FactorVAETransformer(BaseVAETransformer):
     of a fit; never choose between models by it.
 
     The discriminator sees codes of n distinct rows through normal noise with a standard
-    deviation of 200 / n, and at most 1: it would learn few rows by heart, and scatter
+    deviation of 400 / n, and at most 1: it would learn few rows by heart, and scatter
     their codes. Independent codes stay independent, and others do not become so. It
     sees each component scaled by its correlation with what it tells, which leaves the
     total correlation as it is, and idle components in peace.

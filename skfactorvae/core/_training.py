@@ -29,7 +29,7 @@ RECORDS = 200
 COOLED = 0.8
 """Share of the steps after which a tempered likelihood has its full weight."""
 
-BLURRED_ROWS = 200
+BLURRED_ROWS = 400
 """Rows of a table whose codes a discriminator sees through noise of variance one."""
 
 EXPLOSION = 1e6

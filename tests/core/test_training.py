@@ -235,7 +235,7 @@ class WrittenOut:
         if self.loudness is None:
             told = 1 - torch.exp(-2 * kl.detach().mean(1, keepdim=True))
             self.loudness = torch.sqrt(told)
-        wider = torch.sqrt(log_var.exp() + (200 / N_ROWS) ** 2)
+        wider = torch.sqrt(log_var.exp() + (400 / N_ROWS) ** 2)
         seen = (mean + wider * draws.noise[:, batch]) * self.loudness
         return self.stack.likelihood.nll(weights, output, x) + kl.sum(-1), seen
 
@@ -312,9 +312,9 @@ class TestWhatTheLoopDraws:
     @pytest.mark.parametrize(
         ("weights", "blur"),
         [
-            (np.ones(1000), 0.2),
-            (7 * np.ones(1000), 0.2),  # weights have no unit
-            (np.r_[np.ones(400), 1e-9 * np.ones(600)], 0.5),
+            (np.ones(1000), 0.4),
+            (7 * np.ones(1000), 0.4),  # weights have no unit
+            (np.r_[np.ones(800), 1e-9 * np.ones(600)], 0.5),
             (np.ones(50), 1.0),
         ],
     )
@@ -324,7 +324,7 @@ class TestWhatTheLoopDraws:
             for w in (weights, np.ones(2000))
         ]
         found = _Stack(jobs, make_plan(10), CPU).blur
-        np.testing.assert_allclose(found, [blur, 0.1], rtol=1e-6)
+        np.testing.assert_allclose(found, [blur, 0.2], rtol=1e-6)
 
     def test_a_row_is_drawn_in_proportion_to_its_weight(self):
         weights = np.r_[np.ones(100), 3 * np.ones(100)]
