@@ -211,7 +211,12 @@ def _attribute(name, number, column, is_present, kind, is_sensitive) -> Attribut
             f"Attribute {name!r} of y has no label: every row is NaN, None or of no "
             "weight. Label some rows, or leave the column out."
         )
-    levels, numbers_ = np.unique(_comparable(name, known), return_inverse=True)
+    comparable = _comparable(name, known)
+    if comparable.dtype.kind == "f" and not np.isfinite(comparable).all():
+        raise ValueError(
+            f"Attribute {name!r} of y holds infinity. Write NaN for what is unknown."
+        )
+    levels, numbers_ = np.unique(comparable, return_inverse=True)
     if len(levels) < 2:
         raise ValueError(
             f"Attribute {name!r} of y has one level or value, {levels[0]!r}, on all "
@@ -223,10 +228,6 @@ def _attribute(name, number, column, is_present, kind, is_sensitive) -> Attribut
         values[is_known] = numbers_.reshape(-1)
         return Attribute(name, number, values, levels, is_sensitive)
     values[is_known] = known.astype(np.float64)
-    if not np.isfinite(values[is_known]).all():
-        raise ValueError(
-            f"Attribute {name!r} of y holds infinity. Write NaN for what is unknown."
-        )
     return Attribute(name, number, values, None, is_sensitive)
 
 
@@ -247,7 +248,9 @@ def _is_nothing(value: Any) -> bool:
 
 def _comparable(name: str, known: np.ndarray) -> np.ndarray:
     """Return labels as one array of booleans, of numbers or of strings."""
-    if known.dtype.kind in "biufUS":
+    if known.dtype.kind in "US":
+        return _names(name, known)
+    if known.dtype.kind in "biuf":
         return known
     if known.dtype.kind == "O":
         if all(isinstance(value, bool | np.bool_) for value in known):
@@ -255,12 +258,34 @@ def _comparable(name: str, known: np.ndarray) -> np.ndarray:
         if all(isinstance(value, numbers.Real) for value in known):
             return known.astype(np.float64)
         if all(isinstance(value, str) for value in known):
-            return known.astype(str)
+            return _names(name, known.astype(str))
+    kinds = sorted({type(value).__name__ for value in known})
     raise ValueError(
-        f"Attribute {name!r} of y must hold numbers, booleans or strings, and NaN or "
-        f"None for what is unknown; got values like {known[0]!r} "
-        f"({type(known[0]).__name__}) of dtype {known.dtype}."
+        f"Attribute {name!r} of y must hold numbers, or booleans, or strings, all of "
+        "one kind, and NaN or None for what is unknown; got values like "
+        f"{known[0]!r}, of {' and '.join(kinds)}."
     )
+
+
+def _names(name: str, known: np.ndarray) -> np.ndarray:
+    """Refuse strings that are what numpy has made of numbers."""
+    texts = np.unique(known).astype(str)
+    is_number = len(texts) > MAX_LEVELS and all(map(_reads_as_number, texts))
+    if is_number or "nan" in texts:
+        raise ValueError(
+            f"Attribute {name!r} of y holds numbers, or NaN, as strings, such as "
+            f"{str(known[0])!r}: so does numpy write them in an array that holds "
+            "strings as well. Pass y as a pandas DataFrame, or with dtype=object."
+        )
+    return known
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_discrete(name: str, levels: np.ndarray, kind: str) -> bool:
@@ -277,7 +302,7 @@ def _is_discrete(name: str, levels: np.ndarray, kind: str) -> bool:
 
 
 # ----------------------------------------------------------------------- learning
-def distinct_rows(X, weight, attributes):
+def distinct_rows(X, weight, attributes, scales=None):
     """Return canonical rows, told apart by their labels too, and what is to be learned.
 
     Parameters
@@ -285,6 +310,8 @@ def distinct_rows(X, weight, attributes):
     X : ndarray of shape (n, p)
     weight : ndarray of shape (n,)
     attributes : tuple of m Attribute
+    scales : sequence of (mean, scale) by column of y, or None
+        Those of a fit that goes on; else they are those of the rows.
 
     Returns
     -------
@@ -296,7 +323,7 @@ def distinct_rows(X, weight, attributes):
     if not attributes:
         return canonical_rows(X, weight), None
     canonical = canonical_rows(beside(X, attributes), weight)
-    return canonical, make_targets(attributes, *canonical)
+    return canonical, make_targets(attributes, *canonical, scales)
 
 
 def beside(X: np.ndarray, attributes: tuple[Attribute, ...]) -> np.ndarray:
@@ -315,7 +342,7 @@ def _ranks(labels: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def make_targets(attributes, index, weight) -> Targets:
+def make_targets(attributes, index, weight, scales=None) -> Targets:
     """Return what is to be learned; moments and shares are those of weighted rows.
 
     Parameters
@@ -325,8 +352,10 @@ def make_targets(attributes, index, weight) -> Targets:
         Rows that count, in canonical order.
     weight : ndarray of shape (k,)
         Their weights.
+    scales : sequence of (mean, scale) by column of y, or None
     """
-    parts = [_target(a, index, weight) for a in attributes]
+    kept = dict(enumerate(scales or ()))
+    parts = [_target(a, index, weight, kept.get(a.column)) for a in attributes]
     labels, marginals, means, scales = zip(*parts, strict=True)
     width = max(map(len, marginals))
     return Targets(
@@ -338,7 +367,7 @@ def make_targets(attributes, index, weight) -> Targets:
     )
 
 
-def _target(attribute: Attribute, index, weight):
+def _target(attribute: Attribute, index, weight, kept):
     """Return an attribute's values for training, marginal, mean and scale."""
     is_known = ~np.isnan(attribute.labels[index])
     labelled, weight = index[is_known], weight[is_known]
@@ -353,7 +382,11 @@ def _target(attribute: Attribute, index, weight):
             f"Attribute {attribute.name!r} of y is constant up to rounding. Rescale "
             "it, or leave the column out."
         )
-    return (attribute.labels - mean) / std, (0.0, 1.0), mean, std
+    if kept is None:
+        return (attribute.labels - mean) / std, (0.0, 1.0), mean, std
+    centre, unit = kept
+    marginal = (mean - centre) / unit, (std / unit) ** 2
+    return (attribute.labels - centre) / unit, marginal, centre, unit
 
 
 def aligned(start, rows, labels, weight, objective):

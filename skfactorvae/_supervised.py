@@ -28,22 +28,24 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     Some rows are labelled, as few as one in a hundred. An attribute a is predicted from
     the components S of its own; an opponent tries to predict it from all others, T, and
     the encoder sees to it that the opponent is left with the marginal distribution; the
-    total correlation between S and the rest is charged for as in FFVAE (Creager et al.
-    2019). Summed over attributes, it minimises
+    total correlation between these blocks and the rest is charged for as in FFVAE
+    (Creager et al. 2019). It minimises
 
     .. math:: \mathbb{E}[-\log p(x|z)] + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
-        + \alpha\,\mathbb{E}[-\log P(a|z_S)]
-        + \delta\,\mathrm{KL}(\hat p(a)\,\|\,A(z_T))
-        + \gamma\,\mathrm{TC}(q(z_S), q(z_R))
+        + \sum_j \bigl(\alpha\,\mathbb{E}[-\log P_j(a_j|z_{S_j})]
+        + \delta\,\mathrm{KL}(\hat p(a_j)\,\|\,A_j(z_{T_j}))\bigr)
+        + \gamma\,\mathrm{TC}(q(z_{S_1}), ..., q(z_{S_m}), q(z_R))
 
-    where P is a linear head, A the opponent, and R are the components of no attribute.
-    All terms are nats per row. The discriminator behind TC sees codes through the noise
-    that ``FactorVAETransformer`` tells of.
+    where j counts attributes, P is a linear head, A the opponent, and R are the
+    components of no attribute. All terms are nats per row. The discriminator behind TC
+    sees codes through the noise, and at the scales, that ``FactorVAETransformer`` tells
+    of. Opponents move as fast as it does.
 
     Sensitive attributes, such as a batch or an instrument, are kept in components of
     their own that are not shown: ``transform`` says nothing of them, and
     ``inverse_transform`` returns rows as of no site. The KL divergence of those
-    components counts seven times, so that nothing else hides there.
+    components counts six times more than that of others, so that nothing else hides
+    there.
 
     Attributes
     ----------
@@ -64,7 +66,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     others, most informative first. An attribute's component rises with it, or with the
     order of its levels. A component of no attribute that holds less than 0.2 nats is
     switched off, and zero: its codes are noise nearly, but whoever scaled its means up
-    could read attributes off them.
+    could read attributes off them. In networks of your own it cannot be switched off;
+    see ``kl_per_component_``, and leave such components out.
 
     Labels count entry by entry: NaN, or None among strings, is one that is unknown. In
     each step, every attribute draws a batch of its own from the rows that have its
@@ -160,6 +163,11 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     )
     discriminator_hidden_layer_sizes: Any = discriminator_sizes()
     discriminator_learning_rate: float = discriminator_rate()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
 
     def _attributes(self, y, weight):
         if y is None:

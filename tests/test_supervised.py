@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.ensemble import HistGradientBoostingRegressor as Boosting
@@ -39,6 +40,15 @@ def make(n_components=4, **parameters):
         "random_state": 0,
     }
     return SupervisedFactorVAETransformer(n_components, **(settings | parameters))
+
+
+def modules(n_features, n_components):
+    """Return networks of one layer, whose codes are nearly silent."""
+    encoder = torch.nn.Linear(n_features, 2 * n_components)
+    with torch.no_grad():
+        encoder.weight.mul_(0.1)
+        encoder.bias.zero_()
+    return encoder, torch.nn.Linear(n_components, n_features)
 
 
 @pytest.fixture
@@ -118,7 +128,9 @@ class TestReading:
             ([None] * 6, {}, "no label"),
             ([1.0, NAN, NAN, 1.0, NAN, NAN], {}, "one level"),
             ([1.5, NAN, NAN, np.inf, NAN, NAN], {}, "infinity"),
-            (["a", 1, "b", 2, "a", 1], {}, "must hold numbers"),
+            ([0, 1, np.inf, 0, 1, 0], {}, "infinity"),
+            (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*of int and str"),
+            (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "NaN, as strings"),
             ([1j, 2, 3, 4, 5, 6], {}, "must hold numbers"),
             (list("ababab"), {"kinds": "real"}, "cannot be 'real'"),
             (np.arange(6), {"kinds": ["real", "real"]}, "attribute_types"),
@@ -131,6 +143,14 @@ class TestReading:
     def test_what_cannot_be_read_is_refused_with_a_reason(self, y, options, message):
         with pytest.raises(ValueError, match=message):
             self.read(y, **options)
+
+    def test_numbers_that_numpy_has_made_strings_are_refused(self):
+        y = np.column_stack([np.linspace(0, 1, 21), list("abc" * 7)])
+        with pytest.raises(ValueError, match="numbers, or NaN, as strings, such as '0"):
+            self.read(y, 21)
+        assert self.read(y[:, 1], 21)[0].levels.tolist() == ["a", "b", "c"]
+        digits = np.array(list("0123456789"))  # the names of classes
+        assert len(self.read(digits, 10)[0].levels) == 10
 
     def test_moments_and_shares_are_those_of_weighted_labelled_rows(self):
         y = np.column_stack([[0.0, 0, 1, 2, 1, NAN], [1.5, 2.5, NAN, 4.5, NAN, 9.5]])
@@ -177,6 +197,24 @@ class TestRefusals:
         model = make(early_stopping=True, validation_fraction=0.97)
         with pytest.raises(ValueError, match="held out for early stopping"):
             model.fit(X, y)
+
+    def test_a_fit_that_goes_on_keeps_the_units_of_labels(self, table):
+        X, y = table
+        model = make(max_iter=40, warm_start=True).fit(X, y[:, :1])
+        before = model.predict_attributes(X)[:, 0]
+        some = (y[:, 0] > 0.5) & np.isfinite(y[:, 0])
+        model.set_params(max_iter=1, learning_rate=1e-9).fit(X[some], y[some, :1])
+        np.testing.assert_allclose(model.predict_attributes(X)[:, 0], before, atol=1e-3)
+
+    def test_modules_of_ones_own_are_not_said_to_be_silent(self, table):
+        X, y = table
+        strong = {"beta": 50.0, "gamma": 0.0, "masking": 0.0, "learning_rate": 0.03}
+        own = make(max_iter=300, network=modules, temperature=1.0, **strong)
+        mean, std = own.fit(X, y[:, :1]).posterior(X)
+        kl = 0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1)
+        np.testing.assert_allclose(own.kl_per_component_, kl.mean(axis=0), rtol=1e-3)
+        assert (0 < own.kl_per_component_[1:]).all()
+        assert (own.kl_per_component_[1:] < 0.2).all()
 
     def test_other_levels_are_no_continuation(self, table):
         X, y = table

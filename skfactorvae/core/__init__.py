@@ -9,7 +9,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 from ._dense import ACTIVATIONS
 from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
-from ._latent_axes import silenced, without_latents
+from ._latent_axes import can_be_silenced, silenced, without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._modules import Modules
 from ._networks import MLP, ConvNet, Network, PointPosterior
@@ -63,6 +63,7 @@ __all__ = [
     "Record",
     "SupervisedFactorVAE",
     "Watch",
+    "can_be_silenced",
     "decode",
     "effort",
     "elbo",

@@ -53,15 +53,15 @@ def without_latents(weights: Mapping[str, np.ndarray], n: int) -> Mapping:
     }
 
 
+def can_be_silenced(weights: Mapping[str, np.ndarray]) -> bool:
+    """Tell whether the head is ours, and not in a module of the user's own."""
+    return HEAD_BIAS in weights
+
+
 def silenced(
     weights: Mapping[str, np.ndarray], latents: np.ndarray
 ) -> Mapping[str, np.ndarray]:
-    """Return one model's weights with some latents' posteriors equal to the prior.
-
-    Modules of the user's own stay as they are.
-    """
-    if HEAD_BIAS not in weights:
-        return weights
+    """Return one model's weights with some latents' posteriors equal to the prior."""
     quiet = dict(weights)
     names = ("encoder.head.weight", HEAD_BIAS, "encoder.linear.weight")
     for name in quiet.keys() & set(names):

@@ -47,13 +47,13 @@ class SupervisedFactorVAE(AdversarialObjective):
         + \gamma\,\mathrm{TC}(q(z_{S_1}), ..., q(z_{S_m}), q(z_R))
 
     Attribute j is predicted by a linear head P from the latents S of its own, drawn
-    from the posterior, on rows that have its label. Its opponent A predicts it from the
-    means of T, all latents that are shown but S, brought to variance one: on rows that
+    from the posterior, on rows that have its label. Its opponent A predicts it from
+    draws of T, all latents that are shown but S, brought to variance one: on rows that
     have the label, and on all rows with the label or, where there is none, with what
     the head believes. R are the latents of no attribute; TC is that between the blocks.
 
-    The KL divergence of hidden latents counts seven times, so that they hold nothing
-    that shown ones could.
+    The KL divergence of hidden latents counts six times more than that of others, so
+    that they hold nothing that shown ones could.
 
     Latents come in blocks, those of hidden attributes first, then those of the other
     attributes, then R.
