@@ -34,8 +34,7 @@ def check_sizes(name: str, sizes) -> tuple[int, ...]:
         if all(isinstance(s, Integral) and int(s) > 0 for s in sizes):
             return tuple(int(s) for s in sizes)
     raise ValueError(
-        f"{name} must hold positive integers, as (128, 128) does; "
-        f"got {sizes!r}."
+        f"{name} must hold positive integers, as (128, 128) does; got {sizes!r}."
     )
 
 
