@@ -110,7 +110,7 @@ class SeesSharply(core.FactorVAE):
 
 
 class WithObjective(FactorVAETransformer):
-    """The default with an objective that has one term more."""
+    """The default with another objective."""
 
     def _objective(self):
         plain = super()._objective()

@@ -272,10 +272,12 @@ def _names(name: str, known: np.ndarray) -> np.ndarray:
     texts = np.unique(known).astype(str)
     is_number = len(texts) > MAX_LEVELS and all(map(_reads_as_number, texts))
     if is_number or "nan" in texts:
+        example = "nan" if "nan" in texts else str(known[0])
         raise ValueError(
             f"Attribute {name!r} of y holds numbers, or NaN, as strings, such as "
-            f"{str(known[0])!r}: so does numpy write them in an array that holds "
-            "strings as well. Pass y as a pandas DataFrame, or with dtype=object."
+            f"{example!r}: so does numpy write them in an array that holds strings as "
+            "well. Pass y as a pandas DataFrame, or with dtype=object, numbers as "
+            "numbers, and NaN or None for what is unknown."
         )
     return known
 

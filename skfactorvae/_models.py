@@ -95,12 +95,12 @@ class FactorVAETransformer(BaseVAETransformer):
     ``discriminator_accuracy``. The discriminator's total correlation tells the health
     of a fit; never choose between models by it.
 
-    The discriminator sees codes of n rows (of unequal weight: as many
-    equal ones as Kish's rule counts) through normal noise with a standard
-    deviation of 400 / n, and at most 1: it would learn few rows by heart, and scatter
-    their codes. Independent codes stay independent, and others do not become so. It
-    sees each component scaled by its correlation with what it tells, which leaves the
-    total correlation as it is, and idle components in peace.
+    The discriminator sees codes of n rows (of unequal weight: as many equal ones as
+    Kish's rule counts) through normal noise with a standard deviation of 400 / n, and
+    at most 1: it would learn few rows by heart, and scatter their codes. Independent
+    codes stay independent, and others do not become so. It sees each component scaled
+    by its correlation with what it tells, which leaves the total correlation as it is,
+    and idle components in peace.
 
     Each step draws two batches. Rows are drawn with replacement from the weighted
     table, in an order that depends on their values alone. So an integer

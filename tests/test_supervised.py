@@ -130,7 +130,7 @@ class TestReading:
             ([1.5, NAN, NAN, np.inf, NAN, NAN], {}, "infinity"),
             ([0, 1, np.inf, 0, 1, 0], {}, "infinity"),
             (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*of int and str"),
-            (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "NaN, as strings"),
+            (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "as strings, such as 'nan'"),
             ([1j, 2, 3, 4, 5, 6], {}, "must hold numbers"),
             (list("ababab"), {"kinds": "real"}, "cannot be 'real'"),
             (np.arange(6), {"kinds": ["real", "real"]}, "attribute_types"),
