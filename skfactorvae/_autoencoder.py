@@ -9,7 +9,15 @@ from typing import Any
 from ._compat import Interval
 from ._estimator import BaseLatentTransformer
 from ._parameters import declared, parameter
-from ._validation import FRACTION, OPEN_FRACTION, POSITIVE, at_least, one_of
+from ._preparation import enough_input_noise
+from ._validation import (
+    FRACTION,
+    NOT_NEGATIVE,
+    OPEN_FRACTION,
+    POSITIVE,
+    at_least,
+    one_of,
+)
 
 
 @declared
@@ -63,6 +71,18 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         """Share of the steps over which the objective grows from the evidence lower
         bound to its full form; more where the ``temperature`` holds it back.""",
     )
+    input_noise: Any = parameter(
+        "auto",
+        '"auto" or float',
+        [one_of("auto"), NOT_NEGATIVE],
+        """Noise on the rows that the encoder sees in training, in standard deviations
+        of the learned Gaussian noise, >= 0; without a learned one there is none. It
+        keeps few rows of many features from being learned by heart (Im et al. 2017,
+        "Denoising Criterion for Variational Auto-Encoding Framework"). ``"auto"`` takes
+        as much as lets no component pay that holds noise alone: it falls with the rows
+        and rises with the features, see the page on defaults. Where the likelihood is
+        tempered, it grows as that cools.""",
+    )
     early_stopping: bool = parameter(
         False,
         "bool",
@@ -83,3 +103,8 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         [at_least(1)],
         "Steps without a better held-out ELBO after which training stops.",
     )
+
+    def _input_noise(self, n_rows, n_features):
+        if self.input_noise == "auto":
+            return enough_input_noise(n_rows, n_features, self.n_components)
+        return float(self.input_noise)

@@ -36,6 +36,7 @@ from ._preparation import (
     check_sample_weight,
     choose_scale,
     column_moments,
+    information_of_noise,
     linear_start,
     standardized,
     without_unit,
@@ -88,8 +89,9 @@ class BaseLatentTransformer(
         Information each component holds about the rows: mean KL divergence from a
         standard normal prior, nats; descending, among components of one group.
     active_components_ : ndarray of int
-        Components that hold more than 0.05 nats, and whose codes have a variance of
-        more than 0.01.
+        Components that hold more than 0.05 nats, and more than pure noise would in a
+        table of n rows and p features, log(1 + sqrt(p / n)) nats; and whose codes have
+        a variance of more than 0.01.
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardization.
     init_ : {"ica", "pca", "random"}
@@ -317,6 +319,7 @@ class BaseLatentTransformer(
             temperature=start.temperature,
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
             labels=labels,
+            input_noise=self._input_noise(core.effective_rows(weight), X.shape[1]),
         )
         known = {"init_": start.kind, "temperature_": start.temperature}
         if targets:
@@ -350,6 +353,10 @@ class BaseLatentTransformer(
 
     _posterior = "normal"
     """Whether a row's code is a normal distribution or, as good as, a point."""
+
+    def _input_noise(self, n_rows, n_features):
+        """Return the noise on what the encoder sees, in deviations of the noise's."""
+        return 0.0
 
     _generator = None
     """What a generator takes beside components, as core.GAN says it; or None."""
@@ -423,8 +430,10 @@ class BaseLatentTransformer(
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
+        n_rows = core.effective_rows(job.row_weights)
+        noise = information_of_noise(n_rows, job.rows.shape[1])
         self.active_components_ = np.flatnonzero(
-            (kl > ACTIVE_KL) & (variance > ACTIVE_VARIANCE)
+            (kl > max(ACTIVE_KL, noise)) & (variance > ACTIVE_VARIANCE)
         )
 
     # --------------------------------------------------------------- using a fit

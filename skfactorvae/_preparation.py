@@ -245,6 +245,57 @@ def _check_range(block, rows):
         )
 
 
+# ----------------------------------------------------------------------- noise
+def noise_edge(n_rows: float, n_features: int) -> float:
+    r"""Return the largest variance that a direction of pure noise has in a sample.
+
+    .. math:: \lambda = (1 + \sqrt{p / n})^2
+
+    in units of the noise's own, for n rows of p independent features (Marchenko &
+    Pastur 1967). A linear model takes what exceeds one for a signal.
+    """
+    return (1 + math.sqrt(n_features / n_rows)) ** 2
+
+
+def information_of_noise(n_rows: float, n_features: int) -> float:
+    r"""Return what a linear component can hold of pure noise, nats.
+
+    .. math:: \tfrac{1}{2} \log\lambda
+
+    with :math:`\lambda` of :func:`noise_edge`.
+    """
+    return 0.5 * math.log(noise_edge(n_rows, n_features))
+
+
+def enough_input_noise(n_rows: float, n_features: int, n_components: int) -> float:
+    r"""Return the noise on rows with which no component pays that holds noise alone.
+
+    .. math:: t^2 = \lambda (\lambda - 1), \quad
+        t^2 \le \frac{p - d}{2 d}
+
+    A linear encoder that sees rows with noise of variance t**2 added explains
+    :math:`\lambda^2 / (\lambda + t^2)` of a direction of variance :math:`\lambda`, of
+    :func:`noise_edge`, and a component pays where that exceeds one. The noise passes d
+    of p directions, and swells the residuals that tell the noise's scale: to no more
+    than twice the variance, by the second condition.
+
+    Parameters
+    ----------
+    n_rows : float
+        Rows, n; effective ones, where they have weights.
+    n_features, n_components : int
+        p and d. With no more features than components, there is no noise.
+
+    Returns
+    -------
+    float
+        Deviation, in units of the noise's own, t.
+    """
+    edge = noise_edge(n_rows, n_features)
+    spare = (n_features - n_components) / (2 * n_components)
+    return math.sqrt(max(0.0, min(edge * (edge - 1), spare)))
+
+
 # ----------------------------------------------------------------------- start
 @dataclass(frozen=True)
 class LinearStart:

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
+from skfactorvae._preparation import enough_input_noise
 from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
 from skfactorvae.metrics import mean_correlation_score, mig_scorer
 
@@ -76,8 +77,12 @@ class TestTheMainJob:
     def test_codes_are_ordered_by_information(self, fitted):
         kl = fitted.kl_per_component_
         assert (np.diff(kl) <= 0).all()
+
+    def test_a_component_counts_that_holds_more_than_noise_would(self, fitted):
+        kl = fitted.kl_per_component_
+        least = np.log(1 + np.sqrt(8 / 600))  # 8 features, 600 rows
         np.testing.assert_array_equal(
-            fitted.active_components_, np.flatnonzero(kl > 0.01)
+            fitted.active_components_, np.flatnonzero(kl > least)
         )
 
     def test_each_code_rises_with_the_feature_it_follows_most(self, table, fitted):
@@ -273,6 +278,41 @@ class TestInit:
     def test_random_has_no_linear_path(self, table):
         vae = make_vae(init="random", max_iter=1).fit(table[0])
         assert not [name for name in vae.weights_ if "linear" in name]
+
+
+class TestInputNoise:
+    def test_noise_alone_is_not_learned_by_heart(self):
+        """Of rows of pure noise nothing is active, and without it everything is."""
+        X = np.random.default_rng(0).normal(size=(300, 60))
+        auto, without = (
+            make_vae(5, init="ica", max_iter=800, input_noise=t).fit(X)
+            for t in ("auto", 0.0)
+        )
+        assert len(auto.active_components_) == 0
+        assert len(without.active_components_) == 5
+        fresh = np.random.default_rng(1).normal(size=(300, 60))
+        assert auto.score(fresh) > without.score(fresh) + 1.0  # nats
+
+    def test_auto_counts_the_rows_that_weights_leave(self, table):
+        X, _ = table
+        weight = np.r_[np.ones(100), np.zeros(len(X) - 100)]
+        auto = make_vae(max_iter=5).fit(X, sample_weight=weight)
+        amount = enough_input_noise(100, X.shape[1], 3)
+        same = make_vae(max_iter=5, input_noise=amount).fit(X[:100])
+        np.testing.assert_array_equal(auto.transform(X), same.transform(X))
+
+    def test_a_fixed_scale_has_none(self, table):
+        X, _ = table
+        one, other = (
+            make_vae(max_iter=5, noise_scale=0.5, input_noise=t).fit(X).transform(X)
+            for t in (0.0, 2.0)
+        )
+        np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.parametrize("amount", [-0.1, "much", None, np.nan])
+    def test_less_than_nothing_is_refused(self, table, amount):
+        with pytest.raises(ValueError, match="input_noise"):
+            make_vae(input_noise=amount).fit(table[0])
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

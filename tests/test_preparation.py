@@ -14,8 +14,11 @@ from skfactorvae._preparation import (
     check_sample_weight,
     choose_scale,
     column_moments,
+    enough_input_noise,
+    information_of_noise,
     linear_start,
     negentropy,
+    noise_edge,
     standardized,
 )
 
@@ -234,6 +237,50 @@ class TestLinearStart:
         before = np.random.get_state()[1].copy()
         linear_start("auto", self.X, self.ones, 3, seed=0)
         np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+class TestInputNoise:
+    @pytest.mark.parametrize(
+        ("n_rows", "n_features"), [(4000, 40), (400, 100), (150, 300)]
+    )
+    def test_noise_alone_varies_up_to_the_edge(self, n_rows, n_features):
+        noise = np.random.default_rng(0).normal(size=(n_rows, n_features))
+        largest = np.linalg.norm(noise, 2) ** 2 / n_rows
+        assert noise_edge(n_rows, n_features) == pytest.approx(largest, rel=0.05)
+
+    def test_what_a_linear_component_holds_of_it(self):
+        """Against the mutual information of a code and the row, both normal."""
+        edge = noise_edge(400, 100)  # variance 2.25: 1 of noise, the rest of the code
+        held = 0.5 * np.log(edge / 1)
+        assert information_of_noise(400, 100) == pytest.approx(held)
+        assert information_of_noise(400, 100) == pytest.approx(np.log(1.5))
+
+    @pytest.mark.parametrize(("n_rows", "n_features"), [(1500, 100), (3000, 64)])
+    def test_with_it_no_direction_of_noise_explains_more_than_it_costs(
+        self, n_rows, n_features
+    ):
+        """A direction explains what regression on its noisy rows does."""
+        rng = np.random.default_rng(0)
+        noise = rng.normal(size=(n_rows, n_features))
+        amount = enough_input_noise(n_rows, n_features, 5)
+        direction = np.linalg.svd(noise, full_matrices=False)[2][0]
+        scores = np.tile(noise @ direction, 50)
+        seen = scores + amount * rng.normal(size=len(scores))
+        explained = (scores @ seen) ** 2 / (seen @ seen) / len(scores)
+        assert explained == pytest.approx(1.0, abs=0.05)
+
+    def test_it_falls_with_the_rows_and_rises_with_the_features(self):
+        amounts = [enough_input_noise(n, 50, 5) for n in (200, 1000, 5000, 10**8)]
+        assert amounts == sorted(amounts, reverse=True)
+        assert amounts[-1] < 0.05
+        assert enough_input_noise(1000, 100, 5) > enough_input_noise(1000, 50, 5)
+
+    @pytest.mark.parametrize("n_features", [2, 5])
+    def test_without_spare_features_there_is_none(self, n_features):
+        assert enough_input_noise(100, n_features, 5) == 0.0
+
+    def test_a_narrow_table_gets_little(self):
+        assert enough_input_noise(100, 6, 5) == pytest.approx(np.sqrt(0.1))
 
 
 class TestNegentropy:

@@ -16,7 +16,17 @@ from ._networks import MLP, ConvNet, Network, PointPosterior
 from ._priors import PRIORS
 from ._random import resolve_device
 from ._stacking import effort, stack_width
-from ._training import COOLED, Fit, HeldOut, Job, Plan, Record, Watch, fit_stack
+from ._training import (
+    COOLED,
+    Fit,
+    HeldOut,
+    Job,
+    Plan,
+    Record,
+    Watch,
+    effective_rows,
+    fit_stack,
+)
 from .objectives import (
     AAE,
     DIPVAE,
@@ -65,6 +75,7 @@ __all__ = [
     "Watch",
     "can_be_silenced",
     "decode",
+    "effective_rows",
     "effort",
     "elbo",
     "encode",

@@ -23,6 +23,11 @@ class Likelihood(ABC):
     silently rescale ``beta`` and ``gamma``.
     """
 
+    @property
+    def is_learned(self) -> bool:
+        """Whether the scale of the noise is a weight."""
+        return False
+
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
         """Return the initial weights of one model."""
@@ -44,6 +49,25 @@ class Likelihood(ABC):
         -------
         Tensor of shape (K, B)
         """
+
+    def disturbed(self, weights: Weights, x: Tensor, noise: Tensor) -> Tensor:
+        """Return rows to which noise was added, in units of their own noise.
+
+        Parameters
+        ----------
+        weights : Weights
+            Weights of the stack.
+        x : Tensor of shape (K, B, p)
+            Rows.
+        noise : Tensor of shape (K, B, p)
+            Normal numbers.
+
+        Returns
+        -------
+        Tensor of shape (K, B, p)
+            The rows themselves, where no noise is learned.
+        """
+        return x
 
     @abstractmethod
     def mean(self, output: Tensor) -> Tensor:
@@ -84,7 +108,6 @@ class Gaussian(Likelihood):
 
     @property
     def is_learned(self) -> bool:
-        """Whether the scale is a weight."""
         return isinstance(self.scale, str)
 
     def draw(self, n_features: int) -> Weights:
@@ -106,6 +129,11 @@ class Gaussian(Likelihood):
         squares = ((x - output) / scale).square().sum(-1)  # (K, B)
         log_scales = scale.log().expand(-1, -1, x.shape[-1]).sum(-1)  # (K, 1)
         return 0.5 * (squares + x.shape[-1] * LOG_TWO_PI) + log_scales
+
+    def disturbed(self, weights: Weights, x: Tensor, noise: Tensor) -> Tensor:
+        if not self.is_learned:
+            return x
+        return torch.addcmul(x, noise, self.scales(weights, x).detach())
 
     def mean(self, output: Tensor) -> Tensor:
         return output

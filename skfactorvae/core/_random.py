@@ -13,7 +13,7 @@ from torch import Tensor
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
-STREAMS = ("network", "adversary", "rows", "noise", "order", "labels")
+STREAMS = ("network", "adversary", "rows", "noise", "order", "labels", "row_noise")
 
 
 @contextmanager
@@ -41,6 +41,7 @@ class Streams:
     noise: torch.Generator
     order: torch.Generator
     labels: torch.Generator
+    row_noise: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
@@ -59,6 +60,7 @@ class Draws:
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     labelled: Tensor  # (K, m, B) numbers of rows labelled in each attribute
     label_noise: Tensor  # (K, m, B, d) standard normal
+    row_noise: Tensor  # (K, 2, B, q) standard normal, for q features
 
 
 def draw_steps(
@@ -70,6 +72,7 @@ def draw_steps(
     *,
     n_aside: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
+    n_disturbed: int = 0,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -95,6 +98,8 @@ def draw_steps(
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
         For each attribute, cumulative probability of the rows that have its label.
+    n_disturbed : int, default=0
+        Features that get noise, q. It is drawn step by step: a chunk would be large.
     device, dtype : torch.device, torch.dtype
         Where the draws are wanted, and the type of the noise.
     """
@@ -124,8 +129,12 @@ def draw_steps(
         ]
         parts = (rows, noise, aside, order, labelled, label_noise)
         chunk = [torch.stack(part).to(device) for part in parts]
+        shape = (2, batch_size, n_disturbed)
         for t in range(CHUNK):
-            yield Draws(*(part[:, t] for part in chunk))
+            row_noise = torch.stack(
+                [_normal(s.row_noise, shape, dtype) for s in streams]
+            )
+            yield Draws(*(part[:, t] for part in chunk), row_noise.to(device))
 
 
 def draw_rows(

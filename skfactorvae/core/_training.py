@@ -109,6 +109,10 @@ class Job:
         rate of its logarithm. Penalties grow with it.
     labels : ndarray of shape (n, m) or None
         What is known of each row beside its features; NaN where nothing is.
+    input_noise : float, default=0
+        Noise on rows that the encoder sees, in deviations of the likelihood's own,
+        where that is learned. Where the likelihood is tempered, its variance counts as
+        little as the reconstruction does.
     """
 
     network: Network
@@ -121,6 +125,7 @@ class Job:
     held_out: HeldOut | None = None
     temperature: float = 1.0
     labels: np.ndarray | None = None
+    input_noise: float = 0.0
 
     def is_warm(self, plan: Plan, step: int) -> bool:
         """Tell whether the objective has come to its full form."""
@@ -296,6 +301,9 @@ class _Stack:
         self.labels = _LabelTable(jobs, self.rows) if _are_labelled(jobs) else None
         self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
         self.blur = self.rows.new_tensor([_blur(job.row_weights) for job in jobs])
+        noise = [job.input_noise for job in jobs]
+        self.input_noise = self.rows.new_tensor(noise)[:, None, None, None]
+        is_disturbed = any(noise) and self.likelihood.is_learned
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -304,6 +312,7 @@ class _Stack:
             plan.batch_size,
             n_aside=self.network.n_aside,
             label_cdfs=self.labels.cdfs if self.labels else (),
+            n_disturbed=self.rows.shape[1] if is_disturbed else 0,
             device=device,
             dtype=self.rows.dtype,
         )
@@ -358,7 +367,7 @@ class _Stack:
         coolness = self.temperature ** (self.plan.cooled(number) - 1)  # (K,)
         ramp = coolness.clamp(max=self.plan.ramp(number))
         self.latest = next(self.draws)
-        forward = self._forward(self.latest, ramp)
+        forward = self._forward(self.latest, ramp, coolness)
         terms = self.objective.terms(forward)
         if self.first_nll is None:
             self.first_nll = forward.nll.detach().mean(1)
@@ -381,8 +390,14 @@ class _Stack:
             group["lr"] = group["first_lr"] * decay
         self.optimiser.step()
 
-    def _forward(self, draws: Draws, ramp: Tensor | float = 1.0) -> Forward:
+    def _forward(
+        self,
+        draws: Draws,
+        ramp: Tensor | float = 1.0,
+        coolness: Tensor | float = 1.0,
+    ) -> Forward:
         numbers = draws.rows[:, 0] - self.offsets
+        grown = torch.as_tensor(coolness).to(self.rows).sqrt().view(-1, 1, 1, 1)
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,
@@ -391,6 +406,7 @@ class _Stack:
             numbers=numbers,
             table_shares=self.shares,
             blur=self.blur,
+            row_noise=draws.row_noise * self.input_noise * grown,
             labelled=self._labelled(draws, numbers),
         )
         weights = {k: w for p in self.players.values() for k, w in p.weights.items()}
@@ -564,11 +580,15 @@ class _Keeper:
 def _blur(row_weights: np.ndarray) -> float:
     """Return the noise that keeps a discriminator from knowing each row's code.
 
-    It falls with the rows that weights leave (Kish's effective sample size), and is
-    one, the deviation of the prior, for the fewest.
+    It falls with the rows that weights leave, and is one, the deviation of the prior,
+    for the fewest.
     """
-    n_effective = row_weights.sum() ** 2 / np.square(row_weights).sum()
-    return min(1.0, BLURRED_ROWS / n_effective)
+    return min(1.0, BLURRED_ROWS / effective_rows(row_weights))
+
+
+def effective_rows(row_weights: np.ndarray) -> float:
+    """Return Kish's effective sample size, at most the number of rows."""
+    return float(row_weights.sum() ** 2 / np.square(row_weights).sum())
 
 
 def _draw_weights(job: Job, streams: Streams) -> Weights:

@@ -7,7 +7,7 @@ import torch
 from skfactorvae.core._random import CHUNK, Streams, draw_steps, resolve_device
 
 
-def steps(seeds, widths, n_steps, batch_size=6, n_rows=50):
+def steps(seeds, widths, n_steps, batch_size=6, n_rows=50, **counts):
     cdf = torch.arange(1, n_rows + 1, dtype=torch.float64) / n_rows
     draws = draw_steps(
         [Streams.from_seed(s) for s in seeds],
@@ -15,6 +15,7 @@ def steps(seeds, widths, n_steps, batch_size=6, n_rows=50):
         [n_rows * k for k in range(len(seeds))],
         widths,
         batch_size,
+        **counts,
         device=torch.device("cpu"),
         dtype=torch.float32,
     )
@@ -29,6 +30,28 @@ def test_a_models_draws_do_not_depend_on_its_stack():
             assert torch.equal(a.rows[0], t.rows[k] - 50 * k)
             assert torch.equal(a.noise[0], t.noise[k, ..., :width])
             assert torch.equal(a.order[0], t.order[k, ..., :width])
+
+
+def test_noise_on_rows_leaves_all_other_draws_as_they_are():
+    plain, disturbed = (
+        steps([3], [2], CHUNK + 1),
+        steps([3], [2], CHUNK + 1, n_disturbed=5),
+    )
+    for a, b in zip(plain, disturbed, strict=True):
+        for name in ("rows", "noise", "aside", "order"):
+            assert torch.equal(getattr(a, name), getattr(b, name))
+    assert plain[0].row_noise.shape == (1, 2, 6, 0)
+    assert not torch.equal(disturbed[0].row_noise, disturbed[1].row_noise)
+
+
+def test_a_models_noise_on_rows_does_not_depend_on_its_stack():
+    together = steps([7, 8], [2, 4], CHUNK + 1, n_disturbed=5)
+    for k, seed in enumerate([7, 8]):
+        alone = steps([seed], [2], CHUNK + 1, n_disturbed=5)
+        for a, t in zip(alone, together, strict=True):
+            assert torch.equal(a.row_noise[0], t.row_noise[k])
+    noise = torch.cat([draws.row_noise.flatten() for draws in together])
+    assert abs(noise.std() - 1) < 0.05  # of 3960 numbers
 
 
 def test_missing_latents_get_no_noise():

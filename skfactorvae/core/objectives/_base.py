@@ -41,6 +41,7 @@ class Batch:
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
     blur: Tensor  # (K,) deviation of the noise on codes that a discriminator sees
+    row_noise: Tensor  # (K, 2, B, p) noise on rows that the encoder sees, in their own
     labelled: Labelled | None = None
 
     @property
@@ -67,7 +68,14 @@ class Forward:
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor]:
-        return self.network.encode(self.weights, self.x)
+        return self.network.encode(self.weights, self._disturbed(0))
+
+    def _disturbed(self, number: int) -> Tensor:
+        """Return rows of a batch as the encoder sees them, (K, B, p)."""
+        rows, noise = self.batch.rows[:, number], self.batch.row_noise
+        if not noise.shape[-1]:
+            return rows
+        return self.likelihood.disturbed(self.weights, rows, noise[:, number])
 
     @property
     def mean(self) -> Tensor:
@@ -104,7 +112,7 @@ class Forward:
     def second_seen(self) -> Tensor:
         """Those of the second batch, (K, B, d), cut off from the encoder."""
         with torch.no_grad():
-            moments = self.network.encode(self.weights, self.batch.rows[:, 1])
+            moments = self.network.encode(self.weights, self._disturbed(1))
             return self._dim(*moments, self.batch.noise[:, 1])
 
     def _dim(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
