@@ -275,7 +275,7 @@ class WrittenOut:
     """A step of a model whose discriminator has opinions, and the same by hand."""
 
     def __init__(self, gamma=3.0):
-        job = make_job(gamma=gamma, rows=make_rows(N_ROWS))
+        job = make_job(gamma=gamma, rows=make_rows(N_ROWS), input_noise=1.5)
         stack = _Stack([job], make_plan(10, warmup=0.0), CPU)
         stack.step(0)
         generator = torch.Generator().manual_seed(1)
@@ -300,7 +300,9 @@ class WrittenOut:
         """
         weights = self.stack.players["model"].weights
         x = self.stack.rows[draws.rows[:, batch]]
-        mean, log_var = self.stack.network.encode(weights, x)
+        scale = self.stack.likelihood.scales(weights, x).detach()
+        noisy = x + 1.5 * scale * draws.row_noise[:, batch]
+        mean, log_var = self.stack.network.encode(weights, noisy)
         z = mean + torch.exp(0.5 * log_var) * draws.noise[:, batch]
         output = self.stack.network.decode(weights, z)
         kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1)
