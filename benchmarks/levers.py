@@ -215,6 +215,8 @@ LEVERS = {
     "discriminator's slope (R1)": changed(SlopePenalty),
     "discriminator sees idle latents": changed(IdleSeen),
     "discriminator sees no blur": changed(Sharp),
+    "encoder sees no noise": changed(input_noise=0.0),
+    "encoder sees noise of one": changed(input_noise=1.0),
     "orthogonal decoder": changed(OrthogonalDecoder),
     "rate 1e-3": changed(learning_rate=1e-3),
     "rate 1e-2": changed(learning_rate=1e-2),

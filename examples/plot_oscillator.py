@@ -33,8 +33,9 @@ factors, factors_test = swings.factors[:1000], swings.factors[1000:]
 # All moments are in one unit, so they share one scale (``standardize="global"``) and
 # one level of noise. Each latent costs the nats that it holds. One that explains
 # next to nothing is not worth its price, and falls back towards the prior.
-# ``active_components_`` names those that do not: they hold more than .05 nats, and
-# their means vary over the rows, with a variance above .01.
+# ``active_components_`` names those that do not: they hold more than .05 nats, and more
+# than noise would by chance, and their means vary over the rows, with a variance above
+# .01.
 
 vae = FactorVAETransformer(
     n_components=5,
@@ -54,8 +55,8 @@ print("variance of each one's mean:", train_codes.var(axis=0).round(3))
 print("active latents:", len(active))
 
 # %%
-# The last three hold next to nothing. One of them is above .05 nats by a little, and
-# silent by the second rule: what it holds is much the same for every motion.
+# The last three hold next to nothing, and their means are much the same for every
+# motion.
 
 # %%
 # The picture to keep
