@@ -84,8 +84,8 @@ print(selection)
 #
 # Every dot is a fit on the left, and a seed's agreement with the others on the right.
 # The curve on the left took labels to draw; the one on the right did not. They agree on
-# what is too much, and on what is best. On the left the seeds of one gamma scatter by as
-# much as most gammas differ, and the peak is flat; on the right it is not.
+# what is too much, and on what is best. On the left the peak is flat, and the seeds of
+# one gamma scatter by as much as most gammas differ.
 
 agreement = selection.scores["udr"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")

@@ -106,6 +106,15 @@ def make_likelihood(architecture):
     )
 
 
+def learns_noise(architecture):
+    """Tell whether rows have a noise whose scale is learned from them."""
+    return (
+        architecture["likelihood"] == "gaussian"
+        and isinstance(architecture["noise_scale"], str)
+        and architecture["generator"] is None
+    )
+
+
 def decoder_layers(architecture, weights):
     """Return the decoder as layers that hold their arrays, up to the data's scale.
 

@@ -9,7 +9,6 @@ from typing import Any
 from ._compat import Interval
 from ._estimator import BaseLatentTransformer
 from ._parameters import declared, parameter
-from ._preparation import enough_input_noise
 from ._validation import (
     FRACTION,
     NOT_NEGATIVE,
@@ -75,13 +74,15 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         "auto",
         '"auto" or float',
         [one_of("auto"), NOT_NEGATIVE],
-        """Noise on the rows that the encoder sees in training, in standard deviations
-        of the learned Gaussian noise, >= 0; without a learned one there is none. It
+        """Noise on the rows that the encoder sees in training, >= 0, in standard
+        deviations of the learned Gaussian noise, or of what a column's best companion
+        leaves of it, if that is less; where no noise is learned, there is none. It
         keeps few rows of many features from being learned by heart (Im et al. 2017,
         "Denoising Criterion for Variational Auto-Encoding Framework"). ``"auto"`` takes
-        as much as lets no component pay that holds noise alone: it falls with the rows
-        and rises with the features, see the page on defaults. Where the likelihood is
-        tempered, it grows as that cools.""",
+        as much as lets no component pay that holds noise alone: it falls with the
+        distinct rows and rises with the features, see the page on defaults. Where the
+        likelihood is tempered, it grows as that cools. Faint factors of two or three
+        columns can be lost to it in small tables; 0 keeps them.""",
     )
     early_stopping: bool = parameter(
         False,
@@ -103,8 +104,3 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         [at_least(1)],
         "Steps without a better held-out ELBO after which training stops.",
     )
-
-    def _input_noise(self, n_rows, n_features):
-        if self.input_noise == "auto":
-            return enough_input_noise(n_rows, n_features, self.n_components)
-        return float(self.input_noise)

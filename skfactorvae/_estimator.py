@@ -23,6 +23,7 @@ from ._architecture import (
     check_unchanged,
     decoder_layers,
     describe,
+    learns_noise,
     make_likelihood,
     make_network,
 )
@@ -36,6 +37,8 @@ from ._preparation import (
     check_sample_weight,
     choose_scale,
     column_moments,
+    companions_residual,
+    enough_input_noise,
     information_of_noise,
     linear_start,
     standardized,
@@ -89,9 +92,9 @@ class BaseLatentTransformer(
         Information each component holds about the rows: mean KL divergence from a
         standard normal prior, nats; descending, among components of one group.
     active_components_ : ndarray of int
-        Components that hold more than 0.05 nats, and more than pure noise would in a
-        table of n rows and p features, log(1 + sqrt(p / n)) nats; and whose codes have
-        a variance of more than 0.01.
+        Components that hold more than 0.05 nats, and whose codes have a variance of
+        more than 0.01. Where noise is learned, they also hold more than a linear
+        component can of pure noise in n rows of p features, log(1 + sqrt(p / n)) nats.
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardization.
     init_ : {"ica", "pca", "random"}
@@ -319,7 +322,7 @@ class BaseLatentTransformer(
             temperature=start.temperature,
             held_out=held_out and core.HeldOut(rescale(held_out[0]), held_out[1]),
             labels=labels,
-            input_noise=self._input_noise(core.effective_rows(weight), X.shape[1]),
+            **self._noise_on_rows(architecture, objective, rows, weight, seed),
         )
         known = {"init_": start.kind, "temperature_": start.temperature}
         if targets:
@@ -354,10 +357,6 @@ class BaseLatentTransformer(
     _posterior = "normal"
     """Whether a row's code is a normal distribution or, as good as, a point."""
 
-    def _input_noise(self, n_rows, n_features):
-        """Return the noise on what the encoder sees, in deviations of the noise's."""
-        return 0.0
-
     _generator = None
     """What a generator takes beside components, as core.GAN says it; or None."""
 
@@ -374,6 +373,20 @@ class BaseLatentTransformer(
             "decoder.linear.weight": start.decoder,
         }
         return Start(start.kind, weights, self._temperature(start.kind))
+
+    def _noise_on_rows(self, architecture, objective, rows, weight, seed):
+        """Return what a job has to know of the noise on rows that the encoder sees."""
+        if not learns_noise(architecture):
+            return {}
+        amount = self.input_noise
+        if amount == "auto":
+            sizes = architecture["n_features"], architecture["n_components"]
+            n_rows = core.effective_rows(weight)
+            amount = enough_input_noise(n_rows, *sizes, objective.price)
+        if not amount:
+            return {}
+        ceiling = computed_once(companions_residual, rows, weight, seed)
+        return {"input_noise": float(amount), "noise_ceiling": ceiling}
 
     def _temperature(self, kind):
         if self.temperature == "auto":
@@ -430,10 +443,12 @@ class BaseLatentTransformer(
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
-        n_rows = core.effective_rows(job.row_weights)
-        noise = information_of_noise(n_rows, job.rows.shape[1])
+        least = ACTIVE_KL
+        if learns_noise(self._architecture):
+            n_rows = core.effective_rows(job.row_weights)
+            least = max(least, information_of_noise(n_rows, job.rows.shape[1]))
         self.active_components_ = np.flatnonzero(
-            (kl > max(ACTIVE_KL, noise)) & (variance > ACTIVE_VARIANCE)
+            (kl > least) & (variance > ACTIVE_VARIANCE)
         )
 
     # --------------------------------------------------------------- using a fit

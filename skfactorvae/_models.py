@@ -451,6 +451,7 @@ class AAETransformer(BaseVAETransformer):
         FactorVAETransformer, "discriminator_hidden_layer_sizes", (256, 256, 256)
     )
     discriminator_learning_rate: float = discriminator_rate()
+    input_noise: Any = with_default(BaseVAETransformer, "input_noise", 0.0)
 
     @property
     def _posterior(self):
@@ -591,7 +592,7 @@ class InfoGANTransformer(BaseLatentTransformer):
 
     # What an autoencoder lets one choose, and a generator has not.
     likelihood, noise_scale, init = "gaussian", "feature", "random"
-    warmup, early_stopping, temperature = 0.0, False, 1.0
+    warmup, early_stopping, temperature, input_noise = 0.0, False, 1.0, 0.0
 
     @property
     def _generator(self):

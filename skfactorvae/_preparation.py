@@ -23,6 +23,12 @@ ROWS_PER_SQUARE = 20
 """Rows that ICA needs for the square of its components: 20 to 30 by EEGLAB's tutorial,
 chapter 9, "Decomposing data using ICA"."""
 
+COMPANION_ROWS = 2000
+"""That tell how much of a column another one explains."""
+
+BLOCK = 256
+"""Columns that are compared with all others at once."""
+
 RUNS = 3
 """Of FastICA, of each kind; the best is kept."""
 
@@ -267,17 +273,19 @@ def information_of_noise(n_rows: float, n_features: int) -> float:
     return 0.5 * math.log(noise_edge(n_rows, n_features))
 
 
-def enough_input_noise(n_rows: float, n_features: int, n_components: int) -> float:
+def enough_input_noise(
+    n_rows: float, n_features: int, n_components: int, price: float = 1.0
+) -> float:
     r"""Return the noise on rows with which no component pays that holds noise alone.
 
-    .. math:: t^2 = \lambda (\lambda - 1), \quad
+    .. math:: t^2 = \lambda (\lambda / \beta - 1), \quad
         t^2 \le \frac{p - d}{2 d}
 
     A linear encoder that sees rows with noise of variance t**2 added explains
     :math:`\lambda^2 / (\lambda + t^2)` of a direction of variance :math:`\lambda`, of
-    :func:`noise_edge`, and a component pays where that exceeds one. The noise passes d
-    of p directions, and swells the residuals that tell the noise's scale: to no more
-    than twice the variance, by the second condition.
+    :func:`noise_edge`, and a component pays where that exceeds the price. The noise
+    passes d of p directions, and swells the residuals that tell the noise's scale: to
+    no more than twice the variance, by the second condition, if features are alike.
 
     Parameters
     ----------
@@ -285,6 +293,8 @@ def enough_input_noise(n_rows: float, n_features: int, n_components: int) -> flo
         Rows, n; effective ones, where they have weights.
     n_features, n_components : int
         p and d. With no more features than components, there is no noise.
+    price : float, default=1
+        What a nat of information costs, beta.
 
     Returns
     -------
@@ -293,7 +303,36 @@ def enough_input_noise(n_rows: float, n_features: int, n_components: int) -> flo
     """
     edge = noise_edge(n_rows, n_features)
     spare = (n_features - n_components) / (2 * n_components)
-    return math.sqrt(max(0.0, min(edge * (edge - 1), spare)))
+    return math.sqrt(max(0.0, min(edge * (edge / price - 1), spare)))
+
+
+def companions_residual(rows, weight, seed):
+    """Return each column's deviation from what its best companion tells of it, (p,).
+
+    The companion is the column that is correlated most with it. Noise of that size
+    leaves even a factor of two columns to be found; what a model has learned of the
+    noise may be more, where the model has missed such a factor. At most 2,000 rows are
+    used, drawn by weight where weights differ.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised rows.
+    weight : ndarray of shape (n,)
+    seed : int
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    sample = _subsample(rows, weight, COMPANION_ROWS, rng).astype(np.float64)
+    sample -= sample.mean(axis=0)
+    spread = np.sqrt(np.mean(sample**2, axis=0))
+    units = sample / np.where(spread > 0, spread, 1.0) / math.sqrt(len(sample))
+    best = np.zeros(len(spread))
+    for start in range(0, len(best), BLOCK):
+        block = slice(start, start + BLOCK)
+        squares = (units[:, block].T @ units) ** 2
+        squares[np.arange(len(squares)), np.arange(len(best))[block]] = 0.0
+        best[block] = squares.max(axis=1)
+    return spread * np.sqrt(np.clip(1 - best, 0, 1))
 
 
 # ----------------------------------------------------------------------- start
@@ -340,7 +379,7 @@ def linear_start(kind, rows, weight, n_components, seed):
     LinearStart
     """
     rng = np.random.RandomState(seed % 2**32)
-    sample = _subsample(rows, weight, rng).astype(np.float64)
+    sample = _subsample(rows, weight, ICA_ROWS, rng).astype(np.float64)
     directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
     n_rows = min(len(rows), len(sample))  # a row drawn twice is one row still
@@ -352,12 +391,13 @@ def linear_start(kind, rows, weight, n_components, seed):
     return LinearStart(kind, encoder, decoder)
 
 
-def _subsample(rows, weight, rng):
+def _subsample(rows, weight, most, rng):
+    """Return all rows, where they are not too many and count alike, or draw some."""
     is_uniform = (weight == weight[0]).all()
-    if is_uniform and len(rows) <= ICA_ROWS:
+    if is_uniform and len(rows) <= most:
         return rows
     cdf = np.cumsum(weight)
-    u = rng.uniform(size=ICA_ROWS) * cdf[-1]
+    u = rng.uniform(size=most) * cdf[-1]
     return rows[np.minimum(np.searchsorted(cdf, u, side="right"), len(rows) - 1)]
 
 

@@ -17,7 +17,7 @@ from ._models import (
     discriminator_rate,
     discriminator_sizes,
 )
-from ._parameters import declared, parameter
+from ._parameters import declared, parameter, with_default
 from ._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
 
 
@@ -163,6 +163,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     )
     discriminator_hidden_layer_sizes: Any = discriminator_sizes()
     discriminator_learning_rate: float = discriminator_rate()
+    # Opponents confused about codes of noisy rows would tell more from those of rows.
+    input_noise: Any = with_default(BaseVAETransformer, "input_noise", 0.0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,10 +12,10 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import BetaVAETransformer, FactorVAETransformer
 from skfactorvae._preparation import enough_input_noise
 from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
-from skfactorvae.metrics import mean_correlation_score, mig_scorer
+from skfactorvae.metrics import match_codes, mean_correlation_score, mig_scorer
 
 
 def make_vae(n_components=3, **parameters):
@@ -293,6 +293,16 @@ class TestInputNoise:
         fresh = np.random.default_rng(1).normal(size=(300, 60))
         assert auto.score(fresh) > without.score(fresh) + 1.0  # nats
 
+    def test_a_pair_of_copies_among_noise_is_found(self):
+        """Noise in units of what is learned alone would hide it for good."""
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(160, 40))
+        X[:, 1] = X[:, 0] + 0.2 * rng.normal(size=160)
+        vae = make_vae(3, init="pca", temperature=1.0, max_iter=1000).fit(X)
+        (best,) = match_codes(vae.transform(X), X[:, :1]).correlation
+        assert best > 0.9
+        assert vae.kl_per_component_[0] > 0.5
+
     def test_auto_counts_the_rows_that_weights_leave(self, table):
         X, _ = table
         weight = np.r_[np.ones(100), np.zeros(len(X) - 100)]
@@ -300,6 +310,13 @@ class TestInputNoise:
         amount = enough_input_noise(100, X.shape[1], 3)
         same = make_vae(max_iter=5, input_noise=amount).fit(X[:100])
         np.testing.assert_array_equal(auto.transform(X), same.transform(X))
+
+    def test_auto_counts_what_information_costs(self, table):
+        X, _ = table
+        auto = BetaVAETransformer(3, beta=1.2, max_iter=5, random_state=0)
+        amount = enough_input_noise(len(X), X.shape[1], 3, 1.2)
+        same = clone(auto).set_params(input_noise=amount).fit(X).transform(X)
+        np.testing.assert_array_equal(auto.fit(X).transform(X), same)
 
     def test_a_fixed_scale_has_none(self, table):
         X, _ = table

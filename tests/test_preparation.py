@@ -14,6 +14,7 @@ from skfactorvae._preparation import (
     check_sample_weight,
     choose_scale,
     column_moments,
+    companions_residual,
     enough_input_noise,
     information_of_noise,
     linear_start,
@@ -269,6 +270,12 @@ class TestInputNoise:
         explained = (scores @ seen) ** 2 / (seen @ seen) / len(scores)
         assert explained == pytest.approx(1.0, abs=0.05)
 
+    def test_what_costs_more_needs_less(self):
+        dear, dearer, endless = (
+            enough_input_noise(400, 100, 5, price) for price in (1.5, 2.2, np.inf)
+        )
+        assert 0.0 == endless < dearer < dear < enough_input_noise(400, 100, 5)
+
     def test_it_falls_with_the_rows_and_rises_with_the_features(self):
         amounts = [enough_input_noise(n, 50, 5) for n in (200, 1000, 5000, 10**8)]
         assert amounts == sorted(amounts, reverse=True)
@@ -281,6 +288,34 @@ class TestInputNoise:
 
     def test_a_narrow_table_gets_little(self):
         assert enough_input_noise(100, 6, 5) == pytest.approx(np.sqrt(0.1))
+
+
+class TestCompanions:
+    def test_the_best_companion_of_each_column_is_found(self):
+        """Also across blocks of columns, whatever their units."""
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(1500, 300))
+        X[:, 299] = 0.8 * X[:, 0] + 0.6 * X[:, 299]
+        units = rng.uniform(0.1, 10, 300)
+        left = companions_residual(X * units, np.ones(1500), 0) / units
+        assert left[0] == pytest.approx(0.6, abs=0.05)
+        assert left[299] == pytest.approx(0.6, abs=0.05)
+        np.testing.assert_allclose(left[1:299], 1.0, atol=0.1)
+
+    def test_a_constant_or_a_copied_column_leaves_nothing(self):
+        X = np.random.default_rng(0).normal(size=(100, 4))
+        X[:, 1], X[:, 2] = 1.0, X[:, 0]
+        left = companions_residual(X, np.ones(100), 0)
+        np.testing.assert_allclose(left[:3], 0.0, atol=1e-6)
+        assert left[3] > 0.8
+
+    def test_rows_count_by_their_weight(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(3000, 2))
+        X[:1500, 1] = X[:1500, 0]
+        weight = np.r_[np.ones(1500), np.full(1500, 1e-9)]
+        assert companions_residual(X, weight, 0).max() < 1e-6
+        assert companions_residual(X, np.ones(3000), 0).min() > 0.5
 
 
 class TestNegentropy:

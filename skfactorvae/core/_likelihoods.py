@@ -23,11 +23,6 @@ class Likelihood(ABC):
     silently rescale ``beta`` and ``gamma``.
     """
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether the scale of the noise is a weight."""
-        return False
-
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
         """Return the initial weights of one model."""
@@ -50,7 +45,9 @@ class Likelihood(ABC):
         Tensor of shape (K, B)
         """
 
-    def disturbed(self, weights: Weights, x: Tensor, noise: Tensor) -> Tensor:
+    def disturbed(
+        self, weights: Weights, x: Tensor, noise: Tensor, ceiling: Tensor
+    ) -> Tensor:
         """Return rows to which noise was added, in units of their own noise.
 
         Parameters
@@ -61,11 +58,13 @@ class Likelihood(ABC):
             Rows.
         noise : Tensor of shape (K, B, p)
             Normal numbers.
+        ceiling : Tensor of shape (K, 1, p)
+            What to take for a feature's own noise at most.
 
         Returns
         -------
         Tensor of shape (K, B, p)
-            The rows themselves, where no noise is learned.
+            The rows themselves, where there is no scale of noise.
         """
         return x
 
@@ -108,6 +107,7 @@ class Gaussian(Likelihood):
 
     @property
     def is_learned(self) -> bool:
+        """Whether the scale is a weight."""
         return isinstance(self.scale, str)
 
     def draw(self, n_features: int) -> Weights:
@@ -130,10 +130,11 @@ class Gaussian(Likelihood):
         log_scales = scale.log().expand(-1, -1, x.shape[-1]).sum(-1)  # (K, 1)
         return 0.5 * (squares + x.shape[-1] * LOG_TWO_PI) + log_scales
 
-    def disturbed(self, weights: Weights, x: Tensor, noise: Tensor) -> Tensor:
-        if not self.is_learned:
-            return x
-        return torch.addcmul(x, noise, self.scales(weights, x).detach())
+    def disturbed(
+        self, weights: Weights, x: Tensor, noise: Tensor, ceiling: Tensor
+    ) -> Tensor:
+        own = torch.minimum(self.scales(weights, x).detach(), ceiling)
+        return torch.addcmul(x, noise, own)
 
     def mean(self, output: Tensor) -> Tensor:
         return output

@@ -110,9 +110,11 @@ class Job:
     labels : ndarray of shape (n, m) or None
         What is known of each row beside its features; NaN where nothing is.
     input_noise : float, default=0
-        Noise on rows that the encoder sees, in deviations of the likelihood's own,
-        where that is learned. Where the likelihood is tempered, its variance counts as
-        little as the reconstruction does.
+        Noise on rows that the encoder sees, in deviations of the likelihood's own.
+        Where the likelihood is tempered, its variance counts as little as the
+        reconstruction does.
+    noise_ceiling : ndarray of shape (p,) or None
+        What is taken for a feature's own noise at most.
     """
 
     network: Network
@@ -126,6 +128,7 @@ class Job:
     temperature: float = 1.0
     labels: np.ndarray | None = None
     input_noise: float = 0.0
+    noise_ceiling: np.ndarray | None = None
 
     def is_warm(self, plan: Plan, step: int) -> bool:
         """Tell whether the objective has come to its full form."""
@@ -301,9 +304,8 @@ class _Stack:
         self.labels = _LabelTable(jobs, self.rows) if _are_labelled(jobs) else None
         self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
         self.blur = self.rows.new_tensor([_blur(job.row_weights) for job in jobs])
-        noise = [job.input_noise for job in jobs]
-        self.input_noise = self.rows.new_tensor(noise)[:, None, None, None]
-        is_disturbed = any(noise) and self.likelihood.is_learned
+        self.input_noise = self.rows.new_tensor([job.input_noise for job in jobs])
+        self.noise_ceiling = self._noise_ceiling()
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -312,7 +314,7 @@ class _Stack:
             plan.batch_size,
             n_aside=self.network.n_aside,
             label_cdfs=self.labels.cdfs if self.labels else (),
-            n_disturbed=self.rows.shape[1] if is_disturbed else 0,
+            row_noise_shape=self._row_noise_shape(),
             device=device,
             dtype=self.rows.dtype,
         )
@@ -326,6 +328,23 @@ class _Stack:
             < torch.tensor(self.widths, device="cpu")[:, None]
         )  # (K, d)
         return exists[:, None].to(self.rows)
+
+    def _row_noise_shape(self) -> tuple[int, int]:
+        """Return of how many batches and features the rows get noise."""
+        if not any(job.input_noise for job in self.jobs):
+            return 0, 0
+        second = isinstance(self.objective, AdversarialObjective)
+        return 1 + second, self.rows.shape[1]
+
+    def _noise_ceiling(self) -> Tensor:
+        n_features = self.rows.shape[1]
+        ceilings = [
+            np.full(n_features, np.inf)
+            if job.noise_ceiling is None
+            else job.noise_ceiling
+            for job in self.jobs
+        ]
+        return torch.from_numpy(np.stack(ceilings)).to(self.rows)[:, None]  # (K, 1, p)
 
     def _draw_players(self, streams: Sequence[Streams]) -> dict[str, _Player]:
         """Draw all weights, and deal them out to those who move them."""
@@ -394,10 +413,11 @@ class _Stack:
         self,
         draws: Draws,
         ramp: Tensor | float = 1.0,
-        coolness: Tensor | float = 1.0,
+        coolness: Tensor | float = 0.0,
     ) -> Forward:
+        """Return a step; without a coolness, the encoder sees rows as they are."""
         numbers = draws.rows[:, 0] - self.offsets
-        grown = torch.as_tensor(coolness).to(self.rows).sqrt().view(-1, 1, 1, 1)
+        amount = self.input_noise * torch.as_tensor(coolness).to(self.rows).sqrt()
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,
@@ -406,7 +426,8 @@ class _Stack:
             numbers=numbers,
             table_shares=self.shares,
             blur=self.blur,
-            row_noise=draws.row_noise * self.input_noise * grown,
+            row_noise=draws.row_noise * amount[:, None, None, None],
+            noise_ceiling=self.noise_ceiling,
             labelled=self._labelled(draws, numbers),
         )
         weights = {k: w for p in self.players.values() for k, w in p.weights.items()}

@@ -154,20 +154,33 @@ class TestInputNoise:
     def test_the_encoder_sees_it_and_the_likelihood_does_not(self):
         stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
         draws = next(stack.draws)
-        noisy = stack._forward(draws)
+        noisy = stack._forward(draws, coolness=1.0)
         scale = stack.likelihood.scales(noisy.weights, noisy.x)
         x, noise = noisy.x, draws.row_noise
-        network, weights = noisy.network, noisy.weights
-        expected = network.encode(weights, x + 2 * scale * noise[:, 0])
+        expected = noisy.network.encode(noisy.weights, x + 2 * scale * noise[:, 0])
         torch.testing.assert_close((noisy.mean, noisy.log_var), expected)
         error = ((x - noisy.output) / scale).square().sum(-1)
         constant = x.shape[-1] * math.log(2 * math.pi) + 2 * scale.log().sum(-1)
         torch.testing.assert_close(noisy.nll, 0.5 * (error + constant))
 
+    def test_no_feature_gets_more_than_its_ceiling(self):
+        ceiling = np.linspace(0.0, 1.0, 6)
+        job = make_job(input_noise=2.0, noise_ceiling=ceiling)
+        stack = _Stack([job], make_plan(10), CPU)
+        draws = next(stack.draws)
+        noisy = stack._forward(draws, coolness=1.0)
+        scale = stack.likelihood.scales(noisy.weights, noisy.x)
+        assert (scale > 0.3).all()  # below some of the ceilings, above others
+        assert (scale < 0.9).all()
+        own = torch.minimum(scale, torch.tensor(ceiling))
+        rows = noisy.x + 2 * own * draws.row_noise[:, 0]
+        expected = noisy.network.encode(noisy.weights, rows)
+        torch.testing.assert_close((noisy.mean, noisy.log_var), expected)
+
     def test_both_batches_have_noise_of_their_own(self):
         stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
         draws = next(stack.draws)
-        forward = stack._forward(draws)
+        forward = stack._forward(draws, coolness=1.0)
         rows = stack.rows[draws.rows[:, 1]]
         scale = stack.likelihood.scales(forward.weights, rows)
         moments = forward.network.encode(
@@ -177,20 +190,27 @@ class TestInputNoise:
         torch.testing.assert_close(forward.second_seen, expected)
         assert not torch.equal(draws.row_noise[:, 0], draws.row_noise[:, 1])
 
+    def test_only_an_adversary_needs_a_second_batch_of_it(self):
+        jobs = [
+            make_job(input_noise=1.0, objective=objective)
+            for objective in (core.VAE(beta=1.0), None)
+        ]
+        drawn = [next(_Stack([job], make_plan(10), CPU).draws) for job in jobs]
+        assert [draws.row_noise.shape[1] for draws in drawn] == [1, 2]
+
     def test_the_noises_scale_does_not_learn_from_what_the_encoder_sees(self):
         stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
-        forward = stack._forward(next(stack.draws))
+        forward = stack._forward(next(stack.draws), coolness=1.0)
         leaf = forward.weights["likelihood.raw_scale"]
         (gradient,) = torch.autograd.grad(forward.kl.sum(), [leaf], allow_unused=True)
         assert gradient is None
 
     def test_it_counts_as_little_as_a_tempered_reconstruction(self):
-        stack = _Stack(
-            [make_job(input_noise=3.0, temperature=16.0)], make_plan(20), CPU
-        )
+        job = make_job(input_noise=3.0, temperature=16.0)
+        stack = _Stack([job], make_plan(20), CPU)
         draws = next(stack.draws)
         hot = stack._forward(draws, coolness=torch.tensor([1 / 16]))
-        cold = stack._forward(draws)
+        cold = stack._forward(draws, coolness=1.0)
         torch.testing.assert_close(4 * hot.batch.row_noise, cold.batch.row_noise)
         seen = []
         forward = stack._forward
@@ -200,7 +220,10 @@ class TestInputNoise:
         np.testing.assert_allclose(torch.cat(seen), [1 / 16, 1 / 4, 1])
 
     def test_a_model_without_it_is_the_same_in_a_stack_with_it(self):
-        jobs = [make_job(seed=s, input_noise=t) for s, t in ((0, 0.0), (1, 2.0))]
+        jobs = [
+            make_job(seed=s, input_noise=t, noise_ceiling=ceiling)
+            for s, t, ceiling in ((0, 0.0, None), (1, 2.0, np.full(6, 0.4)))
+        ]
         for one, stacked in zip(jobs, fit(jobs), strict=True):
             assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
 
@@ -209,11 +232,10 @@ class TestInputNoise:
         name = "encoder.head.weight"
         assert (without.weights[name] != with_it.weights[name]).any()
 
-    @pytest.mark.parametrize("likelihood", [core.Gaussian(0.5), core.Bernoulli()])
-    def test_there_is_none_where_no_scale_is_learned(self, likelihood):
+    def test_there_is_none_where_rows_have_no_scale_of_noise(self):
         rows = np.clip(make_rows(), 0, 1)
         without, with_it = (
-            fit([make_job(rows=rows, likelihood=likelihood, input_noise=t)])[0]
+            fit([make_job(rows=rows, likelihood=core.Bernoulli(), input_noise=t)])[0]
             for t in (0.0, 2.0)
         )
         assert_same_fit(without, with_it, rtol=0, atol=0)

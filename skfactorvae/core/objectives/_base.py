@@ -41,7 +41,8 @@ class Batch:
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
     blur: Tensor  # (K,) deviation of the noise on codes that a discriminator sees
-    row_noise: Tensor  # (K, 2, B, p) noise on rows that the encoder sees, in their own
+    row_noise: Tensor  # (K, c, B, p) noise on batches that the encoder sees, c <= 2
+    noise_ceiling: Tensor  # (K, 1, p) what is its unit at most
     labelled: Labelled | None = None
 
     @property
@@ -72,10 +73,13 @@ class Forward:
 
     def _disturbed(self, number: int) -> Tensor:
         """Return rows of a batch as the encoder sees them, (K, B, p)."""
-        rows, noise = self.batch.rows[:, number], self.batch.row_noise
-        if not noise.shape[-1]:
+        rows = self.batch.rows[:, number]
+        if not self.batch.row_noise.numel():
             return rows
-        return self.likelihood.disturbed(self.weights, rows, noise[:, number])
+        noise = self.batch.row_noise[:, number]
+        return self.likelihood.disturbed(
+            self.weights, rows, noise, self.batch.noise_ceiling
+        )
 
     @property
     def mean(self) -> Tensor:
@@ -200,6 +204,11 @@ class Objective(ABC):
     """
 
     prior: str = "normal"
+
+    @property
+    def price(self) -> float:
+        """What a nat of information costs."""
+        return 1.0
 
     @property
     def n_hidden_components(self) -> int:

@@ -53,6 +53,10 @@ class BetaTCVAE(Objective):
     weighting: str = "stratified"
     groups: Groups = None
 
+    @property
+    def price(self) -> float:
+        return float(self.alpha)
+
     def weights(self, ramp: Tensor) -> Terms:
         return {
             "mutual_information": grown(self.alpha, ramp),

@@ -53,6 +53,10 @@ class FactorVAE(AdversarialObjective):
     learning_rate: float
     groups: Groups = None
 
+    @property
+    def price(self) -> float:
+        return float(self.beta)
+
     def weights(self, ramp: Tensor) -> Terms:
         return {
             "kl": grown(self.beta, ramp),

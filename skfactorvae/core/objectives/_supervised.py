@@ -101,6 +101,10 @@ class SupervisedFactorVAE(AdversarialObjective):
     opponent_layer_sizes: tuple[int, ...]
     learning_rate: float
 
+    @property
+    def price(self) -> float:
+        return float(self.beta)
+
     def weights(self, ramp: Tensor) -> Terms:
         return {
             "kl": grown(self.beta, ramp),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,10 @@ class VAE(Objective):
     """
 
     beta: Any = field(metadata=WEIGHT)
+
+    @property
+    def price(self) -> float:
+        return float(self.beta)
 
     def weights(self, ramp: Tensor) -> Terms:
         return {"kl": grown(self.beta, ramp)}
@@ -60,6 +65,11 @@ class CapacityVAE(Objective):
 
     beta: Any = field(metadata=WEIGHT)
     capacity: Any = field(metadata=WEIGHT)
+
+    @property
+    def price(self) -> float:
+        """Without end: information comes up to the capacity, whatever it is worth."""
+        return math.inf
 
     def weights(self, ramp: Tensor) -> Terms:
         return {"kl": 0 * self.beta, "capacity_gap": self.beta}
