@@ -96,6 +96,7 @@ SCINET = {
     "standardize": None,
     "noise_scale": np.sqrt(50 * 1e-3 / 2),  # mean squared error of 50 points + 1e-3 KL
     "init": "random",
+    "input_noise": 0.0,
     "batch_size": 64,
     "learning_rate": 1e-3,
     "max_iter": 3000,
@@ -193,6 +194,7 @@ MICHIGAN = {
     "standardize": None,
     "noise_scale": 1.0,
     "init": "random",
+    "input_noise": 0.0,
     "batch_size": 128,
     "learning_rate": 1e-3,
     "max_iter": 1500,

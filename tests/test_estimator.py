@@ -78,13 +78,6 @@ class TestTheMainJob:
         kl = fitted.kl_per_component_
         assert (np.diff(kl) <= 0).all()
 
-    def test_a_component_counts_that_holds_more_than_noise_would(self, fitted):
-        kl = fitted.kl_per_component_
-        least = np.log(1 + np.sqrt(8 / 600))  # 8 features, 600 rows
-        np.testing.assert_array_equal(
-            fitted.active_components_, np.flatnonzero(kl > least)
-        )
-
     def test_each_code_rises_with_the_feature_it_follows_most(self, table, fitted):
         X, _ = table
         codes = fitted.transform(X)
@@ -292,6 +285,19 @@ class TestInputNoise:
         assert len(without.active_components_) == 5
         fresh = np.random.default_rng(1).normal(size=(300, 60))
         assert auto.score(fresh) > without.score(fresh) + 1.0  # nats
+
+    def test_what_holds_as_little_as_noise_can_does_not_count(self):
+        X = np.random.default_rng(0).normal(size=(300, 60))
+        vae = make_vae(5, init="ica", input_noise=0.7).fit(X)
+        least = np.log(1 + np.sqrt(60 / 300))
+        kl = vae.kl_per_component_
+        assert 0.05 < kl.min() < least
+        np.testing.assert_array_equal(
+            vae.active_components_, np.flatnonzero(kl > least)
+        )
+        vae.set_params(noise_scale=1.0).fit(X)  # no noise is learned: .05 nats count
+        kl = vae.kl_per_component_
+        np.testing.assert_array_equal(vae.active_components_, np.flatnonzero(kl > 0.05))
 
     def test_a_pair_of_copies_among_noise_is_found(self):
         """Noise in units of what is learned alone would hide it for good."""

@@ -133,10 +133,9 @@ def draw_steps(
         n_batches, n_disturbed = row_noise_shape
         shape = (n_batches, batch_size, n_disturbed)
         for t in range(CHUNK):
-            row_noise = torch.stack(
-                [_normal(s.row_noise, shape, dtype) for s in streams]
-            )
-            yield Draws(*(part[:, t] for part in chunk), row_noise.to(device))
+            row_noise = [_normal(s.row_noise, shape, dtype) for s in streams]
+            step = [*(part[:, t] for part in chunk), torch.stack(row_noise).to(device)]
+            yield Draws(*step)
 
 
 def draw_rows(

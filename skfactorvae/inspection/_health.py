@@ -124,8 +124,8 @@ def _latents(model):
         return Mark(
             "latents",
             False,
-            "No latent holds information: the posterior has collapsed. Lower beta or "
-            "gamma, or train longer.",
+            "No latent holds more than noise would: the posterior has collapsed. Lower "
+            "beta or gamma, train longer, or use more rows or fewer columns.",
         )
     if used == every:
         message = f"All {every} latents are used; there may be room for more."

@@ -307,9 +307,9 @@ def _look_at_activity(subject):
         yield Finding(
             "collapse",
             "warning",
-            "No component holds anything: the posterior collapsed to the prior.",
-            "Lower beta or gamma, lower noise_scale, start from init='pca', or look "
-            "whether the features have anything in common.",
+            "No component holds more than noise would: the posterior collapsed.",
+            "Lower beta or gamma, lower noise_scale, start from init='pca', use more "
+            "rows, or look whether the features have anything in common.",
         )
     elif subject.kl is not None and n_active == n_components:
         yield Finding(
@@ -480,7 +480,8 @@ def _look_at_memory(subject):
             "warning",
             f"These rows are described worse than those of the fit, by {lost:.1f} nats "
             "each: the model has learnt its rows by heart, or these are others.",
-            "Use more rows, a smaller network, fewer steps, or early_stopping=True.",
+            "Use more rows, a smaller network, fewer steps, more input_noise, or "
+            "early_stopping=True.",
         )
 
 
