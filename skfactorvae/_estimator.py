@@ -65,6 +65,9 @@ ACTIVE_VARIANCE = 0.01
 FIRST_TEMPERATURE = 30.0
 """Of the likelihood, where a fit starts at PCA."""
 
+SCORED_ROWS = 500
+"""Of a fit's rows, at most, for its own score."""
+
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -95,6 +98,9 @@ class BaseLatentTransformer(
         Components that hold more than 0.05 nats, and whose codes have a variance of
         more than 0.01. Where noise is learned, they also hold more than a linear
         component can of pure noise in n rows of p features, log(1 + sqrt(p / n)) nats.
+    fit_score_ : float
+        Mean score of the rows that were trained on, or of 500 of them, nats; what
+        ``score`` is to be compared with on others. Not of a model that has no score.
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardization.
     init_ : {"ica", "pca", "random"}
@@ -450,6 +456,10 @@ class BaseLatentTransformer(
         self.active_components_ = np.flatnonzero(
             (kl > least) & (variance > ACTIVE_VARIANCE)
         )
+        if self._generator is None:
+            some = slice(SCORED_ROWS)  # canonical order is as good as a random one
+            elbos = self._elbo(job.rows[some])
+            self.fit_score_ = float(np.average(elbos, weights=job.row_weights[some]))
 
     # --------------------------------------------------------------- using a fit
     def transform(self, X):
@@ -574,7 +584,10 @@ class BaseLatentTransformer(
         elbo : ndarray of shape (n_samples,)
             Log-densities in the original data's units; higher is better.
         """
-        rows = self._standardized(X)
+        return self._elbo(self._standardized(X))
+
+    def _elbo(self, rows):
+        """Bound the log-density of standardised rows, in the data's units, (n,)."""
         elbo = core.elbo(
             self._network,
             self._likelihood,

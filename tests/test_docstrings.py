@@ -179,8 +179,8 @@ def fitted(request):
     return cls(**short, random_state=0).fit(X, X[:, 0])
 
 
-OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_"}
-"""Attributes that are there for some data only, or properties."""
+OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_", "fit_score_"}
+"""Attributes that are there for some data or models only, or properties."""
 
 
 def public_attributes(fitted):

@@ -144,6 +144,20 @@ class TestScore:
         scores = fitted.score_samples(X)
         np.testing.assert_array_equal(fitted.score_samples(X[7:9]), scores[7:9])
 
+    def test_the_fit_s_own_score_is_that_of_its_rows(self, table):
+        X, _ = table
+        weight = np.r_[np.ones(200), 3 * np.ones(200)]
+        vae = make_vae(max_iter=20).fit(X[:400], sample_weight=weight)
+        own = vae.score(X[:400], sample_weight=weight)
+        assert vae.fit_score_ == pytest.approx(own, abs=1e-4)
+
+    def test_of_many_rows_some_stand_for_all(self):
+        X, _ = make_nonlinear_ica(3000, n_sources=3, n_features=8, random_state=0)
+        vae = make_vae(max_iter=300).fit(X)
+        scores = vae.score_samples(X)
+        assert vae.fit_score_ != vae.score(X)
+        assert abs(vae.fit_score_ - scores.mean()) < 4 * scores.std() / np.sqrt(500)
+
 
 class TestSample:
     def test_new_rows_look_like_the_table(self, table, fitted):

@@ -467,11 +467,10 @@ def _look_at_discriminator(subject):
 
 
 def _look_at_memory(subject):
-    """Compare the ELBO of these rows with that of the last steps of training."""
-    nll, kl = subject.last("reconstruction"), subject.last("kl")
-    if nll is None or kl is None or not hasattr(subject.model, "score_samples"):
+    """Compare the ELBO of these rows with that of those of the fit."""
+    trained = getattr(subject.model, "fit_score_", None)
+    if trained is None:
         return
-    trained = -(nll + kl) - np.log(subject.model.scale_.astype(np.float64)).sum()
     lost = trained - float(np.mean(subject.model.score_samples(subject.rows)))
     allowed = max(1.0, 0.1 * subject.rows.shape[1])
     if lost > allowed:
