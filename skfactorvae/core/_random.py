@@ -60,7 +60,7 @@ class Draws:
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     labelled: Tensor  # (K, m, B) numbers of rows labelled in each attribute
     label_noise: Tensor  # (K, m, B, d) standard normal
-    row_noise: Tensor  # (K, c, B, q) standard normal, for c of the batches
+    row_noise: Tensor  # (K, 2, B, q) standard normal, for q features
 
 
 def draw_steps(
@@ -72,7 +72,7 @@ def draw_steps(
     *,
     n_aside: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
-    row_noise_shape: tuple[int, int] = (0, 0),
+    n_disturbed: int = 0,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -98,9 +98,8 @@ def draw_steps(
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
         For each attribute, cumulative probability of the rows that have its label.
-    row_noise_shape : (int, int), default=(0, 0)
-        Batches and features that get noise, c and q. It is drawn step by step: a chunk
-        would be large.
+    n_disturbed : int, default=0
+        Features that get noise, q. It is drawn step by step: a chunk would be large.
     device, dtype : torch.device, torch.dtype
         Where the draws are wanted, and the type of the noise.
     """
@@ -130,8 +129,7 @@ def draw_steps(
         ]
         parts = (rows, noise, aside, order, labelled, label_noise)
         chunk = [torch.stack(part).to(device) for part in parts]
-        n_batches, n_disturbed = row_noise_shape
-        shape = (n_batches, batch_size, n_disturbed)
+        shape = (2, batch_size, n_disturbed)
         for t in range(CHUNK):
             row_noise = [_normal(s.row_noise, shape, dtype) for s in streams]
             step = [*(part[:, t] for part in chunk), torch.stack(row_noise).to(device)]

@@ -314,7 +314,7 @@ class _Stack:
             plan.batch_size,
             n_aside=self.network.n_aside,
             label_cdfs=self.labels.cdfs if self.labels else (),
-            row_noise_shape=self._row_noise_shape(),
+            n_disturbed=self.rows.shape[1] if self.input_noise.any() else 0,
             device=device,
             dtype=self.rows.dtype,
         )
@@ -328,13 +328,6 @@ class _Stack:
             < torch.tensor(self.widths, device="cpu")[:, None]
         )  # (K, d)
         return exists[:, None].to(self.rows)
-
-    def _row_noise_shape(self) -> tuple[int, int]:
-        """Return of how many batches and features the rows get noise."""
-        if not any(job.input_noise for job in self.jobs):
-            return 0, 0
-        second = isinstance(self.objective, AdversarialObjective)
-        return 1 + second, self.rows.shape[1]
 
     def _noise_ceiling(self) -> Tensor:
         n_features = self.rows.shape[1]
@@ -417,7 +410,7 @@ class _Stack:
     ) -> Forward:
         """Return a step; without a coolness, the encoder sees rows as they are."""
         numbers = draws.rows[:, 0] - self.offsets
-        amount = self.input_noise * torch.as_tensor(coolness).to(self.rows).sqrt()
+        amount = self.input_noise * coolness**0.5  # (K,)
         batch = Batch(
             rows=self.rows[draws.rows],
             noise=draws.noise,

@@ -53,7 +53,7 @@ def make_forward(mean, log_var=None, *, mask=None, noise=None, ramp=1.0, **batch
         "numbers": torch.arange(b).expand(k, b),
         "table_shares": torch.full((k, b), 1 / b, dtype=mean.dtype),
         "blur": torch.zeros(k).to(mean),
-        "row_noise": torch.zeros(k, 0, b, 0).to(mean),
+        "row_noise": torch.zeros(k, 2, b, 0).to(mean),
         "noise_ceiling": torch.full((k, 1, 2 * d), torch.inf).to(mean),
     }
     batch = Batch(**(settings | batch))

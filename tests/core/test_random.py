@@ -35,19 +35,19 @@ def test_a_models_draws_do_not_depend_on_its_stack():
 def test_noise_on_rows_leaves_all_other_draws_as_they_are():
     plain, disturbed = (
         steps([3], [2], CHUNK + 1),
-        steps([3], [2], CHUNK + 1, row_noise_shape=(2, 5)),
+        steps([3], [2], CHUNK + 1, n_disturbed=5),
     )
     for a, b in zip(plain, disturbed, strict=True):
         for name in ("rows", "noise", "aside", "order"):
             assert torch.equal(getattr(a, name), getattr(b, name))
-    assert plain[0].row_noise.shape == (1, 0, 6, 0)
+    assert plain[0].row_noise.shape == (1, 2, 6, 0)
     assert not torch.equal(disturbed[0].row_noise, disturbed[1].row_noise)
 
 
 def test_a_models_noise_on_rows_does_not_depend_on_its_stack():
-    together = steps([7, 8], [2, 4], CHUNK + 1, row_noise_shape=(2, 5))
+    together = steps([7, 8], [2, 4], CHUNK + 1, n_disturbed=5)
     for k, seed in enumerate([7, 8]):
-        alone = steps([seed], [2], CHUNK + 1, row_noise_shape=(2, 5))
+        alone = steps([seed], [2], CHUNK + 1, n_disturbed=5)
         for a, t in zip(alone, together, strict=True):
             assert torch.equal(a.row_noise[0], t.row_noise[k])
     noise = torch.cat([draws.row_noise.flatten() for draws in together])

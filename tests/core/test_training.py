@@ -190,14 +190,6 @@ class TestInputNoise:
         torch.testing.assert_close(forward.second_seen, expected)
         assert not torch.equal(draws.row_noise[:, 0], draws.row_noise[:, 1])
 
-    def test_only_an_adversary_needs_a_second_batch_of_it(self):
-        jobs = [
-            make_job(input_noise=1.0, objective=objective)
-            for objective in (core.VAE(beta=1.0), None)
-        ]
-        drawn = [next(_Stack([job], make_plan(10), CPU).draws) for job in jobs]
-        assert [draws.row_noise.shape[1] for draws in drawn] == [1, 2]
-
     def test_the_noises_scale_does_not_learn_from_what_the_encoder_sees(self):
         stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
         forward = stack._forward(next(stack.draws), coolness=1.0)

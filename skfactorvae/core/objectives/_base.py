@@ -41,7 +41,7 @@ class Batch:
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
     blur: Tensor  # (K,) deviation of the noise on codes that a discriminator sees
-    row_noise: Tensor  # (K, c, B, p) noise on batches that the encoder sees, c <= 2
+    row_noise: Tensor  # (K, 2, B, p) noise on batches that the encoder sees, or none
     noise_ceiling: Tensor  # (K, 1, p) what is its unit at most
     labelled: Labelled | None = None
 
