@@ -1,0 +1,253 @@
+"""What a fitted estimator is for: rows to codes, codes to rows, and what they score."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import core
+from ._architecture import decoder_layers, make_likelihood, make_network
+from ._preparation import check_sample_weight, standardized, without_unit
+from ._validation import check_unit_interval
+
+MAX_SEED = np.iinfo(np.int32).max
+
+
+class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """An encoder and a decoder, once they are trained.
+
+    It reads fitted attributes, and sets none: networks are derived from arrays and
+    plain values when they are needed.
+    """
+
+    def transform(self, X):
+        """Return the posterior mean of each row's code.
+
+        A row's code is the same, bit for bit, whatever other rows come with it; up to
+        rounding, where the modules are your own.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components), float32
+            Codes, in the order of ``kl_per_component_``.
+        """
+        return self.posterior(X)[0]
+
+    def posterior(self, X):
+        """Return mean and standard deviation of each row's posterior q(z | x).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components), float32
+            Moments of the normal posterior of each component.
+        """
+        rows = self._standardized(X)
+        moments = core.encode(self._network, self.weights_, rows, device=self._device)
+        mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+        return mean, std
+
+    def inverse_transform(self, X):
+        """Return the expected row of each code, in the original data's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Means of p(x | z); probabilities for a Bernoulli likelihood. The dtype is
+            that of the data the estimator was fitted to.
+        """
+        check_is_fitted(self)
+        codes = check_array(X, dtype=np.dtype(self._architecture["precision"]))
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {codes.shape[1]} features, but {type(self).__name__} is "
+                f"expecting {self._n_features_out} features as input."
+            )
+        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
+        rows = core.decode(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            codes,
+            device=self._device,
+        )
+        return self._in_original_units(rows)
+
+    def sample(self, n_samples=1, *, noise=True, random_state=None):
+        """Draw new rows from the model.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw.
+        noise : bool, default=True
+            Whether to draw from p(x | z), or to return its mean.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the original data's units.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be at least 1, and an integer; got {n_samples!r}."
+            )
+        rows = core.sample(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            n_samples,
+            noise=noise,
+            seed=check_random_state(random_state).randint(MAX_SEED),
+            prior=self._architecture["prior"],
+            device=self._device,
+        )
+        return self._in_original_units(rows)
+
+    def score_samples(self, X):
+        r"""Return a lower bound of each row's log-density, in nats.
+
+        .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
+
+        It depends on no weight of a penalty, so that models trained with different
+        ones, and with different objectives, can be compared. The expectation is a
+        cubature over 2 ``n_components`` fixed points, exact for a linear decoder. Not
+        to be confused with a measure of disentanglement: it is usually best without any
+        penalty.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        elbo : ndarray of shape (n_samples,)
+            Log-densities in the original data's units; higher is better.
+        """
+        return self._elbo(self._standardized(X))
+
+    def _elbo(self, rows):
+        """Bound the log-density of standardised rows, in the data's units, (n,)."""
+        elbo = core.elbo(
+            self._network,
+            self._likelihood,
+            self.weights_,
+            rows,
+            prior=self._architecture["prior"],
+            device=self._device,
+        )
+        return elbo.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean of :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the mean.
+
+        Returns
+        -------
+        elbo : float
+            Nats per row; higher is better.
+        """
+        scores = self.score_samples(X)
+        weight = without_unit(check_sample_weight(sample_weight, len(scores)))
+        return float(np.average(scores, weights=weight))
+
+    def decoder_layers(self):
+        """Return the decoder as plain arrays, for those who run it elsewhere.
+
+        Returns
+        -------
+        layers : list of dict
+            To be applied to a code z in order. By their ``kind``: "dense", ``x @ weight
+            + bias``; "reshape", to ``shape``; "conv_transpose" of stride 2 and padding
+            1, to ``size``, with ``weight`` of shape (inputs, outputs, 4, 4);
+            "linear", which adds ``z @ weight``; "sigmoid"; "scale", ``x * scale +
+            mean``. A layer with an ``activation`` other than None ends with it.
+
+        Raises
+        ------
+        ValueError
+            If the networks are the user's own modules.
+        """
+        check_is_fitted(self)
+        layers = decoder_layers(self._architecture, self.weights_)
+        return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
+
+    # ------------------------------------------------------------ fitted networks
+    def _standardized(self, X):
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], order="C", reset=False
+        )
+        if self._architecture["likelihood"] == "bernoulli":
+            check_unit_interval(X)
+        dtype = np.dtype(self._architecture["precision"])
+        return standardized(X, self.mean_, self.scale_, dtype)
+
+    def _in_original_units(self, rows):
+        X = rows.astype(self.mean_.dtype, copy=False)
+        X *= self.scale_
+        X += self.mean_
+        return X
+
+    @property
+    def _network(self):
+        return make_network(self._architecture)
+
+    @property
+    def _likelihood(self):
+        return make_likelihood(self._architecture)
+
+    @property
+    def _device(self):
+        return core.resolve_device(self.device, fall_back=True)
+
+    @property
+    def _n_features_out(self):
+        return self._network.n_columns - self._n_hidden
+
+    @property
+    def _n_hidden(self):
+        """Components, of the first, that are trained and not shown."""
+        return self._architecture["n_hidden"]
+
+    def __sklearn_is_fitted__(self):
+        return "weights_" in self.__dict__
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
