@@ -18,6 +18,7 @@ from ._likelihoods import Likelihood
 from ._modules import FIXED
 from ._networks import Network
 from ._random import Draws, Streams, draw_steps, undisturbed
+from ._replay import can_replay, replayed
 from ._threads import thread_limit
 from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective
 
@@ -318,6 +319,7 @@ class _Stack:
             device=device,
             dtype=self.rows.dtype,
         )
+        self.move = replayed(self._move, device)
 
     def _mask(self) -> Tensor | None:
         d = self.network.n_components
@@ -363,6 +365,7 @@ class _Stack:
         rates = {"model": self.plan.learning_rate}
         if isinstance(self.objective, AdversarialObjective):
             rates["adversary"] = self.objective.learning_rate
+        is_replayed = can_replay(self.device)
         groups = [
             {
                 "params": list(player.leaves.values()),
@@ -371,7 +374,10 @@ class _Stack:
             }
             for role, player in self.players.items()
         ]
-        return torch.optim.Adam(groups, fused=True)
+        if is_replayed:  # such a step reads its rates where it runs
+            for group in groups:
+                group["lr"] = torch.zeros((), dtype=torch.float32, device=self.device)
+        return torch.optim.Adam(groups, fused=True, capturable=is_replayed)
 
     # ------------------------------------------------------------------ a step
     def step(self, number: int) -> dict[str, Tensor]:
@@ -379,7 +385,14 @@ class _Stack:
         coolness = self.temperature ** (self.plan.cooled(number) - 1)  # (K,)
         ramp = coolness.clamp(max=self.plan.ramp(number))
         self.latest = next(self.draws)
-        forward = self._forward(self.latest, ramp, coolness)
+        self._slow_down(number)
+        return self.move(ramp, coolness, *vars(self.latest).values())
+
+    def _move(
+        self, ramp: Tensor, coolness: Tensor, *draws: Tensor
+    ) -> dict[str, Tensor]:
+        """Do what a step is, given all that differs between steps as tensors."""
+        forward = self._forward(Draws(*draws), ramp, coolness)
         terms = self.objective.terms(forward)
         if self.first_nll is None:
             self.first_nll = forward.nll.detach().mean(1)
@@ -393,14 +406,18 @@ class _Stack:
         weights = {"reconstruction": coolness, **self.objective.weights(ramp)}
         loss = _weighted_sum(terms, weights)
         self.players["model"].differentiate(loss)
-        self._descend(number)
+        self.optimiser.step()
         return {k: v.detach() for k, v in (terms | recorded).items()}
 
-    def _descend(self, number: int) -> None:
-        decay = self._decay(number)
+    def _slow_down(self, number: int) -> None:
+        """Set the rates of a step: a cosine from the first to nearly nothing."""
+        decay = 0.51 + 0.49 * math.cos(math.pi * number / self.plan.max_iter)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["first_lr"] * decay
-        self.optimiser.step()
+            rate = group["first_lr"] * decay
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def _forward(
         self,
@@ -436,10 +453,6 @@ class _Stack:
             values=self.labels.of_their_own(chosen),
             known=self.labels.of_all(numbers),
         )
-
-    def _decay(self, number: int) -> float:
-        """Cosine from one to nearly nothing."""
-        return 0.51 + 0.49 * math.cos(math.pi * number / self.plan.max_iter)
 
     # ---------------------------------------------------------------- the loop
     def train(self, watch: Watch | None) -> list[Fit]:

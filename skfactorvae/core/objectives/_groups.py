@@ -27,7 +27,8 @@ def permute_groups(z: Tensor, order: Tensor, groups: Groups = None) -> Tensor:
         Sizes of the groups.
     """
     if groups is not None:
-        order = order[..., np.repeat(_starts(groups), groups)]
+        firsts = [part[..., :1].expand_as(part) for part in order.split(groups, -1)]
+        order = torch.cat(firsts, dim=-1)
     return z.gather(1, order)
 
 
@@ -44,7 +45,3 @@ def arrange_within(kl: np.ndarray, groups: Groups) -> np.ndarray:
     if groups is not None:
         group = np.repeat(np.arange(len(groups)), groups)
     return np.lexsort((-kl, group))
-
-
-def _starts(groups: tuple[int, ...]) -> np.ndarray:
-    return np.cumsum([0, *groups[:-1]])

@@ -175,21 +175,18 @@ class SupervisedFactorVAE(AdversarialObjective):
 
     def own(self, like: Tensor) -> Tensor:
         """Return one where a latent is an attribute's own, (m, 1, d)."""
-        block = self._block(like)
-        attribute = torch.arange(len(self.levels), device=like.device)
-        return (block == attribute[:, None]).to(like).unsqueeze(1)
+        latent = torch.arange(like.shape[-1], device=like.device)
+        blocks = [
+            (start <= latent) & (latent < start + width)
+            for start, width in zip(self.starts, self.widths, strict=True)
+        ]
+        return torch.stack(blocks).to(like).unsqueeze(1)
 
     def complement(self, like: Tensor) -> Tensor:
         """Return one where a latent is shown and not an attribute's own, (m, 1, d)."""
         is_shown = torch.arange(like.shape[-1], device=like.device)
         is_shown = is_shown >= self.n_hidden_components
         return (1 - self.own(like)) * is_shown.to(like)
-
-    def _block(self, like: Tensor) -> Tensor:
-        groups = self.groups(like.shape[-1])
-        return torch.arange(len(groups), device=like.device).repeat_interleave(
-            torch.tensor(groups, device=like.device)
-        )
 
     def arrange(self, kl: np.ndarray) -> np.ndarray:
         return arrange_within(kl, self.groups(len(kl)))
