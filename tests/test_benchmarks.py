@@ -1,9 +1,11 @@
 """Benchmarks are run seldom; what they are made of works with the library of today."""
 
+import cuda_time
 import levers
 import numpy as np
 import pytest
 import recovery
+import torch
 
 
 @pytest.mark.parametrize("lever", levers.LEVERS)
@@ -52,3 +54,14 @@ def test_what_is_run_anew_takes_the_place_of_what_is_stored(tmp_path):
         ("peaks", "VAE", 0, 0.25),
     ]
     assert [r["torch"] == "1.0" for r in found] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("stack", ["24 of them in a stack", "2 of them in a stack"])
+def test_stacks_are_timed(stack):
+    kind, n_models, parameters = cuda_time.STACKS[stack]
+    jobs, plan = cuda_time.jobs_of(kind, n_models, parameters)
+    one = cuda_time.Contestant(jobs[:2], plan, torch.device("cpu"))
+    one.block(1)
+    assert len(jobs) == n_models
+    assert one.n_steps == cuda_time.WARM_UP + 1
+    assert one.milliseconds > 0

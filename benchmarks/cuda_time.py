@@ -1,0 +1,113 @@
+"""Time a training step on a CUDA device: recorded, asked for, and on the processor.
+
+A step of a small model asks a device for some hundred kernels, one by one; the library
+records them once and replays them. Each row of the table tells milliseconds a step of
+one stack: recorded on the device, asked for on the device, and on one thread of the
+processor. Blocks of the first two take turns; each time is the median of the blocks.
+
+    python benchmarks/cuda_time.py --help
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+from published import FULL, KIM_MNIH
+
+from skfactorvae import FactorVAETransformer, datasets
+from skfactorvae.core._training import _Stack
+
+WARM_UP = 5
+"""Steps that are not counted; the recording is among them."""
+
+PAPER = KIM_MNIH | FULL["model"]
+STACKS = {
+    "5,000 x 64, defaults": ("table", 1, {}),
+    "24 of them in a stack": ("table", 24, {}),
+    "sprites, the paper's networks": ("sprites", 1, PAPER),
+    "2 of them in a stack": ("sprites", 2, PAPER),
+}
+
+
+def rows_of(kind):
+    """Return the rows that a kind of stack learns from."""
+    if kind == "sprites":
+        return datasets.make_dsprites_like(2000, random_state=0)[0]
+    return datasets.make_stellar_spectra(5000, 64, random_state=0)[0]
+
+
+class Contestant:
+    """A stack in training on a device, block after block."""
+
+    def __init__(self, jobs, plan, device, *, is_recorded=True):
+        self.stack, self.device = _Stack(jobs, plan, device), device
+        if not is_recorded:
+            self.stack.move = self.stack._move
+        self.n_steps, self.times = 0, []
+        self.block(WARM_UP)
+        self.times.clear()
+
+    def block(self, n_steps):
+        self._wait()
+        start = time.perf_counter()
+        for _ in range(n_steps):
+            self.stack.step(self.n_steps)
+            self.n_steps += 1
+        self._wait()
+        self.times.append((time.perf_counter() - start) / n_steps)
+
+    def _wait(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    @property
+    def milliseconds(self):
+        return 1000 * statistics.median(self.times)
+
+
+def jobs_of(kind, n_models, parameters):
+    """Return the jobs of fits that differ in their seed, and their plan."""
+    model = FactorVAETransformer(random_state=0, **parameters)
+    X = rows_of(kind).astype(np.float32)
+    model.n_features_in_ = X.shape[1]
+    job = model._prepare(X, None, None).job
+    return [replace(job, seed=seed) for seed in range(n_models)], model._plan()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", default=list(STACKS), choices=list(STACKS))
+    parser.add_argument("--blocks", type=int, default=7, help="blocks of each")
+    parser.add_argument("--steps", type=int, default=100, help="steps of a block")
+    parser.add_argument("--device", default="cuda")
+    options = parser.parse_args()
+    device, processor = torch.device(options.device), torch.device("cpu")
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}\n")
+    print("| stack | recorded, ms | asked for, ms | ratio | processor, ms |")
+    print("|---|---|---|---|---|")
+    for name in options.only:
+        jobs, plan = jobs_of(*STACKS[name])
+        ours = Contestant(jobs, plan, device)
+        plain = Contestant(jobs, plan, device, is_recorded=False)
+        slow = Contestant(jobs, plan, processor)
+        for _ in range(options.blocks):
+            ours.block(options.steps)
+            plain.block(options.steps)
+        slow.block(max(2, options.steps // 10))
+        times = ours.milliseconds, plain.milliseconds, slow.milliseconds
+        print(
+            f"| {name} | {times[0]:.2f} | {times[1]:.2f} | {times[1] / times[0]:.1f} | "
+            f"{times[2]:.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
