@@ -86,18 +86,29 @@ def Transformer(request):
     return request.param
 
 
+def small_one(cls, **parameters):
+    """Return a member of the family that is fitted in a few milliseconds."""
+    known = inspect.signature(cls).parameters
+    common = {name: value for name, value in SMALL.items() if name in known}
+    return cls(**{**common, **parameters})
+
+
 @pytest.fixture
 def small(Transformer):
     """Build a small transformer from the parameters that a test is about."""
-    known = inspect.signature(Transformer).parameters
-    common = {name: value for name, value in SMALL.items() if name in known}
 
     def build(**parameters):
         if not takes(Transformer, parameters):  # there is nothing to test
             pytest.skip(f"{Transformer.__name__} does not take {parameters}.")
-        return Transformer(**{**common, **parameters})
+        return small_one(Transformer, **parameters)
 
     return build
+
+
+@pytest.fixture
+def small_family():
+    """One small transformer of each kind, for what is dear to do for each."""
+    return [small_one(cls) for cls in TRANSFORMERS]
 
 
 @pytest.fixture

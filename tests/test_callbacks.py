@@ -64,17 +64,12 @@ class TestSinceVersion19:
     __test__ = HAS_CALLBACKS
 
     @pytest.mark.parametrize("max_iter", [1, 7, 200, 230])
-    def test_every_task_that_begins_ends(self, small, X, max_iter):
+    def test_every_task_of_200_at_most_begins_and_ends(self, small, X, max_iter):
         witness = Witness()
         small(max_iter=max_iter).set_callbacks(witness).fit(X)
         assert {id(c) for c in witness.begun} == {id(c) for c in witness.ended}
         assert len(witness.begun) == len(witness.ended)
         assert witness.ended[-1].task_name == "fit"
-
-    @pytest.mark.parametrize("max_iter", [1, 7, 200, 230])
-    def test_a_fit_has_no_more_than_200_subtasks(self, small, X, max_iter):
-        witness = Witness()
-        small(max_iter=max_iter).set_callbacks(witness).fit(X)
         (root,) = witness.setups
         assert len(witness.ended) - 1 == root.max_subtasks <= 200
 
@@ -234,8 +229,7 @@ def test_a_fit_is_silent_by_default(small, X, capsys, verbose):
     assert printed(capsys) == []
 
 
-@pytest.mark.parametrize("max_iter", [1, 6, 30, 230])
-@pytest.mark.parametrize("verbose", [1, True])
+@pytest.mark.parametrize("max_iter, verbose", [(1, 1), (6, True), (30, 1), (230, True)])
 def test_verbose_prints_a_handful_of_lines(small, X, capsys, max_iter, verbose):
     small(max_iter=max_iter, verbose=verbose).fit(X)
     lines = printed(capsys)
