@@ -229,7 +229,9 @@ def test_a_fit_is_silent_by_default(small, X, capsys, verbose):
     assert printed(capsys) == []
 
 
-@pytest.mark.parametrize("max_iter, verbose", [(1, 1), (6, True), (30, 1), (230, True)])
+@pytest.mark.parametrize(
+    ("max_iter", "verbose"), [(1, 1), (6, True), (30, 1), (230, True)]
+)
 def test_verbose_prints_a_handful_of_lines(small, X, capsys, max_iter, verbose):
     small(max_iter=max_iter, verbose=verbose).fit(X)
     lines = printed(capsys)
