@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from recovery import RESULTS, write
+from recovery import RESULTS, used_codes, write
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -281,7 +281,7 @@ def cells_record(name, model, steps, seed, X, X_new, factors_new):
         "mig": float(np.mean(gaps)),
         "binned_mig": metrics.mutual_info_gap_score(levels, codes),
         "factor_vae": metrics.factor_vae_score(
-            levels, codes, batch_size=40, n_train=8000, n_eval=2000, min_std=0.05
+            levels, used_codes(model, codes), batch_size=40, n_train=8000, n_eval=2000
         ),
         "mcc": float(matched.mean()),
         **{f"gap_{f}": float(g) for f, g in zip(factors, gaps, strict=True)},
@@ -405,7 +405,7 @@ def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
         "rows": len(X),
         "steps": steps,
         "batch_size": model.batch_size,
-        "factor_vae": metrics.factor_vae_score(factors_new, codes, min_std=0.05),
+        "factor_vae": metrics.factor_vae_score(factors_new, used_codes(model, codes)),
         "mig": metrics.mutual_info_gap_score(factors_new, codes),
         "mcc": metrics.mean_correlation_score(
             factors_new[:, [1, 3, 4]], codes, over="factors"

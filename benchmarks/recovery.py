@@ -37,6 +37,9 @@ N_COMPONENTS = 10
 SCORED_ROWS = 2000
 """Rows that scores are computed from; gradient boosting is slow on more."""
 
+SAME_FIT = 0.01
+"""Difference of correlations up to which a fit is the stored one, made again."""
+
 DATA_SEED = 0
 
 
@@ -275,6 +278,30 @@ def evaluate(model, split, *, with_dci, nats=0.0):
     return Outcome(used, {**scores, "used": used.shape[1]})
 
 
+def fill_dci(records, tables, methods):
+    """Yield each record of a first seed whose DCI was missing, and is known now.
+
+    The fit is made once more. Should it not come to what the record says, it is another
+    fit by now, and DCI stays unknown.
+    """
+    for record in records:
+        is_wanted = record["table"] in tables and record["method"] in methods
+        if not is_wanted or record["seed"] or np.isfinite(record["dci"]):
+            continue
+        split = Split.of(TABLES[record["table"]]())
+        model = METHODS[record["method"]](split.X.shape[1], 0)
+        (model,), _ = fit_all([model], split.X[split.train])
+        scores = evaluate(model, split, with_dci=True).scores
+        if abs(scores["mcc"] - record["mcc"]) < SAME_FIT:
+            record["dci"] = scores["dci"]
+        print(
+            f"{record['table']:16s} {record['method']:18s} DCI {record['dci']:.3f}  "
+            f"correlation {record['mcc']:.3f} then, {scores['mcc']:.3f} now",
+            flush=True,
+        )
+        yield record
+
+
 def agreement(outcomes):
     """Mean matched correlation between the codes of each two seeds, in [0, 1]."""
     pairs = itertools.permutations([o.codes for o in outcomes], 2)
@@ -493,6 +520,9 @@ def parse():
     parser.add_argument(
         "--add", action="store_true", help="keep what --out holds and is not run anew"
     )
+    parser.add_argument(
+        "--dci", action="store_true", help="only add the DCI that --out lacks"
+    )
     parser.add_argument("--time", action="store_true", help="only time one fit")
     parser.add_argument(
         "--out", type=Path, default=RESULTS / "recovery.csv", help="where results go"
@@ -512,6 +542,12 @@ def main():
         return
     if options.stored:
         report(read(options.out), options.out)
+        return
+    if options.dci:
+        stored = read(options.out)
+        for _ in fill_dci(stored, options.tables, options.methods):
+            write(stored, options.out)
+        report(stored, options.out)
         return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     older = read(options.out) if options.add and options.out.exists() else []

@@ -37,6 +37,18 @@ def test_components_of_fewer_nats_do_not_count(X):
     assert 0 < used.shape[1] < recovery.used_codes(model, codes).shape[1]
 
 
+def test_dci_is_added_where_the_fit_is_the_same(X, monkeypatch):
+    table = np.tile(X, (2, 1)), np.tile(X[:, :2], (2, 1))
+    monkeypatch.setitem(recovery.TABLES, "peaks", lambda: table)
+    methods = ["PCA", "FactorAnalysis"]
+    records = list(recovery.measure(["peaks"], methods, 2, with_dci=False))
+    records[2]["mcc"] += 0.5  # of a fit that cannot be made again
+    assert len(list(recovery.fill_dci(records, ["peaks"], methods))) == 2
+    found = [r["dci"] for r in records]
+    assert 0 < found[0] <= 1
+    assert np.isnan(found[1:]).all()
+
+
 def test_what_is_run_anew_takes_the_place_of_what_is_stored(tmp_path):
     def record(table, method, seed, mcc):
         return {"table": table, "method": method, "seed": seed, "mcc": mcc}
