@@ -20,6 +20,7 @@ import torch
 from published import FULL, KIM_MNIH
 
 from skfactorvae import FactorVAETransformer, datasets
+from skfactorvae.core._replay import at_once
 from skfactorvae.core._training import _Stack
 
 WARM_UP = 5
@@ -47,7 +48,7 @@ class Contestant:
     def __init__(self, jobs, plan, device, *, is_recorded=True):
         self.stack, self.device = _Stack(jobs, plan, device), device
         if not is_recorded:
-            self.stack.move = self.stack._move
+            self.stack.run = at_once
         self.n_steps, self.times = 0, []
         self.block(WARM_UP)
         self.times.clear()

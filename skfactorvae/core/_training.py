@@ -18,7 +18,7 @@ from ._likelihoods import Likelihood
 from ._modules import FIXED
 from ._networks import Network
 from ._random import Draws, Streams, draw_steps, undisturbed
-from ._replay import can_replay, replayed
+from ._replay import can_replay, runner
 from ._threads import thread_limit
 from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective
 
@@ -319,7 +319,7 @@ class _Stack:
             device=device,
             dtype=self.rows.dtype,
         )
-        self.move = replayed(self._move, device)
+        self.run = runner(device)
 
     def _mask(self) -> Tensor | None:
         d = self.network.n_components
@@ -386,7 +386,7 @@ class _Stack:
         ramp = coolness.clamp(max=self.plan.ramp(number))
         self.latest = next(self.draws)
         self._slow_down(number)
-        return self.move(ramp, coolness, *vars(self.latest).values())
+        return self.run(self._move, ramp, coolness, *vars(self.latest).values())
 
     def _move(
         self, ramp: Tensor, coolness: Tensor, *draws: Tensor

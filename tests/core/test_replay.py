@@ -1,6 +1,8 @@
 """Steps recorded on a CUDA device are the steps asked for one by one."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from test_family import FAMILY, GROUPED
 from torch import nn
 
 from skfactorvae import core
-from skfactorvae.core._replay import WARM_UP, replayed
+from skfactorvae.core._replay import WARM_UP, at_once, runner
 from skfactorvae.core._training import _Stack
 
 CUDA = torch.device("cuda")
@@ -26,7 +28,7 @@ def run(jobs, device, *, as_ever=False, plan=None):
     """Make some steps; return the stack, and each term at each step."""
     stack = _Stack(jobs, plan or make_plan(N_STEPS), device)
     if as_ever:
-        stack.move = stack._move
+        stack.run = at_once
     terms = []
     for number in range(N_STEPS):
         values = stack.step(number)
@@ -42,10 +44,18 @@ def assert_close(ones, others, rtol):
 
 
 def test_elsewhere_a_step_is_left_as_it_is():
-    def step():
-        return {}
+    assert runner(CPU) is at_once
 
-    assert replayed(step, CPU) is step
+
+def test_nothing_of_a_fit_outlives_it():
+    stack, _ = run([make_job()], CPU)
+    gone = weakref.ref(stack)
+    gc.disable()
+    try:
+        del stack
+        assert gone() is None  # at once, and not when circles are looked for
+    finally:
+        gc.enable()
 
 
 @needs_cuda
@@ -55,10 +65,10 @@ def test_a_recorded_step_is_the_step(make):
         make_job(objective=make(0.5), seed=0, n_components=4, input_noise=0.1),
         make_job(objective=make(2.0), seed=1, n_components=4, temperature=3.0),
     ]
-    if (make(1.0).__dict__.get("groups")) is not None:
+    if getattr(make(1.0), "groups", None) == (2, 1):
         jobs = [make_job(objective=make(w), seed=1, n_components=3) for w in (1, 2)]
     recorded, terms = run(jobs, CUDA)
-    assert recorded.move.graph is not None
+    assert recorded.run.graph is not None
     plain, expected = run(jobs, CUDA, as_ever=True)
     on_the_cpu, known = run(jobs, CPU)
     assert_close(terms, expected, 1e-8)
@@ -79,7 +89,7 @@ def test_convolutions_are_recorded(n_models):
         for likelihood in [core.Gaussian("shared")]
     ]
     stack, terms = run(jobs, CUDA)
-    assert stack.move.graph is not None
+    assert stack.run.graph is not None
     assert_close(terms, run(jobs, CUDA, as_ever=True)[1], 1e-3)
 
 
@@ -108,11 +118,11 @@ def looking(n_features, n_components):
 def test_a_step_that_looks_at_values_is_done_as_ever():
     job = make_job(network=core.Modules(6, 3, looking))
     stack, terms = run([job], CUDA)
-    assert stack.move.graph is None
+    assert stack.run.graph is None
     assert_close(terms, run([job], CPU)[1], 1e-6)
     # Nothing is left of the attempt.
     again, _ = run([make_job()], CUDA)
-    assert again.move.graph is not None
+    assert again.run.graph is not None
 
 
 @needs_cuda
