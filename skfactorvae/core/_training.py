@@ -18,7 +18,7 @@ from ._likelihoods import Likelihood
 from ._modules import FIXED
 from ._networks import Network
 from ._random import Draws, Streams, draw_steps, undisturbed
-from ._replay import can_replay, runner
+from ._replay import Replay, at_once, can_replay
 from ._threads import thread_limit
 from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective
 
@@ -293,6 +293,8 @@ class _Stack:
         self.objective = type(jobs[0].objective).stack(
             [job.objective for job in jobs], self.rows
         )
+        parts = self.network, self.likelihood, self.objective
+        self.is_replayed = can_replay(device, *parts)
         self.temperature = self.rows.new_tensor([job.temperature for job in jobs])
         self.widths = [job.network.n_components for job in jobs]
         self.mask = self._mask()
@@ -319,7 +321,7 @@ class _Stack:
             device=device,
             dtype=self.rows.dtype,
         )
-        self.run = runner(device)
+        self.run = Replay(device) if self.is_replayed else at_once
 
     def _mask(self) -> Tensor | None:
         d = self.network.n_components
@@ -365,7 +367,6 @@ class _Stack:
         rates = {"model": self.plan.learning_rate}
         if isinstance(self.objective, AdversarialObjective):
             rates["adversary"] = self.objective.learning_rate
-        is_replayed = can_replay(self.device)
         groups = [
             {
                 "params": list(player.leaves.values()),
@@ -374,10 +375,10 @@ class _Stack:
             }
             for role, player in self.players.items()
         ]
-        if is_replayed:  # such a step reads its rates where it runs
+        if self.is_replayed:  # such a step reads its rates where it runs
             for group in groups:
                 group["lr"] = torch.zeros((), dtype=torch.float32, device=self.device)
-        return torch.optim.Adam(groups, fused=True, capturable=is_replayed)
+        return torch.optim.Adam(groups, fused=True, capturable=self.is_replayed)
 
     # ------------------------------------------------------------------ a step
     def step(self, number: int) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Steps recorded on a CUDA device are the steps asked for one by one."""
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -7,12 +8,12 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, fit, make_job, make_plan, make_rows
+from _jobs import CPU, make_job, make_plan, make_rows
 from test_family import FAMILY, GROUPED
 from torch import nn
 
 from skfactorvae import core
-from skfactorvae.core._replay import WARM_UP, at_once, runner
+from skfactorvae.core._replay import WARM_UP, Replay, at_once, can_replay
 from skfactorvae.core._training import _Stack
 
 CUDA = torch.device("cuda")
@@ -43,8 +44,102 @@ def assert_close(ones, others, rtol):
             np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=rtol)
 
 
-def test_elsewhere_a_step_is_left_as_it_is():
-    assert runner(CPU) is at_once
+class OfOthers(core.VAE):
+    """An objective that is not this package's."""
+
+
+def modules(n_features, n_components):
+    return nn.Linear(n_features, 2 * n_components), nn.Linear(n_components, n_features)
+
+
+@every_objective
+def test_what_is_this_packages_is_recorded_on_cuda(make):
+    job = make_job(objective=make(1.0))
+    parts = job.network, job.likelihood, job.objective
+    assert can_replay(CUDA, *parts)
+    assert not can_replay(CPU, *parts)
+    assert run([job], CPU)[0].run is at_once
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"network": core.Modules(6, 3, modules)},
+        {"network": core.PointPosterior(core.Modules(6, 3, modules))},
+        {"objective": OfOthers(beta=1.0)},
+    ],
+)
+def test_what_others_wrote_is_not(others):
+    job = make_job(**others)
+    assert not can_replay(CUDA, job.network, job.likelihood, job.objective)
+
+
+class Tape:
+    """Stands in for a CUDA graph: does the step again, with what it was recorded on."""
+
+    def replay(self):
+        for name, value in self.step().items():
+            self.results[name].copy_(value)
+
+
+@pytest.fixture
+def no_device(monkeypatch):
+    """Let a replay think that the CPU is a CUDA device."""
+
+    class Stream:
+        def __init__(self, device=None):
+            pass
+
+        def wait_stream(self, other):
+            pass
+
+    def nothing(*_, **__):
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    for name in ("device", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, nothing)
+
+
+def test_a_step_is_asked_for_once_and_then_replayed(no_device):
+    asked, state = [], torch.zeros(())
+
+    def step(x):
+        asked.append(x)
+        state.add_(x)
+        return {"sum": state.clone()}
+
+    replay = Replay(CUDA)
+    for number in range(1, WARM_UP + 1):
+        assert replay(step, torch.tensor(1.0))["sum"] == number
+    replay.n_calls += 1
+    replay._record(step, (torch.tensor(0.0),))
+    (place,) = replay.inputs
+    assert asked[-1] is place
+
+    def again():
+        state.add_(place)
+        return {"sum": state.clone()}
+
+    replay.graph.step, replay.graph.results = again, replay.results
+    n_asked = len(asked)
+    assert replay(step, torch.tensor(10.0))["sum"] == WARM_UP + 10
+    assert replay(step, torch.tensor(5.0))["sum"] == WARM_UP + 15
+    assert len(asked) == n_asked
+
+
+def test_a_step_that_cannot_be_recorded_is_done_as_it_is(no_device, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    replay = Replay(CUDA)
+    for number in range(WARM_UP + 5):
+        result = replay(lambda x: {"twice": 2 * x}, torch.tensor(float(number)))
+        assert result["twice"] == 2 * number
 
 
 def test_nothing_of_a_fit_outlives_it():
@@ -94,50 +189,65 @@ def test_convolutions_are_recorded(n_models):
 
 
 @needs_cuda
-def test_the_rates_of_recorded_steps_fall():
-    plan = make_plan(N_STEPS, learning_rate=1e-3)
-    stack, _ = run([make_job()], CUDA, plan=plan)
-    rates = {float(group["lr"]) for group in stack.optimiser.param_groups}
-    assert max(rates) < 0.1 * plan.learning_rate
-
-
-class LooksAtValues(nn.Linear):
-    """A module that cannot be recorded."""
-
-    def forward(self, x):
-        return super().forward(x) * (1.0 if x.sum().item() < np.inf else 0.0)
-
-
-def looking(n_features, n_components):
-    return LooksAtValues(n_features, 2 * n_components), nn.Linear(
-        n_components, n_features
-    )
+def test_a_recorded_step_reads_its_rates():
+    stack, _ = run([make_job()], CUDA)
+    before = stack.export(0)
+    for group in stack.optimiser.param_groups:
+        group["lr"].zero_()
+    ones = torch.ones(1, dtype=torch.float64, device=CUDA)
+    stack.run(stack._move, ones, ones, *vars(stack.latest).values())
+    assert stack.run.graph is not None
+    assert_close([stack.export(0)], [before], 0.0)
 
 
 @needs_cuda
-def test_a_step_that_looks_at_values_is_done_as_ever():
-    job = make_job(network=core.Modules(6, 3, looking))
+def test_a_failed_record_leaves_the_device_usable():
+    def looks(x):
+        return {"sum": x.sum() if x.sum().item() > 0 else -x.sum()}
+
+    replay = Replay(CUDA)
+    x = torch.ones(3, device=CUDA)
+    for _ in range(WARM_UP + 3):
+        assert replay(looks, x)["sum"].item() == 3
+    assert replay.graph is None
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+    assert run([make_job()], CUDA)[0].run.graph is not None
+
+
+@needs_cuda
+def test_modules_of_ones_own_are_trained_as_ever():
+    job = make_job(network=core.Modules(6, 3, modules))
     stack, terms = run([job], CUDA)
-    assert stack.run.graph is None
+    assert stack.run is at_once
     assert_close(terms, run([job], CPU)[1], 1e-6)
-    # Nothing is left of the attempt.
-    again, _ = run([make_job()], CUDA)
-    assert again.run.graph is not None
 
 
 @needs_cuda
 def test_threads_record_side_by_side():
-    plan, found = make_plan(60), {}
+    n_threads, found = 4, {}
+    barrier = threading.Barrier(n_threads)
 
     def train(seed):
-        jobs = [make_job(seed=seed)]
-        found[seed] = core.fit_stack(jobs, plan, device=CUDA)[0]
+        barrier.wait()
+        found[seed] = run([make_job(seed=seed)], CUDA)
 
-    threads = [threading.Thread(target=train, args=(seed,)) for seed in range(4)]
+    threads = [threading.Thread(target=train, args=(s,)) for s in range(n_threads)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for seed in range(4):
-        (alone,) = fit([make_job(seed=seed)], plan)
-        assert_close([found[seed].history], [alone.history], 1e-3)
+    for seed in range(n_threads):
+        stack, terms = found[seed]
+        assert stack.run.graph is not None
+        assert_close(terms, run([make_job(seed=seed)], CPU)[1], 1e-6)
+
+
+@needs_cuda
+def test_fits_one_after_the_other_need_no_more_memory():
+    def allocated(n_fits):
+        for seed in range(n_fits):
+            core.fit_stack([make_job(seed=seed)], make_plan(), device=CUDA)
+        return torch.cuda.memory_allocated()
+
+    first = allocated(2)
+    assert allocated(8) <= first + 2**20
