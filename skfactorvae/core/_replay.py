@@ -14,7 +14,6 @@ WARM_UP = 3
 """Calls before the recorded one, in which kernels are chosen and moments made."""
 
 Step = Callable[..., dict[str, Tensor]]
-Runner = Callable[..., dict[str, Tensor]]
 
 _recording = threading.Lock()
 _of_this_thread = threading.local()

@@ -19,6 +19,7 @@ from ._modules import FIXED
 from ._networks import Network
 from ._random import Draws, Streams, draw_steps, undisturbed
 from ._replay import Replay, at_once, can_replay
+from ._tables import LabelTable, cumulative, join_shares, join_tables
 from ._threads import thread_limit
 from .objectives import AdversarialObjective, Batch, Forward, Labelled, Objective
 
@@ -289,7 +290,7 @@ class _Stack:
         self.network = max((j.network for j in jobs), key=lambda n: n.n_components)
         self.likelihood = jobs[0].likelihood
         streams = [Streams.from_seed(job.seed) for job in jobs]
-        self.rows, offsets = _join_tables([job.rows for job in jobs], device)
+        self.rows, offsets = join_tables([job.rows for job in jobs], device)
         self.objective = type(jobs[0].objective).stack(
             [job.objective for job in jobs], self.rows
         )
@@ -302,11 +303,13 @@ class _Stack:
         self.optimiser = self._optimiser()
         self.latest: Draws
         self.first_nll: Tensor | None = None
-        cdfs = [_cdf(job.row_weights) for job in jobs]
+        row_weights = [job.row_weights for job in jobs]
+        cdfs = [cumulative(weights) for weights in row_weights]
         self.offsets = torch.tensor(offsets, device=device)[:, None]  # (K, 1)
-        self.labels = _LabelTable(jobs, self.rows) if _are_labelled(jobs) else None
-        self.shares = _join_shares([job.row_weights for job in jobs]).to(self.rows)
-        self.blur = self.rows.new_tensor([_blur(job.row_weights) for job in jobs])
+        labels = [job.labels for job in jobs if job.labels is not None]
+        self.labels = LabelTable(labels, row_weights, self.rows) if labels else None
+        self.shares = join_shares(row_weights).to(self.rows)
+        self.blur = self.rows.new_tensor([_blur(weights) for weights in row_weights])
         self.input_noise = self.rows.new_tensor([job.input_noise for job in jobs])
         self.noise_ceiling = self._noise_ceiling()
         self.draws = draw_steps(
@@ -520,29 +523,6 @@ class _Stack:
         }
 
 
-class _LabelTable:
-    """Labels of K models' rows, of m attributes."""
-
-    def __init__(self, jobs: Sequence[Job], like: Tensor):
-        tables = [job.labels for job in jobs if job.labels is not None]
-        joined, offsets = _join_tables(tables, like.device)
-        self.values = joined.to(like)  # (N, m)
-        self.offsets = torch.tensor(offsets, device=like.device)[:, None]  # (K, 1)
-        self.cdfs = [
-            [_cdf(job.row_weights * ~np.isnan(column)) for column in table.T]
-            for job, table in zip(jobs, tables, strict=True)
-        ]
-
-    def of_all(self, numbers: Tensor) -> Tensor:
-        """Return all labels of rows (K, B) of each model's table, (K, B, m)."""
-        return self.values[numbers + self.offsets]
-
-    def of_their_own(self, numbers: Tensor) -> Tensor:
-        """Return attribute by attribute the labels of rows (K, m, B), (K, m, B)."""
-        attribute = torch.arange(numbers.shape[1], device=numbers.device)
-        return self.values[numbers + self.offsets.unsqueeze(-1), attribute[:, None]]
-
-
 class _Keeper:
     """Keeps the best weights seen of one model, and decides when it is done."""
 
@@ -629,34 +609,6 @@ def _draw_weights(job: Job, streams: Streams) -> Weights:
     return weights
 
 
-def _are_labelled(jobs: Sequence[Job]) -> bool:
-    return all(job.labels is not None for job in jobs)
-
-
 def _weighted_sum(terms: dict[str, Tensor], weights: dict[str, Tensor]) -> Tensor:
     parts = [v * weights[k] if k in weights else v for k, v in terms.items()]
     return torch.stack(parts).sum(0)  # (K,)
-
-
-def _cdf(row_weights: np.ndarray) -> Tensor:
-    cumulative = np.cumsum(row_weights, dtype=np.float64)
-    return torch.from_numpy(cumulative / cumulative[-1])
-
-
-def _join_shares(row_weights: Sequence[np.ndarray]) -> Tensor:
-    """Return each model's probability of drawing each of its rows, (K, n)."""
-    shares = [torch.from_numpy(w / w.sum()) for w in row_weights]
-    return torch.nn.utils.rnn.pad_sequence(shares, batch_first=True)
-
-
-def _join_tables(
-    tables: Sequence[np.ndarray], device: torch.device
-) -> tuple[Tensor, list[int]]:
-    """Hold each distinct table once, (N, p), and say where each model's begins."""
-    distinct = {id(table): table for table in tables}
-    starts, total = {}, 0
-    for key, table in distinct.items():
-        starts[key], total = total, total + len(table)
-    parts = [torch.from_numpy(table).to(device) for table in distinct.values()]
-    joined = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return joined, [starts[id(table)] for table in tables]
