@@ -75,11 +75,12 @@ def test_what_others_wrote_is_not(others):
 
 
 class Tape:
-    """Stands in for a CUDA graph: does the step again, with what it was recorded on."""
+    """Stands in for a CUDA graph, and counts how often it was played."""
+
+    n_replays = 0
 
     def replay(self):
-        for name, value in self.step().items():
-            self.results[name].copy_(value)
+        self.n_replays += 1
 
 
 @pytest.fixture
@@ -105,30 +106,18 @@ def no_device(monkeypatch):
 
 
 def test_a_step_is_asked_for_once_and_then_replayed(no_device):
-    asked, state = [], torch.zeros(())
+    asked = []
 
     def step(x):
         asked.append(x)
-        state.add_(x)
-        return {"sum": state.clone()}
+        return {"same": x}
 
     replay = Replay(CUDA)
-    for number in range(1, WARM_UP + 1):
-        assert replay(step, torch.tensor(1.0))["sum"] == number
-    replay.n_calls += 1
-    replay._record(step, (torch.tensor(0.0),))
-    (place,) = replay.inputs
-    assert asked[-1] is place
-
-    def again():
-        state.add_(place)
-        return {"sum": state.clone()}
-
-    replay.graph.step, replay.graph.results = again, replay.results
-    n_asked = len(asked)
-    assert replay(step, torch.tensor(10.0))["sum"] == WARM_UP + 10
-    assert replay(step, torch.tensor(5.0))["sum"] == WARM_UP + 15
-    assert len(asked) == n_asked
+    for number in range(WARM_UP + 4):
+        result = replay(step, torch.tensor(float(number)))
+        assert result["same"] == number  # where the record reads, there it was put
+    assert len(asked) == WARM_UP + 1
+    assert replay.graph.n_replays == 4
 
 
 def test_a_step_that_cannot_be_recorded_is_done_as_it_is(no_device, monkeypatch):
