@@ -59,8 +59,11 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         """Temperature T of the likelihood at the first step, >= 1. The reconstruction
         counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
         along with it, so that latents come in one by one, those that explain most
-        first. That unrolls curves, and blurs sources that FastICA has found:
-        ``"auto"`` means 30 after a start at PCA, and 1 after any other. A fit that goes
+        first. That unrolls curves, and blurs sources of a mixture: ``"auto"`` means 1
+        where FastICA's components come out independent, by the classifier of ``init``,
+        whatever the start; else 30 after a start at PCA, and after a random one, as of
+        images, the variance of the first principal direction in units of the noise, so
+        that at first no latent pays. ``temperature_`` says what it was. A fit that goes
         on from another, by ``warm_start``, has none.""",
     )
     warmup: float = parameter(

@@ -35,6 +35,7 @@ from ._preparation import (
     companions_residual,
     enough_input_noise,
     information_of_noise,
+    largest_signal,
     linear_start,
     standardized,
     without_unit,
@@ -57,7 +58,7 @@ as much as that of the rows that they were trained on, by chance.
 ACTIVE_VARIANCE = 0.01
 """Variance of the codes from which it does (Burda et al. 2016)."""
 
-FIRST_TEMPERATURE = 30.0
+PCA_TEMPERATURE = 30.0
 """Of the likelihood, where a fit starts at PCA."""
 
 SCORED_ROWS = 500
@@ -356,8 +357,9 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
             return Start(self.init_, self.weights_)
+        known = architecture, rows, weight, seed
         if not architecture["linear_path"]:
-            return Start("random", {}, self._temperature("random"))
+            return Start("random", {}, self._temperature("random", *known))
         start = computed_once(
             linear_start, self.init, rows, weight, architecture["n_components"], seed
         )
@@ -365,7 +367,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
             "encoder.linear.weight": start.encoder,
             "decoder.linear.weight": start.decoder,
         }
-        return Start(start.kind, weights, self._temperature(start.kind))
+        return Start(start.kind, weights, self._temperature(start.kind, *known))
 
     def _noise_on_rows(self, architecture, objective, rows, weight, seed):
         """Return what a job has to know of the noise on rows that the encoder sees."""
@@ -381,10 +383,16 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         ceiling = computed_once(companions_residual, rows, weight, seed)
         return {"input_noise": float(amount), "noise_ceiling": ceiling}
 
-    def _temperature(self, kind):
-        if self.temperature == "auto":
-            return FIRST_TEMPERATURE if kind == "pca" else 1.0
-        return float(self.temperature)
+    def _temperature(self, kind, architecture, rows, weight, seed):
+        if self.temperature != "auto":
+            return float(self.temperature)
+        if kind != "random":
+            return PCA_TEMPERATURE if kind == "pca" else 1.0
+        d = architecture["n_components"]
+        if computed_once(linear_start, "auto", rows, weight, d, seed).kind == "ica":
+            return 1.0
+        noise = architecture["likelihood"], architecture["noise_scale"]
+        return max(1.0, computed_once(largest_signal, rows, weight, *noise, seed))
 
     @property
     def _growing(self):

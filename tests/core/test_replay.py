@@ -13,6 +13,7 @@ from test_family import FAMILY, GROUPED
 from torch import nn
 
 from skfactorvae import core
+from skfactorvae.core import _replay
 from skfactorvae.core._replay import WARM_UP, Replay, at_once, can_replay
 from skfactorvae.core._training import _Stack
 
@@ -97,6 +98,7 @@ def no_device(monkeypatch):
     def nothing(*_, **__):
         return contextlib.nullcontext()
 
+    monkeypatch.setattr(_replay, "_of_this_thread", threading.local())
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
