@@ -111,16 +111,13 @@ def print_table(records):
         )
 
 
-def heat(text):
-    """Read a temperature."""
-    return text if text == "auto" else float(text)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--network", default="mlp", choices=NETWORKS)
-    parser.add_argument("--temperatures", nargs="+", type=heat, default=[1.0, "auto"])
+    parser.add_argument(
+        "--temperatures", nargs="+", type=recovery.heat, default=[1.0, "auto"]
+    )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--max-iter", type=int, default=5000, help="steps of a fit")
     parser.add_argument("--out", type=Path, default=RESULTS)

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from recovery import RESULTS, used_codes, write
+from recovery import RESULTS, heat, read, used_codes, write
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -395,13 +395,14 @@ def cross_entropy(X, model):
 
 
 def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
-    """Fit one model; return its scores on images it has not seen, and its history."""
+    """Fit one model; return its scores on images it has not seen, and the model."""
     model = FactorVAETransformer(
         gamma=gamma, max_iter=steps, random_state=0, **KIM_MNIH, **parameters
     ).fit(X)
     codes = model.transform(X_new)
     record = {
         "gamma": gamma,
+        "temperature": float(model.temperature_),
         "rows": len(X),
         "steps": steps,
         "batch_size": model.batch_size,
@@ -422,21 +423,44 @@ def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
 def curves(models):
     """Return the history of each model, a record for each of its lines."""
     return [
-        {"gamma": model.gamma, **dict(zip(model.history_, line, strict=True))}
+        {
+            "gamma": model.gamma,
+            "temperature": float(model.temperature_),
+            **dict(zip(model.history_, line, strict=True)),
+        }
         for model in models
         for line in zip(*model.history_.values(), strict=True)
     ]
 
 
-def draw_sprites(models, X, path):
+def fit_of(record):
+    """Return what tells one fit of a protocol from another."""
+    return record["gamma"], record["temperature"]
+
+
+def with_stored(records, path, options):
+    """Return records, and with --add before them those stored of other fits."""
+    anew = set(map(fit_of, records))
+    stored = read(path) if options.add and path.exists() else []
+    return [r for r in stored if fit_of(r) not in anew] + records
+
+
+def called(gamma, temperature):
+    """Return what a fit is called in figures and tables."""
+    return f"gamma = {gamma:g}, T = {temperature:.0f}"
+
+
+def draw_sprites(records, models, X, path):
     """Draw the learning curves, and images above what each model makes of them."""
     plt, fig, axes = canvas(1, 2, (9, 3.2))
     lines, pictures = axes[0]
     strips = [X[:8]] + [m.inverse_transform(m.transform(X[:8])) for m in models]
-    for model in models:
-        history = model.history_
+    for fit in dict.fromkeys(map(fit_of, records)):
+        own = [r for r in records if fit_of(r) == fit]
         lines.plot(
-            history["step"], history["reconstruction"], label=f"gamma = {model.gamma:g}"
+            [r["step"] for r in own],
+            [r["reconstruction"] for r in own],
+            label=called(*fit),
         )
     lines.set(xlabel="step", ylabel="nats per image", yscale="log")
     lines.legend(frameon=False)
@@ -454,24 +478,34 @@ def run_sprites(options):
         options.max_iter or protocol["steps"],
         options.rows or protocol["rows"],
     )
+    parameters = protocol["model"] | {"temperature": options.temperature}
     X, _ = datasets.make_dsprites_like(rows, random_state=0)
     X_new, factors_new = datasets.make_dsprites_like(3000, random_state=1)
     fits = [
-        sprites_record(gamma, X, X_new, factors_new, steps, protocol["model"])
+        sprites_record(gamma, X, X_new, factors_new, steps, parameters)
         for gamma in options.gammas or protocol["gammas"]
     ]
-    records, models = zip(*fits, strict=True)
-    name = "published_sprites_full" if options.full else "published_sprites"
-    write(records, RESULTS / f"{name}.csv")
-    write(curves(models), RESULTS / f"{name}_curves.csv")
-    draw_sprites(models, X_new, RESULTS / f"{name}.png")
+    records, models = map(list, zip(*fits, strict=True))
+    tell_sprites(records, models, X_new, options)
+
+
+def tell_sprites(records, models, X_new, options):
+    """Store, draw and print fits of a protocol."""
+    block = "sprites-full" if options.full else "sprites"
+    path = RESULTS / f"published_{block.replace('-', '_')}.csv"
+    path_of_curves = path.with_name(f"{path.stem}_curves.csv")
+    records = with_stored(records, path, options)
+    history = with_stored(curves(models), path_of_curves, options)
+    write(records, path)
+    write(history, path_of_curves)
+    draw_sprites(history, models, X_new, path.with_suffix(".png"))
     report(
-        "sprites-full" if options.full else "sprites",
+        block,
         ["model", "FactorVAE score", "MIG", "reconstruction", "scale, x, y"],
         SPRITES_ON_PAPER
         + [
             [
-                f"ours, gamma = {r['gamma']:g}, {steps} steps of {r['batch_size']}",
+                f"ours, {called(*fit_of(r))}, {r['steps']} steps of {r['batch_size']}",
                 f"{r['factor_vae']:.2f}",
                 f"{r['mig']:.2f}",
                 f"{r['reconstruction']:.0f}",
@@ -479,7 +513,7 @@ def run_sprites(options):
             ]
             for r in records
         ],
-        f"Ours: one seed, {rows} images, {steps} steps, a share of {steps / 3e5:.1%}.",
+        f"Ours: one seed, {records[0]['rows']} images.",
         options,
     )
 
@@ -505,6 +539,12 @@ def parse():
     sprites.add_argument("--gammas", type=float, nargs="+", help="one fit for each")
     sprites.add_argument("--rows", type=int, help="images to learn from")
     sprites.add_argument("--max-iter", type=int, help="gradient steps")
+    sprites.add_argument(
+        "--temperature", type=heat, default="auto", help="1 is the paper's"
+    )
+    sprites.add_argument(
+        "--add", action="store_true", help="keep what is stored of other fits"
+    )
     sprites.set_defaults(run=run_sprites)
     for command in (oscillator, cells, sprites):
         command.add_argument(

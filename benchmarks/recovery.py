@@ -363,6 +363,11 @@ def write(records, path):
             writer.writerow(stamp | rounded)
 
 
+def heat(text):
+    """Read a temperature from the command line."""
+    return text if text == "auto" else float(text)
+
+
 def joined(older, newer):
     """Return all records, the newer of a table and method in the place of the older."""
     anew = {(r["table"], r["method"]) for r in newer}
@@ -371,11 +376,15 @@ def joined(older, newer):
     return sorted([*kept, *newer], key=lambda r: place[r["table"], r["method"]])
 
 
+COUNTS = ("seed", "used", "rows", "steps", "step", "batch_size", "active")
+
+
 def read(path):
     """Return the records of a file that :func:`write` made."""
-    names = ("table", "role", "method", "lever", "init", *versions())
+    names = ("table", "role", "method", "lever", "init", "network", "asked")
+    names += tuple(versions())
     kinds = dict.fromkeys(names, str)
-    kinds |= {"seed": int, "used": int}
+    kinds |= dict.fromkeys(COUNTS, int)
     with path.open(newline="") as file:
         return [
             {k: kinds.get(k, float)(v) for k, v in row.items()}

@@ -1,8 +1,12 @@
 """Benchmarks are run seldom; what they are made of works with the library of today."""
 
+from argparse import Namespace
+
 import cuda_time
+import images
 import levers
 import numpy as np
+import published
 import pytest
 import recovery
 import torch
@@ -77,3 +81,35 @@ def test_stacks_are_timed(stack):
     assert len(jobs) == n_models
     assert one.n_steps == cuda_time.WARM_UP + 1
     assert one.milliseconds > 0
+
+
+@pytest.mark.parametrize("network", images.NETWORKS)
+def test_images_are_fitted_hot_and_cold(network, monkeypatch, tmp_path, capsys):
+    maker, _, ordered = images.TABLES["pendulum"]
+    monkeypatch.setitem(images.TABLES, "pendulum", (maker, 800, ordered))
+    monkeypatch.setattr(images, "N_NEW", 200)
+    path = tmp_path / "images.csv"
+    records = [
+        images.measure("pendulum", network, asked, 0, 2) for asked in (1.0, "auto")
+    ]
+    assert records[0]["temperature"] == 1 < records[1]["temperature"]
+    recovery.write(records, path)
+    images.print_table(recovery.read(path))
+    rows = capsys.readouterr().out.splitlines()
+    assert sum(row.startswith(f"| pendulum | {network} |") for row in rows) == 2
+
+
+def test_fits_of_another_temperature_stay_where_they_are_added_to(tmp_path):
+    def fit(gamma, temperature, steps):
+        return {"gamma": gamma, "temperature": temperature, "steps": steps}
+
+    path = tmp_path / "stored.csv"
+    recovery.write([fit(10.0, 1.0, 5), fit(35.0, 1.0, 5)], path)
+    newer = [fit(10.0, 200.0, 6), fit(35.0, 1.0, 7)]
+    found = published.with_stored(newer, path, Namespace(add=True))
+    assert [(*published.fit_of(r), r["steps"]) for r in found] == [
+        (10.0, 1.0, 5),
+        (10.0, 200.0, 6),
+        (35.0, 1.0, 7),
+    ]
+    assert published.with_stored(newer, path, Namespace(add=False)) == newer

@@ -13,8 +13,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer
-from skfactorvae._preparation import enough_input_noise
-from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
+from skfactorvae._preparation import enough_input_noise, largest_signal
+from skfactorvae.datasets import (
+    make_dsprites_like,
+    make_gaussian_peaks,
+    make_nonlinear_ica,
+)
 from skfactorvae.metrics import match_codes, mean_correlation_score, mig_scorer
 
 
@@ -255,6 +259,23 @@ class TestInit:
         )
         np.testing.assert_array_equal(auto, same)
         assert (auto != other).any()
+
+    @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+    def test_what_is_no_mixture_starts_where_no_latent_pays(self, likelihood):
+        X, _ = make_dsprites_like(1500, image_size=16, antialias=1.0, random_state=0)
+        settings = {"likelihood": likelihood, "init": "random"}
+        vae = make_vae(10, max_iter=2, **settings).fit(X)
+        scaled = (X - vae.mean_) / vae.scale_
+        signal = largest_signal(scaled, np.ones(1500), likelihood, "feature", 0)
+        assert signal > 5
+        assert vae.temperature_ == pytest.approx(signal, rel=0.05)  # repeats are drawn
+        conv = {"network": "conv", "image_shape": (1, 16, 16)}
+        images = make_vae(10, max_iter=2, likelihood=likelihood, **conv).fit(X)
+        assert images.temperature_ == vae.temperature_
+
+    def test_a_mixture_is_not_heated_whatever_its_likelihood(self, table):
+        X = (table[0] > np.median(table[0], axis=0)).astype(float)
+        assert make_vae(max_iter=2, likelihood="bernoulli").fit(X).temperature_ == 1
 
     def test_a_warm_start_is_not_heated_again(self, table):
         X, _ = table

@@ -17,6 +17,7 @@ from skfactorvae._preparation import (
     companions_residual,
     enough_input_noise,
     information_of_noise,
+    largest_signal,
     linear_start,
     negentropy,
     noise_edge,
@@ -316,6 +317,50 @@ class TestCompanions:
         weight = np.r_[np.ones(1500), np.full(1500, 1e-9)]
         assert companions_residual(X, weight, 0).max() < 1e-6
         assert companions_residual(X, np.ones(3000), 0).min() > 0.5
+
+
+class TestLargestSignal:
+    def test_it_is_the_first_eigenvalue_in_units_of_the_noise(self):
+        rng = np.random.default_rng(0)
+        X = 0.8 * rng.normal(size=(2000, 1)) + 0.6 * rng.normal(size=(2000, 40))
+        X = (X - X.mean(axis=0)) / X.std(axis=0)
+        largest = np.linalg.eigvalsh(X.T @ X / len(X))[-1]
+        assert largest == pytest.approx(1 + 39 * 0.64, rel=0.1)
+        units, weight = rng.uniform(0.1, 10, 40), np.ones(len(X))
+        for rows, scale, expected in (
+            (X, "feature", largest),
+            (X * units, "feature", largest),
+            (3 * X, "shared", largest),
+            (X, 0.5, 4 * largest),
+        ):
+            found = largest_signal(rows, weight, "gaussian", scale, 0)
+            assert found == pytest.approx(expected, rel=1e-6)
+
+    def test_binary_columns_have_the_noise_of_a_coin(self):
+        rng = np.random.default_rng(0)
+        X = np.repeat(rng.random((500, 1)) < 0.2, 12, axis=1).astype(np.float32)
+        found = largest_signal(X, np.ones(500), "bernoulli", "feature", 0)
+        assert found == pytest.approx(12)
+        dimmed = largest_signal(0.5 * X, np.ones(500), "bernoulli", "feature", 0)
+        m = X.mean()
+        assert dimmed == pytest.approx(12 * 0.5 * (1 - m) / (1 - 0.5 * m))
+
+    @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+    @pytest.mark.parametrize("scale", ["feature", "shared", 0.3])
+    def test_columns_that_do_not_vary_carry_nothing(self, likelihood, scale):
+        X = np.tile([0.0, 0.5, 1.0], (20, 1))
+        assert largest_signal(X, np.ones(20), likelihood, scale, 0) == 0
+        X = np.column_stack([X, np.arange(20) % 2])
+        assert largest_signal(X, np.ones(20), likelihood, scale, 0) > 0
+
+    def test_rows_count_by_their_weight(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(3000, 2))
+        X[:1500, 1] = X[:1500, 0]
+        weight = np.r_[np.ones(1500), np.full(1500, 1e-9)]
+        copies = largest_signal(X, weight, "gaussian", "feature", 0)
+        assert copies == pytest.approx(2)
+        assert largest_signal(X, np.ones(3000), "gaussian", "feature", 0) < 1.7
 
 
 class TestNegentropy:
