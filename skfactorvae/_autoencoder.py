@@ -60,10 +60,11 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         counts 1 / T at first, and fully after 80 % of the steps, and penalties grow
         along with it, so that latents come in one by one, those that explain most
         first. That unrolls curves, and blurs sources of a mixture: ``"auto"`` means 1
-        where FastICA's components come out independent, by the classifier of ``init``,
-        whatever the start; else 30 after a start at PCA, and after a random one, as of
-        images, the variance of the first principal direction in units of the noise, so
-        that at first no latent pays. ``temperature_`` says what it was. A fit that goes
+        after a start at FastICA and 30 after PCA. After a random one, as of images, it
+        means 1 if the classifier of ``init`` takes the rows for a mixture, as it does
+        of fewer than 200, and else the variance of their first principal direction in
+        units of the noise: divided by it, no direction pays for a latent at first.
+        ``temperature_`` says what it was. A fit that goes
         on from another, by ``warm_start``, has none.""",
     )
     warmup: float = parameter(

@@ -35,6 +35,7 @@ from ._preparation import (
     companions_residual,
     enough_input_noise,
     information_of_noise,
+    is_mixture,
     largest_signal,
     linear_start,
     standardized,
@@ -357,17 +358,18 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
     def _start(self, architecture, rows, weight, seed, continues):
         if continues:
             return Start(self.init_, self.weights_)
-        known = architecture, rows, weight, seed
         if not architecture["linear_path"]:
-            return Start("random", {}, self._temperature("random", *known))
+            heat = self._temperature("random", architecture, rows, weight, seed)
+            return Start("random", {}, heat)
         start = computed_once(
             linear_start, self.init, rows, weight, architecture["n_components"], seed
         )
+        heat = self._temperature(start.kind, architecture, rows, weight, seed)
         weights = {
             "encoder.linear.weight": start.encoder,
             "decoder.linear.weight": start.decoder,
         }
-        return Start(start.kind, weights, self._temperature(start.kind, *known))
+        return Start(start.kind, weights, heat)
 
     def _noise_on_rows(self, architecture, objective, rows, weight, seed):
         """Return what a job has to know of the noise on rows that the encoder sees."""
@@ -388,8 +390,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
             return float(self.temperature)
         if kind != "random":
             return PCA_TEMPERATURE if kind == "pca" else 1.0
-        d = architecture["n_components"]
-        if computed_once(linear_start, "auto", rows, weight, d, seed).kind == "ica":
+        if computed_once(is_mixture, rows, weight, seed):
             return 1.0
         noise = architecture["likelihood"], architecture["noise_scale"]
         return max(1.0, computed_once(largest_signal, rows, weight, *noise, seed))

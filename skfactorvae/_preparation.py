@@ -30,6 +30,9 @@ COMPANION_ROWS = 2000
 DIRECTION_ROWS = 2000
 """That tell how much the first principal direction carries."""
 
+LARGEST = 1e8
+"""Singular value, at most, that a temperature follows: that of a noise of nothing."""
+
 BLOCK = 256
 """Columns that are compared with all others at once."""
 
@@ -41,6 +44,9 @@ NORMAL_LOG_COSH = 0.3745672075
 
 FEWEST_ROWS, MOST_ROWS = 200, 3000
 """That tell whether components are independent."""
+
+TOLD_BY = 10
+"""Principal directions that tell it of models without a linear start."""
 
 INDEPENDENT_AUC = 0.9
 """How well a classifier may tell rows from shuffled ones if they are. Of mixtures of
@@ -365,21 +371,24 @@ def largest_signal(rows, weight, likelihood, noise_scale, seed):
     float
     """
     rng = np.random.RandomState(seed % 2**32)
-    sample = _subsample(rows, weight, DIRECTION_ROWS, rng).astype(np.float64)
-    mean, variance = sample.mean(axis=0), sample.var(axis=0)
-    if likelihood == "bernoulli":
-        noise = mean * (1 - mean)
-    elif noise_scale == "feature":
-        noise = variance
-    else:
-        one = variance.mean() if noise_scale == "shared" else noise_scale**2
-        noise = np.full_like(variance, one)
-    varies = (variance > 0) & (noise > 0)
-    units = (sample - mean)[:, varies] / np.sqrt(noise[varies])
-    if not units.size:
+    sample = _subsample(rows, weight, DIRECTION_ROWS, rng)
+    sample = sample[:, np.ptp(sample, axis=0) > 0].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = sample.mean(axis=0), sample.var(axis=0)
+        if likelihood == "bernoulli":
+            noise = mean * (1 - mean)
+        elif noise_scale == "feature":
+            noise = variance
+        else:
+            is_one = noise_scale == "shared"
+            one = variance.sum() / rows.shape[1] if is_one else np.square(noise_scale)
+            noise = np.full_like(variance, one)
+        sample -= mean
+        sample /= np.sqrt(np.maximum(noise, np.finfo(np.float64).tiny))
+    if not sample.size or not np.isfinite(sample).all():
         return 0.0
-    _, (largest,), _ = randomized_svd(units, 1, random_state=rng)
-    return float(largest**2 / len(units))
+    _, (largest,), _ = randomized_svd(sample, 1, random_state=rng)
+    return float(min(largest, LARGEST) ** 2 / len(sample))
 
 
 # ----------------------------------------------------------------------- start
@@ -425,17 +434,46 @@ def linear_start(kind, rows, weight, n_components, seed):
     -------
     LinearStart
     """
-    rng = np.random.RandomState(seed % 2**32)
-    sample = _subsample(rows, weight, ICA_ROWS, rng).astype(np.float64)
-    directions, spread = _principal_axes(sample, n_components, rng)  # (r, p), (r,)
-    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    n_rows = min(len(rows), len(sample))  # a row drawn twice is one row still
-    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
+    kind, directions, spread, rotation = _turned_axes(
+        kind, rows, weight, n_components, ICA_ROWS, seed
+    )
     encoder = np.zeros((rows.shape[1], n_components))
     decoder = np.zeros((n_components, rows.shape[1]))
     encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
     decoder[: len(spread)] = rotation @ (directions * spread[:, None])
     return LinearStart(kind, encoder, decoder)
+
+
+def is_mixture(rows, weight, seed):
+    """Tell whether FastICA's components of the rows come out independent.
+
+    It is what ``init="auto"`` asks of a table, of the first ten principal directions,
+    for models that have no linear start. At most 3,000 rows are used, drawn by weight
+    where weights differ.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+    seed : int
+
+    Returns
+    -------
+    bool
+    """
+    kind, *_ = _turned_axes("auto", rows, weight, TOLD_BY, MOST_ROWS, seed)
+    return kind == "ica"
+
+
+def _turned_axes(kind, rows, weight, n_axes, most, seed):
+    """Return the kind of a start, r directions (r, p), their spread, and a rotation."""
+    rng = np.random.RandomState(seed % 2**32)
+    sample = _subsample(rows, weight, most, rng).astype(np.float64)
+    directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
+    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+    n_rows = min(len(rows), len(sample))  # a row drawn twice is one row still
+    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
+    return kind, directions, spread, rotation
 
 
 def _subsample(rows, weight, most, rng):

@@ -17,12 +17,14 @@ from skfactorvae._preparation import (
     companions_residual,
     enough_input_noise,
     information_of_noise,
+    is_mixture,
     largest_signal,
     linear_start,
     negentropy,
     noise_edge,
     standardized,
 )
+from skfactorvae.datasets import make_dsprites_like, make_nonlinear_ica
 
 tables = hnp.arrays(
     np.float64,
@@ -319,6 +321,22 @@ class TestCompanions:
         assert companions_residual(X, np.ones(3000), 0).min() > 0.5
 
 
+class TestMixtures:
+    def test_sources_are_told_from_images_whatever_the_units(self):
+        X, _ = make_nonlinear_ica(1500, 12, n_sources=3, n_layers=1, random_state=0)
+        images, _ = make_dsprites_like(1500, image_size=16, random_state=0)
+        for seed in range(3):
+            assert is_mixture(X, np.ones(1500), seed)
+            assert is_mixture(X > 0, np.ones(1500), seed)
+            assert not is_mixture(images, np.ones(1500), seed)
+            assert not is_mixture(1e3 * images, np.ones(1500), seed)
+
+    def test_it_is_what_decides_a_linear_start(self):
+        peaks = make_moving_peaks(1500)
+        assert linear_start("auto", peaks, np.ones(1500), 10, 0).kind == "pca"
+        assert not is_mixture(peaks, np.ones(1500), 0)
+
+
 class TestLargestSignal:
     def test_it_is_the_first_eigenvalue_in_units_of_the_noise(self):
         rng = np.random.default_rng(0)
@@ -348,10 +366,21 @@ class TestLargestSignal:
     @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
     @pytest.mark.parametrize("scale", ["feature", "shared", 0.3])
     def test_columns_that_do_not_vary_carry_nothing(self, likelihood, scale):
-        X = np.tile([0.0, 0.5, 1.0], (20, 1))
+        X = np.tile([0.0, 0.1, 0.3], (20, 1))
         assert largest_signal(X, np.ones(20), likelihood, scale, 0) == 0
-        X = np.column_stack([X, np.arange(20) % 2])
-        assert largest_signal(X, np.ones(20), likelihood, scale, 0) > 0
+        bit = np.arange(20) % 2
+        share = 4 if (likelihood, scale) == ("gaussian", "shared") else 1
+        one = largest_signal(np.column_stack([bit]), np.ones(20), likelihood, scale, 0)
+        found = largest_signal(
+            np.column_stack([X, bit]), np.ones(20), likelihood, scale, 0
+        )
+        assert found == pytest.approx(share * one)
+
+    @pytest.mark.parametrize("scale", ["feature", "shared", 1e-170, 1e170])
+    @pytest.mark.parametrize("size", [1e-170, 1.0, 1e170])
+    def test_extremes_do_not_overflow(self, scale, size):
+        X = size * np.random.default_rng(0).normal(size=(50, 3))
+        assert 0 <= largest_signal(X, np.ones(50), "gaussian", scale, 0) <= 1e16
 
     def test_rows_count_by_their_weight(self):
         rng = np.random.default_rng(0)
