@@ -492,8 +492,9 @@ def _principal_axes(sample, n_components, rng):
     Kaiser's rule: a direction matters if it carries more variance than a feature does
     on average. Whitening the others would hand their noise to ICA as so many sources.
     """
-    average = sample.var(axis=0).mean()
-    if average == 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        average = sample.var(axis=0).mean()
+    if not 0 < average < np.inf:  # nothing varies, or more than can be squared
         return np.zeros((0, sample.shape[1])), np.zeros(0)
     pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
     matters = pca.explained_variance_ > (1 - 1e-9) * average

@@ -331,6 +331,12 @@ class TestMixtures:
             assert not is_mixture(images, np.ones(1500), seed)
             assert not is_mixture(1e3 * images, np.ones(1500), seed)
 
+    def test_rows_too_large_to_be_squared_have_no_directions(self):
+        rows = 1e160 * make_moving_peaks(300)
+        assert is_mixture(rows, np.ones(300), 0)
+        for kind in ("ica", "pca", "auto"):
+            assert not linear_start(kind, rows, np.ones(300), 3, 0).encoder.any()
+
     def test_it_is_what_decides_a_linear_start(self):
         peaks = make_moving_peaks(1500)
         assert linear_start("auto", peaks, np.ones(1500), 10, 0).kind == "pca"
