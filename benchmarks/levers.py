@@ -17,7 +17,7 @@ import recovery
 import torch
 from sklearn.utils.validation import validate_data
 
-from skfactorvae import FactorVAETransformer, core
+from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae._preparation import linear_start, shuffling_auc
 from skfactorvae.core.objectives import Forward
 from skfactorvae.core.objectives._contest import discriminator
@@ -204,6 +204,9 @@ LEVERS = {
     "start: random, T by itself": changed(init="random"),
     "start: random, T = 30": changed(init="random", temperature=30.0),
     "T = 1": changed(temperature=1.0),
+    "capacity grows to 15 nats": changed(
+        BetaVAETransformer, beta=100.0, capacity=15.0, warmup=0.8, temperature=1.0
+    ),
     "T = 3": changed(temperature=3.0),
     "T = 30 always": changed(temperature=30.0),
     "noise: one scale": changed(noise_scale="shared"),
