@@ -50,7 +50,6 @@ TABLES = {
 }
 """Maker, images to learn from, and the factors that one code can order."""
 
-
 NETWORKS = ("mlp", "conv")
 
 
@@ -118,7 +117,7 @@ def main():
     parser.add_argument(
         "--temperatures", nargs="+", type=recovery.heat, default=[1.0, "auto"]
     )
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-iter", type=int, default=5000, help="steps of a fit")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(

@@ -64,8 +64,8 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         means 1 if the classifier of ``init`` takes the rows for a mixture, as it does
         of fewer than 200, and else the variance of their first principal direction in
         units of the noise: divided by it, no direction pays for a latent at first.
-        ``temperature_`` says what it was. A fit that goes
-        on from another, by ``warm_start``, has none.""",
+        ``temperature_`` says what it was. A fit that goes on from another, by
+        ``warm_start``, has none.""",
     )
     warmup: float = parameter(
         0.1,

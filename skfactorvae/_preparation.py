@@ -380,9 +380,10 @@ def largest_signal(rows, weight, likelihood, noise_scale, seed):
         elif noise_scale == "feature":
             noise = variance
         else:
-            is_one = noise_scale == "shared"
-            one = variance.sum() / rows.shape[1] if is_one else np.square(noise_scale)
-            noise = np.full_like(variance, one)
+            is_shared = noise_scale == "shared"
+            mean_variance = variance.sum() / rows.shape[1]  # constant columns, too
+            alike = mean_variance if is_shared else np.square(noise_scale)
+            noise = np.full_like(variance, alike)
         sample -= mean
         sample /= np.sqrt(np.maximum(noise, np.finfo(np.float64).tiny))
     if not sample.size or not np.isfinite(sample).all():
