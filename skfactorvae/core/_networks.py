@@ -20,6 +20,9 @@ from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
+FULL_PACE_COLUMNS = 500
+"""Columns up to which the weights that multiply rows move at the full rate."""
+
 
 # ---------------------------------------------------------------------- layers
 def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -95,6 +98,10 @@ class Network(ABC):
     @abstractmethod
     def multiplications(self) -> int:
         """Multiplications to encode and decode one row."""
+
+    def pace(self, name: str) -> float:
+        """Return the share of the learning rate at which a weight moves."""
+        return 1.0
 
     @property
     def decoder_layers(self) -> list[dict[str, object]] | None:
@@ -258,6 +265,17 @@ class MLP(_Linear):
             + heads
             + paths
         )
+
+    def pace(self, name: str) -> float:
+        """Slow down what multiplies rows of many columns.
+
+        Adam moves each weight by as much as the rate, and columns of an image move
+        together: a step changes what a unit makes of a row in proportion to their
+        number, and beyond some thousand by more than all that it had learned.
+        """
+        if name not in ("encoder.0.weight", "encoder.linear.weight"):
+            return 1.0
+        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
 
     def draw(self, generator: torch.Generator) -> Weights:
         return {
@@ -433,6 +451,9 @@ class PointPosterior(Network):
     @property
     def multiplications(self) -> int:
         return self.network.multiplications
+
+    def pace(self, name: str) -> float:
+        return self.network.pace(name)
 
     @property
     def decoder_layers(self) -> list[dict[str, object]] | None:

@@ -256,6 +256,13 @@ class _Player:
         # Never None: each has had its place since __init__.
         return {k: leaf.grad for k, leaf in self.leaves.items()}  # type: ignore[misc]
 
+    def by_pace(self, network: Network) -> dict[float, list[Tensor]]:
+        """Sort the weights by the share of the rate at which they move."""
+        sorted_leaves: dict[float, list[Tensor]] = {}
+        for name, leaf in self.leaves.items():
+            sorted_leaves.setdefault(network.pace(name), []).append(leaf)
+        return sorted_leaves
+
     def differentiate(self, loss: Tensor) -> None:
         """Leave the gradient of the loss (K,) with respect to these weights alone.
 
@@ -366,17 +373,18 @@ class _Stack:
         return {role: _Player(hand, self.rows) for role, hand in hands.items()}
 
     def _optimiser(self) -> torch.optim.Optimizer:
-        """One Adam for all players, each a group with its own rate and moments."""
+        """One Adam for all players, with groups of the same rate and moments."""
         rates = {"model": self.plan.learning_rate}
         if isinstance(self.objective, AdversarialObjective):
             rates["adversary"] = self.objective.learning_rate
         groups = [
             {
-                "params": list(player.leaves.values()),
+                "params": leaves,
                 "betas": ADAM_BETAS[role],
-                "first_lr": rates[role],
+                "first_lr": rates[role] * pace,
             }
             for role, player in self.players.items()
+            for pace, leaves in player.by_pace(self.network).items()
         ]
         if self.is_replayed:  # such a step reads its rates where it runs
             for group in groups:

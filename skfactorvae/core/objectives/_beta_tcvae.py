@@ -70,16 +70,19 @@ class BetaTCVAE(Objective):
         mixture = mixture_weights(
             self.weighting, forward.batch.numbers, forward.batch.shares
         )
+        axes_first = (v.transpose(1, 2) for v in (z, forward.mean, forward.log_var))
+        z_i, mean, log_var = axes_first  # (K, d, B)
         density = log_normal(
-            z.unsqueeze(2), forward.mean.unsqueeze(1), forward.log_var.unsqueeze(1)
-        )  # (K, B, B, d): log q(z_i | x_j)
+            z_i.unsqueeze(3), mean.unsqueeze(2), log_var.unsqueeze(2)
+        )  # (K, d, B, B): log q(z_i | x_j)
         prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
         if mask is not None:
-            density, prior = density * mask.unsqueeze(1), prior * mask
-        joint = torch.logsumexp(mixture + density.sum(-1), 2)  # (K, B): log q(z_i)
+            density, prior = density * mask.transpose(1, 2).unsqueeze(3), prior * mask
+        full = density.sum(1)  # (K, B, B)
+        joint = log_mixture(mixture + full)  # (K, B): log q(z_i)
         groups = sum_groups(density, self.groups)
-        marginals = torch.logsumexp(mixture.unsqueeze(-1) + groups, 2).sum(-1)
-        own = density.sum(-1).diagonal(dim1=1, dim2=2)  # (K, B): log q(z_i | x_i)
+        marginals = log_mixture(mixture.unsqueeze(1) + groups).sum(1)
+        own = full.diagonal(dim1=1, dim2=2)  # (K, B): log q(z_i | x_i)
         own_weight = mixture.diagonal(dim1=1, dim2=2)
         return {
             "reconstruction": forward.reconstruction,
@@ -138,6 +141,16 @@ def mixture_weights(weighting: str, numbers: Tensor, shares: Tensor) -> Tensor:
     other = (1 - own) / n_others.clamp(min=1)  # (K, B)
     weights = is_other * other.unsqueeze(2)
     return (weights + torch.diag_embed(own)).log()
+
+
+def log_mixture(logits: Tensor) -> Tensor:
+    """Logarithm of the sum of exponentials over the last axis: (..., B, B) -> (..., B).
+
+    The diagonal less that of its log-softmax, which torch computes in one pass, and its
+    gradient in another; of logsumexp either takes several.
+    """
+    of_own = logits.log_softmax(-1).diagonal(dim1=-2, dim2=-1)
+    return logits.diagonal(dim1=-2, dim2=-1) - of_own
 
 
 def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:

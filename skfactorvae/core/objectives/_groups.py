@@ -33,10 +33,10 @@ def permute_groups(z: Tensor, order: Tensor, groups: Groups = None) -> Tensor:
 
 
 def sum_groups(values: Tensor, groups: Groups) -> Tensor:
-    """Sum over the latents of each group: (..., d) -> (..., groups)."""
+    """Sum over the latents of each group: (K, d, ...) -> (K, groups, ...)."""
     if groups is None:
         return values
-    return torch.stack([part.sum(-1) for part in values.split(groups, dim=-1)], dim=-1)
+    return torch.stack([part.sum(1) for part in values.split(groups, dim=1)], dim=1)
 
 
 def arrange_within(kl: np.ndarray, groups: Groups) -> np.ndarray:
