@@ -191,6 +191,22 @@ class _Linear(Network):
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         """Map rows (K, B, p) to the encoder's last hidden layer, (K, B, h)."""
 
+    @property
+    def _on_rows(self) -> tuple[str, ...]:
+        """Names of the weights that multiply whole rows."""
+        return ("encoder.linear.weight",)
+
+    def pace(self, name: str) -> float:
+        """Slow down what multiplies rows of many columns.
+
+        Adam moves each weight by as much as the rate, and columns of an image move
+        together: a step changes what a unit makes of a row in proportion to their
+        number, and beyond some thousand by more than all that it had learned.
+        """
+        if name not in self._on_rows:
+            return 1.0
+        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
+
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.posterior(weights, self.hidden(weights, x), x)
 
@@ -266,16 +282,10 @@ class MLP(_Linear):
             + paths
         )
 
-    def pace(self, name: str) -> float:
-        """Slow down what multiplies rows of many columns.
-
-        Adam moves each weight by as much as the rate, and columns of an image move
-        together: a step changes what a unit makes of a row in proportion to their
-        number, and beyond some thousand by more than all that it had learned.
-        """
-        if name not in ("encoder.0.weight", "encoder.linear.weight"):
-            return 1.0
-        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
+    @property
+    def _on_rows(self) -> tuple[str, ...]:
+        first = (*self._encoder.names, "encoder.head.weight")[0]
+        return (first, *super()._on_rows)
 
     def draw(self, generator: torch.Generator) -> Weights:
         return {

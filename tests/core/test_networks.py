@@ -146,6 +146,34 @@ def test_the_log_variance_is_bounded_and_starts_narrow():
     torch.testing.assert_close(log_var, torch.full_like(log_var, -2.0))
 
 
+class TestPace:
+    """Adam moves weights by the rate, and a unit's answer by that times the columns."""
+
+    def paces(self, network):
+        every = {name: network.pace(name) for name in draw_weights(network)}
+        return {name: pace for name, pace in every.items() if pace != 1}
+
+    @every_network
+    def test_with_few_columns_every_weight_has_the_full_rate(self, network):
+        assert not self.paces(network)
+
+    @pytest.mark.parametrize(
+        ("sizes", "slow"),
+        [((8, 7), "encoder.0.weight"), ((), "encoder.head.weight")],
+    )
+    def test_what_multiplies_many_columns_moves_the_less_the_more_there_are(
+        self, sizes, slow
+    ):
+        network = core.MLP(2000, 3, sizes, "silu", linear_path=True)
+        expected = {slow: 0.25, "encoder.linear.weight": 0.25}
+        assert self.paces(network) == expected
+        assert self.paces(core.PointPosterior(network)) == expected
+
+    def test_convolutions_see_few_columns_at_once(self):
+        network = core.ConvNet(2048, 3, (), "relu", False, (2, 32, 32))
+        assert not self.paces(network)
+
+
 class TestModulesBroughtByTheUser:
     def test_batch_normalisation_is_refused(self):
         def build(p, d):

@@ -148,6 +148,19 @@ class TestTemperature:
         assert cold.n_iter < 80 <= hot.n_iter
 
 
+class TestPace:
+    def test_a_first_step_moves_a_weight_by_its_share_of_the_rate(self):
+        rows = make_rows(n_features=1000)
+        network = core.MLP(1000, 3, (16,), "silu", linear_path=False)
+        stack = _Stack([make_job(rows=rows, network=network)], make_plan(), CPU)
+        leaves = stack.players["model"].leaves
+        before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+        stack.step(0)
+        moved = {k: (leaf - before[k]).abs().max().item() for k, leaf in leaves.items()}
+        assert moved["encoder.0.weight"] == pytest.approx(0.5e-2, rel=1e-3)
+        assert moved["decoder.0.weight"] == pytest.approx(1e-2, rel=1e-3)
+
+
 class TestInputNoise:
     """The encoder sees rows through noise in units of the likelihood's own."""
 
