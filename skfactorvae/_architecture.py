@@ -94,7 +94,8 @@ def make_network(architecture):
     )
     if kind == "conv":
         return core.ConvNet(*shared, architecture["image_shape"])
-    return core.MLP(*shared)
+    # What is not Gaussian is not standardised, and may be nearly all zeros.
+    return core.MLP(*shared, is_paced=architecture["likelihood"] == "gaussian")
 
 
 def make_likelihood(architecture):

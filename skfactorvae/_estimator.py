@@ -172,9 +172,10 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         "float",
         [POSITIVE],
         """Adam's, for encoder and decoder. It falls along a cosine. A third of it
-        describes rows worse after as many steps. What multiplies rows of p columns in
-        a dense encoder moves at 500 / p of it if they are more: columns of an image
-        move together, and with them all of a unit's weights.""",
+        describes rows worse after as many steps. With a Gaussian likelihood, what
+        multiplies rows of more than 600 columns in a dense encoder moves at 600 / p of
+        it: a step moves all weights of a unit at once, and correlated columns add up.
+        """,
     )
     warm_start: bool = parameter(
         False,

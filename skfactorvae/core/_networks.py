@@ -20,8 +20,8 @@ from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
-FULL_PACE_COLUMNS = 500
-"""Columns up to which the weights that multiply rows move at the full rate."""
+FULL_PACE_COLUMNS = 600
+"""Standardised columns up to which what multiplies rows moves at the full rate."""
 
 
 # ---------------------------------------------------------------------- layers
@@ -191,22 +191,6 @@ class _Linear(Network):
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         """Map rows (K, B, p) to the encoder's last hidden layer, (K, B, h)."""
 
-    @property
-    def _on_rows(self) -> tuple[str, ...]:
-        """Names of the weights that multiply whole rows."""
-        return ("encoder.linear.weight",)
-
-    def pace(self, name: str) -> float:
-        """Slow down what multiplies rows of many columns.
-
-        Adam moves each weight by as much as the rate, and columns of an image move
-        together: a step changes what a unit makes of a row in proportion to their
-        number, and beyond some thousand by more than all that it had learned.
-        """
-        if name not in self._on_rows:
-            return 1.0
-        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
-
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.posterior(weights, self.hidden(weights, x), x)
 
@@ -259,7 +243,19 @@ def raw_log_var(log_var: float) -> float:
 
 @dataclass(frozen=True)
 class MLP(_Linear):
-    """Dense encoder and mirrored dense decoder."""
+    """Dense encoder and mirrored dense decoder.
+
+    Parameters
+    ----------
+    is_paced : bool, default=False
+        Whether what multiplies rows of many columns moves the more slowly, the more
+        there are. Adam moves each weight by as much as the rate, and columns that are
+        correlated move together: a step changes what a unit makes of a standardised
+        row in proportion to its columns, and with thousands of them by more than all
+        that was learned.
+    """
+
+    is_paced: bool = False
 
     @cached_property
     def _encoder(self) -> Dense:
@@ -283,9 +279,14 @@ class MLP(_Linear):
         )
 
     @property
-    def _on_rows(self) -> tuple[str, ...]:
+    def signature(self) -> tuple[object, ...]:
+        return (*super().signature, self.is_paced)
+
+    def pace(self, name: str) -> float:
         first = (*self._encoder.names, "encoder.head.weight")[0]
-        return (first, *super()._on_rows)
+        if not self.is_paced or name not in (first, "encoder.linear.weight"):
+            return 1.0
+        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
 
     def draw(self, generator: torch.Generator) -> Weights:
         return {

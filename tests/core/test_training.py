@@ -150,8 +150,8 @@ class TestTemperature:
 
 class TestPace:
     def test_a_first_step_moves_a_weight_by_its_share_of_the_rate(self):
-        rows = make_rows(n_features=1000)
-        network = core.MLP(1000, 3, (16,), "silu", linear_path=False)
+        rows = make_rows(n_features=1200)
+        network = core.MLP(1200, 3, (16,), "silu", linear_path=False, is_paced=True)
         stack = _Stack([make_job(rows=rows, network=network)], make_plan(), CPU)
         leaves = stack.players["model"].leaves
         before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
