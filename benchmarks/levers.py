@@ -16,11 +16,13 @@ import numpy as np
 import recovery
 import torch
 from sklearn.utils.validation import validate_data
+from torch.utils.weak import WeakIdKeyDictionary
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae._preparation import linear_start, shuffling_auc
 from skfactorvae.core.objectives import Forward
-from skfactorvae.core.objectives._contest import discriminator
+from skfactorvae.core.objectives._contest import contest, discriminator
+from skfactorvae.core.objectives._groups import permute_groups
 
 RESULTS = recovery.RESULTS / "levers.csv"
 
@@ -109,6 +111,43 @@ class SeesSharply(core.FactorVAE):
         return super().play(forward, adversary, gradients)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unclipped(core.FactorVAE):
+    """FactorVAE whose encoder follows the slope of confident logits, too."""
+
+    def play(self, forward, adversary, gradients):
+        z = forward.seen
+        network = discriminator(z.shape[-1], self.hidden_layer_sizes)
+        permuted = permute_groups(forward.second_seen, forward.batch.order, self.groups)
+        ended = contest(network, adversary, gradients, z, permuted)
+        ratio = ended.term(ended.logits.mean(1), torch.ones_like(ended.logits))
+        return {"total_correlation": ratio}, ended.record
+
+
+MORE_STEPS = WeakIdKeyDictionary()
+"""The optimiser of further steps of a discriminator, by its first weight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoSteps(core.FactorVAE):
+    """FactorVAE whose discriminator makes a further step first, of batches swapped."""
+
+    plan: core.Plan
+
+    def play(self, forward, adversary, gradients):
+        first, *others = adversary.values()
+        if first not in MORE_STEPS:
+            MORE_STEPS[first] = torch.optim.Adam([first, *others], betas=(0.5, 0.9))
+        optimiser = MORE_STEPS[first]
+        done = int(optimiser.state[first].get("step", 0))
+        optimiser.param_groups[0]["lr"] = self.learning_rate * self.plan.decay(done)
+        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
+        permuted = permute_groups(forward.seen.detach(), forward.batch.order)
+        contest(network, adversary, gradients, forward.second_seen, permuted)
+        optimiser.step()
+        return super().play(forward, adversary, gradients)
+
+
 class WithObjective(FactorVAETransformer):
     """The default with another objective."""
 
@@ -140,6 +179,33 @@ class OrthogonalDecoder(WithObjective):
     """With orthogonal directions."""
 
     kind = Orthogonal
+
+
+class LogitsUnclipped(WithObjective):
+    """Without a bound on logits."""
+
+    kind = Unclipped
+
+
+class TwiceTheSteps(WithObjective):
+    """With two steps of the discriminator for each of the model's."""
+
+    def kind(self, **parts):
+        return TwoSteps(**parts, plan=self._plan())
+
+
+class SteadyPlan(core.Plan):
+    """A plan whose rates stay."""
+
+    def decay(self, step):
+        return 1.0
+
+
+class Steady(FactorVAETransformer):
+    """The default with rates that stay."""
+
+    def _plan(self):
+        return SteadyPlan(**vars(super()._plan()))
 
 
 class SlowScale(FactorVAETransformer):
@@ -241,12 +307,17 @@ LEVERS = {
     "discriminator 2 x 32": changed(discriminator_hidden_layer_sizes=(32, 32)),
     "discriminator's rate 1e-4": changed(discriminator_learning_rate=1e-4),
     "discriminator's rate 3e-3": changed(discriminator_learning_rate=3e-3),
+    "discriminator: two steps": changed(TwiceTheSteps),
     "discriminator's slope (R1)": changed(SlopePenalty),
+    "discriminator's logits unclipped": changed(LogitsUnclipped),
     "discriminator sees idle latents": changed(IdleSeen),
     "discriminator sees no blur": changed(Sharp),
     "encoder sees no noise": changed(input_noise=0.0),
     "encoder sees noise of one": changed(input_noise=1.0),
     "orthogonal decoder": changed(OrthogonalDecoder),
+    "penalties from the first step": changed(warmup=0.0),
+    "penalties grow over half": changed(warmup=0.5),
+    "rates stay": changed(Steady),
     "rate 1e-3": changed(learning_rate=1e-3),
     "rate 1e-2": changed(learning_rate=1e-2),
     "averaged weights": changed(Averaged),

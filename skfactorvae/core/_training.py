@@ -78,6 +78,10 @@ class Plan:
         """Return how far a likelihood's temperature has come to one, in [0, 1]."""
         return min(1.0, step / max(1.0, COOLED * self.max_iter))
 
+    def decay(self, step: int) -> float:
+        """Return the share of their first value that rates have left: a cosine."""
+        return 0.51 + 0.49 * math.cos(math.pi * step / self.max_iter)
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -422,10 +426,9 @@ class _Stack:
         return {k: v.detach() for k, v in (terms | recorded).items()}
 
     def _slow_down(self, number: int) -> None:
-        """Set the rates of a step: a cosine from the first to nearly nothing."""
-        decay = 0.51 + 0.49 * math.cos(math.pi * number / self.plan.max_iter)
+        """Set the rates of a step."""
         for group in self.optimiser.param_groups:
-            rate = group["first_lr"] * decay
+            rate = group["first_lr"] * self.plan.decay(number)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
