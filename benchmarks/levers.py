@@ -16,7 +16,6 @@ import numpy as np
 import recovery
 import torch
 from sklearn.utils.validation import validate_data
-from torch.utils.weak import WeakIdKeyDictionary
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae._preparation import linear_start, shuffling_auc
@@ -124,13 +123,16 @@ class Unclipped(core.FactorVAE):
         return {"total_correlation": ratio}, ended.record
 
 
-MORE_STEPS = WeakIdKeyDictionary()
+MORE_STEPS: dict[torch.Tensor, torch.optim.Adam] = {}
 """The optimiser of further steps of a discriminator, by its first weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoSteps(core.FactorVAE):
-    """FactorVAE whose discriminator makes a further step first, of batches swapped."""
+    """FactorVAE whose discriminator makes a further step first, of batches swapped.
+
+    That step has an Adam of its own, with moments of its own.
+    """
 
     plan: core.Plan
 
@@ -142,7 +144,9 @@ class TwoSteps(core.FactorVAE):
         done = int(optimiser.state[first].get("step", 0))
         optimiser.param_groups[0]["lr"] = self.learning_rate * self.plan.decay(done)
         network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(forward.seen.detach(), forward.batch.order)
+        permuted = permute_groups(
+            forward.seen.detach(), forward.batch.order, self.groups
+        )
         contest(network, adversary, gradients, forward.second_seen, permuted)
         optimiser.step()
         return super().play(forward, adversary, gradients)

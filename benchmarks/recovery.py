@@ -198,7 +198,7 @@ METHODS = {
         "PCA": linear(PCA, whiten=True),
         "FastICA": linear(FastICA, whiten="unit-variance", max_iter=500),
         "FastICA, Kaiser": few_directions,
-        # the randomized default takes 8 times as long on many rows of few columns
+        # exact, and so the same for each seed
         "FactorAnalysis": linear(FactorAnalysis, svd_method="lapack"),
         "BetaVAE": ours("BetaVAETransformer", beta=4.0),
         "BetaTCVAE": ours("BetaTCVAETransformer"),

@@ -94,7 +94,7 @@ def make_network(architecture):
     )
     if kind == "conv":
         return core.ConvNet(*shared, architecture["image_shape"])
-    # What is not Gaussian is not standardised, and may be nearly all zeros.
+    # Rows of a Bernoulli likelihood are never standardised; many are nearly all zeros.
     return core.MLP(*shared, is_paced=architecture["likelihood"] == "gaussian")
 
 

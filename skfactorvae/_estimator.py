@@ -172,9 +172,9 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         "float",
         [POSITIVE],
         """Adam's, for encoder and decoder. It falls along a cosine. A third of it
-        describes rows worse after as many steps. With a Gaussian likelihood, what
-        multiplies rows of more than 600 columns in a dense encoder moves at 600 / p of
-        it: a step moves all weights of a unit at once, and correlated columns add up.
+        describes rows worse after as many steps. With ``network="mlp"`` and a Gaussian
+        likelihood, what multiplies rows of more than 600 features moves at
+        600 / ``n_features_in_`` of it: features are correlated, and add up.
         """,
     )
     warm_start: bool = parameter(

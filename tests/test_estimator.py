@@ -12,8 +12,14 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import BetaVAETransformer, FactorVAETransformer
+from skfactorvae import (
+    AAETransformer,
+    BetaVAETransformer,
+    FactorVAETransformer,
+    InfoGANTransformer,
+)
 from skfactorvae._preparation import enough_input_noise, largest_signal
+from skfactorvae.core._networks import FULL_PACE_COLUMNS
 from skfactorvae.datasets import (
     make_dsprites_like,
     make_gaussian_peaks,
@@ -306,6 +312,31 @@ class TestInit:
     def test_random_has_no_linear_path(self, table):
         vae = make_vae(init="random", max_iter=1).fit(table[0])
         assert not [name for name in vae.weights_ if "linear" in name]
+
+
+class TestPace:
+    """How fast weights that multiply 700 columns move."""
+
+    @pytest.mark.parametrize(
+        ("estimator", "pace"),
+        [
+            (FactorVAETransformer(2), 600 / 700),
+            (FactorVAETransformer(2, init="random"), 600 / 700),
+            (AAETransformer(2), 600 / 700),
+            (FactorVAETransformer(2, likelihood="bernoulli"), 1),
+            (FactorVAETransformer(2, network="conv", image_shape=(1, 28, 25)), 1),
+            (InfoGANTransformer(2), 1),
+        ],
+    )
+    def test_it_is_slower_for_dense_networks_of_gaussian_rows(self, estimator, pace):
+        X = np.random.default_rng(0).uniform(size=(30, 700))
+        network = estimator.set_params(random_state=0)._prepare(X, None, None).job
+        assert network.network.pace("encoder.0.weight") == pace
+
+    def test_the_documentation_says_from_where_on(self):
+        words = " ".join(FactorVAETransformer.__doc__.split())
+        assert f"more than {FULL_PACE_COLUMNS} features" in words
+        assert f"{FULL_PACE_COLUMNS} / ``n_features_in_``" in words
 
 
 class TestInputNoise:

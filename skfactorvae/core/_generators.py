@@ -40,7 +40,8 @@ class GAN(Network):
     Parameters
     ----------
     network : MLP or ConvNet
-        Without a linear path.
+        Without a linear path. Its pace does not count: generator and discriminator move
+        at one rate each.
     n_noise : int
         Noise that no code holds, m.
     levels : tuple of int

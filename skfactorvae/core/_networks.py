@@ -21,7 +21,7 @@ LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
 FULL_PACE_COLUMNS = 600
-"""Standardised columns up to which what multiplies rows moves at the full rate."""
+"""Columns up to which what multiplies rows moves at the full rate."""
 
 
 # ---------------------------------------------------------------------- layers
@@ -100,7 +100,10 @@ class Network(ABC):
         """Multiplications to encode and decode one row."""
 
     def pace(self, name: str) -> float:
-        """Return the share of the learning rate at which a weight moves."""
+        """Return the share of the learning rate at which a weight moves.
+
+        Likelihoods see to their own weights: see :class:`Gaussian`.
+        """
         return 1.0
 
     @property
@@ -283,7 +286,8 @@ class MLP(_Linear):
         return (*super().signature, self.is_paced)
 
     def pace(self, name: str) -> float:
-        first = (*self._encoder.names, "encoder.head.weight")[0]
+        is_deep = bool(self.hidden_layer_sizes)
+        first = "encoder.0.weight" if is_deep else "encoder.head.weight"
         if not self.is_paced or name not in (first, "encoder.linear.weight"):
             return 1.0
         return min(1.0, FULL_PACE_COLUMNS / self.n_features)

@@ -169,8 +169,10 @@ class TestPace:
         assert self.paces(network) == expected
         assert self.paces(core.PointPosterior(network)) == expected
 
-    def test_with_few_columns_nothing_is_slowed_down(self):
-        network = core.MLP(600, 3, (8,), "silu", linear_path=True, is_paced=True)
+    @pytest.mark.parametrize("n_features", [60, 600])
+    def test_with_few_columns_nothing_changes_pace(self, n_features):
+        sizes = n_features, 3, (8,)
+        network = core.MLP(*sizes, "silu", linear_path=True, is_paced=True)
         assert not self.paces(network)
 
 

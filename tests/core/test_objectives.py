@@ -1,6 +1,7 @@
 """Objectives against closed forms, brute force and a converged discriminator."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from skfactorvae import core
 from skfactorvae.core.objectives import Batch, Forward
-from skfactorvae.core.objectives._beta_tcvae import mixture_weights
+from skfactorvae.core.objectives._beta_tcvae import (
+    _LogSumExp,
+    log_normal,
+    mixture_weights,
+)
 from skfactorvae.core.objectives._contest import (
     contest,
     discriminator,
@@ -375,7 +380,8 @@ class TestBetaTCVAE:
     @pytest.mark.parametrize("groups", [None, (2, 1)])
     def test_its_terms_equal_brute_force(self, weighting, groups):
         shares = torch.tensor([[0.3, 0.1, 0.05, 0.05, 0.2, 0.1]] * 2).double()
-        forward = self.forward(table_shares=shares)
+        numbers = torch.tensor([[0, 1, 2, 3, 4, 5], [0, 3, 2, 3, 1, 5]])
+        forward = self.forward(table_shares=shares, numbers=numbers)
         terms = self.objective(weighting=weighting, groups=groups).terms(forward)
         weights = brute_force_weights(weighting, forward)
         joint = brute_force_mixture(forward, weights, range(3))
@@ -385,10 +391,12 @@ class TestBetaTCVAE:
             forward.mean, torch.exp(0.5 * forward.log_var)
         ).log_prob(forward.z)
         prior = torch.distributions.Normal(0.0, 1.0).log_prob(forward.z).sum(-1)
+        own_weights = weights.diagonal(dim1=1, dim2=2)
         expected = {
             "mutual_information": own.sum(-1) - joint,
             "total_correlation": joint - marginals,
             "dimensionwise_kl": marginals - prior,
+            "own_share": own_weights * (own.sum(-1) - joint).exp(),
         }
         for name, rows in expected.items():
             torch.testing.assert_close(terms[name], rows.mean(1), msg=name)
@@ -404,6 +412,32 @@ class TestBetaTCVAE:
             return 6 * terms["total_correlation"] + terms["mutual_information"]
 
         assert torch.autograd.gradcheck(penalty, (mean, log_var))
+
+    def test_single_precision_is_enough_for_the_narrowest_posteriors(self):
+        mean, log_var = 3 * draw(1, 8, 2), torch.full((1, 8, 2), -9.99).double()
+        z = mean + torch.exp(0.5 * log_var) * draw(1, 8, 2, seed=1)
+        exact = torch.distributions.Normal(mean, torch.exp(0.5 * log_var)).log_prob(z)
+        single = log_normal(z.float(), mean.float(), log_var.float())
+        torch.testing.assert_close(single.double(), exact, rtol=0, atol=2e-3)
+
+    def test_the_logarithm_of_a_sum_and_its_gradient_are_torchs(self):
+        """With exponents of nothing, as a row has that is drawn twice."""
+        x = (30 * draw(2, 5, 5)).masked_fill(draw(2, 5, 5, seed=1) > 1, -math.inf)
+        assert x.isinf().any()
+        ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+        weight = draw(2, 5, seed=2)
+        sums = _LogSumExp.apply(ours), torch.logsumexp(theirs, -1)
+        torch.testing.assert_close(*sums)
+        for one in sums:
+            (weight * one).sum().backward()
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-15)
+
+    def test_that_gradient_cannot_be_differentiated_in_silence(self):
+        x = draw(1, 3, 3).requires_grad_()
+        total = _LogSumExp.apply(x).square().sum()
+        (gradient,) = torch.autograd.grad(total, x, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            gradient.sum().backward()
 
     def test_its_three_terms_add_up_to_the_sampled_kl(self):
         forward = self.forward()
@@ -486,9 +520,12 @@ def brute_force_weights(weighting, forward):
     if weighting == "minibatch":
         return torch.full((k, b, b), 1 / b)
     weights = torch.zeros(k, b, b, dtype=torch.float64)
-    for model, i, j in itertools.product(range(k), range(b), range(b)):
-        own = forward.batch.table_shares[model, i]
-        weights[model, i, j] = own if i == j else (1 - own) / (b - 1)
+    for model, i in itertools.product(range(k), range(b)):
+        numbers = forward.batch.numbers[model]
+        own = forward.batch.table_shares[model, numbers[i]]
+        others = [j for j in range(b) if numbers[j] != numbers[i]]
+        weights[model, i, i] = own
+        weights[model, i, others] = (1 - own) / len(others)
     return weights
 
 

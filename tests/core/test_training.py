@@ -160,6 +160,19 @@ class TestPace:
         assert moved["encoder.0.weight"] == pytest.approx(0.5e-2, rel=1e-3)
         assert moved["decoder.0.weight"] == pytest.approx(1e-2, rel=1e-3)
 
+    def test_jobs_of_different_paces_are_refused(self):
+        jobs = [
+            make_job(network=core.MLP(6, 3, (16,), "silu", False, is_paced=is_paced))
+            for is_paced in (False, True)
+        ]
+        with pytest.raises(ValueError, match="different signatures"):
+            fit(jobs)
+
+    def test_rates_fall_along_a_cosine_to_a_fiftieth(self):
+        plan = make_plan(100)
+        shares = [plan.decay(step) for step in (0, 50, 100)]
+        assert shares == pytest.approx([1.0, 0.51, 0.02])
+
 
 class TestInputNoise:
     """The encoder sees rows through noise in units of the likelihood's own."""

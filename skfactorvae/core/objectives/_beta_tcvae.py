@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ._base import WEIGHT, Forward, Objective, Terms, grown
 from ._groups import Groups, arrange_within, sum_groups
@@ -70,22 +71,26 @@ class BetaTCVAE(Objective):
         mixture = mixture_weights(
             self.weighting, forward.batch.numbers, forward.batch.shares
         )
-        density = log_normal_of_pairs(z, forward.mean, forward.log_var)
-        own = log_normal(z, forward.mean, forward.log_var)  # log q(z_i | x_i)
-        prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+        latents = (v.transpose(1, 2) for v in (z, forward.mean, forward.log_var))
+        z_i, mean, log_var = latents  # (K, d, B)
+        density = log_normal(
+            z_i.unsqueeze(3), mean.unsqueeze(2), log_var.unsqueeze(2)
+        )  # (K, d, B, B): log q(z_i | x_j)
+        prior = log_normal(z_i, torch.zeros_like(z_i), torch.zeros_like(z_i))
         if mask is not None:
-            density = density * mask.transpose(1, 2).unsqueeze(3)
-            own, prior = own * mask, prior * mask
-        joint = _LogSumExp.apply(mixture + density.sum(1))  # (K, B): log q(z_i)
+            exists = mask.transpose(1, 2)  # (K, d, 1)
+            density, prior = density * exists.unsqueeze(3), prior * exists
+        whole = density.sum(1)  # (K, B, B)
+        joint = _LogSumExp.apply(mixture + whole)  # (K, B): log q(z_i)
         groups = sum_groups(density, self.groups)
         marginals = _LogSumExp.apply(mixture.unsqueeze(1) + groups).sum(1)
-        own, prior = own.sum(-1), prior.sum(-1)
+        own = whole.diagonal(dim1=1, dim2=2)  # (K, B): log q(z_i | x_i)
         own_weight = mixture.diagonal(dim1=1, dim2=2)
         return {
             "reconstruction": forward.reconstruction,
             "mutual_information": (own - joint).mean(-1),
             "total_correlation": (joint - marginals).mean(-1),
-            "dimensionwise_kl": (marginals - prior).mean(-1),
+            "dimensionwise_kl": (marginals - prior.sum(1)).mean(-1),
             "own_share": (own_weight + own - joint).exp().mean(-1).detach(),
         }
 
@@ -140,49 +145,33 @@ def mixture_weights(weighting: str, numbers: Tensor, shares: Tensor) -> Tensor:
     return (weights + torch.diag_embed(own)).log()
 
 
-def log_normal_of_pairs(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """Log-density of each code under the posterior of each row, latent by latent, nats.
-
-    Deviations come from a product of matrices, whose gradients are products, too: a
-    difference of all pairs would send each of them through memory several times.
-
-    Parameters
-    ----------
-    z, mean, log_var : Tensor of shape (K, B, d)
-
-    Returns
-    -------
-    Tensor of shape (K, d, B, B)
-        Entry (i, j) is log q(z_i | x_j).
-    """
-    shrink = math.sqrt(0.5) * torch.exp(-0.5 * log_var)
-    codes = torch.stack([z, torch.ones_like(z)], -1).transpose(1, 2)  # (K, d, B, 2)
-    rows = torch.stack([shrink, -mean * shrink], -1).permute(0, 2, 3, 1)  # (K, d, 2, B)
-    height = -0.5 * (log_var + math.log(2 * math.pi))
-    return height.transpose(1, 2).unsqueeze(2) - (codes @ rows).square()
-
-
 class _LogSumExp(torch.autograd.Function):
-    """Logarithm of a sum of exponentials, (..., B, B) -> (..., B), by one softmax.
+    """Logarithm of the sum of exponentials over the last axis, by one softmax.
 
-    torch's own takes exponentials of all pairs once more for the gradient, which are
-    the shares that softmax has found already. The largest is 1 / B at least, and tells
-    the sum.
+    torch's own takes all exponentials once more for its gradient, which are what
+    softmax has found already. The largest share is one over their number at least, and
+    tells the sum. A row of nothing but -inf has no shares, and comes to NaN.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
-        shares = logits.softmax(-1)
-        ctx.save_for_backward(shares)
-        return logits.amax(-1) - shares.amax(-1).log()
+    def forward(ctx: Any, exponents: Tensor) -> Tensor:
+        softmax = exponents.softmax(-1)
+        ctx.save_for_backward(softmax)
+        return exponents.amax(-1) - softmax.amax(-1).log()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (shares,) = ctx.saved_tensors
-        return gradient.unsqueeze(-1) * shares
+        (softmax,) = ctx.saved_tensors
+        return gradient.unsqueeze(-1) * softmax
 
 
 def log_normal(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """Log-density of each latent under its normal posterior, nats."""
-    squares = (z - mean).square() * torch.exp(-log_var)
-    return -0.5 * (squares + log_var + math.log(2 * math.pi))
+    """Log-density of each latent under its normal posterior, nats.
+
+    What depends on the posterior alone is made before it meets the codes: of all pairs
+    of a batch there are far more than of either.
+    """
+    shrink = math.sqrt(0.5) * torch.exp(-0.5 * log_var)
+    peak = -0.5 * (log_var + math.log(2 * math.pi))
+    return peak - ((z - mean) * shrink).square()
