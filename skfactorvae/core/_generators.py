@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
-from ._networks import MLP, ConvNet, Network
+from ._networks import MLP, ConvNet, Wrapped
 
 LEAST_VARIANCE = 1e-6
 """Of the indicator of a level, so that its logarithm is finite."""
@@ -28,7 +28,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GAN(Network):
+class GAN(Wrapped):
     """The networks of an InfoGAN, out of those of an autoencoder.
 
     The decoder is the generator; its first layer also takes noise, and the levels of
@@ -53,21 +53,10 @@ class GAN(Network):
     levels: tuple[int, ...] = ()
 
     @property
-    def n_features(self) -> int:  # type: ignore[override]
-        return self.network.n_features
-
-    @property
-    def n_components(self) -> int:  # type: ignore[override]
-        return self.network.n_components
-
-    @property
-    def block(self) -> int:  # type: ignore[override]
-        return self.network.block
-
-    @property
     def n_columns(self) -> int:
         return self.n_components + sum(self.levels)
 
+    # These take the place of attributes, as the sizes of Wrapped do.
     @property
     def n_aside(self) -> int:  # type: ignore[override]
         return len(self.levels) + self.n_noise

@@ -435,13 +435,12 @@ class ConvNet(_Linear):
 
 
 @dataclass(frozen=True)
-class PointPosterior(Network):
-    """A network whose encoder is as good as deterministic: the least variance there is.
+class Wrapped(Network):
+    """A network that is made of another one, and has its sizes.
 
     Parameters
     ----------
     network : Network
-        Gives all but the variance.
     """
 
     network: Network
@@ -458,6 +457,17 @@ class PointPosterior(Network):
     @property
     def block(self) -> int:  # type: ignore[override]
         return self.network.block
+
+
+@dataclass(frozen=True)
+class PointPosterior(Wrapped):
+    """A network whose encoder is as good as deterministic: the least variance there is.
+
+    Parameters
+    ----------
+    network : Network
+        Gives all but the variance.
+    """
 
     @property
     def signature(self) -> tuple[object, ...]:
