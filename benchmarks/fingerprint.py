@@ -6,11 +6,12 @@ Meant for changes that should change nothing: record before, compare after.
     python benchmarks/fingerprint.py --compare before.npz
 
 For each public estimator and each case (dense, convolutional, Bernoulli, weighted,
-early stopping, warm start, groups, labels, user modules, double precision, and a batched
-search) the values of codes, posterior standard deviations, reconstruction, score and
-history are hashed. Names do not enter a hash: a renamed history key or attribute leaves
-the record as it is. The hashes depend on the processor and on the version of torch, so
-that records are compared on one machine and are not stored in the repository.
+early stopping, warm start, groups, labels, user modules, double precision, a batched
+search, several seeds) the values of codes, posterior standard deviations,
+reconstruction, score and history are hashed. Names do not enter a hash: a renamed
+history key or attribute leaves the record as it is. The hashes depend on the processor
+and on the version of torch, so that records are compared on one machine and are not
+stored in the repository.
 """
 
 import argparse
