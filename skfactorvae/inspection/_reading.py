@@ -6,13 +6,13 @@ Axes: ``n`` rows, ``d`` latents, ``p`` features as the user knows them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.impute import KNNImputer, SimpleImputer
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
+
+from .._pipelines import FoundModel, find_model
 
 VALUES_AT_ONCE = 2**22
 """Values of a table that are in hand at the same time."""
@@ -59,17 +59,24 @@ class Reading:
 
     Attributes
     ----------
-    before : tuple of (name, transformer)
-        Steps between the user's rows and the model's.
-    model : object
-        The fitted transformer.
+    found : FoundModel
+        The fitted transformer, and the steps before it.
     feature_names : ndarray of str, shape (p,)
         Names of the user's columns.
     """
 
-    before: tuple[tuple[str, Any], ...]
-    model: Any
+    found: FoundModel
     feature_names: np.ndarray
+
+    @property
+    def model(self):
+        """The fitted transformer."""
+        return self.found.model
+
+    @property
+    def before(self):
+        """Steps between the user's samples and the model's, as (name, step)."""
+        return self.found.before
 
     @property
     def kl(self):
@@ -83,8 +90,7 @@ class Reading:
 
     def moments(self, X):
         """Return mean and standard deviation of the codes of rows, each (n, d)."""
-        for _, step in self.before:
-            X = step.transform(X)
+        X = self.found.transform_before(X)
         if hasattr(self.model, "posterior"):
             mean, std = self.model.posterior(X)
             return np.asarray(mean, np.float64), np.asarray(std, np.float64)
@@ -173,31 +179,15 @@ def read(estimator, feature_names=None):
     TypeError
         If nothing in the estimator has latents.
     """
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    steps = list(_steps(estimator, type(estimator).__name__))
-    for method in ("posterior", "inverse_transform"):
-        found = [i for i, (_, step) in enumerate(steps) if hasattr(step, method)]
-        if found:
-            break
-    else:
+    found = find_model(estimator, ("posterior", "inverse_transform"))
+    if found is None:
         raise TypeError(
             f"{type(estimator).__name__} has no latents to look at: expected a fitted "
             "transformer with inverse_transform, such as FactorVAETransformer or PCA, "
             "or a Pipeline that contains one."
         )
-    model = steps[found[-1]][1]
-    check_is_fitted(model)
-    before = tuple(steps[: found[-1]])
-    return Reading(before, model, _names(steps[0][1], feature_names))
-
-
-def _steps(estimator, name):
-    if not isinstance(estimator, Pipeline):
-        yield name, estimator
-        return
-    for inner, step in estimator.steps:
-        if step is not None and not isinstance(step, str):
-            yield from _steps(step, inner)
+    check_is_fitted(found.model)
+    return Reading(found, _names(found.first_step, feature_names))
 
 
 def _names(first, feature_names):

@@ -12,9 +12,9 @@ from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from .._pipelines import find_model, flatten
 from ._correlation import mean_correlation_score
 from ._dci import dci_disentanglement_score
 from ._explicitness import explicitness_score
@@ -274,70 +274,31 @@ class MultiDisentanglementScorer(_RoutedScorer):
 
 
 def codes_of(estimator, X, response_method="transform", step=None):
-    """Return the codes of `X` as an array of shape (n_samples, n_codes)."""
-    source = _source(estimator, response_method, step)
-    codes = getattr(source, response_method)(X)
-    codes = codes.toarray() if hasattr(codes, "toarray") else codes
+    """Return the codes of `X` as an array or table of shape (n_samples, n_codes).
+
+    Raises
+    ------
+    TypeError
+        If the estimator, and no step of it, has `response_method`.
+    ValueError
+        If `step` is not a step of the estimator.
+    """
+    found = find_model(estimator, (response_method,), step)
+    if found is None:
+        raise TypeError(_no_codes(estimator, response_method, step))
+    codes = found.codes(X, response_method)
     return codes if hasattr(codes, "columns") else np.asarray(codes)
 
 
-def _source(estimator, response_method, step):
-    """Return the estimator, or the head of the pipeline, whose output are the codes."""
-    if not isinstance(estimator, Pipeline):
-        if step is not None:
-            raise ValueError(
-                f"step={step!r} names a step of a pipeline, but the estimator is a "
-                f"{type(estimator).__name__}. Leave step at None for it."
-            )
-        return _checked_source(estimator, response_method)
-    if step is None:
-        return _head(estimator, _last_transformer(estimator, response_method))
-    return _named_source(estimator, response_method, step)
-
-
-def _named_source(pipeline, response_method, step):
-    """Return the head of the pipeline that ends with the step named `step`."""
-    outer, _, inner = step.partition("__")
-    names = [name for name, _ in pipeline.steps]
-    if outer not in names:
-        raise ValueError(f"step={step!r} is not a step of the pipeline: {names}.")
-    position = names.index(outer)
-    if not inner:
-        return _head(pipeline, position)
-    last = _source(pipeline.steps[position][1], response_method, inner)
-    return Pipeline([*pipeline.steps[:position], (outer, last)])
-
-
-def _last_transformer(pipeline, response_method):
-    """Return the position of the last step that has `response_method`."""
-    for position in reversed(range(len(pipeline.steps))):
-        part = pipeline.steps[position][1]
-        if not _is_identity(part) and hasattr(part, response_method):
-            return position
-    raise TypeError(
-        f"no step of the pipeline has {response_method}: "
-        f"{[name for name, _ in pipeline.steps]}. A disentanglement scorer reads codes."
+def _no_codes(estimator, response_method, step):
+    names = [name for name, _ in flatten(estimator)]
+    part = f"the step {step!r} of {names}" if step else f"no step of {names}"
+    verb = "has no" if step else "has a"
+    return (
+        f"{type(estimator).__name__} has no codes to score: {part} {verb} "
+        f"{response_method} method. Give a transformer, a pipeline that contains one, "
+        "or name another method with response_method=."
     )
-
-
-def _head(pipeline, position):
-    """Return the pipeline up to and including a step."""
-    whole = position == len(pipeline.steps) - 1
-    return pipeline if whole else pipeline[: position + 1]
-
-
-def _is_identity(part):
-    return part is None or (isinstance(part, str) and part == "passthrough")
-
-
-def _checked_source(estimator, response_method):
-    if not hasattr(estimator, response_method):
-        raise TypeError(
-            f"{type(estimator).__name__} has no {response_method} method, so it has no "
-            "codes to score. Give a transformer, a pipeline that contains one, or name "
-            "another method with response_method=."
-        )
-    return estimator
 
 
 def _truth(scorer, y, factors):

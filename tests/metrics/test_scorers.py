@@ -270,9 +270,9 @@ def test_what_cannot_be_scored_is_refused_with_advice(data):
     X, factors = data
     y = factors[:, 0] > 0
     model = LogisticRegression().fit(X, y)
-    with pytest.raises(TypeError, match="has no transform method"):
+    with pytest.raises(TypeError, match="LogisticRegression has no codes"):
         mig_scorer(model, X, factors)
-    with pytest.raises(TypeError, match="no step of the pipeline has transform"):
+    with pytest.raises(TypeError, match=r"no step of .* has a transform method"):
         mig_scorer(make_pipeline(LogisticRegression()).fit(X, y), X, factors)
     with pytest.raises(ValueError, match="needs factors"):
         mig_scorer(PCA().fit(X), X)

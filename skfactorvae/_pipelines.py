@@ -1,0 +1,162 @@
+"""Find the model in a pipeline or a search, and apply the steps before it.
+
+One rule for scorers, displays and selection. It knows scikit-learn only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.pipeline import Pipeline
+
+Steps = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model, and the steps of a pipeline around it.
+
+    Attributes
+    ----------
+    before, after : tuple of (str, estimator)
+        Steps before and after the model, with the steps of nested pipelines in place
+        of these pipelines. Names are full names, such as ``"inner__scaler"``.
+    model : estimator
+        The model itself, not a copy.
+    """
+
+    before: Steps
+    model: Any
+    after: Steps
+
+    @property
+    def first_step(self):
+        """The step that receives the user's data."""
+        return self.before[0][1] if self.before else self.model
+
+    def transform_before(self, X):
+        """Return the input of the model: X after every step before it."""
+        for _, step in self.before:
+            X = step.transform(X)
+        return X
+
+    def codes(self, X, method="transform"):
+        """Return what a method of the model returns for X, as a dense table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, as the pipeline takes them.
+        method : str, default="transform"
+            Method of the model.
+
+        Returns
+        -------
+        codes : ndarray or DataFrame of shape (n_samples, n_codes)
+            Sparse output is made dense.
+        """
+        codes = getattr(self.model, method)(self.transform_before(X))
+        return codes.toarray() if hasattr(codes, "toarray") else codes
+
+    def keeps_columns(self):
+        """Return whether each later transformer maps column k to column k."""
+        return all(
+            isinstance(step, OneToOneFeatureMixin)
+            for _, step in self.after
+            if hasattr(step, "transform")
+        )
+
+
+def find_model(estimator, methods=("transform",), step=None):
+    """Find the last step that has a method.
+
+    Pipelines may be nested, contain steps that are None or "passthrough", and continue
+    after the model. A fitted search, alone or as a step, stands for its
+    ``best_estimator_``.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or search
+        Fitted or not.
+    methods : tuple of str, default=("transform",)
+        Methods in order of preference: the last step with the first of them, else the
+        last step with the second, and so on.
+    step : str, default=None
+        Full name of a step, such as ``"inner__pca"``. If given, only this step, or the
+        steps of this nested pipeline, are candidates. A step that passes its input
+        through stands for the steps before it.
+
+    Returns
+    -------
+    found : FoundModel or None
+        None if no candidate has any of the methods.
+
+    Raises
+    ------
+    ValueError
+        If `step` is not a step of the pipeline.
+    """
+    steps = flatten(estimator)
+    for method in methods:
+        for i in reversed(_candidates(estimator, steps, step)):
+            if hasattr(steps[i][1], method):
+                return FoundModel(
+                    _transformers(steps[:i]), steps[i][1], _present(steps[i + 1 :])
+                )
+    return None
+
+
+def flatten(estimator, name=""):
+    """Return the steps of an estimator, nested pipelines in place.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline, search, None or "passthrough"
+        An estimator that is not a pipeline counts as its own only step.
+    name : str, default=""
+        Full name of the estimator in the pipeline that contains it.
+
+    Returns
+    -------
+    steps : list of (str, estimator or None)
+        Full names and steps; None for a step that passes its input through.
+    """
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        is_identity = estimator is None or isinstance(estimator, str)
+        return [(name or type(estimator).__name__, None if is_identity else estimator)]
+    prefix = f"{name}__" if name else ""
+    return [
+        pair
+        for inner, part in estimator.steps
+        for pair in flatten(part, f"{prefix}{inner}")
+    ]
+
+
+def _candidates(estimator, steps, step):
+    """Return the positions at which the model may be."""
+    if step is None:
+        return range(len(steps))
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        raise ValueError(
+            f"step={step!r} names a step of a pipeline, but the estimator is a "
+            f"{type(estimator).__name__}. Leave step at None for it."
+        )
+    names = [name for name, _ in steps]
+    inside = [i for i, n in enumerate(names) if n == step or n.startswith(f"{step}__")]
+    if not inside:
+        raise ValueError(f"step={step!r} is not a step of the pipeline: {names}.")
+    is_identity = all(steps[i][1] is None for i in inside)
+    return range(0 if is_identity else inside[0], inside[-1] + 1)
+
+
+def _present(steps):
+    return tuple(pair for pair in steps if pair[1] is not None)
+
+
+def _transformers(steps):
+    """Leave out steps without ``transform``: samplers, which act in ``fit`` only."""
+    return tuple(pair for pair in steps if hasattr(pair[1], "transform"))
