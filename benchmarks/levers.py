@@ -18,10 +18,10 @@ import torch
 from sklearn.utils.validation import validate_data
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
-from skfactorvae._preparation import linear_start, shuffling_auc
 from skfactorvae.core.objectives import Forward
 from skfactorvae.core.objectives._contest import contest, discriminator
 from skfactorvae.core.objectives._groups import permute_groups
+from skfactorvae.preparation._initialization import linear_start, shuffling_auc
 
 RESULTS = recovery.RESULTS / "levers.csv"
 

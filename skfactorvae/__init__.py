@@ -1,24 +1,32 @@
-"""Disentangled latent factors in the scikit-learn way.
+"""Disentangled latent components with the interface of scikit-learn.
 
 :class:`FactorVAETransformer` wraps the FactorVAE of Kim & Mnih (2018): a variational
-autoencoder whose codes are pushed towards independence by a penalty on their total
-correlation. :mod:`skfactorvae.inspection` shows what each factor does,
-:mod:`skfactorvae.metrics` measures the result, and :mod:`skfactorvae.datasets`
-simulates tables whose factors are known.
+autoencoder that penalises the total correlation of its codes.
+:mod:`skfactorvae.inspection` shows what each component represents,
+:mod:`skfactorvae.metrics` measures disentanglement, :mod:`skfactorvae.datasets`
+simulates tables with known factors, and :mod:`skfactorvae.model_selection` trains
+searches together and selects models without labels.
+
+Importing the package is fast: a name is loaded, and torch with it, when it is first
+used.
 """
 
 __version__ = "0.1.0.dev0"
 
-from . import datasets, inspection, metrics, model_selection
-from ._models import (
-    AAETransformer,
-    BetaTCVAETransformer,
-    BetaVAETransformer,
-    DIPVAETransformer,
-    FactorVAETransformer,
-    InfoGANTransformer,
-)
-from ._supervised import SupervisedFactorVAETransformer
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import datasets, inspection, metrics, model_selection
+    from .estimators import (
+        AAETransformer,
+        BetaTCVAETransformer,
+        BetaVAETransformer,
+        DIPVAETransformer,
+        FactorVAETransformer,
+        InfoGANTransformer,
+        SupervisedFactorVAETransformer,
+    )
 
 __all__ = [
     "AAETransformer",
@@ -33,3 +41,20 @@ __all__ = [
     "metrics",
     "model_selection",
 ]
+
+
+def __getattr__(name):
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name.endswith("Transformer"):
+        value = getattr(import_module(f"{__name__}.estimators"), name)
+    else:
+        value = import_module(f"{__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    """Return the public names."""
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Parameter rules as tables, and the wording of the errors they cannot express."""
+"""Constraints of parameters, and checks that constraints cannot express."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 
 from ._compat import Interval, StrOptions
 
+MAX_SEED = np.iinfo(np.int32).max
+"""Upper bound, exclusive, of seeds that are drawn from a ``random_state``."""
+
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 FRACTION = Interval(Real, 0, 1, closed="both")
@@ -16,12 +19,12 @@ OPEN_FRACTION = Interval(Real, 0, 1, closed="neither")
 
 
 def at_least(number):
-    """Allow integers from ``number`` up."""
+    """Return the constraint of integers from ``number`` on."""
     return Interval(Integral, number, None, closed="left")
 
 
 def one_of(*names):
-    """Allow these strings."""
+    """Return the constraint of a choice between strings."""
     return StrOptions(set(names))
 
 
@@ -50,7 +53,7 @@ def check_levels(name: str, levels) -> tuple[int, ...]:
 
 
 def check_groups(groups, n_components: int) -> tuple[int, ...] | None:
-    """Return sizes of groups that add up to the number of components, or None."""
+    """Return group sizes that sum to the number of components, or None."""
     if groups is None:
         return None
     sizes = check_sizes("groups", groups)
@@ -58,7 +61,7 @@ def check_groups(groups, n_components: int) -> tuple[int, ...] | None:
         raise ValueError(
             f"groups={sizes} are groups of {sum(sizes)} components in all, but "
             f"n_components={n_components}. Give the size of each group, one for a "
-            "component that stands alone: groups=(2, 1, 1) for n_components=4."
+            "component without a group: groups=(2, 1, 1) for n_components=4."
         )
     return sizes
 
@@ -85,7 +88,7 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
 
 
 def check_unit_interval(X) -> None:
-    """Refuse values a Bernoulli likelihood has no probability for."""
+    """Raise if a value is outside [0, 1], the range of a Bernoulli likelihood."""
     low, high = X.min(), X.max()
     if low < 0 or high > 1:
         raise ValueError(

@@ -1,13 +1,17 @@
-"""What an estimator of one's own is made of: see ``docs/extending.md``.
+"""Building blocks of your own estimators and objectives: see ``docs/extending.md``.
 
 An objective is a class of named terms; an estimator is a class of declared parameters
-that answers with an objective. Everything else is inherited.
+that returns an objective. Everything else is inherited.
 """
 
-from ._autoencoder import BaseVAETransformer
-from ._estimator import BaseLatentTransformer
-from ._parameters import declared, parameter, with_default
 from .core import WEIGHT, AdversarialObjective, Forward, Objective
+from .estimators import (
+    BaseLatentTransformer,
+    BaseVAETransformer,
+    declared,
+    parameter,
+    with_default,
+)
 
 __all__ = [
     "WEIGHT",

@@ -18,7 +18,6 @@ from skfactorvae import (
     FactorVAETransformer,
     InfoGANTransformer,
 )
-from skfactorvae._preparation import enough_input_noise, largest_signal
 from skfactorvae.core._networks import FULL_PACE_COLUMNS
 from skfactorvae.datasets import (
     make_dsprites_like,
@@ -26,6 +25,7 @@ from skfactorvae.datasets import (
     make_nonlinear_ica,
 )
 from skfactorvae.metrics import match_codes, mean_correlation_score, mig_scorer
+from skfactorvae.preparation._noise_levels import default_input_noise, signal_to_noise
 
 
 def make_vae(n_components=3, **parameters):
@@ -272,7 +272,7 @@ class TestInit:
         settings = {"likelihood": likelihood, "init": "random"}
         vae = make_vae(10, max_iter=2, **settings).fit(X)
         scaled = (X - vae.mean_) / vae.scale_
-        signal = largest_signal(scaled, np.ones(1500), likelihood, "feature", 0)
+        signal = signal_to_noise(scaled, np.ones(1500), likelihood, "feature", 0)
         assert signal > 5
         assert vae.temperature_ == pytest.approx(signal, rel=0.05)  # repeats are drawn
         conv = {"network": "conv", "image_shape": (1, 16, 16)}
@@ -384,8 +384,8 @@ class TestInputNoise:
         X, _ = table
         weight = np.r_[np.full(100, 1e3), np.full(len(X) - 100, 1.0)]
         n_rows = weight.sum() ** 2 / np.square(weight).sum()  # Kish: little over 100
-        amount = enough_input_noise(n_rows, X.shape[1], 3)
-        assert amount > 1.1 * enough_input_noise(len(X), X.shape[1], 3)
+        amount = default_input_noise(n_rows, X.shape[1], 3)
+        assert amount > 1.1 * default_input_noise(len(X), X.shape[1], 3)
         auto, same = (
             make_vae(max_iter=5, input_noise=t).fit(X, sample_weight=weight)
             for t in ("auto", amount)
@@ -395,7 +395,7 @@ class TestInputNoise:
     def test_auto_counts_what_information_costs(self, table):
         X, _ = table
         auto = BetaVAETransformer(3, beta=1.2, max_iter=5, random_state=0)
-        amount = enough_input_noise(len(X), X.shape[1], 3, 1.2)
+        amount = default_input_noise(len(X), X.shape[1], 3, 1.2)
         same = clone(auto).set_params(input_noise=amount).fit(X).transform(X)
         np.testing.assert_array_equal(auto.fit(X).transform(X), same)
 

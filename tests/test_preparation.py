@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.decomposition import PCA, FastICA
 
-from skfactorvae._preparation import (
+from skfactorvae._inputs import check_sample_weight
+from skfactorvae.datasets import make_dsprites_like, make_nonlinear_ica
+from skfactorvae.preparation import information_of_noise
+from skfactorvae.preparation._initialization import (
     NORMAL_LOG_COSH,
     are_independent,
-    canonical_rows,
-    check_sample_weight,
-    choose_scale,
-    column_moments,
-    companions_residual,
-    enough_input_noise,
-    information_of_noise,
-    is_mixture,
-    largest_signal,
+    has_independent_components,
     linear_start,
     negentropy,
-    noise_edge,
-    standardized,
 )
-from skfactorvae.datasets import make_dsprites_like, make_nonlinear_ica
+from skfactorvae.preparation._noise_levels import (
+    conditional_noise_std,
+    default_input_noise,
+    noise_edge,
+    signal_to_noise,
+)
+from skfactorvae.preparation._rows import canonical_rows
+from skfactorvae.preparation._scaling import Scaling, choose_scale, column_moments
 
 tables = hnp.arrays(
     np.float64,
@@ -123,10 +123,11 @@ class TestScale:
 
     def test_standardizing_is_exact_chunk_by_chunk(self):
         X = np.random.default_rng(0).normal(size=(10_000, 2))
-        rows = standardized(X, X.mean(0), X.std(0), np.float64)
+        scaling = Scaling(X.mean(0), X.std(0))
+        rows = scaling.apply(X, np.float64)
         np.testing.assert_array_equal(rows, (X - X.mean(0)) / X.std(0))
         index = np.arange(0, 10_000, 3)
-        chosen = standardized(X, X.mean(0), X.std(0), np.float64, index)
+        chosen = scaling.apply(X, np.float64, index)
         np.testing.assert_array_equal(chosen, rows[index])
 
 
@@ -266,7 +267,7 @@ class TestInputNoise:
         """A direction explains what regression on its noisy rows does."""
         rng = np.random.default_rng(0)
         noise = rng.normal(size=(n_rows, n_features))
-        amount = enough_input_noise(n_rows, n_features, 5)
+        amount = default_input_noise(n_rows, n_features, 5)
         direction = np.linalg.svd(noise, full_matrices=False)[2][0]
         scores = np.tile(noise @ direction, 50)
         seen = scores + amount * rng.normal(size=len(scores))
@@ -275,22 +276,22 @@ class TestInputNoise:
 
     def test_what_costs_more_needs_less(self):
         dear, dearer, endless = (
-            enough_input_noise(400, 100, 5, price) for price in (1.5, 2.2, np.inf)
+            default_input_noise(400, 100, 5, price) for price in (1.5, 2.2, np.inf)
         )
-        assert 0.0 == endless < dearer < dear < enough_input_noise(400, 100, 5)
+        assert 0.0 == endless < dearer < dear < default_input_noise(400, 100, 5)
 
     def test_it_falls_with_the_rows_and_rises_with_the_features(self):
-        amounts = [enough_input_noise(n, 50, 5) for n in (200, 1000, 5000, 10**8)]
+        amounts = [default_input_noise(n, 50, 5) for n in (200, 1000, 5000, 10**8)]
         assert amounts == sorted(amounts, reverse=True)
         assert amounts[-1] < 0.05
-        assert enough_input_noise(1000, 100, 5) > enough_input_noise(1000, 50, 5)
+        assert default_input_noise(1000, 100, 5) > default_input_noise(1000, 50, 5)
 
     @pytest.mark.parametrize("n_features", [2, 5])
     def test_without_spare_features_there_is_none(self, n_features):
-        assert enough_input_noise(100, n_features, 5) == 0.0
+        assert default_input_noise(100, n_features, 5) == 0.0
 
     def test_a_narrow_table_gets_little(self):
-        assert enough_input_noise(100, 6, 5) == pytest.approx(np.sqrt(0.1))
+        assert default_input_noise(100, 6, 5) == pytest.approx(np.sqrt(0.1))
 
 
 class TestCompanions:
@@ -300,7 +301,7 @@ class TestCompanions:
         X = rng.normal(size=(1500, 300))
         X[:, 299] = 0.8 * X[:, 0] + 0.6 * X[:, 299]
         units = rng.uniform(0.1, 10, 300)
-        left = companions_residual(X * units, np.ones(1500), 0) / units
+        left = conditional_noise_std(X * units, np.ones(1500), 0) / units
         assert left[0] == pytest.approx(0.6, abs=0.05)
         assert left[299] == pytest.approx(0.6, abs=0.05)
         np.testing.assert_allclose(left[1:299], 1.0, atol=0.1)
@@ -308,7 +309,7 @@ class TestCompanions:
     def test_a_constant_or_a_copied_column_leaves_nothing(self):
         X = np.random.default_rng(0).normal(size=(100, 4))
         X[:, 1], X[:, 2] = 1.0, X[:, 0]
-        left = companions_residual(X, np.ones(100), 0)
+        left = conditional_noise_std(X, np.ones(100), 0)
         np.testing.assert_allclose(left[:3], 0.0, atol=1e-6)
         assert left[3] > 0.8
 
@@ -317,8 +318,8 @@ class TestCompanions:
         X = rng.normal(size=(3000, 2))
         X[:1500, 1] = X[:1500, 0]
         weight = np.r_[np.ones(1500), np.full(1500, 1e-9)]
-        assert companions_residual(X, weight, 0).max() < 1e-6
-        assert companions_residual(X, np.ones(3000), 0).min() > 0.5
+        assert conditional_noise_std(X, weight, 0).max() < 1e-6
+        assert conditional_noise_std(X, np.ones(3000), 0).min() > 0.5
 
 
 class TestMixtures:
@@ -326,21 +327,21 @@ class TestMixtures:
         X, _ = make_nonlinear_ica(1500, 12, n_sources=3, n_layers=1, random_state=0)
         images, _ = make_dsprites_like(1500, image_size=16, random_state=0)
         for seed in range(3):
-            assert is_mixture(X, np.ones(1500), seed)
-            assert is_mixture(X > 0, np.ones(1500), seed)
-            assert not is_mixture(images, np.ones(1500), seed)
-            assert not is_mixture(1e3 * images, np.ones(1500), seed)
+            assert has_independent_components(X, np.ones(1500), seed)
+            assert has_independent_components(X > 0, np.ones(1500), seed)
+            assert not has_independent_components(images, np.ones(1500), seed)
+            assert not has_independent_components(1e3 * images, np.ones(1500), seed)
 
     def test_rows_too_large_to_be_squared_have_no_directions(self):
         rows = 1e160 * make_moving_peaks(300)
-        assert is_mixture(rows, np.ones(300), 0)
+        assert has_independent_components(rows, np.ones(300), 0)
         for kind in ("ica", "pca", "auto"):
             assert not linear_start(kind, rows, np.ones(300), 3, 0).encoder.any()
 
     def test_it_is_what_decides_a_linear_start(self):
         peaks = make_moving_peaks(1500)
         assert linear_start("auto", peaks, np.ones(1500), 10, 0).kind == "pca"
-        assert not is_mixture(peaks, np.ones(1500), 0)
+        assert not has_independent_components(peaks, np.ones(1500), 0)
 
 
 class TestLargestSignal:
@@ -357,15 +358,15 @@ class TestLargestSignal:
             (3 * X, "shared", largest),
             (X, 0.5, 4 * largest),
         ):
-            found = largest_signal(rows, weight, "gaussian", scale, 0)
+            found = signal_to_noise(rows, weight, "gaussian", scale, 0)
             assert found == pytest.approx(expected, rel=1e-6)
 
     def test_binary_columns_have_the_noise_of_a_coin(self):
         rng = np.random.default_rng(0)
         X = np.repeat(rng.random((500, 1)) < 0.2, 12, axis=1).astype(np.float32)
-        found = largest_signal(X, np.ones(500), "bernoulli", "feature", 0)
+        found = signal_to_noise(X, np.ones(500), "bernoulli", "feature", 0)
         assert found == pytest.approx(12)
-        dimmed = largest_signal(0.5 * X, np.ones(500), "bernoulli", "feature", 0)
+        dimmed = signal_to_noise(0.5 * X, np.ones(500), "bernoulli", "feature", 0)
         m = X.mean()
         assert dimmed == pytest.approx(12 * 0.5 * (1 - m) / (1 - 0.5 * m))
 
@@ -373,11 +374,11 @@ class TestLargestSignal:
     @pytest.mark.parametrize("scale", ["feature", "shared", 0.3])
     def test_columns_that_do_not_vary_carry_nothing(self, likelihood, scale):
         X = np.tile([0.0, 0.1, 0.3], (20, 1))
-        assert largest_signal(X, np.ones(20), likelihood, scale, 0) == 0
+        assert signal_to_noise(X, np.ones(20), likelihood, scale, 0) == 0
         bit = np.arange(20) % 2
         share = 4 if (likelihood, scale) == ("gaussian", "shared") else 1
-        one = largest_signal(np.column_stack([bit]), np.ones(20), likelihood, scale, 0)
-        found = largest_signal(
+        one = signal_to_noise(np.column_stack([bit]), np.ones(20), likelihood, scale, 0)
+        found = signal_to_noise(
             np.column_stack([X, bit]), np.ones(20), likelihood, scale, 0
         )
         assert found == pytest.approx(share * one)
@@ -386,16 +387,16 @@ class TestLargestSignal:
     @pytest.mark.parametrize("size", [1e-170, 1.0, 1e170])
     def test_extremes_do_not_overflow(self, scale, size):
         X = size * np.random.default_rng(0).normal(size=(50, 3))
-        assert 0 <= largest_signal(X, np.ones(50), "gaussian", scale, 0) <= 1e16
+        assert 0 <= signal_to_noise(X, np.ones(50), "gaussian", scale, 0) <= 1e16
 
     def test_rows_count_by_their_weight(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(3000, 2))
         X[:1500, 1] = X[:1500, 0]
         weight = np.r_[np.ones(1500), np.full(1500, 1e-9)]
-        copies = largest_signal(X, weight, "gaussian", "feature", 0)
+        copies = signal_to_noise(X, weight, "gaussian", "feature", 0)
         assert copies == pytest.approx(2)
-        assert largest_signal(X, np.ones(3000), "gaussian", "feature", 0) < 1.7
+        assert signal_to_noise(X, np.ones(3000), "gaussian", "feature", 0) < 1.7
 
 
 class TestNegentropy:

@@ -12,10 +12,9 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from skfactorvae import SupervisedFactorVAETransformer
-from skfactorvae._labels import beside, make_targets, read_labels
-from skfactorvae._preparation import canonical_rows
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.model_selection import SeedEnsemble, gamma_path, select_gamma
+from skfactorvae.preparation import TrainingData, read_labels
 
 NAN = np.nan
 
@@ -157,8 +156,7 @@ class TestReading:
         weight = np.array([1.0, 2, 3, 4, 5, 0])
         attributes = read_labels(y, weight, "auto", None)
         X = np.arange(6.0)[:, None]
-        index, mass = canonical_rows(beside(X, attributes), weight)
-        targets = make_targets(attributes, index, mass)
+        targets = TrainingData.from_arrays(X, weight, attributes).targets
         np.testing.assert_allclose(targets.marginals[0], [3 / 15, 8 / 15, 4 / 15])
         values = targets.labels[[0, 1, 3], 1]
         assert np.average(values, weights=[1, 2, 4]) == pytest.approx(0)
@@ -167,7 +165,7 @@ class TestReading:
     def test_equal_rows_with_different_labels_stay_apart(self):
         X, y = np.ones((4, 2)), np.array([0.5, 0.5, 1.5, NAN])
         attributes = read_labels(y, np.ones(4), "auto", None)
-        _, weight = canonical_rows(beside(X, attributes), np.ones(4))
+        weight = TrainingData.from_arrays(X, np.ones(4), attributes).weight
         assert sorted(weight) == [1, 1, 2]
 
 

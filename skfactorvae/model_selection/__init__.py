@@ -3,7 +3,7 @@
 No rule here sees factors. See :mod:`skfactorvae.metrics` for scores that do.
 """
 
-from .._batched import batched_fits
+from .._batching import batched_fits
 from ._ensemble import SeedEnsemble
 from ._path import GammaPath, gamma_path
 from ._report import LatentReport, latent_report

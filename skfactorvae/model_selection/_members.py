@@ -7,8 +7,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._batched import batched_fits
-from .._estimator import MAX_SEED
+from .._batching import batched_fits
+from .._validation import MAX_SEED
 
 MAX_ROWS = 10_000
 """Rows on which codes are compared, at most."""

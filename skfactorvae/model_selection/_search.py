@@ -2,7 +2,7 @@
 
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
-from .._batched import batched_fits
+from .._batching import batched_fits
 
 
 class BatchedGridSearchCV(GridSearchCV):

@@ -27,7 +27,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer, _batched, core
+from skfactorvae import FactorVAETransformer, _batching, core
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -143,7 +143,7 @@ SCORINGS = {
 
 
 @pytest.mark.parametrize("options", SCORINGS.values(), ids=SCORINGS)
-def test_a_batched_search_fills_the_table_of_the_search(X, stacks, options):
+def test_a_batching_search_fills_the_table_of_the_search(X, stacks, options):
     theirs = GridSearchCV(make_vae(), GRID, cv=CV, **options).fit(X)
     assert set(stacks) == {1}
     stacks.clear()
@@ -157,7 +157,7 @@ def test_a_batched_search_fills_the_table_of_the_search(X, stacks, options):
         codes_match(ours, theirs, X)
 
 
-def test_a_batched_randomized_search_draws_the_same_candidates(X, stacks):
+def test_a_batching_randomized_search_draws_the_same_candidates(X, stacks):
     options = {"n_iter": 4, "cv": CV, "random_state": 3}
     space = {"gamma": [1.0, 2.0, 5.0, 10.0], "random_state": [0, 1]}
     theirs = RandomizedSearchCV(make_vae(), space, **options).fit(X)
@@ -315,7 +315,9 @@ def test_a_search_inside_a_cross_validation_trains_all_at_once(X, stacks):
 
 
 @pytest.mark.parametrize("inner", [BatchedGridSearchCV, GridSearchCV])
-def test_a_batched_search_in_a_batched_search_joins_the_same_meeting(X, stacks, inner):
+def test_a_batching_search_in_a_batching_search_joins_the_same_scheduler(
+    X, stacks, inner
+):
     search = inner(make_vae(), {"gamma": [0.0, 5.0]}, cv=CV)
     grid = {"estimator__n_components": [2, 3]}
     in_time(lambda: BatchedGridSearchCV(search, grid, cv=CV).fit(X))
@@ -600,7 +602,7 @@ def test_the_fits_that_wait_are_bounded(X, stacks):
 
 
 def test_tables_that_wait_are_bounded_in_memory(X, stacks, monkeypatch):
-    monkeypatch.setattr(_batched, "_free_memory", lambda: 4 * 2 * 40 * 5 * 4)
+    monkeypatch.setattr(_batching, "_free_memory", lambda: 4 * 2 * 40 * 5 * 4)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
     assert sum(stacks) == 18
     assert len(stacks) > 1
@@ -721,18 +723,18 @@ def test_networks_that_gain_nothing_are_not_stacked(X, stacks):
 
 
 def test_other_processes_give_what_this_one_gives(X, monkeypatch):
-    monkeypatch.setattr(_batched, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
     here = BatchedGridSearchCV(make_vae(), GRID, cv=CV).fit(X)
     there = BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2).fit(X)
     assert_same_table(there.cv_results_, here.cv_results_)
 
 
 def test_what_cannot_be_sent_to_a_process_is_trained_here(X, stacks, monkeypatch):
-    monkeypatch.setattr(_batched, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
 
     def refuse(*_, **__):
         raise RuntimeError("a worker died")
 
-    monkeypatch.setattr(_batched, "Parallel", refuse)
+    monkeypatch.setattr(_batching, "Parallel", refuse)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2, refit=False).fit(X)
     assert stacks == [9, 9]

@@ -1,4 +1,4 @@
-"""What a fitted estimator is for: rows to codes, codes to rows, and what they score."""
+"""Methods of a fitted estimator: transform, inverse_transform, sample, score."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ from sklearn.base import (
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import core
-from ._architecture import decoder_layers, make_likelihood, make_network
-from ._preparation import check_sample_weight, standardized, without_unit
-from ._validation import check_unit_interval
-
-MAX_SEED = np.iinfo(np.int32).max
+from .. import core
+from .._inputs import check_sample_weight
+from .._validation import MAX_SEED, check_unit_interval
+from ..preparation import ModelSpec, Scaling, rescale_weights
 
 
-class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """An encoder and a decoder, once they are trained.
+class LatentTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Transformer with a trained encoder and a trained decoder.
 
-    It reads fitted attributes, and sets none: networks are derived from arrays and
+    It reads fitted attributes, and sets none: networks are rebuilt from arrays and
     plain values when they are needed.
     """
 
     def transform(self, X):
-        """Return the posterior mean of each row's code.
+        """Compute the posterior mean of each sample's code.
 
-        A row's code is the same, bit for bit, whatever other rows come with it; up to
-        rounding, where the modules are your own.
+        The code of a sample does not depend on the other samples, to rounding.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
@@ -47,12 +46,12 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self.posterior(X)[0]
 
     def posterior(self, X):
-        """Return mean and standard deviation of each row's posterior q(z | x).
+        """Compute mean and standard deviation of each sample's posterior q(z | x).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
@@ -65,7 +64,7 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return mean, std
 
     def inverse_transform(self, X):
-        """Return the expected row of each code, in the original data's units.
+        """Compute the expected sample of each code, in the original units.
 
         Parameters
         ----------
@@ -79,7 +78,7 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             that of the data the estimator was fitted to.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.dtype(self._architecture["precision"]))
+        codes = check_array(X, dtype=np.dtype(self._spec.precision))
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
@@ -96,21 +95,21 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return self._in_original_units(rows)
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
-        """Draw new rows from the model.
+        """Draw new samples from the model.
 
         Parameters
         ----------
         n_samples : int, default=1
-            Rows to draw.
+            Number of samples.
         noise : bool, default=True
-            Whether to draw from p(x | z), or to return its mean.
+            Whether to draw from p(x | z) or to return its mean.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Rows in the original data's units.
+            Samples in the original units.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -124,45 +123,44 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             n_samples,
             noise=noise,
             seed=check_random_state(random_state).randint(MAX_SEED),
-            prior=self._architecture["prior"],
+            prior=self._spec.prior,
             device=self._device,
         )
         return self._in_original_units(rows)
 
     def score_samples(self, X):
-        r"""Return a lower bound of each row's log-density, in nats.
+        r"""Compute a lower bound of each sample's log-density, in nats.
 
         .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
 
-        It depends on no weight of a penalty, so that models trained with different
-        ones, and with different objectives, can be compared. The expectation is a
-        cubature over 2 ``n_components`` fixed points, exact for a linear decoder. Not
-        to be confused with a measure of disentanglement: it is usually best without any
-        penalty.
+        It contains no penalty, so that models trained with different weights and
+        objectives can be compared. The expectation is a cubature over 2
+        ``n_components`` fixed points, exact for a linear decoder. It is not a measure
+        of disentanglement: it is usually highest without any penalty.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         elbo : ndarray of shape (n_samples,)
-            Log-densities in the original data's units; higher is better.
+            Bounds in the original units; higher is better.
         """
-        return self._elbo(self._standardized(X))
+        return self._bound(self._standardized(X))
 
-    def _elbo(self, rows):
-        """Bound the log-density of standardised rows, in the data's units, (n,)."""
-        elbo = core.elbo(
+    def _bound(self, rows):
+        """Compute the bound of standardised samples, in the original units, (n,)."""
+        bound = core.elbo(
             self._network,
             self._likelihood,
             self.weights_,
             rows,
-            prior=self._architecture["prior"],
+            prior=self._spec.prior,
             device=self._device,
         )
-        return elbo.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
+        return bound.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of :meth:`score_samples`.
@@ -170,32 +168,33 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the mean.
+            Weights of the samples in the mean.
 
         Returns
         -------
         elbo : float
-            Nats per row; higher is better.
+            Nats per sample; higher is better.
         """
         scores = self.score_samples(X)
-        weight = without_unit(check_sample_weight(sample_weight, len(scores)))
+        weight = rescale_weights(check_sample_weight(sample_weight, len(scores)))
         return float(np.average(scores, weights=weight))
 
     def decoder_layers(self):
-        """Return the decoder as plain arrays, for those who run it elsewhere.
+        """Return the layers of the decoder as plain arrays, for use without torch.
 
         Returns
         -------
         layers : list of dict
-            To be applied to a code z in order. By their ``kind``: "dense", ``x @ weight
-            + bias``; "reshape", to ``shape``; "conv_transpose" of stride 2 and padding
-            1, to ``size``, with ``weight`` of shape (inputs, outputs, 4, 4);
-            "linear", which adds ``z @ weight``; "sigmoid"; "scale", ``x * scale +
-            mean``. A layer with an ``activation`` other than None ends with it.
+            Layers in the order in which they are applied to a code z. By ``kind``:
+            "dense", ``x @ weight + bias``; "reshape", to ``shape``; "conv_transpose" of
+            stride 2 and padding 1, to ``size``, with ``weight`` of shape (inputs,
+            outputs, 4, 4); "linear", which adds ``z @ weight``; "sigmoid"; "scale",
+            ``x * scale + mean``. A layer with an ``activation`` other than None ends
+            with it.
 
         Raises
         ------
@@ -203,7 +202,7 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             If the networks are the user's own modules.
         """
         check_is_fitted(self)
-        layers = decoder_layers(self._architecture, self.weights_)
+        layers = self._spec.decoder_layers(self.weights_)
         return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
 
     # ------------------------------------------------------------ fitted networks
@@ -212,10 +211,9 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], order="C", reset=False
         )
-        if self._architecture["likelihood"] == "bernoulli":
+        if self._spec.likelihood == "bernoulli":
             check_unit_interval(X)
-        dtype = np.dtype(self._architecture["precision"])
-        return standardized(X, self.mean_, self.scale_, dtype)
+        return self._scaling.apply(X, np.dtype(self._spec.precision))
 
     def _in_original_units(self, rows):
         X = rows.astype(self.mean_.dtype, copy=False)
@@ -224,12 +222,20 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         return X
 
     @property
+    def _spec(self):
+        return ModelSpec(**self._model_spec)
+
+    @property
+    def _scaling(self):
+        return Scaling(self.mean_, self.scale_)
+
+    @property
     def _network(self):
-        return make_network(self._architecture)
+        return self._spec.make_network()
 
     @property
     def _likelihood(self):
-        return make_likelihood(self._architecture)
+        return self._spec.make_likelihood()
 
     @property
     def _device(self):
@@ -241,8 +247,8 @@ class FittedLatents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     @property
     def _n_hidden(self):
-        """Components, of the first, that are trained and not shown."""
-        return self._architecture["n_hidden"]
+        """Number of leading components that are not part of the codes."""
+        return self._spec.n_hidden
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__

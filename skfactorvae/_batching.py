@@ -1,20 +1,19 @@
-"""Fits that are asked for together, and trained together as stacks.
+"""Fits that are requested together, and trained together as stacks.
 
-A meta-estimator hands its tasks to joblib; here, joblib hands them to a
-:class:`Meeting`. Each task has a thread of its own, but only one thread runs at a time:
-a task runs until it asks for a fit, or for tasks of its own, or ends. When no task can
-run, every fit that can be asked for has been: all of them are trained, and the tasks
-go on.
+A meta-estimator hands its tasks to joblib; the backend of this module hands them to a
+:class:`Scheduler`. Each task has a thread of its own, but only one thread runs at a
+time: a task runs until it requests a fit, submits tasks of its own, or ends. When no
+task can run, all fits that can be requested have been: they are trained, and the tasks
+continue.
 
-Why nothing waits forever: a task that has not ended is new, ready to go on, asks for a
-fit, or waits for tasks of its own. Tasks are a finite tree, so that below each task
-that waits there is one that does not; and the meeting runs what is new or ready, and
-trains what is asked for. Only a task that keeps a lock of its own while it asks for a
-fit, and which another task needs, can stop it.
+There is no deadlock: a task that has not ended is new, ready to continue, waiting for a
+fit, or waiting for tasks of its own. Tasks form a finite tree, so that below each
+waiting task there is one that does not wait for tasks; the scheduler runs what is new
+or ready, and trains what is requested. The exception is a task that holds a lock of its
+own while it requests a fit, if another task needs that lock.
 
-As one thread runs at a time, and in the order of submission, the global state of
-Python, such as a random state or warning filters, changes as if tasks ran one after
-another.
+Since one thread runs at a time, in the order of submission, the global state of Python,
+such as warning filters or random states, changes as if tasks ran one after another.
 """
 
 from __future__ import annotations
@@ -40,20 +39,20 @@ from . import core
 from ._compat import FallbackToBackend, ParallelBackendBase, SequentialBackend
 
 MEMORY_SHARE = 0.25
-"""Share of the free memory that the tables of waiting fits may take."""
+"""Share of the free memory that the tables of waiting fits can occupy."""
 
 UNKNOWN_MEMORY = 4 * 2**30
-"""Bytes taken for free where the system does not tell."""
+"""Free memory, bytes, assumed where the system does not report it."""
 
 PROCESS_EFFORT = 1e11
-"""Multiplications below which other processes take longer to start than they save."""
+"""Multiplications below which starting other processes takes longer than it saves."""
 
 _current: contextvars.ContextVar[Task | None] = contextvars.ContextVar(
     "skfactorvae_task", default=None
 )
 
 
-# ------------------------------------------------------------- what an estimator asks
+# ------------------------------------------------------ functions for estimators
 def train(
     job: core.Job,
     plan: core.Plan,
@@ -62,19 +61,19 @@ def train(
     n_jobs: int | None,
     watch: core.Watch | None,
 ) -> core.Fit:
-    """Train one job: at once, or together with all that other tasks ask for.
+    """Train one job: at once, or together with the requests of other tasks.
 
     Parameters
     ----------
     job, plan, device, watch
         As :func:`core.fit_stack` takes them.
     n_jobs : int or None
-        CPU threads as the user said it; None chooses.
+        CPU threads, as the parameter of an estimator; None chooses.
     """
     task = _task_of_this_thread()
     if task is not None:
         n_threads = None if n_jobs is None else count_cores(n_jobs)
-        return task.ask(Ask(job, plan, device, n_threads, watch))
+        return task.request(FitRequest(job, plan, device, n_threads, watch))
     n_threads = None if n_jobs is None else effective_n_jobs(n_jobs)
     (fit,) = core.fit_stack(
         [job], plan, device=device, n_threads=n_threads, watch=watch
@@ -82,19 +81,19 @@ def train(
     return fit
 
 
-def held_once(array: np.ndarray) -> np.ndarray:
-    """Return an equal array that a task of this meeting holds already, or this one."""
+def shared_array(array: np.ndarray) -> np.ndarray:
+    """Return an equal array that a task of this scheduler uses already, or this one."""
     task = _task_of_this_thread()
-    return array if task is None else task.meeting.tables.find(array)
+    return array if task is None else task.scheduler.arrays.find(array)
 
 
-def computed_once(function: Callable, *args: Any) -> Any:
-    """Call a function of arrays and plain values; in a meeting, once for equal ones."""
+def memoized(function: Callable, *args: Any) -> Any:
+    """Call a function of arrays and plain values; in a task, once for equal ones."""
     task = _task_of_this_thread()
     if task is None:
         return function(*args)
     key = (function, *(_digest(a) if isinstance(a, np.ndarray) else a for a in args))
-    known = task.meeting.computed
+    known = task.scheduler.results
     if key not in known:
         known[key] = function(*args)
     return known[key]
@@ -110,7 +109,7 @@ def count_cores(n_jobs: int | None) -> int:
 
 
 def _task_of_this_thread() -> Task | None:
-    """Return the task that this thread runs; threads of its own are not the task."""
+    """Return the task that runs in this thread; None in threads started by a task."""
     task = _current.get()
     return task if task and task.thread is threading.current_thread() else None
 
@@ -120,8 +119,8 @@ def _digest(array: np.ndarray) -> tuple[object, ...]:
     return array.shape, array.dtype.str, content.digest()
 
 
-class Tables:
-    """Finds the arrays in use that are equal, so that each is held once."""
+class SharedArrays:
+    """Find equal arrays in use, so that each is in memory once."""
 
     def __init__(self) -> None:
         self.arrays: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
@@ -132,20 +131,20 @@ class Tables:
 
 
 @dataclass(eq=False)
-class Ask:
-    """A fit that is asked for, and what became of it."""
+class FitRequest:
+    """A requested fit and its result."""
 
     job: core.Job
     plan: core.Plan
     device: Any
     n_threads: int | None
     watch: core.Watch | None
-    answer: core.Fit | BaseException | None = None
-    seen: int = 0  # step of the last record that was shown
+    result: core.Fit | BaseException | None = None
+    seen: int = 0  # step of the last record that was reported
     is_over: bool = False  # whether that record was the last one
 
-    def can_join(self, other: Ask) -> bool:
-        """Tell whether two jobs can be trained as one stack."""
+    def can_join(self, other: FitRequest) -> bool:
+        """Return whether two jobs can be trained as one stack."""
         return (self.plan, self.device, self.job.signature) == (
             other.plan,
             other.device,
@@ -154,19 +153,19 @@ class Ask:
 
 
 # ----------------------------------------------------------------------- the tasks
-class Withdrawn(BaseException):
-    """Ends a task whose result nobody waits for any more."""
+class TaskCancelled(BaseException):
+    """Raised in a task whose result is no longer needed."""
 
 
 class Task:
-    """A task of joblib's, in a thread that runs only when it is told to."""
+    """One of joblib's tasks, in a thread that the scheduler resumes."""
 
-    def __init__(self, function, callback, meeting, parent, level, number):
+    def __init__(self, function, callback, scheduler, parent, level, number):
         self.function, self.callback = function, callback
-        self.meeting, self.parent = meeting, parent
+        self.scheduler, self.parent = scheduler, parent
         self.rank = (-level, number)
         self.children: set[Task] = set()
-        self.has_failed_child = self.is_withdrawn = False
+        self.has_failed_child = self.is_cancelled = False
         self.state = "new"  # and then running, paused, running, ..., ended
         self.changed = threading.Condition()
         self.context = contextvars.copy_context()
@@ -176,9 +175,9 @@ class Task:
     def __lt__(self, other):
         return self.rank < other.rank
 
-    # ------------------------------------------------- called by who holds the baton
+    # --------------------------------------------- called by the running thread
     def resume(self) -> None:
-        """Let the task run until it pauses or ends."""
+        """Run the task until it pauses or ends."""
         with _own_warnings():
             is_new = self.state == "new"
             self._set("running")
@@ -186,36 +185,36 @@ class Task:
                 self.thread.start()
             self._wait_while("running")
 
-    def withdraw(self) -> None:
-        """End the task wherever it stands."""
-        self.is_withdrawn = True
-        self._wait_while("running")  # it is, if its meeting was interrupted
+    def cancel(self) -> None:
+        """End the task at its current request."""
+        self.is_cancelled = True
+        self._wait_while("running")  # it is, if its scheduler was interrupted
         while self.state == "paused":
             self.resume()
         self.state = "ended"
 
     # --------------------------------------------------------- called by the task
-    def ask(self, ask: Ask) -> core.Fit:
-        """Pause until the fit that is asked for is there."""
-        self.meeting.asks.append((self, ask))
-        while ask.answer is None:
+    def request(self, request: FitRequest) -> core.Fit:
+        """Pause until the requested fit is trained, and return it."""
+        self.scheduler.requests.append((self, request))
+        while request.result is None:
             self._pause()
-        if isinstance(ask.answer, BaseException):
-            raise ask.answer
-        return ask.answer
+        if isinstance(request.result, BaseException):
+            raise request.result
+        return request.result
 
     def wait_for_children(self) -> None:
-        """Pause until the tasks that this one submitted have ended, or one failed."""
+        """Pause until all submitted tasks have ended, or one has failed."""
         while self.children and not self.has_failed_child:
             self._pause()
 
     def _pause(self) -> None:
-        if not self.is_withdrawn:
+        if not self.is_cancelled:
             with _own_warnings():
                 self._set("paused")
                 self._wait_while("paused")
-        if self.is_withdrawn:
-            raise Withdrawn
+        if self.is_cancelled:
+            raise TaskCancelled
 
     def _live(self) -> None:
         try:
@@ -240,7 +239,7 @@ class Task:
 
 @contextmanager
 def _own_warnings() -> Iterator[None]:
-    """Find the warning filters as they were, whatever others do in the meantime.
+    """Restore the warning filters at the end of the block.
 
     They are global, and the blocks in which tasks change them overlap.
     """
@@ -251,18 +250,18 @@ def _own_warnings() -> Iterator[None]:
     finally:
         for name, value in kept.items():
             setattr(warnings, name, value)
-        with warnings.catch_warnings():  # says that the filters have changed
+        with warnings.catch_warnings():  # invalidates the cache of the filters
             pass
 
 
-# --------------------------------------------------------------------- the meeting
-class Meeting:
-    """Runs tasks one at a time, and trains the fits that they ask for.
+# ------------------------------------------------------------------- the scheduler
+class Scheduler:
+    """Run tasks one at a time, and train the fits that they request.
 
     Parameters
     ----------
     max_models : int
-        Fits that may wait at once.
+        Number of fits that can wait at once.
     """
 
     def __init__(self, max_models: int):
@@ -271,32 +270,32 @@ class Meeting:
         self.numbers = itertools.count()
         self.new: list[Task] = []  # a heap: the deepest first, then in order
         self.ready: deque[Task] = deque()
-        self.asks: list[tuple[Task, Ask]] = []
+        self.requests: list[tuple[Task, FitRequest]] = []
         self.children: set[Task] = set()
         self.has_failed_child = False
-        self.tables = Tables()
-        self.computed: dict[tuple, Any] = {}
+        self.arrays = SharedArrays()
+        self.results: dict[tuple, Any] = {}
         self.budget = MEMORY_SHARE * _free_memory()
 
     def submit(self, function, callback, parent: Task | None, level: int) -> Task:
-        """Take a task in; it runs later."""
+        """Queue a task."""
         task = Task(function, callback, self, parent, level, next(self.numbers))
         (parent or self).children.add(task)
         heapq.heappush(self.new, task)
         return task
 
-    def conduct(self) -> None:
-        """Run until all tasks have ended, or one of the outermost failed."""
+    def run(self) -> None:
+        """Run until all tasks have ended, or one of the outermost has failed."""
         while self.children and not self.has_failed_child:
             if self.ready:
                 self._run(self.ready.popleft())
             elif self.new and not self._is_full():
                 self._run(heapq.heappop(self.new))
             else:
-                self._train_asked()
+                self._train_requested()
 
     def _run(self, task: Task) -> None:
-        if task.state == "ended":  # withdrawn in the meantime
+        if task.state == "ended":  # cancelled in the meantime
             return
         task.resume()
         if task.state == "ended":
@@ -313,25 +312,27 @@ class Meeting:
             self.ready.append(parent)
 
     def _is_full(self) -> bool:
-        tables = {id(ask.job.rows): ask.job.rows.nbytes for _, ask in self.asks}
-        return len(self.asks) >= self.max_models or sum(tables.values()) > self.budget
+        tables = {id(r.job.rows): r.job.rows.nbytes for _, r in self.requests}
+        return (
+            len(self.requests) >= self.max_models or sum(tables.values()) > self.budget
+        )
 
-    def _train_asked(self) -> None:
-        asks, self.asks = self.asks, []
-        self.computed.clear()
-        train_together([ask for _, ask in asks], self.n_jobs)
-        self.ready.extend(task for task, _ in asks)
+    def _train_requested(self) -> None:
+        requests, self.requests = self.requests, []
+        self.results.clear()
+        train_together([request for _, request in requests], self.n_jobs)
+        self.ready.extend(task for task, _ in requests)
 
-    def withdraw(self, owner: Meeting | Task) -> None:
+    def cancel(self, owner: Scheduler | Task) -> None:
         """End all tasks of an owner, and theirs, without a result."""
         for task in list(owner.children):
-            self.withdraw(task)
-            task.withdraw()
+            self.cancel(task)
+            task.cancel()
         gone, owner.children, owner.has_failed_child = owner.children, set(), False
         self.new = [task for task in self.new if task not in gone]
         heapq.heapify(self.new)
         self.ready = deque(task for task in self.ready if task not in gone)
-        self.asks = [pair for pair in self.asks if pair[0] not in gone]
+        self.requests = [pair for pair in self.requests if pair[0] not in gone]
 
 
 def _free_memory() -> int:
@@ -342,44 +343,44 @@ def _free_memory() -> int:
 
 
 class BatchedBackend(ParallelBackendBase):
-    """Joblib's door to a meeting.
+    """Joblib backend that hands tasks to a scheduler.
 
-    All tasks of a call are submitted before the first one runs. How many fits wait at
-    once, and in how much memory, is for the meeting to say.
+    All tasks of a call are submitted before the first one runs. The scheduler limits
+    the number of waiting fits and their memory.
     """
 
     supports_retrieve_callback = True
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, meeting: Meeting, nesting_level: int = 0):
+    def __init__(self, scheduler: Scheduler, nesting_level: int = 0):
         super().__init__(nesting_level=nesting_level)
-        self.meeting = meeting
+        self.scheduler = scheduler
 
     def effective_n_jobs(self, n_jobs):
-        """Return at least two: joblib would run the tasks by itself for one."""
+        """Return at least two: with one, joblib would run the tasks itself."""
         return max(2, count_cores(n_jobs))
 
     def configure(self, n_jobs=1, parallel=None, **_):
         """Prepare for the calls of one ``Parallel``."""
-        if parallel.return_generator:  # results are wanted before all are there
+        if parallel.return_generator:  # results are needed before all are there
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         if _task_of_this_thread() is None:
-            self.meeting.n_jobs = count_cores(n_jobs)
+            self.scheduler.n_jobs = count_cores(n_jobs)
         parallel.pre_dispatch = "all"
         return self.effective_n_jobs(n_jobs)
 
     def submit(self, func, callback=None):
-        """Take a task in."""
+        """Submit a task."""
         task = _task_of_this_thread()
-        return self.meeting.submit(func, callback, task, self.nesting_level)
+        return self.scheduler.submit(func, callback, task, self.nesting_level)
 
     @contextmanager
     def retrieval_context(self):
-        """Run all tasks: joblib comes here once it has submitted them."""
+        """Run all tasks; joblib enters this context once it has submitted them."""
         task = _task_of_this_thread()
         if task is None:
-            self.meeting.conduct()
+            self.scheduler.run()
         else:
             task.wait_for_children()
         yield
@@ -392,50 +393,51 @@ class BatchedBackend(ParallelBackendBase):
         return result
 
     def abort_everything(self, ensure_ready=True):
-        """End the tasks that are left after one has failed."""
-        self.meeting.withdraw(_task_of_this_thread() or self.meeting)
+        """Cancel the remaining tasks after one has failed."""
+        self.scheduler.cancel(_task_of_this_thread() or self.scheduler)
 
     def get_nested_backend(self):
-        """Let the tasks' own tasks come to the same meeting."""
-        return BatchedBackend(self.meeting, self.nesting_level + 1), None
+        """Return a backend that submits the tasks' own tasks to the same scheduler."""
+        return BatchedBackend(self.scheduler, self.nesting_level + 1), None
 
 
 @contextmanager
 def batched_fits(*, n_jobs=None, max_models=512):
-    """Train all fits that a scikit-learn meta-estimator makes at once, as stacks.
+    """Train all fits of a scikit-learn meta-estimator together, as stacks.
 
     Inside the block, ``GridSearchCV``, ``cross_validate``, ``HalvingGridSearchCV`` and
-    whatever else makes its fits through joblib run as ever, but for one thing: each fit
-    of one of this package's transformers, alone or in a pipeline, waits until all that
-    can be asked for have been, and then they are trained together. The result of each
-    is what it would be alone, up to rounding.
+    all others that make their fits through joblib work as usual, with one difference:
+    each fit of one of this package's transformers, alone or in a pipeline, waits until
+    all fits that can be requested have been, and these are then trained together. Each
+    result is that of a separate fit, to rounding.
 
-    Fits of equal networks, budgets and precision share a stack; they may differ in
+    Fits of equal networks, budgets and precision share a stack; they can differ in
     data, seed, ``n_components`` and the weights of their objective's terms.
 
     Parameters
     ----------
     n_jobs : int, default=None
-        Processes that train stacks on the CPU; -1 takes all cores, None one. An
-        ``n_jobs`` of the meta-estimator itself goes before this one. It is of no use
-        on a GPU, nor to fits that print or have callbacks, which stay in this process.
+        Processes that train stacks on the CPU; -1 uses all cores, None one. An
+        ``n_jobs`` of the meta-estimator takes precedence. It has no effect on a GPU,
+        nor on fits that print or have callbacks, which are trained in this process.
     max_models : int, default=512
-        Fits that may wait at once. Fewer are trained together where memory is short.
+        Number of fits that can wait at once. Fewer are trained together where memory is
+        short.
 
     Returns
     -------
     block : context manager
-        Nothing is needed of it inside the block.
+        Its value is not used.
 
     See Also
     --------
-    BatchedGridSearchCV : A search that does this by itself.
+    BatchedGridSearchCV : A search with this behaviour.
 
     Notes
     -----
-    A fit's time, as in ``cv_results_``, includes that of waiting for the others. Tasks
-    run one after another, except for the training; estimators that are not of this
-    package take as long as with ``n_jobs=1``. ``pre_dispatch`` has no effect.
+    A fit's time, as in ``cv_results_``, includes the waiting time. Tasks run one after
+    another, except for training; estimators of other packages take as long as with
+    ``n_jobs=1``. ``pre_dispatch`` has no effect.
 
     Examples
     --------
@@ -452,38 +454,38 @@ def batched_fits(*, n_jobs=None, max_models=512):
     """
     task = _task_of_this_thread()
     level = 0 if task is None else 1 - task.rank[0]
-    meeting = Meeting(max_models) if task is None else task.meeting
-    with parallel_config(backend=BatchedBackend(meeting, level), n_jobs=n_jobs):
+    scheduler = Scheduler(max_models) if task is None else task.scheduler
+    with parallel_config(backend=BatchedBackend(scheduler, level), n_jobs=n_jobs):
         yield
 
 
-# ---------------------------------------------------------------------- the training
-def train_together(asks: list[Ask], n_jobs: int) -> None:
-    """Answer each ask, by as few stacks as are good."""
-    quiet: list[list[Ask]] = []
-    for group in _groups(asks):
+# --------------------------------------------------------------------- training
+def train_together(requests: list[FitRequest], n_jobs: int) -> None:
+    """Train all requests, in few stacks."""
+    unwatched: list[list[FitRequest]] = []
+    for group in _groups(requests):
         stacks = _cut(group, n_jobs)
         if n_jobs > 1 and _suits_processes(group):
-            quiet += stacks
+            unwatched += stacks
             continue
         for stack in stacks:
             _train_here(stack)
-    if quiet:
-        _train_elsewhere(quiet, n_jobs)
+    if unwatched:
+        _train_elsewhere(unwatched, n_jobs)
 
 
-def _groups(asks: list[Ask]) -> list[list[Ask]]:
-    groups: list[list[Ask]] = []
-    for ask in asks:
-        group = next((g for g in groups if g[0].can_join(ask)), None)
+def _groups(requests: list[FitRequest]) -> list[list[FitRequest]]:
+    groups: list[list[FitRequest]] = []
+    for request in requests:
+        group = next((g for g in groups if g[0].can_join(request)), None)
         if group is None:
-            groups.append([ask])
+            groups.append([request])
         else:
-            group.append(ask)
+            group.append(request)
     return groups
 
 
-def _cut(group: list[Ask], n_jobs: int) -> list[list[Ask]]:
+def _cut(group: list[FitRequest], n_jobs: int) -> list[list[FitRequest]]:
     """Cut a group into stacks of nearly equal size, some for each process."""
     first = group[0]
     width = core.stack_width(first.job, first.plan, first.device)
@@ -494,58 +496,61 @@ def _cut(group: list[Ask], n_jobs: int) -> list[list[Ask]]:
     return [group[a:b] for a, b in itertools.pairwise(edges)]
 
 
-def _suits_processes(group: list[Ask]) -> bool:
-    """Tell whether a group can, and should, be trained by other processes."""
-    is_quiet = all(ask.watch is None for ask in group)
-    effort = sum(core.effort(ask.job, ask.plan) for ask in group)
-    return is_quiet and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
+def _suits_processes(group: list[FitRequest]) -> bool:
+    """Return whether other processes can train a group, and faster."""
+    is_unwatched = all(request.watch is None for request in group)
+    effort = sum(core.effort(request.job, request.plan) for request in group)
+    return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
 
 
-def _train_here(stack: list[Ask]) -> None:
+def _train_here(stack: list[FitRequest]) -> None:
+    """Train a stack in this process; in halves, if it fails as a whole."""
+
     def watch(record: core.Record) -> list[bool]:
-        return [_show(ask, record, k) for k, ask in enumerate(stack)]
+        return [_report(request, record, k) for k, request in enumerate(stack)]
 
-    is_watched = any(ask.watch is not None for ask in stack)
-    asked = [ask.n_threads for ask in stack if ask.n_threads is not None]
+    is_watched = any(request.watch is not None for request in stack)
+    threads = [request.n_threads for request in stack if request.n_threads is not None]
     try:
         fits = core.fit_stack(
-            [ask.job for ask in stack],
+            [request.job for request in stack],
             stack[0].plan,
             device=stack[0].device,
-            n_threads=max(asked, default=None),
+            n_threads=max(threads, default=None),
             watch=watch if is_watched else None,
         )
     except Exception as error:
         fits = []
         if len(stack) == 1:
-            stack[0].answer = stack[0].answer or error
+            stack[0].result = stack[0].result or error
             return
-    if not fits:  # out here, where the error keeps no memory of the stack's
+    # Outside the handler, where the error no longer refers to the stack's memory.
+    if not fits:
         _train_here(stack[: len(stack) // 2])
         _train_here(stack[len(stack) // 2 :])
-    for ask, fit in zip(stack, fits, strict=False):
-        ask.answer = ask.answer or fit
+    for request, fit in zip(stack, fits, strict=False):
+        request.result = request.result or fit
 
 
-def _show(ask: Ask, record: core.Record, k: int) -> bool:
-    """Show model k's part of a record to its watch; return whether it is to stop."""
-    if ask.watch is None or ask.is_over or record.step <= ask.seen:
-        return ask.is_over and record.step >= ask.seen
+def _report(request: FitRequest, record: core.Record, k: int) -> bool:
+    """Report model k's part of a record to its watch; return whether to stop it."""
+    if request.watch is None or request.is_over or record.step <= request.seen:
+        return request.is_over and record.step >= request.seen
     terms, is_last = [record.terms[k]], [record.is_last[k]]
     alone = core.Record(record.step, terms, lambda _: record.weights(k), is_last)
     try:
-        (stop,) = ask.watch(alone)
-    except Exception as error:  # it is this model's alone
-        ask.answer, stop = error, True
-    ask.seen, ask.is_over = record.step, stop or record.is_last[k]
+        (stop,) = request.watch(alone)
+    except Exception as error:  # of this model alone
+        request.result, stop = error, True
+    request.seen, request.is_over = record.step, stop or record.is_last[k]
     return stop
 
 
-def _train_elsewhere(stacks: list[list[Ask]], n_jobs: int) -> None:
-
+def _train_elsewhere(stacks: list[list[FitRequest]], n_jobs: int) -> None:
+    """Train stacks in other processes; here, if a process fails."""
     try:
         workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
-        answered = workers(
+        results = workers(
             delayed(_train_stack)([(a.job, a.n_threads) for a in s], s[0].plan)
             for s in stacks
         )
@@ -553,14 +558,16 @@ def _train_elsewhere(stacks: list[list[Ask]], n_jobs: int) -> None:
         for stack in stacks:
             _train_here(stack)
         return
-    for stack, answers in zip(stacks, answered, strict=True):
-        for ask, answer in zip(stack, answers, strict=True):
-            ask.answer = answer
+    for stack, found in zip(stacks, results, strict=True):
+        for request, result in zip(stack, found, strict=True):
+            request.result = result
 
 
 def _train_stack(jobs, plan):
     """Train jobs in another process; return a fit or an error for each."""
     device = core.resolve_device("cpu")
-    asks = [Ask(job, plan, device, n_threads or 1, None) for job, n_threads in jobs]
-    _train_here(asks)
-    return [ask.answer for ask in asks]
+    requests = [
+        FitRequest(job, plan, device, n_threads or 1, None) for job, n_threads in jobs
+    ]
+    _train_here(requests)
+    return [request.result for request in requests]

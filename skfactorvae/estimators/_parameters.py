@@ -1,8 +1,12 @@
-"""Parameters declared once: name, default, rule and description in one place.
+"""Declaration of estimator parameters: name, default, rule and description at once.
 
-From the declarations of a class and of its bases, :func:`declared` writes the class's
-``__init__``, scikit-learn's table of rules, and the docstring's list of parameters.
-What is documented is therefore what is, and no parameter is described twice.
+:func:`declared` derives from the declarations of a class and of its bases the class's
+``__init__``, scikit-learn's parameter constraints, and the docstring's list of
+parameters. Each parameter is therefore described in one place, and the documented
+default is the signature's.
+
+Type checkers read the declarations as fields of a dataclass (PEP 681): an editor shows
+the complete signature of a class, inherited parameters included.
 """
 
 from __future__ import annotations
@@ -15,43 +19,67 @@ from itertools import pairwise
 from typing import Any, dataclass_transform
 
 FIRST = "n_components"
-"""The one parameter that may be given by position."""
+"""Name of the first parameter in every signature."""
 
 
-def parameter(default: Any, kind: str, rules: list, description: str) -> Any:
+def parameter(
+    *, default: Any, kind: str, rules: list, description: str, kw_only: bool = True
+) -> Any:
     """Declare a parameter of an estimator.
+
+    All arguments are keywords: type checkers recognise a default only by its name.
 
     Parameters
     ----------
     default : object
-        Immutable.
+        Default value; immutable.
     kind : str
-        Its type, as the documentation says it.
+        Type, as the documentation states it.
     rules : list
         Constraints of scikit-learn's parameter validation.
     description : str
-        Sentences for the documentation; the indentation does not matter.
+        Sentences for the documentation; indentation is removed.
+    kw_only : bool, default=True
+        Whether the parameter can be passed by keyword only.
     """
     about = {"kind": kind, "rules": rules, "description": description}
-    return field(default=default, metadata=about)
+    return field(default=default, metadata=about, kw_only=kw_only)
 
 
-def with_default(base: type, name: str, default: Any) -> Any:
-    """Declare a parameter as a base does, but with another default."""
+def with_default(base: type, name: str, *, default: Any) -> Any:
+    """Declare a parameter as a base class does, with another default.
+
+    Parameters
+    ----------
+    base : type
+        Class that declares the parameter.
+    name : str
+        Name of the parameter.
+    default : object
+        Default value in the class that is being declared.
+    """
     (declaration,) = (f for f in fields(base) if f.name == name)
-    return parameter(default, **declaration.metadata)
+    return parameter(default=default, **declaration.metadata)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(parameter, with_default))
 def declared(cls: type) -> type:
-    """Give a class what its declared parameters imply.
+    """Complete a class from its declared parameters.
 
-    ``__init__`` takes them, the first by position, a class's own before those of its
-    bases. It assigns, and does nothing else. The docstring gets the list of them,
-    and the attributes that its bases document.
+    ``__init__`` takes the parameters of the class before those of its bases, and
+    assigns them without any check. The docstring gets the list of parameters and the
+    attributes that the bases document.
+
+    Parameters
+    ----------
+    cls : type
+        Class whose parameters are declared by :func:`parameter`.
+
+    Returns
+    -------
+    cls : type
+        The same class.
     """
-    if isinstance(first := vars(cls).get(FIRST), Field):
-        first.kw_only = False
     made: Any = dataclass(eq=False, repr=False, match_args=False, kw_only=True)(cls)
     own = [name for base in (made, *_bases(made)) for name in get_annotations(base)]
     names = dict.fromkeys([FIRST, *own])
@@ -65,15 +93,11 @@ def declared(cls: type) -> type:
 
 def _signature(parameters: list[Field]) -> Signature:
     """Return ``(self, n_components=..., *, ...)``."""
-    kinds = {FIRST: Parameter.POSITIONAL_OR_KEYWORD}
+    kinds = {True: Parameter.KEYWORD_ONLY, False: Parameter.POSITIONAL_OR_KEYWORD}
     return Signature(
         [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)]
         + [
-            Parameter(
-                f.name,
-                kinds.get(f.name, Parameter.KEYWORD_ONLY),
-                default=f.default,
-            )
+            Parameter(f.name, kinds[bool(f.kw_only)], default=f.default)
             for f in parameters
         ]
     )
@@ -89,12 +113,13 @@ ORDER = (
     "References",
     "Examples",
 )
+"""Sections of a class docstring, in numpydoc's order."""
 
 
 def _document(cls: type, parameters: list[Field]) -> str:
-    """Return a class's docstring with its parameters and all its attributes."""
-    summary, sections = _take_apart(cls)
-    inherited = [_take_apart(base)[1] for base in _bases(cls)]
+    """Return the class docstring with all parameters and attributes."""
+    summary, sections = _split_docstring(cls)
+    inherited = [_split_docstring(base)[1] for base in _bases(cls)]
     attributes = [s.get("Attributes") for s in (sections, *inherited)]
     sections["Parameters"] = "\n".join(map(_entry, parameters))
     sections["Attributes"] = "\n".join(filter(None, attributes))
@@ -105,12 +130,12 @@ def _document(cls: type, parameters: list[Field]) -> str:
 
 
 def _bases(cls: type) -> list[type]:
-    """Return the bases that declare parameters, too."""
+    """Return the base classes that declare parameters."""
     return [base for base in cls.__mro__[1:] if "__dataclass_fields__" in vars(base)]
 
 
-def _take_apart(cls: type) -> tuple[str, dict[str, str]]:
-    """Split a numpydoc docstring into what comes first, and its sections."""
+def _split_docstring(cls: type) -> tuple[str, dict[str, str]]:
+    """Split a numpydoc docstring into its summary and its sections."""
     lines = cleandoc(cls.__doc__ or "").splitlines()
     starts = [i - 1 for i, line in enumerate(lines) if line and not line.strip("-")]
     parts = [
@@ -121,6 +146,7 @@ def _take_apart(cls: type) -> tuple[str, dict[str, str]]:
 
 
 def _entry(f: Field) -> str:
+    """Return the docstring entry of one parameter."""
     written = json.dumps(f.default) if isinstance(f.default, str) else repr(f.default)
     description = cleandoc(f.metadata["description"])
     return f"{f.name} : {f.metadata['kind']}, default={written}\n" + textwrap.indent(

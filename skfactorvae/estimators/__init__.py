@@ -1,0 +1,30 @@
+"""Estimators: the scikit-learn interface, one public class a file.
+
+A class declares its parameters and returns its objective; the stages of ``fit`` and all
+that a fitted estimator does are in the base classes.
+"""
+
+from ._aae import AAETransformer
+from ._base import BaseLatentTransformer, BaseVAETransformer
+from ._beta_tcvae import BetaTCVAETransformer
+from ._beta_vae import BetaVAETransformer
+from ._dip_vae import DIPVAETransformer
+from ._factor_vae import FactorVAETransformer
+from ._infogan import InfoGANTransformer
+from ._parameters import declared, parameter, with_default
+from ._supervised_factor_vae import SupervisedFactorVAETransformer
+
+__all__ = [
+    "AAETransformer",
+    "BaseLatentTransformer",
+    "BaseVAETransformer",
+    "BetaTCVAETransformer",
+    "BetaVAETransformer",
+    "DIPVAETransformer",
+    "FactorVAETransformer",
+    "InfoGANTransformer",
+    "SupervisedFactorVAETransformer",
+    "declared",
+    "parameter",
+    "with_default",
+]

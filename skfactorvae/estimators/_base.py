@@ -1,0 +1,473 @@
+"""Parameters of the estimators, and the stages of ``fit``."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from .. import core
+from .._batching import memoized, shared_array, train
+from .._compat import CallbackSupportMixin, Interval, _fit_context
+from .._inputs import check_sample_weight
+from .._validation import (
+    FRACTION,
+    MAX_SEED,
+    NOT_NEGATIVE,
+    OPEN_FRACTION,
+    POSITIVE,
+    at_least,
+    one_of,
+)
+from ..preparation import (
+    FitOptions,
+    ModelSpec,
+    Prepared,
+    PreviousFit,
+    TrainingData,
+    information_of_noise,
+    prepare,
+    rescale_weights,
+)
+from ._callbacks import FitCallbacks, restore_on_error
+from ._parameters import declared, parameter
+from ._transform import LatentTransformer
+
+ACTIVE_KL = 0.05
+"""KL divergence, nats per sample, above which a component is active.
+
+A normal code with this divergence has a correlation of .3 with its input. Duan et al.
+(2020) use 0.01. Where the noise scale is learned, inactive latents can reach this value
+on the training samples by chance.
+"""
+
+ACTIVE_VARIANCE = 0.01
+"""Variance of the codes above which a component is active (Burda et al. 2016)."""
+
+SCORED_ROWS = 500
+"""Training samples that ``fit_score_`` is computed from, at most."""
+
+
+@declared
+class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
+    """Base class of transformers with an encoder and a decoder.
+
+    A subclass declares its parameters and implements ``_objective``. Fitted state is
+    numpy arrays and plain values; networks are rebuilt from it when they are needed, so
+    that pickles contain no torch object.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray
+        Trained weights of encoder and decoder, and of all other trained networks.
+    history_ : dict of str to ndarray of shape (n_records,)
+        ``step``, and the mean of each named term since the record before. At most 200
+        records.
+    kl_per_component_ : ndarray of shape (n_components,)
+        Mean KL divergence of each component's posterior from a standard normal prior,
+        nats; descending, among components of one group. It bounds the information that
+        the component holds about the samples.
+    active_components_ : ndarray of int
+        Components with a KL divergence above 0.05 nats whose codes have a variance
+        above 0.01. Where the noise scale is learned, the divergence must also exceed
+        that of a linear component on pure noise in n samples of p features,
+        log(1 + sqrt(p / n)) nats.
+    fit_score_ : float
+        Mean score of the training samples, or of 500 of them, nats; to be compared with
+        ``score`` on held-out samples. Not set by a model without a score.
+    mean_, scale_ : ndarray of shape (n_features,)
+        Offset and scale of the standardisation.
+    init_ : {"ica", "pca", "random"}
+        Initialisation that was used.
+    temperature_ : float
+        Temperature of the likelihood at the first step; 1 without annealing.
+    warmup_fraction_ : float
+        Share of the steps over which the objective grew to its full form, in [0, 1].
+    n_iter_ : int
+        Number of gradient steps made.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X had names that are all strings.
+    """
+
+    n_components: int = parameter(
+        default=10,
+        kind="int",
+        rules=[at_least(1)],
+        description="""Number of latents, d: the maximum number of components.
+        Components that do not lower the loss stay at the prior; see
+        ``active_components_``.""",
+        kw_only=False,
+    )
+    standardize: str | None = parameter(
+        default="feature",
+        kind='{"feature", "global"} or None',
+        rules=[one_of("feature", "global"), None],
+        description="""Scaling of the features: each to mean 0 and variance 1; each
+        centred and all divided by one number, which preserves the shape of spectra,
+        series and images; or none. All output is in the original units. Ignored by the
+        Bernoulli likelihood.""",
+    )
+    network: Any = parameter(
+        default="mlp",
+        kind='{"mlp", "conv"} or callable',
+        rules=[one_of("mlp", "conv"), callable],
+        description="""Dense networks; the convolutional networks of Kim & Mnih (2018),
+        for flattened images; or a function (n_features, n_components) -> (encoder,
+        decoder) that returns ``torch.nn`` modules: the encoder maps (B, n_features) to
+        (B, 2 * n_components), means first and then log-variances, and the decoder maps
+        (B, n_components) to (B, n_features), to logits for a Bernoulli likelihood.
+        Modules are used in evaluation mode and may not mix samples. An estimator can be
+        pickled only if the function can be imported; a lambda cannot.""",
+    )
+    hidden_layer_sizes: Any = parameter(
+        default=(128, 128),
+        kind="int or array-like of int",
+        rules=[at_least(1), "array-like"],
+        description="""Hidden layers of the encoder; the decoder has them in reverse
+        order. For ``network="mlp"``. Wider layers reconstruct better, and do not
+        improve the recovery of factors.""",
+    )
+    activation: str = parameter(
+        default="silu",
+        kind='{"relu", "leaky_relu", "elu", "silu", "gelu", "tanh"}',
+        rules=[one_of(*core.ACTIVATIONS)],
+        description="""Activation of the encoder and the decoder. Smooth activations
+        reconstruct a little better.""",
+    )
+    image_shape: Any = parameter(
+        default=None,
+        kind="tuple (channels, height, width)",
+        rules=["array-like", None],
+        description="""Shape of the images whose pixels, channel by channel and row by
+        row, are the features. For ``network="conv"``.""",
+    )
+    max_iter: int = parameter(
+        default=5000,
+        kind="int",
+        rules=[at_least(1)],
+        description="""Number of gradient steps. Twice as many improve recovery a
+        little, in twice the time.""",
+    )
+    batch_size: int = parameter(
+        default=128,
+        kind="int",
+        rules=[at_least(2)],
+        description="""Samples of a batch, drawn with replacement. With 64, FactorVAE
+        recovers factors less well, in nearly the same time.""",
+    )
+    learning_rate: float = parameter(
+        default=3e-3,
+        kind="float",
+        rules=[POSITIVE],
+        description="""Learning rate of Adam for encoder and decoder, with cosine decay.
+        A third of it reconstructs worse after the same number of steps. With
+        ``network="mlp"`` and a Gaussian likelihood, weights that multiply more than 600
+        features have a learning rate of 600 / ``n_features_in_`` times this one, since
+        the updates of correlated features add up.""",
+    )
+    warm_start: bool = parameter(
+        default=False,
+        kind="bool",
+        rules=["boolean"],
+        description="""Whether ``fit`` continues from the fitted weights and scales. The
+        state of the optimiser is not kept.""",
+    )
+    device: str = parameter(
+        default="auto",
+        kind="str",
+        rules=[str],
+        description="""Torch device for training: ``"auto"`` uses CUDA, else MPS, else
+        the CPU. A fitted model uses the CPU where its device is missing.""",
+    )
+    precision: str = parameter(
+        default="float32",
+        kind='{"float32", "float64"}',
+        rules=[one_of("float32", "float64")],
+        description="""Precision of training and inference. Codes are float32 in either
+        case.""",
+    )
+    n_jobs: int | None = parameter(
+        default=None,
+        kind="int",
+        rules=[Integral, None],
+        description="""CPU threads of a fit; -1 uses all. None uses one for small
+        models, for which more are slower, and torch's number for large ones.""",
+    )
+    verbose: int = parameter(
+        default=0,
+        kind="int",
+        rules=["verbose"],
+        description="One prints about ten lines during a fit; two prints every record.",
+    )
+    random_state: Any = parameter(
+        default=None,
+        kind="int, RandomState instance or None",
+        rules=["random_state"],
+        description="""Seed of everything random. With an int, fits on one machine are
+        equal bit for bit.""",
+    )
+
+    @abstractmethod
+    def _objective(self) -> core.Objective:
+        """Return the objective that a fit minimises.
+
+        Where ``_attributes`` returns any, it is called with their training targets.
+        """
+
+    # ------------------------------------------------------------------- fitting
+    @restore_on_error
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the encoder and the decoder to X.
+
+        A fit that fails or is interrupted leaves the estimator unchanged.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples, n_attributes), default=None
+            Labels of samples, for ``SupervisedFactorVAETransformer``: a column for each
+            attribute, NaN where unknown. Ignored by the other estimators.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples. An integer weight is equivalent to repeating the
+            sample.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; the message states what was
+            expected.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged. The weights are then the last finite ones.
+        """
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2
+        )
+        device = core.resolve_device(self.device)
+        previous = self._previous_fit()
+        # Only ratios of weights matter: near one, their sums cannot overflow.
+        weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
+        attributes = self._attributes(y, weight)
+        data = TrainingData.from_arrays(
+            X, weight, attributes, previous.target_scales if previous else None
+        )
+        labelled = () if data.targets is None else (data.targets,)
+        objective = self._objective(*labelled)
+        options = FitOptions.of(self)
+        spec = ModelSpec.from_options(
+            options,
+            X.shape[1],
+            objective,
+            wrapper=self._wrapper(),
+            levels=data.targets and data.targets.levels,
+        )
+        prepared = prepare(
+            spec,
+            data,
+            objective,
+            options,
+            check_random_state(self.random_state).randint(MAX_SEED),
+            previous=previous,
+            memoize=memoized,
+            share=shared_array,
+        )
+        schedule = options.schedule()
+        callbacks = FitCallbacks(self, X, y, schedule, prepared.fitted)
+        fit = train(
+            prepared.job,
+            schedule,
+            device=device,
+            n_jobs=self.n_jobs,
+            watch=callbacks if callbacks.is_active else None,
+        )
+        self._set_fitted(prepared, fit, device)
+        callbacks.end(self.weights_)
+        return self
+
+    def _attributes(self, y, weight):
+        """Return the attributes that y labels; none, unless a subclass reads them."""
+        return ()
+
+    def _wrapper(self):
+        """Return the network around encoder and decoder, as ``ModelSpec`` names it."""
+        return
+
+    def _previous_fit(self) -> PreviousFit | None:
+        """Return the state that this fit continues, if any."""
+        if not (self.warm_start and self.__sklearn_is_fitted__()):
+            return None
+        return PreviousFit(
+            spec=self._spec,
+            scaling=self._scaling,
+            weights=self.weights_,
+            init=self.init_,
+        )
+
+    def _set_fitted(self, prepared: Prepared, fit: core.Fit, device):
+        """Set the fitted attributes, with a warning if training has failed."""
+        if fit.diverged_at is not None:
+            warnings.warn(
+                f"Training diverged at step {fit.diverged_at}: a value was not finite, "
+                "or the reconstruction error exploded. "
+                f"The weights of step {fit.kept_step} were restored. Lower "
+                f"learning_rate (now {self.learning_rate:g}), look for outliers in X, "
+                "or raise noise_scale.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        job = prepared.job
+        if complaint := job.objective.complaint(fit.history):
+            warnings.warn(complaint, ConvergenceWarning, stacklevel=5)
+        weights, kl, variance = core.order_latents(
+            job.network,
+            fit.weights,
+            job.rows,
+            job.row_weights,
+            job.objective.arrange,
+            anchors=job.objective.anchors(job.labels),
+            device=device,
+        )
+        silent = job.objective.silent(kl)
+        if len(silent) and core.can_be_silenced(weights):
+            weights = core.silenced(weights, silent)
+            kl[silent] = variance[silent] = 0.0
+        shown = slice(job.objective.n_hidden_components, None)
+        kl, variance = kl[shown], variance[shown]
+        for name, value in prepared.fitted(weights).items():
+            setattr(self, name, value)
+        self.history_ = fit.history
+        self.n_iter_ = fit.n_iter
+        self.kl_per_component_ = kl
+        self.active_components_ = np.flatnonzero(
+            (kl > _active_kl(prepared)) & (variance > ACTIVE_VARIANCE)
+        )
+        if not prepared.spec.is_generator:
+            some = slice(SCORED_ROWS)  # canonical order is as good as a random one
+            bounds = self._bound(job.rows[some])
+            self.fit_score_ = float(np.average(bounds, weights=job.row_weights[some]))
+
+
+def _active_kl(prepared: Prepared) -> float:
+    """Return the KL divergence above which a component is active, nats."""
+    if not prepared.spec.learns_noise:
+        return ACTIVE_KL
+    job = prepared.job
+    n_rows = core.effective_rows(job.row_weights)
+    return max(ACTIVE_KL, information_of_noise(n_rows, job.rows.shape[1]))
+
+
+@declared
+class BaseVAETransformer(BaseLatentTransformer, ABC):
+    """Base class of variational autoencoders: an encoder trained with a likelihood."""
+
+    likelihood: str = parameter(
+        default="gaussian",
+        kind='{"gaussian", "bernoulli"}',
+        rules=[one_of("gaussian", "bernoulli")],
+        description="""Distribution of a feature given the code. Bernoulli is for values
+        in [0, 1].""",
+    )
+    noise_scale: Any = parameter(
+        default="auto",
+        kind='{"auto", "feature", "shared"} or float',
+        rules=[one_of("auto", "shared", "feature"), POSITIVE],
+        description="""Standard deviation of the Gaussian noise, in units of the
+        standardised data: learned for each feature, learned once for all, or fixed.
+        ``"auto"`` means ``"feature"``. A fixed scale s has the effect of a ``beta`` of
+        s**2. ``"shared"`` is better for images. Ignored by the Bernoulli
+        likelihood.""",
+    )
+    init: str = parameter(
+        default="auto",
+        kind='{"auto", "ica", "pca", "random"}',
+        rules=[one_of("auto", "ica", "pca", "random")],
+        description="""Initialisation. ``"ica"`` and ``"pca"`` add a linear path to
+        encoder and decoder, and initialise it by scikit-learn's FastICA or PCA, on the
+        principal directions that have more variance than an average feature, FastICA on
+        at most sqrt(n / 20) of them for n distinct samples; the other weights start
+        such that the networks add nothing to it. ``"auto"`` uses FastICA's components
+        if they are independent, as for a mixture of sources, else PCA's: the test is a
+        classifier between samples and samples with shuffled components. ``"random"``
+        has no linear path. The linear path exists for ``network="mlp"`` with a Gaussian
+        likelihood; other models are initialised at random.""",
+    )
+    temperature: Any = parameter(
+        default="auto",
+        kind='"auto" or float',
+        rules=[one_of("auto"), Interval(Real, 1, None, closed="left")],
+        description="""Temperature T of the likelihood at the first step, >= 1, for
+        likelihood annealing: the weight of the reconstruction term grows from 1 / T to
+        1 over the first 80 % of the steps, and penalties grow with it, so that latents
+        become active one after the other, in the order of the variance that they
+        explain. This improves recovery where samples lie near a curved surface, and
+        worsens it for mixtures of sources: ``"auto"`` means 1 after initialisation by
+        FastICA and 30 after PCA. After a random one, as for images, it means 1 if the
+        test of ``init`` finds independent components, as it does with fewer than 200
+        samples, else the variance of the first principal direction in units of the
+        noise: with the reconstruction term divided by it, no latent lowers the loss at
+        first. ``temperature_`` holds the value used. A fit that continues another one,
+        by ``warm_start``, has no annealing.""",
+    )
+    warmup: float = parameter(
+        default=0.1,
+        kind="float",
+        rules=[FRACTION],
+        description="""Share of the steps over which the objective grows from the
+        evidence lower bound to its full form; longer where the ``temperature`` limits
+        it.""",
+    )
+    input_noise: Any = parameter(
+        default="auto",
+        kind='"auto" or float',
+        rules=[one_of("auto"), NOT_NEGATIVE],
+        description="""Standard deviation of the noise that is added to the encoder's
+        inputs in training, >= 0, in units of the learned Gaussian noise scale, or of a
+        column's residual standard deviation given its most correlated column, if that
+        is less. Without a learned noise scale there is none. It prevents the model from
+        memorising small data sets of many features (Im et al. 2017, "Denoising
+        Criterion for Variational Auto-Encoding Framework"). With ``"auto"``, no
+        component that represents noise alone lowers the loss: the value falls with the
+        number of distinct samples and rises with that of features, see the page on
+        defaults. With likelihood annealing it grows with the weight of the
+        reconstruction. In small tables it can suppress weak factors of two or three
+        columns; 0 preserves them.""",
+    )
+    early_stopping: bool = parameter(
+        default=False,
+        kind="bool",
+        rules=["boolean"],
+        description="""Whether to hold samples out and stop when their evidence lower
+        bound no longer rises. The best weights after the warm-up are kept, or after
+        80 % of the steps with likelihood annealing, and ``history_`` holds
+        ``validation_elbo``.""",
+    )
+    validation_fraction: float = parameter(
+        default=0.1,
+        kind="float",
+        rules=[OPEN_FRACTION],
+        description="Share of the distinct samples that early stopping holds out.",
+    )
+    n_iter_no_change: int = parameter(
+        default=1000,
+        kind="int",
+        rules=[at_least(1)],
+        description="""Steps without a better held-out bound after which training
+        stops.""",
+    )

@@ -1,0 +1,30 @@
+"""Preparation: from samples, labels and weights to a training job.
+
+Samples are made distinct and put in canonical order, standardised, and given an
+initialisation, a temperature and noise levels. Needs numpy and scikit-learn; the job it
+makes is one of :mod:`skfactorvae.core`.
+"""
+
+from ._data import TrainingData
+from ._job import Prepared, PreviousFit, prepare
+from ._labels import read_labels
+from ._model_spec import ModelSpec
+from ._noise_levels import information_of_noise
+from ._options import FitOptions
+from ._rows import rescale_weights
+from ._scaling import Scaling
+from ._targets import check_widths
+
+__all__ = [
+    "FitOptions",
+    "ModelSpec",
+    "Prepared",
+    "PreviousFit",
+    "Scaling",
+    "TrainingData",
+    "check_widths",
+    "information_of_noise",
+    "prepare",
+    "read_labels",
+    "rescale_weights",
+]

@@ -1,0 +1,79 @@
+"""The samples of a fit: distinct, in canonical order, weighted, with their targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._rows import canonical_rows
+from ._targets import Targets, make_targets, with_label_columns
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Samples of a fit, as indices into the user's table.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, p)
+        The user's table.
+    index : ndarray of shape (m,)
+        Distinct samples in canonical order.
+    weight : ndarray of shape (m,)
+        Their weights, positive.
+    targets : Targets or None
+        What is learned beside the samples.
+    """
+
+    X: np.ndarray
+    index: np.ndarray
+    weight: np.ndarray
+    targets: Targets | None = None
+
+    @classmethod
+    def from_arrays(cls, X, weight, attributes=(), scales=None) -> TrainingData:
+        """Find the distinct samples and the training targets.
+
+        Samples are distinct if they differ in a feature or in a label.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p)
+        weight : ndarray of shape (n,)
+            Weights, >= 0, one of them positive.
+        attributes : tuple of m Attribute
+        scales : sequence of (mean, scale) by attribute, or None
+            Those of an earlier fit that is continued.
+        """
+        index, weight = canonical_rows(with_label_columns(X, attributes), weight)
+        targets = make_targets(attributes, index, weight, scales)
+        return cls(X, index, weight, targets)
+
+    def split(self, fraction: float, seed: int) -> tuple[TrainingData, TrainingData]:
+        """Split into samples to train on and held-out samples.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of the distinct samples that is held out, in (0, 1).
+        seed : int
+
+        Raises
+        ------
+        ValueError
+            If no sample would be left to train on.
+        """
+        n_held_out = max(1, round(fraction * len(self.index)))
+        if n_held_out >= len(self.index):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={fraction} would hold "
+                f"out all of the {len(self.index)} distinct samples. Lower "
+                "validation_fraction, or set early_stopping=False."
+            )
+        order = np.random.RandomState(seed).permutation(len(self.index))
+        held_out, kept = order[:n_held_out], np.sort(order[n_held_out:])
+        return self._at(kept), self._at(held_out)
+
+    def _at(self, chosen) -> TrainingData:
+        return replace(self, index=self.index[chosen], weight=self.weight[chosen])

@@ -1,0 +1,232 @@
+"""Initialisation of the linear path by PCA or FastICA.
+
+Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` retained directions.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA, FastICA
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import roc_auc_score
+
+from ._rows import subsample
+
+ICA_ROWS = 10_000
+"""Samples to which FastICA or PCA is fitted, at most."""
+
+ROWS_PER_SQUARE = 20
+"""Samples per squared number of ICA components: 20 to 30 by EEGLAB's tutorial, chapter
+9, "Decomposing data using ICA"."""
+
+RUNS = 3
+"""Runs of FastICA with each algorithm; the best one is used."""
+
+NORMAL_LOG_COSH = 0.3745672075
+"""Expectation of log cosh of a standard normal variable."""
+
+MIN_TEST_ROWS, MAX_TEST_ROWS = 200, 3000
+"""Samples of the test of independence."""
+
+N_TEST_COMPONENTS = 10
+"""Principal directions used in the test for models without a linear path."""
+
+INDEPENDENT_AUC = 0.9
+"""Area under the ROC curve below which components count as independent. It is .5 to .9
+for mixtures of sources and .92 to 1 for curves: see the page on defaults."""
+
+
+@dataclass(frozen=True)
+class LinearStart:
+    """Linear encoder and decoder at which training starts.
+
+    Attributes
+    ----------
+    kind : {"ica", "pca"}
+        Method that they come from.
+    encoder : ndarray of shape (p, d)
+        Codes are ``x @ encoder``.
+    decoder : ndarray of shape (d, p)
+        Reconstructions are ``z @ decoder``.
+    """
+
+    kind: str
+    encoder: np.ndarray
+    decoder: np.ndarray
+
+
+def linear_start(kind, rows, weight, n_components, seed):
+    """Fit PCA or FastICA as the initial linear path.
+
+    Only directions with more variance than an average feature are used, and for FastICA
+    at most sqrt(n / 20) of them; the other latents start at zero and can become active
+    in training. At most 10,000 samples are used, drawn by weight where weights differ.
+
+    Parameters
+    ----------
+    kind : {"ica", "pca", "auto"}
+        "auto" uses FastICA where its components are independent, else PCA.
+    rows : ndarray of shape (n, p)
+        Standardised samples.
+    weight : ndarray of shape (n,)
+    n_components : int
+        Number of latents, d.
+    seed : int
+
+    Returns
+    -------
+    LinearStart
+    """
+    kind, directions, spread, rotation = _rotated_axes(
+        kind, rows, weight, n_components, ICA_ROWS, seed
+    )
+    encoder = np.zeros((rows.shape[1], n_components))
+    decoder = np.zeros((n_components, rows.shape[1]))
+    encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
+    decoder[: len(spread)] = rotation @ (directions * spread[:, None])
+    return LinearStart(kind, encoder, decoder)
+
+
+def has_independent_components(rows, weight, seed):
+    """Test whether FastICA's components of the samples are independent.
+
+    This is the test of ``init="auto"``, applied to the first ten principal directions,
+    for models without a linear path. At most 3,000 samples are used, drawn by weight
+    where weights differ.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+    seed : int
+
+    Returns
+    -------
+    bool
+    """
+    kind, *_ = _rotated_axes(
+        "auto", rows, weight, N_TEST_COMPONENTS, MAX_TEST_ROWS, seed
+    )
+    return kind == "ica"
+
+
+def _rotated_axes(kind, rows, weight, n_axes, n_max, seed):
+    """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
+    rng = np.random.RandomState(seed % 2**32)
+    sample = subsample(rows, weight, n_max, rng).astype(np.float64)
+    directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
+    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+    n_rows = min(len(rows), len(sample))  # draws can repeat a sample
+    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
+    return kind, directions, spread, rotation
+
+
+def _principal_axes(sample, n_components, rng):
+    """Return the retained principal directions, (r, p), and their scale, (r,).
+
+    Kaiser's rule: a direction is retained if it has more variance than an average
+    feature. Whitening the others would present their noise to ICA as sources.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        average = sample.var(axis=0).mean()
+    if not 0 < average < np.inf:  # constant, or squares overflow
+        return np.zeros((0, sample.shape[1])), np.zeros(0)
+    pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
+    retained = pca.explained_variance_ > (1 - 1e-9) * average
+    return pca.components_[retained], np.sqrt(pca.explained_variance_[retained])
+
+
+def _choose_rotation(kind, scores, n_rows, rng):
+    """Return the method, and the orthogonal matrix that rotates PCA's scores to it.
+
+    FastICA rotates as many of the first scores as the number of samples allows: with
+    too few samples it finds directions that are non-normal by chance. The other scores
+    remain PCA's.
+    """
+    n_scores = scores.shape[1]
+    rotation = np.eye(n_scores)
+    if kind == "pca" or n_scores < 2:
+        return ("ica" if kind == "auto" else kind), rotation
+    leading = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]
+    turn = _ica_rotation(leading, rng) if leading.shape[1] > 1 else np.eye(1)
+    if kind == "auto" and not are_independent(leading @ turn.T, rng):
+        return "pca", rotation
+    rotation[: len(turn), : len(turn)] = turn
+    return "ica", rotation
+
+
+def _ica_rotation(scores, rng):
+    """Return the orthogonal matrix that rotates white scores to FastICA's sources.
+
+    FastICA converges to one of several optima, or not at all. Of several runs of the
+    deflation and the parallel algorithm, the one with the largest negentropy is used.
+    """
+    runs = ("parallel", "deflation") * RUNS
+    found = [_fast_ica(scores, algorithm, rng) for algorithm in runs]
+    return max(found, key=lambda rotation: negentropy(scores @ rotation.T))
+
+
+def _fast_ica(scores, algorithm, rng):
+    ica = FastICA(algorithm=algorithm, whiten=False, tol=1e-3, random_state=rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        ica.fit(scores)
+    return ica.components_
+
+
+def negentropy(sources):
+    r"""Compute the approximate negentropy of white sources, up to a factor.
+
+    .. math:: \sum_j (\mathbb{E}[\log\cosh s_j] - \mathbb{E}[\log\cosh\nu])^2
+
+    for a standard normal variable nu (Hyvarinen & Oja 2000, "Independent component
+    analysis: algorithms and applications", Eq. 25).
+    """
+    means = np.log(np.cosh(sources)).mean(axis=0)
+    return ((means - NORMAL_LOG_COSH) ** 2).sum()
+
+
+def are_independent(components, rng):
+    """Test whether a classifier fails to separate samples from shuffled ones.
+
+    Samples near a curve in fewer dimensions than there are components leave most of the
+    space empty; samples with independently shuffled columns do not. Fewer than 200
+    samples count as independent.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n, r)
+    rng : RandomState
+
+    Returns
+    -------
+    bool
+    """
+    components = np.unique(components, axis=0)  # repeated draws would be recognised
+    if len(components) < MIN_TEST_ROWS:
+        return True
+    return shuffling_auc(components, rng) < INDEPENDENT_AUC
+
+
+def shuffling_auc(components, rng):
+    """Compute the area under the ROC curve of such a classifier, chance level .5.
+
+    It is trained on one half of the samples and evaluated on the other.
+    """
+    halves = np.array_split(rng.permutation(len(components))[:MAX_TEST_ROWS], 2)
+    halves = [_beside_shuffled(components[half], rng) for half in halves]
+    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=rng)
+    trees.fit(*halves[0])
+    rows, is_row = halves[1]
+    return roc_auc_score(is_row, trees.predict_proba(rows)[:, 1])
+
+
+def _beside_shuffled(rows, rng):
+    """Return samples followed by shuffled ones, and a mask of the former."""
+    shuffled = np.column_stack([rng.permutation(column) for column in rows.T])
+    return np.vstack([rows, shuffled]), np.repeat([True, False], len(rows))

@@ -1,0 +1,211 @@
+"""From samples and a model to a training job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import core
+from .._validation import check_unit_interval
+from ._data import TrainingData
+from ._initialization import has_independent_components, linear_start
+from ._model_spec import ModelSpec
+from ._noise_levels import conditional_noise_std, default_input_noise, signal_to_noise
+from ._options import FitOptions
+from ._scaling import Scaling, fit_scaling
+from ._targets import align_start, fitted_attributes
+
+PCA_TEMPERATURE = 30.0
+"""Temperature of the likelihood after an initialisation by PCA."""
+
+
+@dataclass(frozen=True)
+class PreviousFit:
+    """State of an earlier fit that ``warm_start`` continues."""
+
+    spec: ModelSpec
+    scaling: Scaling
+    weights: Mapping[str, np.ndarray]
+    init: str
+    target_scales: tuple = ()
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training begins: initialisation, weights, and likelihood temperature."""
+
+    init: str
+    weights: Mapping[str, np.ndarray]
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training job, and what the fitted estimator keeps of its preparation."""
+
+    job: core.Job
+    spec: ModelSpec
+    scaling: Scaling
+    known: dict[str, Any]
+
+    def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return the attributes with which a fitted estimator transforms."""
+        return {
+            "mean_": self.scaling.mean,
+            "scale_": self.scaling.scale,
+            "weights_": weights,
+            "_model_spec": dict(vars(self.spec)),
+            **self.known,
+        }
+
+
+def call(function: Callable, *args: Any) -> Any:
+    """Call a function; stands in for a memoising call."""
+    return function(*args)
+
+
+def same(array: np.ndarray) -> np.ndarray:
+    """Return the array; stands in for a look-up of an equal one."""
+    return array
+
+
+def prepare(
+    spec: ModelSpec,
+    data: TrainingData,
+    objective: core.Objective,
+    options: FitOptions,
+    seed: int,
+    *,
+    previous: PreviousFit | None = None,
+    memoize: Callable[..., Any] = call,
+    share: Callable[[np.ndarray], np.ndarray] = same,
+) -> Prepared:
+    """Standardise the samples, choose the initialisation and noise levels.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    data : TrainingData
+        Samples, weights and targets.
+    objective : core.Objective
+        What training minimises.
+    options : FitOptions
+        Parameters of the fit.
+    seed : int
+        Seed of everything random.
+    previous : PreviousFit or None
+        Fit to continue.
+    memoize : callable (function, *args) -> result
+        Calls a function of arrays, or returns what it returned for equal ones.
+    share : callable (array) -> array
+        Returns an equal array that is in memory already, or the array.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ValueError
+        If the samples cannot be used with the model; the message says why.
+    """
+    if previous is not None:
+        previous.spec.check_unchanged(spec)
+    if spec.likelihood == "bernoulli":
+        check_unit_interval(data.X)
+    training, held_out = data, None
+    if options.early_stopping:
+        training, held_out = data.split(options.validation_fraction, seed)
+    scaling = _scaling(spec, training, options, previous)
+    dtype = np.dtype(spec.precision)
+    rows = share(scaling.apply(data.X, dtype, training.index))
+    targets = data.targets
+    labels = None if targets is None else share(targets.of(training.index))
+    samples = (rows, training.weight, labels)
+    start = _start(spec, objective, options, seed, samples, previous, memoize)
+    job = core.Job(
+        network=spec.make_network(),
+        likelihood=spec.make_likelihood(),
+        objective=objective,
+        rows=rows,
+        row_weights=training.weight,
+        seed=seed,
+        start=start.weights,
+        temperature=start.temperature,
+        held_out=held_out
+        and core.HeldOut(scaling.apply(data.X, dtype, held_out.index), held_out.weight),
+        labels=labels,
+    )
+    known = {
+        "init_": start.init,
+        "temperature_": start.temperature,
+        "warmup_fraction_": _warmup_fraction(options, start.temperature),
+        **fitted_attributes(targets, objective),
+    }
+    job = _with_input_noise(job, spec, options, memoize)
+    return Prepared(job, spec, scaling, known)
+
+
+def _scaling(spec, training, options, previous) -> Scaling:
+    """Return the scaling of the previous fit, or that of the samples."""
+    if previous is not None:
+        return previous.scaling
+    standardize = options.standardize if spec.likelihood == "gaussian" else None
+    return fit_scaling(training.X, training.index, training.weight, standardize)
+
+
+def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
+    """Choose the initialisation, its weights and the temperature."""
+    if previous is not None:
+        return Start(previous.init, previous.weights)
+    rows, weight, labels = samples
+    if not spec.linear_path:
+        temperature = _temperature("random", spec, options, rows, weight, seed, memoize)
+        return Start("random", {}, temperature)
+    start = memoize(linear_start, options.init, rows, weight, spec.n_components, seed)
+    kind = start.kind
+    if labels is not None:
+        start = align_start(start, rows, labels, weight, objective)
+    weights = {
+        "encoder.linear.weight": start.encoder,
+        "decoder.linear.weight": start.decoder,
+    }
+    temperature = _temperature(kind, spec, options, rows, weight, seed, memoize)
+    return Start(kind, weights, temperature)
+
+
+def _temperature(init, spec, options, rows, weight, seed, memoize) -> float:
+    """Return the temperature of the likelihood at the first step, >= 1."""
+    if options.temperature != "auto":
+        return float(options.temperature)
+    if init != "random":
+        return PCA_TEMPERATURE if init == "pca" else 1.0
+    if memoize(has_independent_components, rows, weight, seed):
+        return 1.0
+    noise = spec.likelihood, spec.noise_scale
+    return max(1.0, memoize(signal_to_noise, rows, weight, *noise, seed))
+
+
+def _warmup_fraction(options, temperature) -> float:
+    """Return the share of the steps over which the objective grows."""
+    annealing = core.COOLED if temperature != 1 else 0.0
+    return float(max(options.warmup, annealing))
+
+
+def _with_input_noise(job, spec, options, memoize) -> core.Job:
+    """Add to a job the noise that the encoder's inputs get in training."""
+    if not spec.learns_noise:
+        return job
+    amount = options.input_noise
+    if amount == "auto":
+        n_rows = core.effective_rows(job.row_weights)
+        sizes = spec.n_features, spec.n_components
+        amount = default_input_noise(n_rows, *sizes, job.objective.price)
+    if not amount:
+        return job
+    ceiling = memoize(conditional_noise_std, job.rows, job.row_weights, job.seed)
+    return replace(job, input_noise=float(amount), noise_ceiling=ceiling)

@@ -1,0 +1,228 @@
+"""Plain description of a model: its networks and its likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import core
+from .._validation import check_image_shape, check_sizes
+from ._options import FitOptions
+
+WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
+"""Networks that are made of an encoder and a decoder, by name."""
+
+PLAIN_NAMES = {"linear_path": "the linear path that init adds"}
+"""How messages name a field that is not a parameter of the estimator."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What rebuilds the networks and the likelihood around trained weights.
+
+    All fields are plain values, except a ``network`` function of the user's own.
+
+    Attributes
+    ----------
+    network : {"mlp", "conv"} or callable
+        Kind of networks, or a function that builds the user's modules.
+    n_features : int
+        Columns of the table, p.
+    n_components : int
+        Components that are trained, d; those of sensitive attributes included.
+    n_hidden : int
+        How many of the first components are not part of the codes.
+    hidden_layer_sizes : tuple of int
+        Hidden layers of the encoder.
+    activation : str
+        Name of the activation.
+    image_shape : tuple (channels, height, width) or None
+        Shape of images, for convolutional networks.
+    linear_path : bool
+        Whether encoder and decoder have a linear path beside their layers.
+    wrapper : tuple (name, options) or None
+        Network of :data:`WRAPPERS` around encoder and decoder, and its options.
+    prior : {"normal", "uniform"}
+        Prior of the codes.
+    likelihood : {"gaussian", "bernoulli"}
+        Distribution of a feature given the code.
+    noise_scale : {"feature", "shared"} or float
+        Noise scale of the Gaussian likelihood.
+    precision : {"float32", "float64"}
+        Precision of training and inference.
+    objective : dict
+        Structure of the objective: what must agree for weights to be reused.
+    levels : tuple or None
+        Levels of each attribute of y, where there are attributes.
+    """
+
+    network: Any
+    n_features: int
+    n_components: int
+    n_hidden: int
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    image_shape: tuple[int, int, int] | None
+    linear_path: bool
+    wrapper: tuple[str, dict] | None
+    prior: str
+    likelihood: str
+    noise_scale: Any
+    precision: str
+    objective: dict
+    levels: tuple | None
+
+    @classmethod
+    def from_options(
+        cls,
+        options: FitOptions,
+        n_features: int,
+        objective: core.Objective,
+        *,
+        wrapper: tuple[str, dict] | None = None,
+        levels: tuple | None = None,
+    ) -> ModelSpec:
+        """Describe the model that the options ask for.
+
+        Parameters
+        ----------
+        options : FitOptions
+        n_features : int
+            Columns of the table, p.
+        objective : core.Objective
+            What training minimises.
+        wrapper : tuple (name, options) or None
+            Network around encoder and decoder.
+        levels : tuple or None
+            Levels of each attribute of y.
+
+        Raises
+        ------
+        ValueError
+            If layer sizes or the image shape cannot be used.
+        """
+        is_conv = options.network == "conv"
+        noise_scale = options.noise_scale
+        return cls(
+            network=options.network,
+            n_features=n_features,
+            n_components=int(options.n_components) + objective.n_hidden_components,
+            n_hidden=objective.n_hidden_components,
+            hidden_layer_sizes=check_sizes(
+                "hidden_layer_sizes", options.hidden_layer_sizes
+            ),
+            activation=options.activation,
+            image_shape=(
+                check_image_shape(options.image_shape, n_features) if is_conv else None
+            ),
+            linear_path=(
+                options.init != "random"
+                and options.network == "mlp"
+                and options.likelihood == "gaussian"
+            ),
+            wrapper=wrapper,
+            prior=objective.prior,
+            likelihood=options.likelihood,
+            noise_scale="feature" if noise_scale == "auto" else noise_scale,
+            precision=options.precision,
+            objective={  # a learning rate is not part of the networks
+                name: value
+                for name, value in objective.structure.items()
+                if name != "learning_rate"
+            },
+            levels=levels,
+        )
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the model is a generator without an encoder trained on data."""
+        return self.wrapper is not None and self.wrapper[0] == "gan"
+
+    @property
+    def learns_noise(self) -> bool:
+        """Whether the likelihood has a noise scale that is learned from the data."""
+        return (
+            self.likelihood == "gaussian"
+            and isinstance(self.noise_scale, str)
+            and not self.is_generator
+        )
+
+    def make_network(self) -> core.Network:
+        """Build the encoder and the decoder."""
+        if self.wrapper is None:
+            return self._make_autoencoder()
+        name, options = self.wrapper
+        return WRAPPERS[name](self._make_autoencoder(), **options)
+
+    def _make_autoencoder(self) -> core.Network:
+        sizes = self.n_features, self.n_components
+        if callable(self.network):
+            return core.Modules(*sizes, self.network)
+        shared = (*sizes, self.hidden_layer_sizes, self.activation, self.linear_path)
+        if self.network == "conv":
+            return core.ConvNet(*shared, self.image_shape)
+        # Binary features are not standardised, and many are nearly all zeros.
+        return core.MLP(*shared, is_paced=self.likelihood == "gaussian")
+
+    def make_likelihood(self) -> core.Likelihood:
+        """Build the likelihood."""
+        if self.likelihood == "bernoulli":
+            return core.Bernoulli()
+        return core.Gaussian(self.noise_scale, is_sampled=not self.is_generator)
+
+    def check_unchanged(self, after: ModelSpec) -> None:
+        """Raise if weights of this model cannot be used in another one.
+
+        Raises
+        ------
+        ValueError
+            If a field differs.
+        """
+        before = vars(self)
+        changes = [
+            f"{PLAIN_NAMES.get(name, name)} from {before[name]!r} to {value!r}"
+            for name, value in vars(after).items()
+            if value != before[name]
+        ]
+        if changes:
+            raise ValueError(
+                "warm_start=True continues from the fitted weights, but the networks "
+                f"have changed: {', '.join(changes)}. Fit with warm_start=False, or "
+                "restore them."
+            )
+
+    def decoder_layers(self, weights) -> list[dict[str, Any]]:
+        """Return the decoder as layers with their arrays, in standardised units.
+
+        Parameters
+        ----------
+        weights : dict of str to ndarray
+            Trained weights.
+
+        Raises
+        ------
+        ValueError
+            If the networks are the user's own modules, or take categories.
+        """
+        plan = self.make_network().decoder_layers
+        if plan is None:
+            raise ValueError(
+                "The decoder has no description by layers: it is a module of your "
+                f"own, or takes categories (network={self.network!r}). Fit with "
+                "network='mlp' or 'conv', and without categories."
+            )
+        weights = core.without_latents(weights, self.n_hidden)
+        layers = [_layer(self.activation, weights, **step) for step in plan]
+        is_logit = self.likelihood == "bernoulli"
+        return layers + [{"kind": "sigmoid"}] * is_logit
+
+
+def _layer(activation, weights, kind, name=None, is_activated=False, **shape):
+    """Return one layer of the decoder with its arrays."""
+    arrays = {
+        part: weights[f"{name}.{part}"]
+        for part in ("weight", "bias")
+        if f"{name}.{part}" in weights
+    }
+    own = activation if is_activated else None
+    return {"kind": kind, "activation": own, **shape, **arrays}

@@ -1,0 +1,156 @@
+"""Noise levels: of pure noise in a sample, of input noise, of features, of a signal.
+
+Axes: ``n`` samples, ``p`` features, ``d`` components.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from sklearn.utils.extmath import randomized_svd
+
+from ._rows import subsample
+
+CONDITIONAL_NOISE_ROWS = 2000
+"""Samples from which the correlation of features is estimated, at most."""
+
+SIGNAL_ROWS = 2000
+"""Samples from which the variance of the first principal direction is estimated."""
+
+MAX_SINGULAR_VALUE = 1e8
+"""Upper bound of the singular value behind a temperature, for a noise near zero."""
+
+BLOCK = 256
+"""Columns that are correlated with all others at once."""
+
+
+def noise_edge(n_rows: float, n_features: int) -> float:
+    r"""Compute the largest variance of a direction of pure noise in a sample.
+
+    .. math:: \lambda = (1 + \sqrt{p / n})^2
+
+    in units of the noise variance, for n samples of p independent features (Marchenko &
+    Pastur 1967). A linear model treats directions of larger variance as signal.
+    """
+    return (1 + math.sqrt(n_features / n_rows)) ** 2
+
+
+def information_of_noise(n_rows: float, n_features: int) -> float:
+    r"""Compute the KL divergence that a linear component can have on pure noise, nats.
+
+    .. math:: \tfrac{1}{2} \log\lambda
+
+    with :math:`\lambda` of :func:`noise_edge`.
+    """
+    return 0.5 * math.log(noise_edge(n_rows, n_features))
+
+
+def default_input_noise(
+    n_rows: float, n_features: int, n_components: int, kl_weight: float = 1.0
+) -> float:
+    r"""Compute the input noise at which no component of pure noise lowers the loss.
+
+    .. math:: t^2 = \lambda (\lambda / \beta - 1), \quad
+        t^2 \le \frac{p - d}{2 d}
+
+    A linear encoder of inputs with added noise of variance t**2 explains
+    :math:`\lambda^2 / (\lambda + t^2)` of a direction of variance :math:`\lambda`, of
+    :func:`noise_edge`. A component lowers the loss where that exceeds ``kl_weight``.
+    The noise passes through d of p directions and inflates the residuals from which the
+    noise scale is learned: by the second condition, to at most twice the variance, if
+    features are alike.
+
+    Parameters
+    ----------
+    n_rows : float
+        Number of samples, n; the effective number where they have weights.
+    n_features, n_components : int
+        p and d. The result is zero where p <= d.
+    kl_weight : float, default=1
+        Weight of the KL divergence, beta.
+
+    Returns
+    -------
+    float
+        Standard deviation of the input noise, in units of the noise's own, t.
+    """
+    edge = noise_edge(n_rows, n_features)
+    spare = (n_features - n_components) / (2 * n_components)
+    return math.sqrt(max(0.0, min(edge * (edge / kl_weight - 1), spare)))
+
+
+def conditional_noise_std(rows, weight, seed):
+    """Compute each column's residual standard deviation given one other column, (p,).
+
+    The other column is the one with the largest absolute correlation. Input noise of
+    this size preserves factors of as few as two columns; the learned noise scale can be
+    larger, where the model does not yet represent such a factor. At most 2,000 samples
+    are used, drawn by weight where weights differ.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised samples.
+    weight : ndarray of shape (n,)
+    seed : int
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    sample = subsample(rows, weight, CONDITIONAL_NOISE_ROWS, rng).astype(np.float64)
+    sample -= sample.mean(axis=0)
+    std = np.sqrt(np.mean(sample**2, axis=0))
+    units = sample / np.where(std > 0, std, 1.0) / math.sqrt(len(sample))
+    best = np.zeros(len(std))
+    for start in range(0, len(best), BLOCK):
+        block = slice(start, start + BLOCK)
+        squares = (units[:, block].T @ units) ** 2
+        squares[np.arange(len(squares)), np.arange(len(best))[block]] = 0.0
+        best[block] = squares.max(axis=1)
+    return std * np.sqrt(np.clip(1 - best, 0, 1))
+
+
+def signal_to_noise(rows, weight, likelihood, noise_scale, seed):
+    r"""Compute the variance of the first principal direction, in units of the noise.
+
+    .. math:: \lambda_1(D^{-1/2}\, \Sigma\, D^{-1/2})
+
+    for the covariance :math:`\Sigma` of the samples and a diagonal matrix D of the
+    noise variances of a model without active latents: a column's variance, the mean of
+    these where the noise has one scale, or :math:`m (1 - m)` for a binary column of
+    mean m. A linear latent reduces the reconstruction term by half of this value, in
+    nats. At most 2,000 samples are used, drawn by weight where weights differ.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Samples as the model receives them.
+    weight : ndarray of shape (n,)
+    likelihood : {"gaussian", "bernoulli"}
+    noise_scale : {"feature", "shared"} or float
+        Noise scale of the Gaussian likelihood; a float is a standard deviation.
+    seed : int
+
+    Returns
+    -------
+    float
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    sample = subsample(rows, weight, SIGNAL_ROWS, rng)
+    sample = sample[:, np.ptp(sample, axis=0) > 0].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = sample.mean(axis=0), sample.var(axis=0)
+        if likelihood == "bernoulli":
+            noise = mean * (1 - mean)
+        elif noise_scale == "feature":
+            noise = variance
+        else:
+            is_shared = noise_scale == "shared"
+            mean_variance = variance.sum() / rows.shape[1]  # constant columns, too
+            alike = mean_variance if is_shared else np.square(noise_scale)
+            noise = np.full_like(variance, alike)
+        sample -= mean
+        sample /= np.sqrt(np.maximum(noise, np.finfo(np.float64).tiny))
+    if not sample.size or not np.isfinite(sample).all():
+        return 0.0
+    _, (largest,), _ = randomized_svd(sample, 1, random_state=rng)
+    return float(min(largest, MAX_SINGULAR_VALUE) ** 2 / len(sample))

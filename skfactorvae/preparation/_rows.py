@@ -1,0 +1,95 @@
+"""Distinct samples in canonical order, with their weights.
+
+Axes: ``n`` samples, ``p`` features, ``m`` distinct samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+CHUNK = 4096
+"""Samples that are processed at once."""
+
+
+def rescale_weights(weight: np.ndarray) -> np.ndarray:
+    """Rescale weights so that the largest is near one, by a power of two.
+
+    The division is exact, and only ratios of weights matter: sums of the rescaled
+    weights cannot overflow.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+    """
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
+
+
+def canonical_rows(X, weight):
+    """Return the distinct samples in an order that depends on their values alone.
+
+    Equal samples are merged into one that has the sum of their weights, and samples of
+    weight zero are removed. A fit to the result is therefore the same for an integer
+    weight and for repeated samples, and for every order of the samples.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+        Weights, >= 0.
+
+    Returns
+    -------
+    index : ndarray of shape (m,)
+        Indices of the distinct samples in ``X``, in canonical order.
+    weight : ndarray of shape (m,)
+        Their weights, positive.
+    """
+    present = np.flatnonzero(weight > 0)
+    key = _row_keys(X)[present]
+    # Weights of equal samples are added in a fixed order, since sums are rounded.
+    order = np.lexsort((weight[present], key))
+    index, key = present[order], key[order]
+    is_first = np.ones(len(index), dtype=bool)
+    tied = np.flatnonzero(key[1:] == key[:-1]) + 1
+    is_first[tied] = (X[index[tied]] != X[index[tied - 1]]).any(axis=1)
+    starts = np.flatnonzero(is_first)
+    return index[starts], np.add.reduceat(weight[index], starts)
+
+
+def _row_keys(X):
+    """Return a 64-bit hash of each sample, by exact integer arithmetic, (n,)."""
+    bits = np.uint32 if X.dtype == np.float32 else np.uint64
+    rng = np.random.RandomState(0)
+    factor = rng.randint(0, 2**62, size=(2, X.shape[1]), dtype=np.uint64) * 2 + 1
+    keys = np.empty(len(X), dtype=np.uint64)
+    for start in range(0, len(X), CHUNK):
+        block = X[start : start + CHUNK] + 0.0  # a copy in which -0.0 is 0.0
+        h = np.ascontiguousarray(block).view(bits).astype(np.uint64)
+        h = (h ^ (h >> np.uint64(31))) * factor[0]
+        h = (h ^ (h >> np.uint64(29))) * factor[1]
+        keys[start : start + CHUNK] = h.sum(axis=1, dtype=np.uint64)
+    return keys
+
+
+def subsample(rows, weight, n_max, rng):
+    """Return all samples, or ``n_max`` draws from the weighted samples.
+
+    All are returned where there are at most ``n_max`` and their weights are equal.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+    n_max : int
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n or n_max, p)
+    """
+    is_uniform = (weight == weight[0]).all()
+    if is_uniform and len(rows) <= n_max:
+        return rows
+    cdf = np.cumsum(weight)
+    u = rng.uniform(size=n_max) * cdf[-1]
+    return rows[np.minimum(np.searchsorted(cdf, u, side="right"), len(rows) - 1)]
