@@ -66,9 +66,11 @@ def summary(record):
 
 def length(options):
     """Say how many fits of which length the figures come from."""
-    steps = options.max_iter and f"{options.max_iter} steps each, a short trial"
+    steps = "numbers of steps as given below"
+    if options.max_iter:
+        steps = f"{options.max_iter} steps each, a short trial"
     seeds = f"{options.seeds} seed{'s' * (options.seeds > 1)}"
-    return f"Ours: {seeds}, {options.rows} rows, {steps or 'as many steps as is said'}."
+    return f"Ours: {seeds}, {options.rows} rows, {steps}."
 
 
 def of(records, name, key):
@@ -183,7 +185,8 @@ def run_oscillator(options):
         + [spread(100 * np.array(of(records, name, "error")))]
         for name in OSCILLATOR_METHODS
     ]
-    header = ["model", "active of 3", "frequency", "damping", "other", "error, %"]
+    header = ["model", "active of 3", "frequency", "damping", "cross-correlation"]
+    header += ["error, %"]
     report("oscillator", header, [paper, *rows], length(options), options)
 
 
