@@ -96,6 +96,10 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         Where training started.
     temperature_ : float
         Temperature of the likelihood at the first step; 1 where there was none.
+    warmup_fraction_ : float
+        Share of ``max_iter`` over which the objective grew to its full form, in [0, 1]:
+        ``warmup``, or 0.8 where the likelihood was annealed (``temperature_`` above 1)
+        and that is more.
     n_iter_ : int
         Gradient steps made.
     n_features_in_ : int
@@ -322,7 +326,12 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
             labels=labels,
             **self._noise_on_rows(architecture, objective, rows, weight, seed),
         )
-        known = {"init_": start.kind, "temperature_": start.temperature}
+        annealing = core.COOLED if start.temperature != 1 else 0.0
+        known = {
+            "init_": start.kind,
+            "temperature_": start.temperature,
+            "warmup_fraction_": float(max(self.warmup, annealing)),
+        }
         if targets:
             known |= what_is_known(targets, objective)
         return Table(job, mean, scale, architecture, known)
@@ -397,12 +406,6 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
             return 1.0
         noise = architecture["likelihood"], architecture["noise_scale"]
         return max(1.0, computed_once(largest_signal, rows, weight, *noise, seed))
-
-    @property
-    def _growing(self):
-        """Share of a fit's steps over which its objective grew to its full form."""
-        cooled = core.COOLED if self.temperature_ != 1 else 0.0
-        return max(self.warmup, cooled)
 
     def _plan(self):
         return core.Plan(
