@@ -20,7 +20,7 @@ from sklearn.utils.validation import validate_data
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae._preparation import linear_start, shuffling_auc
 from skfactorvae.core.objectives import Forward
-from skfactorvae.core.objectives._contest import contest, discriminator
+from skfactorvae.core.objectives._discriminator import discriminator, run_discriminator
 from skfactorvae.core.objectives._groups import permute_groups
 
 RESULTS = recovery.RESULTS / "levers.csv"
@@ -40,9 +40,11 @@ class SlopePenalised(core.FactorVAE):
 
     def play(self, forward, adversary, gradients):
         terms, record = super().play(forward, adversary, gradients)
-        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
+        network = discriminator(
+            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
+        )
         leaves = {k: v.detach().requires_grad_() for k, v in adversary.items()}
-        z = forward.seen.detach().requires_grad_()
+        z = forward.discriminator_input.detach().requires_grad_()
         logits = network(leaves, z).squeeze(-1)
         (slope,) = torch.autograd.grad(logits.sum(), z, create_graph=True)
         penalty = 0.5 * self.weight * slope.square().sum(-1).mean(1)
@@ -89,7 +91,7 @@ class Orthogonal(core.FactorVAE):
 class Undimmed(Forward):
     """A step whose discriminator sees idle latents as large as others."""
 
-    _loudness = 1.0
+    _informativeness = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +108,8 @@ class SeesSharply(core.FactorVAE):
     """FactorVAE whose discriminator sees codes without blur."""
 
     def play(self, forward, adversary, gradients):
-        sharp = torch.zeros_like(forward.batch.blur)
-        forward = replace(forward, batch=replace(forward.batch, blur=sharp))
+        sharp = torch.zeros_like(forward.batch.instance_noise)
+        forward = replace(forward, batch=replace(forward.batch, instance_noise=sharp))
         return super().play(forward, adversary, gradients)
 
 
@@ -116,10 +118,12 @@ class Unclipped(core.FactorVAE):
     """FactorVAE whose encoder follows the slope of confident logits, too."""
 
     def play(self, forward, adversary, gradients):
-        z = forward.seen
+        z = forward.discriminator_input
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(forward.second_seen, forward.batch.order, self.groups)
-        ended = contest(network, adversary, gradients, z, permuted)
+        permuted = permute_groups(
+            forward.second_discriminator_input, forward.batch.order, self.groups
+        )
+        ended = run_discriminator(network, adversary, gradients, z, permuted)
         ratio = ended.term(ended.logits.mean(1), torch.ones_like(ended.logits))
         return {"total_correlation": ratio}, ended.record
 
@@ -135,7 +139,7 @@ class TwoSteps(core.FactorVAE):
     That step has an Adam of its own, with moments of its own.
     """
 
-    plan: core.Plan
+    plan: core.Schedule
 
     def play(self, forward, adversary, gradients):
         first, *others = adversary.values()
@@ -144,11 +148,15 @@ class TwoSteps(core.FactorVAE):
         optimiser = MORE_STEPS[first]
         done = int(optimiser.state[first].get("step", 0))
         optimiser.param_groups[0]["lr"] = self.learning_rate * self.plan.decay(done)
-        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(
-            forward.seen.detach(), forward.batch.order, self.groups
+        network = discriminator(
+            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
         )
-        contest(network, adversary, gradients, forward.second_seen, permuted)
+        permuted = permute_groups(
+            forward.discriminator_input.detach(), forward.batch.order, self.groups
+        )
+        run_discriminator(
+            network, adversary, gradients, forward.second_discriminator_input, permuted
+        )
         optimiser.step()
         return super().play(forward, adversary, gradients)
 
@@ -199,7 +207,7 @@ class TwiceTheSteps(WithObjective):
         return TwoSteps(**parts, plan=self._plan())
 
 
-class SteadyPlan(core.Plan):
+class SteadyPlan(core.Schedule):
     """A plan whose rates stay."""
 
     def decay(self, step):
@@ -224,7 +232,9 @@ class SlowScale(FactorVAETransformer):
     def _accept(self, table, fit, device):
         weights = dict(fit.weights)
         weights["likelihood.raw_scale"] = (
-            weights["likelihood.raw_scale"] * SlowGaussian.PACE / core.Gaussian.PACE
+            weights["likelihood.raw_scale"]
+            * SlowGaussian.LR_MULTIPLIER
+            / core.Gaussian.LR_MULTIPLIER
         )
         super()._accept(table, replace(fit, weights=weights), device)
 
@@ -232,7 +242,7 @@ class SlowScale(FactorVAETransformer):
 class SlowGaussian(core.Gaussian):
     """A Gaussian likelihood whose scale is a weight like others."""
 
-    PACE = 1.0
+    LR_MULTIPLIER = 1.0
 
 
 class Averaged(FactorVAETransformer):

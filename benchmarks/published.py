@@ -270,7 +270,7 @@ def posterior_mig(levels, mean, std, rng):
 def cells_record(name, model, steps, seed, X, X_new, factors_new):
     """Fit a model; return the scores of its codes on cells it has not seen."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # small batches, own_share
+        warnings.simplefilter("ignore", ConvergenceWarning)  # self_weight
         model.fit(X)
     codes, levels = model.transform(X_new), cell_levels(factors_new)
     mean, std = (moment[:1000] for moment in posterior(model, X_new))

@@ -95,7 +95,7 @@ def make_network(architecture):
     if kind == "conv":
         return core.ConvNet(*shared, architecture["image_shape"])
     # Rows of a Bernoulli likelihood are never standardised; many are nearly all zeros.
-    return core.MLP(*shared, is_paced=architecture["likelihood"] == "gaussian")
+    return core.MLP(*shared, scale_input_lr=architecture["likelihood"] == "gaussian")
 
 
 def make_likelihood(architecture):

@@ -56,7 +56,7 @@ _current: contextvars.ContextVar[Task | None] = contextvars.ContextVar(
 # ------------------------------------------------------------- what an estimator asks
 def train(
     job: core.Job,
-    plan: core.Plan,
+    plan: core.Schedule,
     *,
     device: Any,
     n_jobs: int | None,
@@ -136,7 +136,7 @@ class Ask:
     """A fit that is asked for, and what became of it."""
 
     job: core.Job
-    plan: core.Plan
+    plan: core.Schedule
     device: Any
     n_threads: int | None
     watch: core.Watch | None

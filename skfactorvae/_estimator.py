@@ -326,7 +326,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
             labels=labels,
             **self._noise_on_rows(architecture, objective, rows, weight, seed),
         )
-        annealing = core.COOLED if start.temperature != 1 else 0.0
+        annealing = core.ANNEALING_FRACTION if start.temperature != 1 else 0.0
         known = {
             "init_": start.kind,
             "temperature_": start.temperature,
@@ -390,12 +390,12 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         amount = self.input_noise
         if amount == "auto":
             sizes = architecture["n_features"], architecture["n_components"]
-            n_rows = core.effective_rows(weight)
-            amount = enough_input_noise(n_rows, *sizes, objective.price)
+            n_rows = core.effective_sample_size(weight)
+            amount = enough_input_noise(n_rows, *sizes, objective.kl_weight)
         if not amount:
             return {}
         ceiling = computed_once(companions_residual, rows, weight, seed)
-        return {"input_noise": float(amount), "noise_ceiling": ceiling}
+        return {"input_noise": float(amount), "conditional_noise_std": ceiling}
 
     def _temperature(self, kind, architecture, rows, weight, seed):
         if self.temperature != "auto":
@@ -408,7 +408,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         return max(1.0, computed_once(largest_signal, rows, weight, *noise, seed))
 
     def _plan(self):
-        return core.Plan(
+        return core.Schedule(
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -429,20 +429,20 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
                 stacklevel=5,
             )
         job = table.job
-        if complaint := job.objective.complaint(fit.history):
+        if complaint := job.objective.convergence_warning(fit.history):
             warnings.warn(complaint, ConvergenceWarning, stacklevel=5)
         weights, kl, variance = core.order_latents(
             job.network,
             fit.weights,
             job.rows,
             job.row_weights,
-            job.objective.arrange,
-            anchors=job.objective.anchors(job.labels),
+            job.objective.latent_order,
+            sign_targets=job.objective.sign_targets(job.labels),
             device=device,
         )
-        silent = job.objective.silent(kl)
-        if len(silent) and core.can_be_silenced(weights):
-            weights = core.silenced(weights, silent)
+        silent = job.objective.inactive_latents(kl)
+        if len(silent) and core.can_set_to_prior(weights):
+            weights = core.set_to_prior(weights, silent)
             kl[silent] = variance[silent] = 0.0
         shown = slice(job.objective.n_hidden_components, None)
         kl, variance = kl[shown], variance[shown]
@@ -453,7 +453,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         self.kl_per_component_ = kl
         least = ACTIVE_KL
         if learns_noise(self._architecture):
-            n_rows = core.effective_rows(job.row_weights)
+            n_rows = core.effective_sample_size(job.row_weights)
             least = max(least, information_of_noise(n_rows, job.rows.shape[1]))
         self.active_components_ = np.flatnonzero(
             (kl > least) & (variance > ACTIVE_VARIANCE)

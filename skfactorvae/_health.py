@@ -252,7 +252,7 @@ REAL_AND_GENERATED = _Game(
 def _game(history: Mapping[str, Any]) -> _Game:
     if "prior_mismatch" in history:
         return CODES_AND_PRIOR
-    return REAL_AND_GENERATED if "deception" in history else CODES_AND_PERMUTED
+    return REAL_AND_GENERATED if "generator_loss" in history else CODES_AND_PERMUTED
 
 
 def _check_discriminator(
@@ -310,7 +310,7 @@ def _is_flat(history: Mapping[str, Any]) -> bool:
 
 
 def _check_batch_size(history: Mapping[str, Any]) -> Verdict | None:
-    shares = history.get("own_share")
+    shares = history.get("self_weight")
     if shares is None or not len(shares):
         return None
     share = float(shares[-1])

@@ -251,7 +251,7 @@ class BetaTCVAETransformer(BaseVAETransformer):
     Notes
     -----
     ``history_`` holds ``reconstruction``, ``mutual_information``,
-    ``total_correlation``, ``dimensionwise_kl`` (nats per row), and ``own_share``: the
+    ``total_correlation``, ``dimensionwise_kl`` (nats per row), and ``self_weight``: the
     share of its own row in the estimated density of a code, in [0, 1]. Near one, the
     batches are too small. The time of a step grows with the square of ``batch_size``.
 
@@ -507,11 +507,12 @@ class InfoGANTransformer(BaseLatentTransformer):
     are taken at their most probable level. Do not compare it with other members'.
 
     ``history_`` holds ``reconstruction`` (of that stand-in, nats per row),
-    ``deception``, the first part of the loss (log 2 in an even game),
+    ``generator_loss``, the first part of the loss (log 2 in an even game),
     ``mutual_information`` (nats per row), ``discriminator_loss``,
-    ``discriminator_accuracy`` and ``squared_slope``, that of the discriminator's logits
-    at real rows. A discriminator that is nearly always right says that the generator
-    has not come close to the data: raise ``max_iter``, or lower ``lambda_``.
+    ``discriminator_accuracy`` and ``gradient_penalty``: the mean squared norm of the
+    gradient of the discriminator's logits at real rows. A discriminator that is nearly
+    always right says that the generator has not come close to the data: raise
+    ``max_iter``, or lower ``lambda_``.
 
     References
     ----------

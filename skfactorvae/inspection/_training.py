@@ -17,7 +17,7 @@ TITLES = {
     "mutual_information": ("mutual information", "nats"),
     "dimensionwise_kl": ("KL divergence by latent", "nats"),
     "prior_mismatch": ("mismatch with the prior", "nats"),
-    "own_share": ("a row's own share", ""),
+    "self_weight": ("a row's own share", ""),
     "validation_elbo": ("ELBO of held-out rows", "nats"),
 }
 CHANCE_LEVELS = {

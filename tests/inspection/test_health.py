@@ -86,7 +86,7 @@ class TestMarks:
                 "discriminator",
                 "at chance level throughout",
             ),
-            ({"own_share": 0.99}, {}, "batch_size", "99% of the density"),
+            ({"self_weight": 0.99}, {}, "batch_size", "99% of the density"),
         ],
         ids=[
             "diverged",
@@ -167,7 +167,7 @@ class TestMarks:
     @pytest.mark.parametrize("share", [LARGE_SELF_WEIGHT, LARGE_SELF_WEIGHT + 1e-6])
     def test_the_fit_and_the_mark_warn_of_small_batches_alike(self, X, share):
         model = BetaTCVAETransformer(2, max_iter=60, random_state=0).fit(X)
-        model.history_["own_share"][:] = share
+        model.history_["self_weight"][:] = share
         warning = model._objective().complaint(model.history_)
         assert marks_of(model)["batch_size"].is_well == (warning is None)
 
@@ -189,11 +189,11 @@ CHANGES = [
 CHANGES += [
     {"reconstruction": np.linspace(50, 5, N)},
     {"reconstruction": 5 + np.random.RandomState(0).normal(size=N)},
-    {"own_share": 0.5},
-    {"own_share": 0.95},
+    {"self_weight": 0.5},
+    {"self_weight": 0.95},
     {"step": np.linspace(1, 7, N)},
     {"prior_mismatch": 0.7, "discriminator_accuracy": 0.95},
-    {"deception": 0.7, "discriminator_loss": 0.1},
+    {"generator_loss": 0.7, "discriminator_loss": 0.1},
 ]
 
 
