@@ -15,10 +15,10 @@ from .._health import DEPENDENT_AUC, LEVELS, check_audit, check_fit
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
-    at_the_door,
     codes_of,
-    last_step,
-    some_rows,
+    find_ensemble,
+    find_latent_model,
+    subsample,
 )
 from ._scorers import explained_rows
 
@@ -95,13 +95,12 @@ def latent_report(estimator, X, *, random_state=0):
     >>> print(first.message)
     This is PCA: each active component is a principal component (correlation 0.98).
     """
-    ensemble = last_step(estimator)
-    rows = some_rows(X)
-    member = estimator
-    if hasattr(ensemble, "estimators_"):
-        rows, member = at_the_door(estimator, rows), ensemble.estimator_
+    rows, member, stability = subsample(X), estimator, None
+    found = find_ensemble(estimator)
+    if found is not None:
+        rows, member = found.transform_before(rows), found.model.estimator_
+        stability = found.model.component_stability_
     subject = _Subject(member, rows, random_state)
-    stability = getattr(ensemble, "component_stability_", None)
     findings = [finding for check in CHECKS for finding in check(subject)]
     findings += _check_stability(subject, stability)
     return LatentReport(
@@ -253,10 +252,12 @@ class _Subject:
     """A fitted transformer, its codes of the samples, and PCA and FastICA of them."""
 
     def __init__(self, member, X, random_state):
-        self.model = last_step(member)
-        self.rows = np.asarray(at_the_door(member, X), dtype=np.float64)
-        self.codes = codes_of(member, X)
-        self.active = active_mask(member, self.codes)
+        found = find_latent_model(member)
+        inputs = found.transform_before(X)
+        self.model = found.model
+        self.rows = np.asarray(inputs, dtype=np.float64)
+        self.codes = codes_of(self.model, inputs)
+        self.active = active_mask(self.model, self.codes)
         self.kl = getattr(self.model, "kl_per_component_", None)
         self.params = self.model.get_params()
         n_rows = len(self.rows)

@@ -200,7 +200,7 @@ class TestEnsembles:
 
     def test_unstable_components_are_named(self, vae, data):
         ensemble = SeedEnsemble(vae, n_seeds=2, random_state=0)
-        ensemble._accept([vae, vae], data[1])
+        ensemble._match([vae, vae], data[1])
         ensemble.component_stability_ = np.array([1.0, 0.0, 1.0])
         found = findings(ensemble, data[1])["stability"]
         assert found.level == "warning"
