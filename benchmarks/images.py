@@ -93,7 +93,7 @@ def print_table(records):
     """Print the means over seeds, a row for each table, network and temperature."""
     keys = ("temperature", "mcc", "mig", "factor_vae", "bound", "used")
     names = ("images", "network", "T", "fits", "correlation", "MIG", "FactorVAE score")
-    print(f"\n| {' | '.join(names)} | bound, nats | used |")
+    print(f"\n| {' | '.join(names)} | ELBO, nats | active |")
     print("|---" * 9 + "|")
 
     def of(record):

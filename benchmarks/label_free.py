@@ -39,7 +39,7 @@ from skfactorvae.metrics import (
     udr_score,
 )
 from skfactorvae.model_selection import gamma_path
-from skfactorvae.model_selection._scorers import measured
+from skfactorvae.model_selection._scorers import score_codes
 from skfactorvae.model_selection._select import RULES
 
 HERE = Path(__file__).parent
@@ -184,7 +184,7 @@ def score(path):
     )
     rows = []
     for k, (gamma, seed) in enumerate(settings):
-        found = measured(X, masked[k])
+        found = score_codes(X, masked[k])
         elbo = stored["elbo"][k]
         rows.append(
             {

@@ -19,11 +19,12 @@ from sklearn.utils.validation import validate_data
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae.core.objectives import Forward
-from skfactorvae.core.objectives._contest import contest, discriminator
+from skfactorvae.core.objectives._discriminator import discriminator, run_discriminator
 from skfactorvae.core.objectives._groups import permute_groups
 from skfactorvae.preparation._initialization import linear_start, shuffling_auc
 
 RESULTS = recovery.RESULTS / "levers.csv"
+SCORES = ("mcc", "mig", "reconstruction", "used", "bound")
 
 
 # --------------------------------------------------------- what no parameter changes
@@ -39,9 +40,11 @@ class SlopePenalised(core.FactorVAE):
 
     def play(self, forward, adversary, gradients):
         terms, record = super().play(forward, adversary, gradients)
-        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
+        network = discriminator(
+            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
+        )
         leaves = {k: v.detach().requires_grad_() for k, v in adversary.items()}
-        z = forward.seen.detach().requires_grad_()
+        z = forward.discriminator_input.detach().requires_grad_()
         logits = network(leaves, z).squeeze(-1)
         (slope,) = torch.autograd.grad(logits.sum(), z, create_graph=True)
         penalty = 0.5 * self.weight * slope.square().sum(-1).mean(1)
@@ -88,7 +91,7 @@ class Orthogonal(core.FactorVAE):
 class Undimmed(Forward):
     """A step whose discriminator sees idle latents as large as others."""
 
-    _loudness = 1.0
+    _informativeness = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +108,8 @@ class SeesSharply(core.FactorVAE):
     """FactorVAE whose discriminator sees codes without blur."""
 
     def play(self, forward, adversary, gradients):
-        sharp = torch.zeros_like(forward.batch.blur)
-        forward = replace(forward, batch=replace(forward.batch, blur=sharp))
+        sharp = torch.zeros_like(forward.batch.instance_noise)
+        forward = replace(forward, batch=replace(forward.batch, instance_noise=sharp))
         return super().play(forward, adversary, gradients)
 
 
@@ -115,10 +118,12 @@ class Unclipped(core.FactorVAE):
     """FactorVAE whose encoder follows the slope of confident logits, too."""
 
     def play(self, forward, adversary, gradients):
-        z = forward.seen
+        z = forward.discriminator_input
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(forward.second_seen, forward.batch.order, self.groups)
-        ended = contest(network, adversary, gradients, z, permuted)
+        permuted = permute_groups(
+            forward.second_discriminator_input, forward.batch.order, self.groups
+        )
+        ended = run_discriminator(network, adversary, gradients, z, permuted)
         ratio = ended.term(ended.logits.mean(1), torch.ones_like(ended.logits))
         return {"total_correlation": ratio}, ended.record
 
@@ -134,7 +139,7 @@ class TwoSteps(core.FactorVAE):
     That step has an Adam of its own, with moments of its own.
     """
 
-    plan: core.Plan
+    plan: core.Schedule
 
     def play(self, forward, adversary, gradients):
         first, *others = adversary.values()
@@ -143,11 +148,15 @@ class TwoSteps(core.FactorVAE):
         optimiser = MORE_STEPS[first]
         done = int(optimiser.state[first].get("step", 0))
         optimiser.param_groups[0]["lr"] = self.learning_rate * self.plan.decay(done)
-        network = discriminator(forward.seen.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(
-            forward.seen.detach(), forward.batch.order, self.groups
+        network = discriminator(
+            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
         )
-        contest(network, adversary, gradients, forward.second_seen, permuted)
+        permuted = permute_groups(
+            forward.discriminator_input.detach(), forward.batch.order, self.groups
+        )
+        run_discriminator(
+            network, adversary, gradients, forward.second_discriminator_input, permuted
+        )
         optimiser.step()
         return super().play(forward, adversary, gradients)
 
@@ -198,7 +207,7 @@ class TwiceTheSteps(WithObjective):
         return TwoSteps(**parts, plan=self._plan())
 
 
-class SteadyPlan(core.Plan):
+class SteadyPlan(core.Schedule):
     """A plan whose rates stay."""
 
     def decay(self, step):
@@ -223,7 +232,9 @@ class SlowScale(FactorVAETransformer):
     def _accept(self, table, fit, device):
         weights = dict(fit.weights)
         weights["likelihood.raw_scale"] = (
-            weights["likelihood.raw_scale"] * SlowGaussian.PACE / core.Gaussian.PACE
+            weights["likelihood.raw_scale"]
+            * SlowGaussian.LR_MULTIPLIER
+            / core.Gaussian.LR_MULTIPLIER
         )
         super()._accept(table, replace(fit, weights=weights), device)
 
@@ -231,7 +242,7 @@ class SlowScale(FactorVAETransformer):
 class SlowGaussian(core.Gaussian):
     """A Gaussian likelihood whose scale is a weight like others."""
 
-    PACE = 1.0
+    LR_MULTIPLIER = 1.0
 
 
 class Averaged(FactorVAETransformer):
@@ -296,39 +307,39 @@ LEVERS = {
     "start: FastICA": changed(init="ica"),
     "start: PCA": changed(init="pca"),
     "start: random": changed(init="random", temperature=1.0),
-    "start: random, T by itself": changed(init="random"),
+    "start: random, T chosen by the fit": changed(init="random"),
     "start: random, T = 30": changed(init="random", temperature=30.0),
     "T = 1": changed(temperature=1.0),
     "capacity grows to 15 nats": changed(
         BetaVAETransformer, beta=100.0, capacity=15.0, warmup=0.8, temperature=1.0
     ),
     "T = 3": changed(temperature=3.0),
-    "T = 30 always": changed(temperature=30.0),
-    "noise: one scale": changed(noise_scale="shared"),
-    "noise: slow": changed(SlowScale),
-    "noise: fixed, 0.3": changed(noise_scale=0.3),
+    "T = 30 from every start": changed(temperature=30.0),
+    "noise scale: shared": changed(noise_scale="shared"),
+    "noise scale: common learning rate": changed(SlowScale),
+    "noise scale: fixed at 0.3": changed(noise_scale=0.3),
     "discriminator 3 x 256": changed(discriminator_hidden_layer_sizes=(256,) * 3),
     "discriminator 2 x 32": changed(discriminator_hidden_layer_sizes=(32, 32)),
-    "discriminator's rate 1e-4": changed(discriminator_learning_rate=1e-4),
-    "discriminator's rate 3e-3": changed(discriminator_learning_rate=3e-3),
-    "discriminator: two steps": changed(TwiceTheSteps),
-    "discriminator's slope (R1)": changed(SlopePenalty),
-    "discriminator's logits unclipped": changed(LogitsUnclipped),
-    "discriminator sees idle latents": changed(IdleSeen),
-    "discriminator sees no blur": changed(Sharp),
-    "encoder sees no noise": changed(input_noise=0.0),
-    "encoder sees noise of one": changed(input_noise=1.0),
+    "discriminator: learning rate 1e-4": changed(discriminator_learning_rate=1e-4),
+    "discriminator: learning rate 3e-3": changed(discriminator_learning_rate=3e-3),
+    "discriminator: two steps per model step": changed(TwiceTheSteps),
+    "discriminator: gradient penalty (R1)": changed(SlopePenalty),
+    "discriminator: logits not bounded": changed(LogitsUnclipped),
+    "discriminator input: not scaled": changed(IdleSeen),
+    "discriminator input: no instance noise": changed(Sharp),
+    "encoder input: no noise": changed(input_noise=0.0),
+    "encoder input: noise of one": changed(input_noise=1.0),
     "orthogonal decoder": changed(OrthogonalDecoder),
-    "penalties from the first step": changed(warmup=0.0),
-    "penalties grow over half": changed(warmup=0.5),
-    "rates stay": changed(Steady),
-    "rate 1e-3": changed(learning_rate=1e-3),
-    "rate 1e-2": changed(learning_rate=1e-2),
+    "no warm-up": changed(warmup=0.0),
+    "warm-up over half of the steps": changed(warmup=0.5),
+    "constant learning rates": changed(Steady),
+    "learning rate 1e-3": changed(learning_rate=1e-3),
+    "learning rate 1e-2": changed(learning_rate=1e-2),
     "averaged weights": changed(Averaged),
     "2,500 steps": changed(max_iter=2500),
     "10,000 steps": changed(max_iter=10_000),
-    "best of 3 fits, by the bound": changed(BestOfThree),
-    "best of 3 fits, 1,667 steps each": changed(BestOfThreeShort),
+    "best of 3 fits by the ELBO": changed(BestOfThree),
+    "best of 3 fits of 1,667 steps": changed(BestOfThreeShort),
     "batch of 64": changed(batch_size=64),
     "batch of 256": changed(batch_size=256),
     "ReLU": changed(activation="relu"),
@@ -369,7 +380,7 @@ def print_table(records):
             [r[key] for r in records if all(r[k] == v for k, v in where.items())]
         )
 
-    print(f"\n| | {' | '.join(tables)} | mean | change | MIG | bound, nats |")
+    print(f"\n| | {' | '.join(tables)} | mean | change | MIG | ELBO, nats |")
     print("|---|" + "---|" * (len(tables) + 4))
     for name in names:
         cells = [f"{mean('mcc', lever=name, table=t):.3f}" for t in tables]
@@ -379,6 +390,26 @@ def print_table(records):
             f"{mean('bound', lever=name):.1f}"
         )
         print(f"| {name} | {' | '.join(cells)} | {others} |")
+
+
+def print_scores(records, key):
+    """Print the mean over seeds of one score, by lever and table."""
+    tables = list(dict.fromkeys(r["table"] for r in records))
+    print(f"\n| {key} | {' | '.join(tables)} |\n|---|{'---|' * len(tables)}")
+    for name in dict.fromkeys(r["lever"] for r in records):
+        means = [
+            np.mean([r[key] for r in records if (r["lever"], r["table"]) == (name, t)])
+            for t in tables
+        ]
+        print(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+
+
+def print_all(records, scores):
+    """Print the table of all levers, or a table of each of some scores."""
+    if not scores:
+        print_table(records)
+    for key in scores or ():
+        print_scores(records, key)
 
 
 def print_starts():
@@ -413,18 +444,25 @@ def main():
     parser.add_argument(
         "--starts", action="store_true", help="only print what decides the start"
     )
+    parser.add_argument(
+        "--show",
+        nargs="+",
+        choices=SCORES,
+        help="print these scores, each by table, and store nothing",
+    )
     options = parser.parse_args()
     if options.starts:
         print_starts()
         return
     if options.stored:
-        print_table(recovery.read(options.out))
+        print_all(recovery.read(options.out), options.show)
         return
     records = []
     for record in measure(options.levers, options.tables, options.seeds):
         records.append(record)
-        recovery.write(records, options.out)
-    print_table(records)
+        if not options.show:
+            recovery.write(records, options.out)
+    print_all(records, options.show)
 
 
 if __name__ == "__main__":

@@ -66,9 +66,11 @@ def summary(record):
 
 def length(options):
     """Say how many fits of which length the figures come from."""
-    steps = options.max_iter and f"{options.max_iter} steps each, a short trial"
+    steps = "numbers of steps as given below"
+    if options.max_iter:
+        steps = f"{options.max_iter} steps each, a short trial"
     seeds = f"{options.seeds} seed{'s' * (options.seeds > 1)}"
-    return f"Ours: {seeds}, {options.rows} rows, {steps or 'as many steps as is said'}."
+    return f"Ours: {seeds}, {options.rows} rows, {steps}."
 
 
 def of(records, name, key):
@@ -183,7 +185,8 @@ def run_oscillator(options):
         + [spread(100 * np.array(of(records, name, "error")))]
         for name in OSCILLATOR_METHODS
     ]
-    header = ["model", "active of 3", "frequency", "damping", "other", "error, %"]
+    header = ["model", "active of 3", "frequency", "damping", "cross-correlation"]
+    header += ["error, %"]
     report("oscillator", header, [paper, *rows], length(options), options)
 
 
@@ -267,7 +270,7 @@ def posterior_mig(levels, mean, std, rng):
 def cells_record(name, model, steps, seed, X, X_new, factors_new):
     """Fit a model; return the scores of its codes on cells it has not seen."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # small batches, own_share
+        warnings.simplefilter("ignore", ConvergenceWarning)  # self_weight
         model.fit(X)
     codes, levels = model.transform(X_new), cell_levels(factors_new)
     mean, std = (moment[:1000] for moment in posterior(model, X_new))

@@ -1,8 +1,8 @@
 """How the documentation is built: ``sphinx-build -W docs docs/_build/html``.
 
 Everything is made from the tree: pages from ``docs/*.md``, the reference from
-docstrings, the gallery from the essays in ``examples/``, which run. Nothing is asked of
-the network, neither here nor by a reader's browser.
+docstrings, the gallery from the scripts in ``examples/``, which run. Nothing is loaded
+from the network, neither by the build nor by a browser.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Draw the figure of the front page and of the README: ``python docs/front_figure.py``.
 
-Runs the code of the front page, prints what it says, and writes
+Runs the code of the front page, prints its output, and writes
 ``docs/_static/front.png``.
 """
 
@@ -23,10 +23,10 @@ def run_front_page():
 
 
 def heat(ax, values, columns, fmt=None):
-    """Draw a matrix with a line per factor, and its numbers where a format is given."""
+    """Draw a matrix with a row per component; print its values if a format is given."""
     image = ax.imshow(values, vmin=0, vmax=1, cmap="Blues", aspect="auto")
     ax.set_xticks(range(len(columns)), columns, rotation=50, ha="right")
-    ax.set_yticks(range(len(values)), [f"factor {j}" for j in range(len(values))])
+    ax.set_yticks(range(len(values)), [f"component {j}" for j in range(len(values))])
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     for (j, k), value in np.ndenumerate(values) if fmt else ():
@@ -44,9 +44,9 @@ def draw(X, causes, vae, table):
         1, 2, figsize=(9, 2.9), width_ratios=(13, 6), layout="constrained"
     )
     image = heat(axes[0], table.share, list(X))
-    axes[0].set_title("What the model says: share of each column's variance")
+    axes[0].set_title("Fitted model: share of each column's variance")
     heat(axes[1], truth, list(causes), ".2f")
-    axes[1].set_title("What is true: rank correlation")
+    axes[1].set_title("Rank correlation with the known quantities")
     figure.colorbar(image, ax=axes[1], shrink=0.8)
     return figure
 

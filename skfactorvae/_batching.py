@@ -55,7 +55,7 @@ _current: contextvars.ContextVar[Task | None] = contextvars.ContextVar(
 # ------------------------------------------------------ functions for estimators
 def train(
     job: core.Job,
-    plan: core.Plan,
+    schedule: core.Schedule,
     *,
     device: Any,
     n_jobs: int | None,
@@ -65,7 +65,7 @@ def train(
 
     Parameters
     ----------
-    job, plan, device, watch
+    job, schedule, device, watch
         As :func:`core.fit_stack` takes them.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
@@ -73,10 +73,10 @@ def train(
     task = _task_of_this_thread()
     if task is not None:
         n_threads = None if n_jobs is None else count_cores(n_jobs)
-        return task.request(FitRequest(job, plan, device, n_threads, watch))
+        return task.request(FitRequest(job, schedule, device, n_threads, watch))
     n_threads = None if n_jobs is None else effective_n_jobs(n_jobs)
     (fit,) = core.fit_stack(
-        [job], plan, device=device, n_threads=n_threads, watch=watch
+        [job], schedule, device=device, n_threads=n_threads, watch=watch
     )
     return fit
 
@@ -135,7 +135,7 @@ class FitRequest:
     """A requested fit and its result."""
 
     job: core.Job
-    plan: core.Plan
+    schedule: core.Schedule
     device: Any
     n_threads: int | None
     watch: core.Watch | None
@@ -145,8 +145,8 @@ class FitRequest:
 
     def can_join(self, other: FitRequest) -> bool:
         """Return whether two jobs can be trained as one stack."""
-        return (self.plan, self.device, self.job.signature) == (
-            other.plan,
+        return (self.schedule, self.device, self.job.signature) == (
+            other.schedule,
             other.device,
             other.job.signature,
         )
@@ -488,7 +488,7 @@ def _groups(requests: list[FitRequest]) -> list[list[FitRequest]]:
 def _cut(group: list[FitRequest], n_jobs: int) -> list[list[FitRequest]]:
     """Cut a group into stacks of nearly equal size, some for each process."""
     first = group[0]
-    width = core.stack_width(first.job, first.plan, first.device)
+    width = core.stack_width(first.job, first.schedule, first.device)
     n_stacks = -(-len(group) // width)
     if _suits_processes(group):
         n_stacks = min(len(group), -(-n_stacks // n_jobs) * n_jobs)
@@ -499,7 +499,7 @@ def _cut(group: list[FitRequest], n_jobs: int) -> list[list[FitRequest]]:
 def _suits_processes(group: list[FitRequest]) -> bool:
     """Return whether other processes can train a group, and faster."""
     is_unwatched = all(request.watch is None for request in group)
-    effort = sum(core.effort(request.job, request.plan) for request in group)
+    effort = sum(core.effort(request.job, request.schedule) for request in group)
     return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
 
 
@@ -514,7 +514,7 @@ def _train_here(stack: list[FitRequest]) -> None:
     try:
         fits = core.fit_stack(
             [request.job for request in stack],
-            stack[0].plan,
+            stack[0].schedule,
             device=stack[0].device,
             n_threads=max(threads, default=None),
             watch=watch if is_watched else None,
@@ -551,7 +551,7 @@ def _train_elsewhere(stacks: list[list[FitRequest]], n_jobs: int) -> None:
     try:
         workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
         results = workers(
-            delayed(_train_stack)([(a.job, a.n_threads) for a in s], s[0].plan)
+            delayed(_train_stack)([(a.job, a.n_threads) for a in s], s[0].schedule)
             for s in stacks
         )
     except Exception:  # a process died, or something cannot be sent to it
@@ -563,11 +563,12 @@ def _train_elsewhere(stacks: list[list[FitRequest]], n_jobs: int) -> None:
             request.result = result
 
 
-def _train_stack(jobs, plan):
+def _train_stack(jobs, schedule):
     """Train jobs in another process; return a fit or an error for each."""
     device = core.resolve_device("cpu")
     requests = [
-        FitRequest(job, plan, device, n_threads or 1, None) for job, n_threads in jobs
+        FitRequest(job, schedule, device, n_threads or 1, None)
+        for job, n_threads in jobs
     ]
     _train_here(requests)
     return [request.result for request in requests]

@@ -168,6 +168,26 @@ def test_private_names_of_others_are_imported_in_one_place(module):
     assert not private or module == KEEPER_OF_PRIVATE_NAMES
 
 
+def test_private_attributes_of_objects_are_not_looked_up_by_name():
+    """What one part of the package needs of another's objects is public."""
+    lookups = {"getattr", "hasattr", "setattr", "delattr", "attrgetter"}
+    found = [
+        f"{module}, line {node.lineno}: {argument.value}"
+        for module, path in MODULES.items()
+        if module != KEEPER_OF_PRIVATE_NAMES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "id", None) or getattr(node.func, "attr", None))
+        in lookups
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+        and isinstance(argument.value, str)
+        and argument.value.startswith("_")
+        and not argument.value.startswith("__")
+    ]
+    assert not found, found
+
+
 @each_module
 def test_no_import_hides_names_behind_a_star(module):
     assert not [i for i in IMPORTS[module] if i.name == "*"]

@@ -1,6 +1,15 @@
-"""Benchmarks are run seldom; what they are made of works with the library of today."""
+"""Benchmarks are run seldom; tests keep their parts and their commands working."""
 
+import io
+import os
+import re
+import runpy
+import shlex
 from argparse import Namespace
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
 
 import cuda_time
 import images
@@ -9,7 +18,16 @@ import numpy as np
 import published
 import pytest
 import recovery
+import supervised
 import torch
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    page
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "examples/*.md")
+    for page in sorted(ROOT.glob(pattern))
+    if "_build" not in page.parts and "auto_examples" not in page.parts
+]
 
 
 @pytest.mark.parametrize("lever", levers.LEVERS)
@@ -113,3 +131,111 @@ def test_fits_of_another_temperature_stay_where_they_are_added_to(tmp_path):
         (35.0, 1.0, 7),
     ]
     assert published.with_stored(newer, path, Namespace(add=False)) == newer
+
+
+def test_tables_are_measured_with_a_supervised_network():
+    scores = supervised.explained_variance(supervised.TABLES["peaks"], 300)
+    assert list(scores) == ["position", "width", "amplitude", "slope"]
+    assert all(-1 < r2 <= 1 for r2 in scores.values())
+
+
+def test_scores_are_printed_by_table(capsys):
+    levers.print_all(recovery.read(levers.RESULTS), ["used", "mcc"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("| the default")] == [
+        "| the default | 4.000 | 6.000 | 2.000 | 5.000 |",
+        "| the default | 0.991 | 0.957 | 0.917 | 0.800 |",
+    ]
+
+
+def test_stored_levers_are_those_that_can_be_measured():
+    stored = {record["lever"] for record in recovery.read(levers.RESULTS)}
+    assert stored == set(levers.LEVERS)
+
+
+# ---------------------------------------------------------------- commands in the docs
+def commands(text):
+    """Return the commands of a page that run our scripts, each as a list of words."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
+    lines = "\n".join(fenced).replace("\\\n", " ").splitlines()
+    outside = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.M | re.S)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", outside)]
+    ours = re.compile(r"\bpython ((?:benchmarks|examples)/\w+\.py\b.*)")
+    found = [match[1] for match in map(ours.search, [*lines, *spans]) if match]
+    return [shlex.split(command, comments=True) for command in found]
+
+
+@cache
+def help_of(script, *arguments):
+    """Return what a script prints for ``--help`` after some arguments."""
+    out, errors = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ),
+        patch("sys.argv", [script, *arguments, "--help"]),
+        redirect_stdout(out),
+        redirect_stderr(errors),
+        pytest.raises(SystemExit) as ended,
+    ):
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    assert ended.value.code == 0, errors.getvalue()
+    return out.getvalue()
+
+
+def complaint(script, *words):
+    """Return what is wrong with a command, or None."""
+    if not (ROOT / script).is_file():
+        return "no such file"
+    options = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if script.startswith("examples/"):
+        return "examples have no options" if words else None
+    first = next((i for i, w in enumerate(words) if w.startswith("-")), len(words))
+    known = set(re.findall(r"(?<!\w)--?[a-z][\w-]*", help_of(script, *words[:first])))
+    unknown = [option for option in options if option not in known]
+    return f"no option {', '.join(unknown)}" if unknown else None
+
+
+def sections_with_tables(text):
+    """Return the sections (``##``) of a page that hold a table."""
+    is_table = re.compile(r"^\|(?: *:?-+:? *\|)+$", re.M)
+    return [s for s in re.split(r"^(?=## )", text, flags=re.M) if is_table.search(s)]
+
+
+def test_commands_in_the_documentation_exist():
+    wrong = [
+        f"{page.relative_to(ROOT)}: python {shlex.join(words)}: {found}"
+        for page in PAGES
+        for words in commands(page.read_text("utf-8"))
+        if (found := complaint(*words))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_command_that_does_not_exist_is_found():
+    assert complaint("benchmarks/none.py") == "no such file"
+    assert complaint("benchmarks/images.py", "--stored") is None
+    assert complaint("benchmarks/images.py", "--none", "1") == "no option --none"
+    page = "`python\nbenchmarks/images.py --stored`\n```bash\npython \\\n x.py\n```\n"
+    assert commands(page) == [["benchmarks/images.py", "--stored"]]
+
+
+def test_each_table_of_evidence_has_a_command_that_prints_it():
+    wrong = [
+        f"{page.name}: {section.splitlines()[0]}"
+        for page in sorted(ROOT.glob("docs/evidence/*.md"))
+        for section in sections_with_tables(page.read_text("utf-8"))
+        if not commands(section)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_number_comes_from_a_script_that_is_not_in_the_repository():
+    lost = re.compile(
+        r"thrown[\s-]+away|throw-?away|scripts?\s+that\s+(?:was|were|is|are)|not\s+kept",
+        re.I,
+    )
+    wrong = [
+        f"{page.relative_to(ROOT)}: {match[0]!r}"
+        for page in PAGES
+        for match in lost.finditer(page.read_text("utf-8"))
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -18,7 +18,7 @@ from skfactorvae import (
     FactorVAETransformer,
     InfoGANTransformer,
 )
-from skfactorvae.core._networks import FULL_PACE_COLUMNS
+from skfactorvae.core._networks import FULL_LR_FEATURES
 from skfactorvae.datasets import (
     make_dsprites_like,
     make_gaussian_peaks,
@@ -331,12 +331,12 @@ class TestPace:
     def test_it_is_slower_for_dense_networks_of_gaussian_rows(self, estimator, pace):
         X = np.random.default_rng(0).uniform(size=(30, 700))
         network = estimator.set_params(random_state=0)._prepare(X, None, None).job
-        assert network.network.pace("encoder.0.weight") == pace
+        assert network.network.lr_multiplier("encoder.0.weight") == pace
 
     def test_the_documentation_says_from_where_on(self):
         words = " ".join(FactorVAETransformer.__doc__.split())
-        assert f"more than {FULL_PACE_COLUMNS} features" in words
-        assert f"{FULL_PACE_COLUMNS} / ``n_features_in_``" in words
+        assert f"more than {FULL_LR_FEATURES} features" in words
+        assert f"{FULL_LR_FEATURES} / ``n_features_in_``" in words
 
 
 class TestInputNoise:

@@ -64,7 +64,7 @@ def test_a_model_of_ones_own_in_a_stack_is_the_model_alone(capsys):
     """Of other width, so that one of them is padded."""
     names, _ = run("docs/extending.md", capsys)
     rows = np.random.default_rng(0).normal(size=(60, 5))
-    plan = core.Plan(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)
+    plan = core.Schedule(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)
     jobs = [
         core.Job(
             network=core.MLP(5, n_components, (8,), "relu", linear_path=False),

@@ -14,7 +14,7 @@ FIRST = (
 
 
 class ReadingOrder:
-    """Sort by :data:`FIRST`; essays that are not in it come last, by name."""
+    """Sort by :data:`FIRST`; others come last, by name."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -7,26 +7,18 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
 from ._dense import ACTIVATIONS
+from ._devices import resolve_device
 from ._generators import GAN
 from ._inference import decode, elbo, encode, order_latents, sample
-from ._latent_axes import can_be_silenced, silenced, without_latents
+from ._job import Fit, HeldOut, Job, Record, Watch, effective_sample_size
+from ._latent_axes import can_set_to_prior, set_to_prior, without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._modules import Modules
 from ._networks import MLP, ConvNet, Network, PointPosterior
 from ._priors import PRIORS
-from ._random import resolve_device
+from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
-from ._training import (
-    COOLED,
-    Fit,
-    HeldOut,
-    Job,
-    Plan,
-    Record,
-    Watch,
-    effective_rows,
-    fit_stack,
-)
+from ._training import fit_stack
 from .objectives import (
     AAE,
     DIPVAE,
@@ -45,7 +37,7 @@ from .objectives import (
 __all__ = [
     "AAE",
     "ACTIVATIONS",
-    "COOLED",
+    "ANNEALING_FRACTION",
     "DIPVAE",
     "GAN",
     "MLP",
@@ -68,14 +60,14 @@ __all__ = [
     "Modules",
     "Network",
     "Objective",
-    "Plan",
     "PointPosterior",
     "Record",
+    "Schedule",
     "SupervisedFactorVAE",
     "Watch",
-    "can_be_silenced",
+    "can_set_to_prior",
     "decode",
-    "effective_rows",
+    "effective_sample_size",
     "effort",
     "elbo",
     "encode",
@@ -83,7 +75,7 @@ __all__ = [
     "order_latents",
     "resolve_device",
     "sample",
-    "silenced",
+    "set_to_prior",
     "stack_width",
     "without_latents",
 ]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
-from ._networks import MLP, ConvNet, Wrapped
+from ._networks import MLP, ConvNet, NetworkWrapper
 
 LEAST_VARIANCE = 1e-6
 """Of the indicator of a level, so that its logarithm is finite."""
@@ -28,7 +28,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GAN(Wrapped):
+class GAN(NetworkWrapper):
     """The networks of an InfoGAN, out of those of an autoencoder.
 
     The decoder is the generator; its first layer also takes noise, and the levels of
@@ -56,13 +56,13 @@ class GAN(Wrapped):
     def n_columns(self) -> int:
         return self.n_components + sum(self.levels)
 
-    # These take the place of attributes, as the sizes of Wrapped do.
+    # These take the place of attributes, as the sizes of NetworkWrapper do.
     @property
-    def n_aside(self) -> int:  # type: ignore[override]
+    def n_auxiliary(self) -> int:  # type: ignore[override]
         return len(self.levels) + self.n_noise
 
     @property
-    def surcharge(self) -> float:  # type: ignore[override]
+    def categorical_kl(self) -> float:  # type: ignore[override]
         """A level taken for certain, against levels that are equally likely."""
         return math.fsum(math.log(n) for n in self.levels)
 
@@ -150,14 +150,16 @@ class GAN(Wrapped):
         ]
         return torch.cat([z, *levels], dim=-1)
 
-    def levels_of(self, aside: Tensor) -> Tensor:
+    def levels_of(self, auxiliary_noise: Tensor) -> Tensor:
         """Turn standard normal numbers into indicators of levels, (K, B, c)."""
-        uniform = torch.special.ndtr(aside)
+        uniform = torch.special.ndtr(auxiliary_noise)
         columns = [
-            F.one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n).to(aside)
+            F.one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n).to(
+                auxiliary_noise
+            )
             for i, n in enumerate(self.levels)
         ]
-        return torch.cat([aside[..., :0], *columns], dim=-1)
+        return torch.cat([auxiliary_noise[..., :0], *columns], dim=-1)
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         """Generate rows from codes (K, B, d + c), with the noise at its mean."""
@@ -165,11 +167,16 @@ class GAN(Wrapped):
         return self._generate(weights, torch.cat([z, silence], dim=-1))
 
     def generate(
-        self, weights: Weights, z: Tensor, aside: Tensor, *, noise: bool = True
+        self,
+        weights: Weights,
+        z: Tensor,
+        auxiliary_noise: Tensor,
+        *,
+        noise: bool = True,
     ) -> Tensor:
-        sound = aside[..., len(self.levels) :] * noise
+        sound = auxiliary_noise[..., len(self.levels) :] * noise
         return self._generate(
-            weights, torch.cat([z, self.levels_of(aside), sound], dim=-1)
+            weights, torch.cat([z, self.levels_of(auxiliary_noise), sound], dim=-1)
         )
 
     def _generate(self, weights: Weights, inputs: Tensor) -> Tensor:

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from ._dense import PLAIN, Weights
+from ._devices import thread_limit, undisturbed
 from ._latent_axes import reorder
 from ._likelihoods import Likelihood
 from ._networks import Network
 from ._priors import PRIORS
-from ._random import undisturbed
-from ._threads import thread_limit
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -85,7 +84,7 @@ def elbo(
             z = network.draw_codes(mean, log_var, point)
             nll = nll + likelihood.nll(w, network.decode(w, z), x)
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
-        return -(nll / len(points) + kl + network.surcharge).unsqueeze(-1)
+        return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
 
     return _map_blocks(bound, network, weights, rows, device)[:, 0]
 
@@ -103,13 +102,13 @@ def sample(
 ) -> np.ndarray:
     """Draw rows from the model: codes from the prior, rows from the likelihood."""
     generator = torch.Generator().manual_seed(seed)
-    d, a = network.n_components, network.n_aside
+    d, a = network.n_components, network.n_auxiliary
     draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
 
     def draw(w: Weights, u: Tensor) -> Tensor:
-        latents, aside = u.split([d, a], dim=-1)
+        latents, auxiliary_noise = u.split([d, a], dim=-1)
         z = PRIORS[prior].draw(latents)
-        output = network.generate(w, z, aside, noise=noise)
+        output = network.generate(w, z, auxiliary_noise, noise=noise)
         if not noise:
             return likelihood.mean(output)
         return likelihood.sample(w, output, generator)
@@ -122,9 +121,9 @@ def order_latents(
     weights: Arrays,
     rows: np.ndarray,
     row_weights: np.ndarray,
-    arrange: Callable[[np.ndarray], np.ndarray],
+    latent_order: Callable[[np.ndarray], np.ndarray],
     *,
-    anchors: np.ndarray | None = None,
+    sign_targets: np.ndarray | None = None,
     device: torch.device,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Put latents in order, and give each a sign, inside the weights.
@@ -136,9 +135,9 @@ def order_latents(
     ----------
     network, weights, rows, row_weights
         The model, and the rows that say how much a latent holds.
-    arrange : callable (kl) -> order
+    latent_order : callable (kl) -> order
         Says from each latent's mean KL divergence, (d,), which comes where.
-    anchors : ndarray of shape (n, a) or None
+    sign_targets : ndarray of shape (n, a) or None
         What the first a latents are to correlate with positively instead; NaN where
         unknown.
 
@@ -154,12 +153,12 @@ def order_latents(
     kl, variance, correlation = _describe_latents(
         network, weights, rows, row_weights, device
     )
-    order = arrange(kl)
+    order = latent_order(kl)
     strongest = np.abs(correlation).argmax(1)
     chosen = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
-    if anchors is not None:
-        covariance = _anchor_covariance(
-            network, weights, rows, row_weights, anchors, device
+    if sign_targets is not None:
+        covariance = _sign_target_covariance(
+            network, weights, rows, row_weights, sign_targets, device
         )
         chosen[: len(covariance)] = covariance
     sign = np.where(chosen < 0, -1.0, 1.0)[order]
@@ -212,19 +211,19 @@ def _describe_latents(
     return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
 
 
-def _anchor_covariance(
+def _sign_target_covariance(
     network: Network,
     weights: Arrays,
     rows: np.ndarray,
     row_weights: np.ndarray,
-    anchors: np.ndarray,
+    sign_targets: np.ndarray,
     device: torch.device,
 ) -> np.ndarray:
     """Return each first latent's covariance with its anchor where that is known."""
-    is_useful = ~np.isnan(anchors).all(axis=1)
+    is_useful = ~np.isnan(sign_targets).all(axis=1)
     mean, _ = encode(network, weights, rows[is_useful], device=device)
-    codes = mean[:, : anchors.shape[1]].astype(np.float64)
-    values = anchors[is_useful]
+    codes = mean[:, : sign_targets.shape[1]].astype(np.float64)
+    values = sign_targets[is_useful]
     share = row_weights[is_useful, None] * ~np.isnan(values)
     share /= share.sum(0)
     centred = np.nan_to_num(values) - (share * np.nan_to_num(values)).sum(0)

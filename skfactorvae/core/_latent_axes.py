@@ -53,12 +53,12 @@ def without_latents(weights: Mapping[str, np.ndarray], n: int) -> Mapping:
     }
 
 
-def can_be_silenced(weights: Mapping[str, np.ndarray]) -> bool:
+def can_set_to_prior(weights: Mapping[str, np.ndarray]) -> bool:
     """Tell whether the head is ours, and not in a module of the user's own."""
     return HEAD_BIAS in weights
 
 
-def silenced(
+def set_to_prior(
     weights: Mapping[str, np.ndarray], latents: np.ndarray
 ) -> Mapping[str, np.ndarray]:
     """Return one model's weights with some latents' posteriors equal to the prior."""

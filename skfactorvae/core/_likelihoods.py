@@ -103,7 +103,7 @@ class Gaussian(Likelihood):
     scale: str | float
     is_sampled: bool = True
 
-    FIRST, SMALLEST, PACE = 0.5, 0.01, 10.0
+    FIRST, SMALLEST, LR_MULTIPLIER = 0.5, 0.01, 10.0
 
     @property
     def is_learned(self) -> bool:
@@ -115,12 +115,12 @@ class Gaussian(Likelihood):
             return {}
         width = n_features if self.scale == "feature" else 1
         first = math.log(math.expm1(self.FIRST - self.SMALLEST))
-        return {RAW_SCALE: torch.full((width,), first / self.PACE, **PLAIN)}
+        return {RAW_SCALE: torch.full((width,), first / self.LR_MULTIPLIER, **PLAIN)}
 
     def scales(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the noise scale, (K, 1, p) or (K, 1, 1)."""
         if self.is_learned:
-            raw = self.PACE * weights[RAW_SCALE]
+            raw = self.LR_MULTIPLIER * weights[RAW_SCALE]
             return (F.softplus(raw) + self.SMALLEST).unsqueeze(1)
         return x.new_full((len(x), 1, 1), float(self.scale))
 

@@ -20,7 +20,7 @@ from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
-FULL_PACE_COLUMNS = 600
+FULL_LR_FEATURES = 600
 """Columns up to which what multiplies rows moves at the full rate."""
 
 
@@ -78,10 +78,10 @@ class Network(ABC):
     n_features: int
     n_components: int
     block = 256
-    n_aside = 0
+    n_auxiliary = 0
     """Normal numbers that :meth:`generate` takes beside those of the components."""
 
-    surcharge = 0.0
+    categorical_kl = 0.0
     """Divergence from the prior of what :meth:`draw_codes` takes for certain, nats."""
 
     @property
@@ -99,7 +99,7 @@ class Network(ABC):
     def multiplications(self) -> int:
         """Multiplications to encode and decode one row."""
 
-    def pace(self, name: str) -> float:
+    def lr_multiplier(self, name: str) -> float:
         """Return the share of the learning rate at which a weight moves.
 
         Likelihoods see to their own weights: see :class:`Gaussian`.
@@ -134,7 +134,12 @@ class Network(ABC):
         return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
 
     def generate(
-        self, weights: Weights, z: Tensor, aside: Tensor, *, noise: bool = True
+        self,
+        weights: Weights,
+        z: Tensor,
+        auxiliary_noise: Tensor,
+        *,
+        noise: bool = True,
     ) -> Tensor:
         """Decode draws from the prior.
 
@@ -143,7 +148,7 @@ class Network(ABC):
         weights : Weights
         z : Tensor of shape (K, B, d)
             Latents.
-        aside : Tensor of shape (K, B, n_aside)
+        auxiliary_noise : Tensor of shape (K, B, n_auxiliary)
             Standard normal numbers for all that is random beside the latents.
         noise : bool, default=True
             Whether noise that is no part of a code is drawn, too.
@@ -250,7 +255,7 @@ class MLP(_Linear):
 
     Parameters
     ----------
-    is_paced : bool, default=False
+    scale_input_lr : bool, default=False
         Whether what multiplies rows of many columns moves the more slowly, the more
         there are. Adam moves each weight by as much as the rate, and columns that are
         correlated move together: a step changes what a unit makes of a standardised
@@ -258,7 +263,7 @@ class MLP(_Linear):
         that was learned.
     """
 
-    is_paced: bool = False
+    scale_input_lr: bool = False
 
     @cached_property
     def _encoder(self) -> Dense:
@@ -283,14 +288,14 @@ class MLP(_Linear):
 
     @property
     def signature(self) -> tuple[object, ...]:
-        return (*super().signature, self.is_paced)
+        return (*super().signature, self.scale_input_lr)
 
-    def pace(self, name: str) -> float:
+    def lr_multiplier(self, name: str) -> float:
         is_deep = bool(self.hidden_layer_sizes)
         first = "encoder.0.weight" if is_deep else "encoder.head.weight"
-        if not self.is_paced or name not in (first, "encoder.linear.weight"):
+        if not self.scale_input_lr or name not in (first, "encoder.linear.weight"):
             return 1.0
-        return min(1.0, FULL_PACE_COLUMNS / self.n_features)
+        return min(1.0, FULL_LR_FEATURES / self.n_features)
 
     def draw(self, generator: torch.Generator) -> Weights:
         return {
@@ -435,7 +440,7 @@ class ConvNet(_Linear):
 
 
 @dataclass(frozen=True)
-class Wrapped(Network):
+class NetworkWrapper(Network):
     """A network that is made of another one, and has its sizes.
 
     Parameters
@@ -460,7 +465,7 @@ class Wrapped(Network):
 
 
 @dataclass(frozen=True)
-class PointPosterior(Wrapped):
+class PointPosterior(NetworkWrapper):
     """A network whose encoder is as good as deterministic: the least variance there is.
 
     Parameters
@@ -477,8 +482,8 @@ class PointPosterior(Wrapped):
     def multiplications(self) -> int:
         return self.network.multiplications
 
-    def pace(self, name: str) -> float:
-        return self.network.pace(name)
+    def lr_multiplier(self, name: str) -> float:
+        return self.network.lr_multiplier(name)
 
     @property
     def decoder_layers(self) -> list[dict[str, object]] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ._training import Job, Plan, work_of_a_row
+from ._job import Job
+from ._schedule import Schedule
 
 WIDEST = {"cpu": 24}
 """Models above which a stack gains nothing more; 256 on other devices."""
@@ -17,23 +18,23 @@ layers of 1000 and convolutions have little of either (``benchmarks/sweep_time.p
 """
 
 
-def effort(job: Job, plan: Plan) -> int:
+def effort(job: Job, schedule: Schedule) -> int:
     """Return the multiplications of a whole fit, roughly."""
-    return plan.max_iter * plan.batch_size * work_of_a_row(job)
+    return schedule.max_iter * schedule.batch_size * job.multiplications
 
 
-def stack_width(job: Job, plan: Plan, device: torch.device) -> int:
+def stack_width(job: Job, schedule: Schedule, device: torch.device) -> int:
     """Return how many models like this one are trained best as one stack.
 
     Parameters
     ----------
     job : Job
         One of the jobs, which share a signature.
-    plan : Plan
+    schedule : Schedule
         Their budget.
     device : torch.device
         Where they are to be trained.
     """
-    if device.type == "cpu" and plan.batch_size * work_of_a_row(job) > LARGE:
+    if device.type == "cpu" and schedule.batch_size * job.multiplications > LARGE:
         return 1
     return WIDEST.get(device.type, 256)

@@ -88,7 +88,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
     temperature_ : float
         Temperature of the likelihood at the first step; 1 without annealing.
     warmup_fraction_ : float
-        Share of the steps over which the objective grew to its full form, in [0, 1].
+        Share of ``max_iter`` over which the objective grew to its full form, in [0, 1]:
+        ``warmup``, or 0.8 with likelihood annealing (``temperature_`` above 1) where
+        that is more.
     n_iter_ : int
         Number of gradient steps made.
     n_features_in_ : int
@@ -333,21 +335,21 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 stacklevel=5,
             )
         job = prepared.job
-        if complaint := job.objective.complaint(fit.history):
-            warnings.warn(complaint, ConvergenceWarning, stacklevel=5)
+        if message := job.objective.convergence_warning(fit.history):
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
         weights, kl, variance = core.order_latents(
             job.network,
             fit.weights,
             job.rows,
             job.row_weights,
-            job.objective.arrange,
-            anchors=job.objective.anchors(job.labels),
+            job.objective.latent_order,
+            sign_targets=job.objective.sign_targets(job.labels),
             device=device,
         )
-        silent = job.objective.silent(kl)
-        if len(silent) and core.can_be_silenced(weights):
-            weights = core.silenced(weights, silent)
-            kl[silent] = variance[silent] = 0.0
+        inactive = job.objective.inactive_latents(kl)
+        if len(inactive) and core.can_set_to_prior(weights):
+            weights = core.set_to_prior(weights, inactive)
+            kl[inactive] = variance[inactive] = 0.0
         shown = slice(job.objective.n_hidden_components, None)
         kl, variance = kl[shown], variance[shown]
         for name, value in prepared.fitted(weights).items():
@@ -369,7 +371,7 @@ def _active_kl(prepared: Prepared) -> float:
     if not prepared.spec.learns_noise:
         return ACTIVE_KL
     job = prepared.job
-    n_rows = core.effective_rows(job.row_weights)
+    n_rows = core.effective_sample_size(job.row_weights)
     return max(ACTIVE_KL, information_of_noise(n_rows, job.rows.shape[1]))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._health import LOG_2, health_marks, recorded
+from .._health import CHANCE_ACCURACY, CHANCE_LOSS
+from ._health import health_marks, recorded
 from ._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
 
 TITLES = {
@@ -16,10 +17,13 @@ TITLES = {
     "mutual_information": ("mutual information", "nats"),
     "dimensionwise_kl": ("KL divergence by latent", "nats"),
     "prior_mismatch": ("mismatch with the prior", "nats"),
-    "own_share": ("a row's own share", ""),
+    "self_weight": ("a row's own share", ""),
     "validation_elbo": ("ELBO of held-out rows", "nats"),
 }
-BLIND = {"discriminator_loss": LOG_2, "discriminator_accuracy": 0.5}
+CHANCE_LEVELS = {
+    "discriminator_loss": CHANCE_LOSS,
+    "discriminator_accuracy": CHANCE_ACCURACY,
+}
 
 
 class TrainingDisplay:
@@ -77,8 +81,8 @@ class TrainingDisplay:
             Ready to plot.
         """
         model = recorded(estimator)
-        warmup = getattr(model, "_growing", 0.0)
-        return cls(dict(model.history_), health_marks(estimator), warmup=warmup)
+        marks = health_marks(estimator)
+        return cls(dict(model.history_), marks, warmup=_warmup(model))
 
     def plot(self, ax=None):
         """Draw one panel per term, and the marks below where it makes the figure.
@@ -115,12 +119,12 @@ class TrainingDisplay:
             panel.axvspan(step[0], end, color="#F1F2F4", zorder=0, lw=0)
         title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
         _keep_start_out(panel, values)
-        if term in BLIND:
-            panel.axhline(BLIND[term], color=INK, lw=0.9, ls=(0, (4, 3)))
+        if term in CHANCE_LEVELS:
+            panel.axhline(CHANCE_LEVELS[term], color=INK, lw=0.9, ls=(0, (4, 3)))
             panel.text(
                 step[-1],
-                BLIND[term],
-                "sees nothing ",
+                CHANCE_LEVELS[term],
+                "chance level ",
                 ha="right",
                 va="bottom",
                 fontsize=8,
@@ -139,6 +143,13 @@ class TrainingDisplay:
             sign, colour = signs[mark.is_well]
             figure.text(0.012, y, sign, color=colour, fontsize=11, fontweight="bold")
             figure.text(0.035, y, mark.message, color=INK, fontsize=8.5)
+
+
+def _warmup(model):
+    """Return the share of the steps made over which the objective grew."""
+    if not hasattr(model, "warmup_fraction_"):
+        return 0.0
+    return min(1.0, model.warmup_fraction_ * model.max_iter / max(1, model.n_iter_))
 
 
 def _keep_start_out(panel, values):

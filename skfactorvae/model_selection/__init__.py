@@ -1,6 +1,7 @@
-"""Choosing a model: searches that train their fits together, and rules without labels.
+"""Model selection: searches with batched training, and label-free selection.
 
-No rule here sees factors. See :mod:`skfactorvae.metrics` for scores that do.
+No score or rule in this module uses factors. See :mod:`skfactorvae.metrics` for scores
+that do.
 """
 
 from .._batching import batched_fits

@@ -1,4 +1,4 @@
-"""Several fits of one setting: which of its components come back."""
+"""Fit an estimator from several seeds, and measure which components are stable."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .._validation import FRACTION, at_least
 from ..metrics import match_codes, udr_score
 from ._members import (
     active_codes,
+    clones_with_seeds,
     codes_of,
     fit_all,
-    reseeded,
-    some_rows,
+    subsample,
 )
 
 
@@ -37,62 +37,64 @@ def _central_has(name):
 
 
 class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
-    r"""Fits of one transformer from several seeds, and which components come back.
+    r"""Ensemble of fits from several seeds, with the stability of each component.
 
-    What a nonlinear model finds depends on where it starts. This fits the same
-    estimator `n_seeds` times, matches the components of every pair of fits one to one
-    (:func:`~skfactorvae.metrics.match_codes`), and says of each component how many
-    other fits have it too. ``transform`` is that of the most central fit, the one
-    that agrees best with the others.
+    The components of a nonlinear model depend on its initialisation. The ensemble fits
+    the same estimator from `n_seeds` seeds and matches the components of every pair of
+    fits one to one (:func:`~skfactorvae.metrics.match_codes`). The stability of a
+    component is the share of the other fits that have a matching component.
+    ``transform`` is that of the central fit: the fit with the highest total agreement
+    with the others.
 
-    A component that does not come back should not be interpreted. One that does may
-    still be wrong, every time in the same way: fits that start at the same place, such
-    as FastICA's components, agree for that reason alone.
+    A component that is not stable should not be interpreted. A stable component may
+    still be wrong: fits that share an initialisation, such as FastICA's components,
+    agree for that reason alone.
 
     Parameters
     ----------
     estimator : estimator
         Transformer to be fitted from several seeds, or a pipeline that ends with one.
-        Every ``random_state`` in it, nested ones too, is set by the ensemble.
+        The ensemble sets every ``random_state`` in it, including nested ones.
     n_seeds : int, default=5
         Number of fits, at least 2.
     threshold : float, default=0.8
         Absolute rank correlation from which two components match, in [0, 1].
     min_stability : float, default=0.75
-        Share of the other fits that must hold a component for it to be stable, in
-        [0, 1].
+        Share of the other fits that must have a matching component for a component to
+        be stable, in [0, 1].
     keep : {"all", "stable"}, default="all"
         Which components ``transform`` returns.
     n_jobs : int, default=None
-        Fits at the same time, as processes.
+        Number of processes that fit at the same time; -1 uses all cores, None one.
     random_state : int, RandomState instance or None, default=None
-        Draws the seeds of the fits.
+        Determines the seeds of the fits.
 
     Attributes
     ----------
     estimators_ : list of estimator
-        The fits.
+        The fits, one per seed.
     central_ : int
-        Number of the most central fit.
+        Index of the central fit.
     estimator_ : estimator
-        The most central fit.
+        The central fit.
     agreement_ : ndarray of shape (n_seeds, n_seeds)
-        Sum of the matched correlations of two fits, over the larger number of active
-        components, in [0, 1].
+        Sum of the matched absolute rank correlations of two fits, divided by the larger
+        number of active components, in [0, 1].
     component_stability_ : ndarray of shape (n_components,)
-        Share of the other fits that hold a component that matches, in [0, 1]; 0 for
-        components of the central fit that carry nothing.
+        Share of the other fits that have a matching component, in [0, 1]; 0 for
+        inactive components of the central fit.
     component_correlation_ : ndarray of shape (n_components,)
-        Mean correlation with the matched components of the other fits, in [0, 1].
+        Mean absolute rank correlation with the matched components of the other fits,
+        in [0, 1].
     stable_components_ : ndarray of int
         Components whose stability reaches `min_stability`.
     orders_ : ndarray of int, shape (n_seeds, n_components)
-        The component of each fit that goes with each component of the central one; -1
-        where there is none.
+        The component of each fit that is matched with each component of the central
+        fit; -1 where there is none.
     signs_ : ndarray of shape (n_seeds, n_components)
-        1 or -1, which gives it the same direction.
+        1 or -1: the sign that makes the matched correlation positive.
     code_means_ : ndarray of shape (n_components,)
-        Mean codes of the central fit: what ``inverse_transform`` takes for components
+        Mean codes of the central fit. ``inverse_transform`` uses them for components
         that were not kept.
     n_features_in_ : int
         Number of features seen during ``fit``.
@@ -101,14 +103,14 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    skfactorvae.metrics.udr_score : What ``score`` measures.
-    latent_report : Says which components are stable, among much else.
+    skfactorvae.metrics.udr_score : The score of ``score``.
+    latent_report : Report on the components of a fitted model, stability included.
 
     Notes
     -----
-    Correlations are of ranks, on at most 10,000 of the rows that were fitted. Active
-    components are the estimator's ``active_components_``, where it has them, and those
-    that vary otherwise.
+    Rank correlations are computed on at most 10,000 of the training samples. Active
+    components are those in the model's ``active_components_`` if it has that attribute,
+    and those that vary otherwise.
 
     References
     ----------
@@ -163,17 +165,17 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
-        """Fit the estimator from every seed, and match the components.
+        """Fit the estimator from every seed and match the components.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to learn from.
-        y : array-like of shape (n_samples,), default=None
+            Training samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Passed to the estimator.
         **params : dict
-            Metadata, such as ``sample_weight``: passed to the estimator's ``fit``; with
-            metadata routing enabled, what it requests.
+            Metadata, such as ``sample_weight``, passed to the estimator's ``fit``. If
+            metadata routing is enabled, only requested metadata are passed.
 
         Returns
         -------
@@ -182,26 +184,34 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
         Raises
         ------
+        TypeError
+            If the estimator has no ``transform``.
         ValueError
-            If the estimator has no ``random_state``, or fits differ in their number of
-            components.
+            If the estimator has no ``random_state``, or the fits differ in their number
+            of components.
         """
+        if not hasattr(self.estimator, "transform"):
+            raise TypeError(
+                f"{type(self.estimator).__name__} has no transform: SeedEnsemble needs "
+                "a transformer or a pipeline that ends with one. Put a classifier "
+                "after the ensemble instead."
+            )
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
-        clones = reseeded(self.estimator, self.random_state, self.n_seeds)
+        clones = clones_with_seeds(self.estimator, self.random_state, self.n_seeds)
         members = fit_all(clones, X, y, params, self.n_jobs)
         validate_data(self, X, skip_check_array=True)
-        return self._accept(members, X)
+        return self._match(members, X)
 
-    def _accept(self, members, X):
-        """Take fitted members in, and match their components on the rows of X."""
-        rows = some_rows(X)
+    def _match(self, members, X):
+        """Match the components of the fits on X, and set the fitted attributes."""
+        rows = subsample(X)
         tables = [active_codes(member, rows) for member in members]
         widths = sorted({table.shape[1] for table in tables})
         if len(widths) > 1:
             raise ValueError(
-                f"The fits have {widths} components; they can only be matched when all "
-                "have the same number. Fix n_components."
+                f"The fits have {widths} components; matching needs the same number in "
+                "all of them. Set n_components to a fixed number."
             )
         self.estimators_ = members
         self.agreement_ = _agreements(tables)
@@ -226,17 +236,22 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self.stable_components_ if self.keep == "stable" else everything
 
     def transform(self, X):
-        """Return the codes of the most central fit.
+        """Return the codes of the central fit.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_kept)
-            All components, or the stable ones, in the central fit's order.
+            All components, or the stable ones, in the order of the central fit.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
         """
         check_is_fitted(self)
         codes = self.estimator_.transform(X)
@@ -246,18 +261,23 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return columns if not hasattr(codes, "iloc") else codes.iloc[:, self._kept]
 
     def transform_all(self, X):
-        """Return the codes of every fit, in the order and with the signs of one.
+        """Return the codes of every fit, in the order and sign of the central fit.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         codes : ndarray of shape (n_seeds, n_samples, n_components)
             Component k of every fit is the one that was matched with component k of
             the central fit; NaN where there is none.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
         """
         check_is_fitted(self)
         return np.array(
@@ -271,17 +291,22 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
     @available_if(_central_has("inverse_transform"))
     def inverse_transform(self, X):
-        """Return the row of each code, by the most central fit.
+        """Return the reconstruction of codes by the central fit.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_kept)
-            Codes. Components that were not kept are put at their mean.
+            Codes. Components that were not kept are set to their mean.
 
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
-            Rows.
+            Reconstructed samples.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
         """
         check_is_fitted(self)
         if self.keep == "all":
@@ -292,29 +317,35 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return self.estimator_.inverse_transform(codes)
 
     def score(self, X, y=None):
-        """Return how well the fits agree on these rows (UDR).
+        """Return the agreement of the fits on X (UDR).
 
-        Components that agree one to one score 1. Not comparable across numbers of
-        components: fewer agree more easily.
+        Fits whose components agree one to one score 1. Scores of different numbers of
+        components are not comparable: fewer components agree more easily.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows, preferably not those of the fit.
+            Samples, preferably held-out ones.
         y : None
             Ignored.
 
         Returns
         -------
         udr : float
-            Mean over the fits of :func:`~skfactorvae.metrics.udr_score`, in [0, 1].
+            Mean over the fits of :func:`~skfactorvae.metrics.udr_score`, in [0, 1], 1
+            is best.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
         """
         check_is_fitted(self)
         tables = [active_codes(member, X) for member in self.estimators_]
         return float(udr_score(tables).mean())
 
     def get_feature_names_out(self, input_features=None):
-        """Return the names of the codes.
+        """Return the names of the components that ``transform`` returns.
 
         Parameters
         ----------
@@ -324,19 +355,24 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str
-            The central fit's names of the components that are kept.
+            Names from the central fit.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
         """
         check_is_fitted(self)
         names = self.estimator_.get_feature_names_out(input_features)
         return np.asarray(names, dtype=object)[self._kept]
 
     def get_metadata_routing(self):
-        """Return what the ensemble passes on, and to whom.
+        """Return the metadata routing of the ensemble.
 
         Returns
         -------
         routing : MetadataRouter
-            Metadata of ``fit`` go to the estimator's ``fit``.
+            Metadata of ``fit`` are passed to the estimator's ``fit``.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(
@@ -359,7 +395,10 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
 
 
 def _agreements(tables):
-    """Return the matched correlation of every pair of tables, over the larger width."""
+    """Return the agreement of every pair of tables of codes, (n_tables, n_tables).
+
+    The sum of the matched correlations over the larger number of active components.
+    """
     widths = [max(int(table.any(axis=0).sum()), 1) for table in tables]
     agreement = np.eye(len(tables))
     for a in range(len(tables)):

@@ -1,41 +1,50 @@
-"""What an ensemble, a scorer and a report ask of any fitted transformer."""
+"""Fit an estimator from several seeds, and compute the codes of fitted estimators."""
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
 
 from .._batching import batched_fits
+from .._pipelines import find_model
 from .._validation import MAX_SEED
 
-MAX_ROWS = 10_000
-"""Rows on which codes are compared, at most."""
+MAX_SAMPLES = 10_000
+"""Largest number of samples on which codes are compared."""
 
 
+# ------------------------------------------------------------------------ fitting
 def fit_all(estimators, X, y=None, params=None, n_jobs=None):
-    """Fit every estimator to the same rows, ours together; return them in order."""
-    fits = (delayed(_fitted)(each, X, y, params or {}) for each in estimators)
+    """Fit every estimator to the same samples, and return them in order.
+
+    Estimators of this package are trained together (see :func:`batched_fits`).
+    """
+    fits = (delayed(_fit)(each, X, y, params or {}) for each in estimators)
     with batched_fits():
         return Parallel(n_jobs=n_jobs)(fits)
 
 
-def split_rows(X, y, **options):
-    """Split rows as ``train_test_split`` does: some, the others, and y of the some."""
+def _fit(estimator, X, y, params):
+    return estimator.fit(X, y, **params)
+
+
+def split_samples(X, y, **options):
+    """Return X_train, X_test and y_train of :func:`train_test_split`; y may be None."""
     if y is None:
         return *train_test_split(X, **options), None
     train, test, y_train, _ = train_test_split(X, y, **options)
     return train, test, y_train
 
 
-def reseeded(estimator, random_state, n_seeds):
-    """Return clones that differ in every ``random_state`` they hold.
+def clones_with_seeds(estimator, random_state, n_seeds):
+    """Return `n_seeds` clones with different values of every ``random_state``.
 
     Raises
     ------
     ValueError
-        If the estimator has none: clones would all be the same.
+        If the estimator has no ``random_state``: all clones would be equal.
     """
     names = sorted(
         name
@@ -44,9 +53,8 @@ def reseeded(estimator, random_state, n_seeds):
     )
     if not names:
         raise ValueError(
-            f"{type(estimator).__name__} has no random_state, neither of its own nor "
-            "in a step, so fits of it would all be the same. Give an estimator that "
-            "has one."
+            f"{type(estimator).__name__} has no parameter random_state, nor has a step "
+            "of it, so all fits would be equal. Give an estimator that has one."
         )
     rng = check_random_state(random_state)
     return [
@@ -55,55 +63,107 @@ def reseeded(estimator, random_state, n_seeds):
     ]
 
 
-def last_step(estimator):
-    """Return the last step of a pipeline, however nested, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
+# -------------------------------------------------------------- models and their codes
+def find_latent_model(estimator):
+    """Find the model of a pipeline: the last step with a posterior.
+
+    Without one, the last transformer.
+
+    Returns
+    -------
+    found : FoundModel
+
+    Raises
+    ------
+    TypeError
+        If the estimator contains no transformer.
+    """
+    found = find_model(estimator, ("posterior", "transform"))
+    if found is None:
+        raise TypeError(
+            f"{type(estimator).__name__} has no codes: expected a transformer, such as "
+            "FactorVAETransformer or PCA, or a Pipeline that contains one."
+        )
+    return found
 
 
-def at_the_door(estimator, X):
-    """Return X as the last step of a pipeline sees it."""
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].transform(X)
-        estimator = estimator.steps[-1][1]
-    return X
+def find_ensemble(estimator):
+    """Find the :class:`SeedEnsemble` in an estimator.
+
+    Returns
+    -------
+    found : FoundModel or None
+        None if there is no ensemble.
+
+    Raises
+    ------
+    NotFittedError
+        If the ensemble is not fitted.
+    """
+    found = find_model(estimator, ("transform_all",))
+    if found is not None:
+        check_is_fitted(found.model)
+    return found
 
 
 def codes_of(estimator, X):
-    """Return the codes of X as a float array of shape (n_samples, n_codes)."""
-    codes = estimator.transform(X)
-    codes = codes.toarray() if hasattr(codes, "toarray") else codes
-    return np.asarray(codes, dtype=np.float64)
+    """Return the output of the last transformer, float64 (n_samples, n_codes).
+
+    In a pipeline that ends with a classifier, these are the features of the classifier.
+    """
+    find_latent_model(estimator)
+    return np.asarray(find_model(estimator).codes(X), dtype=np.float64)
 
 
 def active_mask(estimator, codes):
-    """Return which codes carry anything, of shape (n_codes,).
+    """Return which components are active, bool of shape (n_codes,).
 
-    Those that the estimator calls active, where it does; else all that vary.
+    A component is active if it varies and, where the model has
+    ``active_components_``, is listed there. That list is ignored if later steps of
+    the pipeline mix the components.
     """
     varies = codes.max(axis=0) > codes.min(axis=0)
-    listed = getattr(last_step(estimator), "active_components_", None)
-    return (
-        varies if listed is None else varies & np.isin(np.arange(len(varies)), listed)
-    )
+    found = find_latent_model(estimator)
+    listed = getattr(found.model, "active_components_", None)
+    if listed is None or not found.keeps_columns():
+        return varies
+    return varies & np.isin(np.arange(len(varies)), listed)
 
 
 def active_codes(estimator, X):
-    """Return codes in which those that carry nothing are zero."""
+    """Return the codes with inactive components set to zero, (n_samples, n_codes)."""
     codes = codes_of(estimator, X)
     return np.where(active_mask(estimator, codes), codes, 0.0)
 
 
-def some_rows(X):
-    """Return at most 10,000 rows, evenly spaced."""
+def finite_samples(estimator, X):
+    """Return X as finite numbers: after as few steps before the model as it takes.
+
+    X itself is returned (as float64) if all its values are finite numbers. If it has
+    missing values, what an imputer of the pipeline returns is used instead.
+    """
+    finite = _as_finite(X)
+    before = () if finite is not None else find_latent_model(estimator).before
+    for _, step in before:
+        X = step.transform(X)
+        finite = _as_finite(X)
+        if finite is not None:
+            break
+    return X if finite is None else finite
+
+
+def _as_finite(X):
+    """Return X as a dense float64 array, or None if not all values are finite."""
+    try:
+        return check_array(X, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def subsample(X):
+    """Return at most 10,000 samples, evenly spaced."""
     X = X if hasattr(X, "shape") else np.asarray(X)
-    if X.shape[0] <= MAX_ROWS:
+    if X.shape[0] <= MAX_SAMPLES:
         return X
-    index = np.linspace(0, X.shape[0] - 1, MAX_ROWS).astype(int)
+    index = np.linspace(0, X.shape[0] - 1, MAX_SAMPLES).astype(int)
     return X.iloc[index] if hasattr(X, "iloc") else X[index]
-
-
-def _fitted(estimator, X, y, params):
-    return estimator.fit(X, y, **params)

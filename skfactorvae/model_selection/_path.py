@@ -1,4 +1,4 @@
-"""One fit led along gamma, instead of many from scratch."""
+"""Warm-started fits along a path of gamma."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from ..metrics import match_codes
-from ._members import codes_of, last_step, split_rows
-from ._select import checked_gammas, parameter_name, scores_of
+from ._members import codes_of, find_latent_model, split_samples
+from ._select import check_gammas, find_parameter, score_fits
 
 
 def gamma_path(
@@ -25,34 +25,37 @@ def gamma_path(
     test_size=0.3,
     random_state=None,
 ):
-    """Follow one fit along gamma: each goes on from the one before.
+    """Fit a path of increasing gamma, each fit warm-started from the previous one.
 
-    As :func:`sklearn.linear_model.lasso_path`: the first and smallest gamma is fitted
-    from scratch, and every other starts at the weights of the one before it, so that
-    components keep their identity and a change along the path is due to gamma. One
-    path is much cheaper than a search, and says less: it has no seeds to agree, and
-    what a larger gamma finds depends on where the smaller ones led.
+    As in :func:`sklearn.linear_model.lasso_path`, the first and smallest gamma is
+    fitted from scratch, and every other fit starts from the weights of the previous
+    one. Components therefore keep their identity, and a change along the path is due to
+    gamma. A path is much cheaper than :func:`select_gamma` but less informative: it
+    compares no seeds, and the fit of a larger gamma depends on those of the smaller
+    ones.
 
     Parameters
     ----------
     estimator : estimator
-        A transformer with ``gamma``, ``warm_start`` and ``max_iter``, or a pipeline
-        that ends with one.
+        A transformer with ``gamma``, ``warm_start``, ``max_iter`` and ``warmup``, or a
+        pipeline that contains one. It is cloned.
     X : array-like of shape (n_samples, n_features)
-        Rows.
+        Samples.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
-        Points of the path; it goes upwards.
+        Values of gamma, at least two different ones. They are sorted in increasing
+        order.
     y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         Passed to the fits, for transformers that learn from labels.
     param : str, default="gamma"
-        Name of the parameter of the transformer.
+        Name of the parameter of the transformer. In a pipeline, the prefix with the
+        step's name is found if only one step has the parameter.
     max_iter : int, default=None
-        Gradient steps for every gamma but the first, which gets the estimator's own.
-        None takes a quarter of those.
+        Number of gradient steps for every gamma except the first, which uses the
+        estimator's own. None uses a quarter of that number, at least 1.
     test_size : float, default=0.3
-        Share of the rows on which codes are scored.
+        Share of the samples that is held out for scoring, in (0, 1).
     random_state : int, RandomState instance or None, default=None
-        Draws the split. Seeds of the fits are the estimator's own.
+        Determines the split. The seeds of the fits are the estimator's own.
 
     Returns
     -------
@@ -61,13 +64,21 @@ def gamma_path(
 
     Raises
     ------
+    TypeError
+        If the estimator contains no transformer.
     ValueError
-        If the transformer cannot go on from its weights (it has no ``warm_start``), or
-        there are fewer than two gammas.
+        If the transformer has no ``warm_start``, ``max_iter`` or ``warmup``, if no
+        parameter or several have the name `param`, or if there are fewer than two
+        gammas.
 
     See Also
     --------
-    select_gamma : Chooses among fits from scratch, by several seeds.
+    select_gamma : Select gamma from independent fits of several seeds.
+
+    References
+    ----------
+    Friedman, Hastie & Tibshirani (2010), "Regularization paths for generalized linear
+    models via coordinate descent", section 2.5, for warm starts along a path.
 
     Examples
     --------
@@ -80,14 +91,15 @@ def gamma_path(
     >>> path.codes.shape, path.scores["copula"].shape
     ((3, 60, 2), (3,))
     """
-    gammas = checked_gammas(gammas)
-    train, test, y_train = split_rows(
+    gammas = check_gammas(gammas)
+    train, test, y_train = split_samples(
         X, y, test_size=test_size, random_state=random_state
     )
     model = clone(estimator)
-    name = parameter_name(model, param)
-    _check_goes_on(last_step(model))
-    vae = last_step(model).set_params(warm_start=True)
+    name = find_parameter(model, param)
+    vae = find_latent_model(model).model
+    _check_warm_start(vae)
+    vae.set_params(warm_start=True)
     later = max(1, vae.max_iter // 4) if max_iter is None else max_iter
     fits = []
     for number, gamma in enumerate(gammas):
@@ -95,8 +107,8 @@ def gamma_path(
         if number:
             vae.set_params(max_iter=later, warmup=0.0)
         fits.append(deepcopy(model.fit(train, y_train)))
-    scores = scores_of(fits, test, n_seeds=1)
-    codes, continuity = _aligned([codes_of(fit, test) for fit in fits])
+    scores = score_fits(fits, test, n_seeds=1)
+    codes, continuity = _align([codes_of(fit, test) for fit in fits])
     return GammaPath(
         gammas=np.array(gammas),
         codes=codes,
@@ -109,25 +121,26 @@ def gamma_path(
 
 @dataclass(frozen=True)
 class GammaPath:
-    """What :func:`gamma_path` saw along gamma.
+    """Result of :func:`gamma_path`: codes, scores and fits along gamma.
 
     Parameters
     ----------
     gammas : ndarray of shape (n_gammas,)
-        Points of the path, upwards.
+        Values of gamma, increasing.
     codes : ndarray of shape (n_gammas, n_test, n_components)
-        Codes of the rows held out; component k of each gamma is the one matched with
-        component k of the gamma before it, with the same sign.
+        Codes of the held-out samples. Component k of each gamma is the one matched with
+        component k of the previous gamma, with the same sign.
     scores : dict of str to ndarray of shape (n_gammas,)
-        ``explained``, ``copula``, ``audit``, ``active`` and, where there is one,
-        ``elbo``, of the rows held out, as in :class:`GammaSelection`.
+        Scores of the held-out samples, as in :class:`GammaSelection`: ``explained``,
+        ``copula`` and ``audit``, in [0, 1]; ``active``, the number of active
+        components; and ``elbo``, in nats per sample, if the estimator has one.
     continuity : ndarray of shape (n_gammas, n_components)
-        Absolute rank correlation with the same component at the gamma before; 1 at the
-        first.
+        Absolute rank correlation with the same component at the previous gamma, in
+        [0, 1]; 1 at the first gamma.
     estimators : list of estimator
-        The fit at each gamma.
+        The fit of each gamma.
     rows : array-like of shape (n_test, n_features)
-        The rows held out.
+        The held-out samples.
 
     References
     ----------
@@ -159,8 +172,8 @@ class GammaPath:
         Returns
         -------
         frame : DataFrame
-            Columns ``gamma``, one per score, and ``continuity``, the least of any
-            component. Needs pandas.
+            Columns ``gamma``, one per score, and ``continuity``, the minimum over the
+            components. Needs pandas.
         """
         import pandas as pd
 
@@ -168,17 +181,17 @@ class GammaPath:
         return pd.DataFrame({"gamma": self.gammas, **self.scores, "continuity": least})
 
     def plot(self, ax=None):
-        """Draw scores and continuity along gamma.
+        """Plot scores and continuity along gamma.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to plot on; None creates a figure.
 
         Returns
         -------
         ax : matplotlib Axes
-            Where it was drawn.
+            The axes of the plot. The ELBO, which has other units, is left out.
         """
         import matplotlib.pyplot as plt
 
@@ -190,22 +203,26 @@ class GammaPath:
         ax.plot(place, self.continuity, color="0.7", linewidth=0.8, zorder=0)
         ax.plot([], [], color="0.7", linewidth=0.8, label="continuity of a component")
         ax.set_xticks(place, [f"{gamma:g}" for gamma in self.gammas])
-        ax.set(xlabel="gamma", ylabel="score on rows held out", ylim=(0, 1.02))
+        ax.set(xlabel="gamma", ylabel="score on held-out samples", ylim=(0, 1.02))
         ax.legend(fontsize="small")
         return ax
 
 
-def _check_goes_on(transformer):
+def _check_warm_start(transformer):
     missing = {"warm_start", "max_iter", "warmup"} - set(transformer.get_params())
     if missing:
         raise ValueError(
-            f"{type(transformer).__name__} has no {sorted(missing)}, so it cannot go "
-            "on from one gamma to the next. Compare separate fits with select_gamma."
+            f"{type(transformer).__name__} has no {sorted(missing)}, so its fits "
+            "cannot be warm-started along gamma. Compare separate fits with "
+            "select_gamma instead."
         )
 
 
-def _aligned(tables):
-    """Return codes whose components keep their place, and how well they match."""
+def _align(tables):
+    """Return the codes in the order of the first table, and the matched correlations.
+
+    Shapes (n_gammas, n_test, n_components) and (n_gammas, n_components).
+    """
     aligned, continuity = [tables[0]], [np.ones(tables[0].shape[1])]
     for table in tables[1:]:
         match = match_codes(table, aligned[-1])

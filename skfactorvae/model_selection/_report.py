@@ -1,4 +1,4 @@
-"""What a fitted model has found, whether to believe it, and what to do next."""
+"""A report on the components of a fitted model, with findings and advice."""
 
 from __future__ import annotations
 
@@ -11,65 +11,76 @@ from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.utils import Bunch
 
+from .._health import DEPENDENT_AUC, LEVELS, check_audit, check_fit
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
-    at_the_door,
     codes_of,
-    last_step,
-    some_rows,
+    find_ensemble,
+    find_latent_model,
+    subsample,
 )
 from ._scorers import explained_rows
 
 SAME = 0.98
-"""Rank correlation from which a component is a principal one, under another name."""
-
-CLEAR_AUC, FAILED_AUC = 0.55, 0.60
-"""Areas of the audit below which codes pass for independent, and above which not."""
-
-WEAK_LOSS, STRONG_LOSS = 0.65, 0.20
-"""Losses of a discriminator that sees next to nothing, and hardly errs (chance .69)."""
+"""Absolute rank correlation from which two components count as the same."""
 
 UNEVEN = 30.0
-"""Ratio of a feature's spread to the median one that one scale cannot serve."""
+"""Ratio of a feature's standard deviation to the median one, too large for one scale.
+
+The squared error of such a feature weighs 900 times that of a median one.
+"""
 
 FAR = 50.0
-"""Standard deviations at which a value is an outlier, whatever the distribution."""
+"""Standard deviations from the median at which a value is an outlier.
+
+At most one value in 2400 can be that far away, whatever the distribution (Chebyshev).
+"""
+
+MAX_R2_LOSS = 0.05
+"""Share of the variance that codes may explain less than principal components."""
+
+STABLE = 0.5
+"""Share of the other seeds that must find a component for it to count as stable."""
 
 
 def latent_report(estimator, X, *, random_state=0):
-    """Report what the components of a fitted model are, and whether to believe them.
+    """Report on the components of a fitted model, and on the fit.
 
-    Says which components are active and what each holds; whether they depend on each
-    other, by a fresh audit; whether they are more than PCA or FastICA finds on the
-    same rows; which of them come back from other seeds, for a :class:`SeedEnsemble`;
-    and whether training was healthy. Every finding says what to do next.
+    The report lists the active components and the information in each. It tests
+    whether they depend on each other, with a classifier trained for the purpose;
+    whether they are those of PCA or FastICA on the same samples; which of them other
+    seeds find as well, for a :class:`SeedEnsemble`; and whether training was healthy,
+    by the checks of :func:`~skfactorvae.inspection.health_marks`. Every finding comes
+    with advice.
 
     Parameters
     ----------
     estimator : estimator
         A fitted transformer, a :class:`SeedEnsemble`, or a pipeline that ends with
-        either. What it does not have (``history_``, say) is left out of the report.
+        either. Checks that need an attribute it does not have (``history_``, for
+        example) are left out of the report.
     X : array-like of shape (n_samples, n_features)
-        Rows, at least 20, preferably not those of the fit. At most 10,000 are used.
+        At least 20 samples, preferably held-out ones. At most 10,000 are used.
     random_state : int, RandomState instance or None, default=0
-        Seeds the audit and FastICA.
+        Seed of the audit and of FastICA.
 
     Returns
     -------
     report : LatentReport
-        Arrays, findings, and a summary when printed.
+        Arrays and findings; ``print`` it for a summary.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If there are fewer than 20 rows.
+        If there are fewer than 20 samples.
 
     See Also
     --------
-    skfactorvae.metrics.disentanglement_report : The report where factors are known.
+    skfactorvae.metrics.disentanglement_report : A report for known factors.
+    skfactorvae.inspection.health_marks : The checks of the training alone.
 
     Examples
     --------
@@ -84,15 +95,14 @@ def latent_report(estimator, X, *, random_state=0):
     >>> print(first.message)
     This is PCA: each active component is a principal component (correlation 0.98).
     """
-    ensemble = last_step(estimator)
-    rows = some_rows(X)
-    member = estimator
-    if hasattr(ensemble, "estimators_"):
-        rows, member = at_the_door(estimator, rows), ensemble.estimator_
+    rows, member, stability = subsample(X), estimator, None
+    found = find_ensemble(estimator)
+    if found is not None:
+        rows, member = found.transform_before(rows), found.model.estimator_
+        stability = found.model.component_stability_
     subject = _Subject(member, rows, random_state)
-    stability = getattr(ensemble, "component_stability_", None)
-    findings = [finding for look in LOOKS for finding in look(subject)]
-    findings += _look_at_stability(subject, stability)
+    findings = [finding for check in CHECKS for finding in check(subject)]
+    findings += _check_stability(subject, stability)
     return LatentReport(
         active=subject.active,
         kl=subject.kl,
@@ -106,12 +116,9 @@ def latent_report(estimator, X, *, random_state=0):
     )
 
 
-LEVELS = ("warning", "note", "fine")
-
-
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at, what was seen, and what to do about it."""
+    """Result of one check: its topic, its level, what was found, and what to do."""
 
     topic: str
     level: str
@@ -124,32 +131,36 @@ class Finding:
 
 @dataclass(frozen=True)
 class LatentReport:
-    """What :func:`latent_report` saw.
+    """Result of :func:`latent_report`.
 
     Parameters
     ----------
     active : ndarray of bool, shape (n_components,)
-        Components that carry something.
+        Whether each component is active.
     kl : ndarray of shape (n_components,) or None
-        Information of each, in nats per row, where the estimator knows.
+        Information in each component, nats per sample, if the estimator has
+        ``kl_per_component_``.
     pca, ica : Bunch
-        Beside PCA and FastICA of as many components as are active: ``component`` and
-        ``correlation``, each of shape (n_components,): the component of theirs that
-        each matches one to one (-1 if none), and the absolute rank correlation.
+        Comparison with PCA and FastICA of as many components as are active:
+        ``component`` and ``correlation``, each of shape (n_components,): the PCA or
+        FastICA component that each is matched with, one to one (-1 if none), and the
+        absolute rank correlation of the two, in [0, 1].
     stability : ndarray of shape (n_components,) or None
-        Share of the other seeds that hold the component; of an ensemble only.
+        Share of the other seeds that find the component, in [0, 1]; of an ensemble
+        only.
     audit : Bunch
-        Dependence of the codes: see
+        Dependence between the codes (posterior means): see
         :func:`~skfactorvae.metrics.total_correlation_audit`.
     sampled_audit : Bunch or None
-        Likewise of draws from the posteriors, which is what a discriminator sees, and
-        what findings go by: the mean of a component that holds next to nothing is a
-        function of the others, which its noise drowns.
+        Dependence between draws from the posteriors, on which the findings are based:
+        a discriminator is trained on draws, too, and the posterior mean of a component
+        with next to no information is a function of the others, which its posterior
+        noise hides.
     explained : dict of str to float
-        Share of the rows' variance that "codes" and as many components of "pca"
+        Share of the samples' variance that the "codes" and as many components of "pca"
         explain, in [0, 1], by the same regression.
     findings : list of Finding
-        With ``topic``, ``level`` ("warning", "note" or "fine"), ``message`` and
+        Each with ``topic``, ``level`` ("warning", "note" or "fine"), ``message`` and
         ``advice``; warnings first.
 
     References
@@ -184,20 +195,21 @@ class LatentReport:
             [
                 f"{self.active.sum()} of {len(self.active)} components are active.",
                 *self._table(),
-                f"Variance of the rows explained: {shares}.",
+                f"Variance of the samples explained: {shares}.",
                 *self._dependence(),
                 *map(str, self.findings),
             ]
         )
 
     def to_frame(self):
-        """Return a table with a row per component.
+        """Return a DataFrame with one row per component.
 
         Returns
         -------
         frame : DataFrame
             Columns ``active``, ``kl``, ``pca``, ``pca_correlation``, ``ica``,
-            ``ica_correlation`` and ``stability``, as far as known. Needs pandas.
+            ``ica_correlation`` and ``stability``, without those that are None. Needs
+            pandas.
         """
         import pandas as pd
 
@@ -235,18 +247,19 @@ class LatentReport:
             yield f"{i:9d} " + " ".join(cells)
 
 
-# ----------------------------------------------------------------------- the subject
+# --------------------------------------------------------------- what is reported on
 class _Subject:
-    """A fitted transformer, its codes of some rows, and what they are compared with."""
+    """A fitted transformer, its codes of the samples, and PCA and FastICA of them."""
 
     def __init__(self, member, X, random_state):
-        self.model = last_step(member)
-        self.rows = np.asarray(at_the_door(member, X), dtype=np.float64)
-        self.codes = codes_of(member, X)
-        self.active = active_mask(member, self.codes)
+        found = find_latent_model(member)
+        inputs = found.transform_before(X)
+        self.model = found.model
+        self.rows = np.asarray(inputs, dtype=np.float64)
+        self.codes = codes_of(self.model, inputs)
+        self.active = active_mask(self.model, self.codes)
         self.kl = getattr(self.model, "kl_per_component_", None)
         self.params = self.model.get_params()
-        self.history = getattr(self.model, "history_", {})
         n_rows = len(self.rows)
         self.n_baseline = int(min(self.active.sum(), n_rows, self.rows.shape[1]))
         self.random_state = random_state
@@ -259,15 +272,8 @@ class _Subject:
             "pca": explained_rows(self.rows, baselines[0]),
         }
 
-    def last(self, name):
-        """Return the mean of a term over the last tenth of training; None without."""
-        values = self.history.get(name)
-        if values is None or not len(values):
-            return None
-        return float(np.mean(values[-max(1, len(values) // 10) :]))
-
     def _sampled(self):
-        """Return one draw from each posterior; None where there are none."""
+        """Return a draw from each sample's posterior; None without posteriors."""
         if not hasattr(self.model, "posterior"):
             return None
         mean, std = self.model.posterior(self.rows)
@@ -282,7 +288,7 @@ class _Subject:
             return total_correlation_audit(masked, random_state=self.random_state)
 
     def _baselines(self):
-        """Return the codes of PCA and of FastICA, on rows scaled as the model's are."""
+        """Return the codes of PCA and FastICA, on samples scaled as for the model."""
         if not self.n_baseline:
             return np.zeros((len(self.rows), 1)), np.zeros((len(self.rows), 1))
         rows = self.rows
@@ -300,47 +306,54 @@ class _Subject:
         return Bunch(component=component, correlation=match.correlation)
 
 
-# ------------------------------------------------------------------------- the looks
-def _look_at_activity(subject):
-    n_active, n_components = int(subject.active.sum()), len(subject.active)
-    if n_active == 0:
+# ------------------------------------------------------------------------ the checks
+def _check_training(subject):
+    """Report what the training record shows, except what is fine."""
+    for verdict in check_fit(subject.model):
+        if verdict.level != "fine":
+            yield Finding(*verdict)
+
+
+def _check_codes(subject):
+    fitted = getattr(subject.model, "active_components_", subject.codes[0])
+    if len(fitted) and not subject.active.any():
         yield Finding(
-            "collapse",
+            "codes",
             "warning",
-            "No component holds more than noise would: the posterior collapsed.",
-            "Lower beta or gamma, lower noise_scale, start from init='pca', use more "
-            "rows, or look whether the features have anything in common.",
-        )
-    elif subject.kl is not None and n_active == n_components:
-        yield Finding(
-            "components",
-            "note",
-            f"All {n_components} components are active.",
-            "Raise n_components, and see whether more wake up.",
+            "The codes of all these samples are the same.",
+            "Check that X has the features and units of the training samples.",
         )
 
 
-def _look_at_dependence(subject):
+def _check_audit(subject):
+    if subject.sampled_audit is None:
+        return
+    verdict = check_audit(subject.model, subject.sampled_audit.auc)
+    if verdict is not None:
+        yield Finding(*verdict)
+
+
+def _check_dependence(subject):
     audit = subject.sampled_audit or subject.audit
     if subject.active.sum() < 2:
         return
     least = audit.auc - 2 * audit.auc_std_error
     seen = f"AUC {audit.auc:.2f}, copula {audit.gaussian_copula_tc:.2f} nats"
     if least <= 0.5:
-        message = f"No dependence among components was found ({seen})."
+        message = f"No dependence between components was found ({seen})."
         yield Finding("dependence", "fine", message)
         return
     yield Finding(
         "dependence",
-        "warning" if least > FAILED_AUC else "note",
-        f"Components depend on each other: a fresh classifier tells their codes from "
+        "warning" if least > DEPENDENT_AUC else "note",
+        "Components depend on each other: a classifier separates their codes from "
         f"permuted ones ({seen}).",
-        "Raise gamma, or read them together; factors that depend on each other in "
-        "truth cannot be made independent without loss.",
+        "Raise gamma, or interpret them together; factors that are dependent in the "
+        "data cannot be made independent without loss.",
     )
 
 
-def _look_at_baselines(subject):
+def _check_baselines(subject):
     if not subject.active.any():
         return
     for name, match in (("PCA", subject.pca), ("FastICA", subject.ica)):
@@ -352,7 +365,7 @@ def _look_at_baselines(subject):
                 "warning",
                 f"This is {name}: each active component is a {what} component "
                 f"(correlation {SAME}).",
-                f"Prefer {name}, or train longer, with a larger network.",
+                f"Use {name}, or train longer, with a larger network.",
             )
             return
         if same.any():
@@ -361,23 +374,23 @@ def _look_at_baselines(subject):
                 "note",
                 f"{same.sum()} of {len(same)} active components are {what} components "
                 f"(rank correlation at least {SAME}).",
-                f"They need no nonlinear model: {name} finds them.",
+                f"They need no nonlinear model; {name} finds them, too.",
             )
 
 
-def _look_at_explanation(subject):
+def _check_explanation(subject):
     codes, pca = subject.explained["codes"], subject.explained["pca"]
-    if subject.active.any() and codes < pca - 0.05:
+    if subject.active.any() and codes < pca - MAX_R2_LOSS:
         yield Finding(
             "fit",
             "warning",
-            f"The codes explain {codes:.2f} of the rows' variance, as many principal "
-            f"components {pca:.2f}.",
+            f"The codes explain {codes:.2f} of the samples' variance, and as many "
+            f"principal components {pca:.2f}.",
             "Train longer, lower gamma and beta, or raise n_components.",
         )
 
 
-def _look_at_scale(subject):
+def _check_scale(subject):
     if subject.params.get("standardize", "feature") == "feature":
         return
     if subject.params.get("likelihood", "gaussian") != "gaussian":
@@ -396,13 +409,14 @@ def _look_at_scale(subject):
         yield Finding(
             "scale",
             "warning",
-            f"Feature {spread.argmax()} varies {spread.max() / usual:.0f} times as "
-            "much as the median one, and outvotes the others.",
+            f"The standard deviation of feature {spread.argmax()} is "
+            f"{spread.max() / usual:.0f} times the median one, so that it dominates "
+            "the reconstruction error.",
             "Set standardize='feature', or scale the features.",
         )
 
 
-def _look_at_outliers(subject):
+def _check_outliers(subject):
     spread = subject.rows.std(axis=0)
     varies = spread > 0
     if not varies.any():
@@ -414,60 +428,13 @@ def _look_at_outliers(subject):
             "outliers",
             "warning",
             f"Feature {np.flatnonzero(varies)[extent.argmax()]} has a value "
-            f"{extent.max():.0f} standard deviations off.",
+            f"{extent.max():.0f} standard deviations from its median.",
             "Remove it, or transform the feature (log, QuantileTransformer).",
         )
 
 
-def _look_at_training(subject):
-    steps = subject.history.get("step")
-    n_iter = getattr(subject.model, "n_iter_", None)
-    if steps is not None and (not len(steps) or steps[-1] < n_iter):
-        yield Finding(
-            "training",
-            "warning",
-            f"Training diverged at step {n_iter}; the weights are those of step "
-            f"{int(steps[-1]) if len(steps) else 0}.",
-            "Lower learning_rate, look for outliers, or raise noise_scale.",
-        )
-
-
-def _look_at_discriminator(subject):
-    loss = subject.last("discriminator_loss")
-    if loss is None or subject.sampled_audit is None or not subject.params.get("gamma"):
-        return
-    auc = subject.sampled_audit.auc
-    seen = f"its loss is {loss:.2f} (chance 0.69), the audit's AUC {auc:.2f}"
-    if loss < STRONG_LOSS:
-        yield Finding(
-            "discriminator",
-            "warning",
-            f"The discriminator is too strong: {seen}. Its gradient no longer says "
-            "where independence lies.",
-            "Lower gamma or discriminator_learning_rate, or raise warmup.",
-        )
-    elif loss > WEAK_LOSS and auc > FAILED_AUC:
-        yield Finding(
-            "discriminator",
-            "warning",
-            f"The discriminator is too weak: {seen}. It overlooks dependence that is "
-            "there, so gamma has no hold.",
-            "Raise discriminator_learning_rate, discriminator_hidden_layer_sizes or "
-            "max_iter; a larger gamma does not help.",
-        )
-    elif loss < WEAK_LOSS - 0.1 and auc < CLEAR_AUC:
-        yield Finding(
-            "discriminator",
-            "warning",
-            f"The discriminator memorises rows: {seen}, so it reports dependence that "
-            "rows it has not seen do not show.",
-            "Use more rows, a smaller discriminator, or a smaller "
-            "discriminator_learning_rate.",
-        )
-
-
-def _look_at_memory(subject):
-    """Compare the ELBO of these rows with that of those of the fit."""
+def _check_overfitting(subject):
+    """Compare the mean score of these samples with that of the training samples."""
     trained = getattr(subject.model, "fit_score_", None)
     if trained is None:
         return
@@ -475,23 +442,27 @@ def _look_at_memory(subject):
     allowed = max(1.0, 0.1 * subject.rows.shape[1])
     if lost > allowed:
         yield Finding(
-            "memory",
+            "overfitting",
             "warning",
-            f"These rows are described worse than those of the fit, by {lost:.1f} nats "
-            "each: the model has learnt its rows by heart, or these are others.",
-            "Use more rows, a smaller network, fewer steps, more input_noise, or "
+            f"The mean score of these samples is {lost:.1f} nats below that of the "
+            "training samples: the model overfits, or these samples have another "
+            "distribution.",
+            "Use more samples, a smaller network, fewer steps, more input_noise, or "
             "early_stopping=True.",
         )
 
 
-def _look_at_stability(subject, stability):
+def _check_stability(subject, stability):
     if stability is None or not subject.active.any():
         return []
     values = np.asarray(stability)[subject.active]
-    weak = np.flatnonzero(subject.active & (np.asarray(stability) < 0.5))
+    weak = np.flatnonzero(subject.active & (np.asarray(stability) < STABLE))
     if not len(weak):
-        message = f"Every active component comes back ({values.min():.2f} or more)."
-        advice = "That is necessary, not sufficient: seeds can share an error."
+        message = (
+            "Every active component is found by most other seeds (by a share of "
+            f"{values.min():.2f} or more)."
+        )
+        advice = "This is necessary, not sufficient: seeds can share an error."
         return [Finding("stability", "fine", message, advice)]
     named = ", ".join(map(str, weak))
     return [
@@ -499,19 +470,19 @@ def _look_at_stability(subject, stability):
             "stability",
             "warning",
             f"Most other seeds do not find component {named}.",
-            "Do not interpret what does not return; keep='stable' leaves it out.",
+            "Do not interpret it; keep='stable' leaves it out.",
         )
     ]
 
 
-LOOKS = (
-    _look_at_activity,
-    _look_at_training,
-    _look_at_scale,
-    _look_at_outliers,
-    _look_at_discriminator,
-    _look_at_memory,
-    _look_at_dependence,
-    _look_at_baselines,
-    _look_at_explanation,
+CHECKS = (
+    _check_training,
+    _check_codes,
+    _check_scale,
+    _check_outliers,
+    _check_audit,
+    _check_overfitting,
+    _check_dependence,
+    _check_baselines,
+    _check_explanation,
 )

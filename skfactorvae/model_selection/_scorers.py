@@ -1,4 +1,4 @@
-"""Scorers without labels: how much codes know of the rows, and how independently."""
+"""Label-free scorers: the variance that codes explain, and how independent they are."""
 
 import warnings
 
@@ -11,38 +11,39 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_array
 
 from ..metrics import total_correlation_audit, udr_score
-from ._members import active_codes, at_the_door, last_step
+from ._members import active_codes, find_ensemble, find_latent_model, finite_samples
 
-MOST_QUADRATIC = 40
-"""Codes up to which squares and products take part; beyond, codes alone."""
+MAX_QUADRATIC_CODES = 40
+"""Largest number of codes whose squares and products enter the regression."""
 
-AUDIT_ROWS = 4000
+AUDIT_SAMPLES = 4000
 
 
 def explained_rows(X, codes):
-    r"""Return the share of the rows' variance that codes explain, on held-out rows.
+    r"""Return the share of the variance of X that codes explain on held-out samples.
 
-    A fresh ridge regression on codes, their squares and products learns half of the
-    rows, and is scored on the other half: the mean of :math:`R^2` over the features
-    that vary. It knows nothing of the decoder, so transformers without one can be
-    compared; constant codes and noise explain nothing.
+    A ridge regression on the codes, their squares and their products is fitted to one
+    half of the samples (every other one) and scored on the other half. The score is the
+    mean of :math:`R^2` over the features that vary. The decoder is not used, so
+    transformers without a decoder can be compared. Constant codes and pure noise
+    explain nothing. With more than 40 codes, squares and products are left out.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Rows.
+        Samples, finite.
     codes : array-like of shape (n_samples, n_codes)
-        Their codes, finite.
+        Codes of the samples, finite.
 
     Returns
     -------
     explained : float
-        In [0, 1], 1 is best. 0 if no code varies.
+        In [0, 1], 1 is best. 0 if no code or no feature varies.
 
     Raises
     ------
     ValueError
-        If there are fewer than four rows, or values are not finite.
+        If there are fewer than four samples, or values are not finite.
 
     Examples
     --------
@@ -59,16 +60,16 @@ def explained_rows(X, codes):
     X = X[:, (np.ptp(X[train], axis=0) > 0) & (np.ptp(X[test], axis=0) > 0)]
     if not codes.shape[1] or not X.shape[1]:
         return 0.0
-    model = _surface(codes.shape[1])
+    model = _ridge_regression(codes.shape[1])
     scale = StandardScaler().fit(X[train])
     model.fit(codes[train], scale.transform(X[train]))
     predicted = model.predict(codes[test]).reshape(-1, X.shape[1])
     return max(float(r2_score(scale.transform(X[test]), predicted)), 0.0)
 
 
-def _surface(n_codes):
-    """Return a regression on codes, and on their squares and products if few."""
-    degree = 2 if n_codes <= MOST_QUADRATIC else 1
+def _ridge_regression(n_codes):
+    """Return a ridge regression, quadratic in the codes if there are few."""
+    degree = 2 if n_codes <= MAX_QUADRATIC_CODES else 1
     return make_pipeline(
         StandardScaler(),
         PolynomialFeatures(degree, include_bias=False),
@@ -78,82 +79,39 @@ def _surface(n_codes):
 
 
 def independence(codes):
-    r"""Return how independent codes are, by a copula and by a classifier.
+    r"""Return two measures of the independence of codes: by a copula, by a classifier.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_codes)
-        Codes; those that do not vary are left out.
+        Codes. Constant codes are left out.
 
     Returns
     -------
     copula : float in [0, 1]
-        :math:`\exp(-2\,\mathrm{TC}/D)`, where TC is that of the Gaussian copula of
-        the D codes that vary: the D-th root of the determinant of the correlations of
-        their normal scores.
+        :math:`\exp(-2\,\mathrm{TC}/D)`, where TC is the total correlation of the
+        Gaussian copula of the D codes that vary, in nats: the D-th root of the
+        determinant of the correlation matrix of their normal scores. 1 is best.
     audit : float in [0, 1]
-        :math:`2\,(1 - \mathrm{AUC})` of a classifier that tells codes from permuted
-        ones.
+        :math:`2\,(1 - \mathrm{AUC})` of a classifier that discriminates codes from
+        permuted codes. 1 is best.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
-        found = total_correlation_audit(codes, max_samples=AUDIT_ROWS)
+        found = total_correlation_audit(codes, max_samples=AUDIT_SAMPLES)
     copula = np.exp(-2 * max(found.gaussian_copula_tc, 0.0) / max(found.n_codes, 1))
     return float(copula), float(np.clip(2 * (1 - found.auc), 0.0, 1.0))
 
 
-class _LabelFreeScorer:
-    """A scorer of any fitted transformer, or the mean over an ensemble's members."""
-
-    def __init__(self, name, function):
-        self.name = name
-        self._function = function
-        self.__doc__ = f"{function.__doc__}\n\n{type(self).__doc__}"
-
-    def __call__(self, estimator, X, y=None):
-        """Score what the estimator makes of X.
-
-        Parameters
-        ----------
-        estimator : object
-            A fitted transformer, a pipeline that ends with one, or a
-            :class:`SeedEnsemble` of them.
-        X : array-like of shape (n_samples, n_features)
-            Rows, preferably not those of the fit.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            Higher is better.
-        """
-        return float(np.mean(self._function(*members_of(estimator, X))))
-
-    def __repr__(self):
-        return self.name
-
-    def __reduce__(self):
-        return self.name
-
-
-def members_of(estimator, X):
-    """Return the fits of an ensemble, or the one fit; and the rows they take."""
-    ensemble = last_step(estimator)
-    if not hasattr(ensemble, "estimators_"):
-        return [estimator], X
-    return ensemble.estimators_, at_the_door(estimator, X)
-
-
-def measured(X, codes):
-    """Return what codes explain, alone and times each measure of independence.
+def score_codes(X, codes):
+    """Return the explained variance, alone and times each measure of independence.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows.
+        Samples.
     codes : ndarray of shape (n_samples, n_codes)
-        Codes, zero where they carry nothing.
+        Codes, zero for inactive components.
 
     Returns
     -------
@@ -169,23 +127,86 @@ def measured(X, codes):
     }
 
 
+class _LabelFreeScorer:
+    """Scorer of a fitted transformer. The score of an ensemble is the mean of its fits.
+
+    Missing values are compared as the imputer of the pipeline fills them.
+    """
+
+    def __init__(self, name, function):
+        self.name = name
+        self._function = function
+        self.__doc__ = f"{function.__doc__}\n\n{type(self).__doc__}"
+
+    def __call__(self, estimator, X, y=None):
+        """Return the score of the codes of X.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted transformer, a :class:`SeedEnsemble`, or a pipeline that contains
+            one. The codes are the output of the last transformer; a classifier after
+            it is ignored.
+        X : array-like of shape (n_samples, n_features)
+            Samples, preferably held-out ones.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Higher is better. In nats per sample for ``elbo_scorer``, in [0, 1] for all
+            others.
+
+        Raises
+        ------
+        TypeError
+            If the estimator contains no transformer, or none that this score needs.
+        """
+        return float(np.mean(self._function(*ensemble_members(estimator, X))))
+
+    def __repr__(self):
+        return self.name
+
+    def __reduce__(self):
+        return self.name
+
+
+def ensemble_members(estimator, X):
+    """Return the fits of an ensemble, or the estimator itself, and their input."""
+    ensemble = find_ensemble(estimator)
+    if ensemble is None:
+        return [estimator], X
+    return ensemble.model.estimators_, ensemble.transform_before(X)
+
+
+def _score_codes(members, X):
+    return [
+        score_codes(finite_samples(member, X), active_codes(member, X))
+        for member in members
+    ]
+
+
 def _explained_scores(members, X):
-    """Explained share of the rows' variance."""
-    return [explained_rows(X, active_codes(member, X)) for member in members]
+    """Explained variance: the share of the variance of X that the codes explain."""
+    return [
+        explained_rows(finite_samples(member, X), active_codes(member, X))
+        for member in members
+    ]
 
 
 def _copula_scores(members, X):
-    """Explained share of the rows, times the codes' independence by a copula."""
-    return [measured(X, active_codes(member, X))["copula"] for member in members]
+    """Explained variance times the independence of the codes by a Gaussian copula."""
+    return [scores["copula"] for scores in _score_codes(members, X)]
 
 
 def _audit_scores(members, X):
-    """Explained share of the rows, times the codes' independence by a classifier."""
-    return [measured(X, active_codes(member, X))["audit"] for member in members]
+    """Explained variance times the independence of the codes by a classifier."""
+    return [scores["audit"] for scores in _score_codes(members, X)]
 
 
 def _udr_scores(members, X):
-    """Agreement of fits from several seeds (UDR), times the explained share."""
+    """Agreement of fits from several seeds (UDR) times the explained variance."""
     if len(members) < 2:
         raise TypeError(
             f"udr_scorer compares fits from several seeds, got one "
@@ -196,17 +217,16 @@ def _udr_scores(members, X):
 
 
 def _elbo_scores(members, X):
-    """Mean evidence lower bound of the rows, in nats."""
-    for member in members:
-        if not hasattr(last_step(member), "score_samples"):
+    """Mean evidence lower bound (ELBO) of the samples, in nats per sample."""
+    found = [find_latent_model(member) for member in members]
+    for each in found:
+        if not hasattr(each.model, "score_samples"):
             raise TypeError(
-                f"elbo_scorer needs score_samples, which "
-                f"{type(last_step(member)).__name__} has not. Score it with "
-                "explained_scorer."
+                f"elbo_scorer needs score_samples, which {type(each.model).__name__} "
+                "does not have. Use explained_scorer instead."
             )
     return [
-        np.mean(last_step(member).score_samples(at_the_door(member, X)))
-        for member in members
+        np.mean(each.model.score_samples(each.transform_before(X))) for each in found
     ]
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's searches, with all fits trained together."""
+"""Grid and randomized search with batched training."""
 
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
@@ -6,58 +6,61 @@ from .._batching import batched_fits
 
 
 class BatchedGridSearchCV(GridSearchCV):
-    """A :class:`~sklearn.model_selection.GridSearchCV` that trains all fits together.
+    """Grid search whose fits are trained together, in one batch.
 
-    Candidates that differ in ``gamma``, ``beta``, ``n_components`` or seed, on whatever
-    folds and after whatever earlier steps of a pipeline, share one stack: a whole grid
-    for the price of a few fits. Different networks or budgets form several.
+    It is :class:`~sklearn.model_selection.GridSearchCV` otherwise. Candidates that
+    differ in ``gamma``, ``beta``, ``n_components``, seed, folds or earlier steps of a
+    pipeline are trained in one stack of models, which costs as much as a few fits.
+    Candidates that differ in network or ``max_iter`` form several stacks.
 
     Parameters
     ----------
     estimator : estimator
-        One of this package's transformers, a pipeline with one, or any other.
+        A transformer of this package, a pipeline that contains one, or any other
+        estimator. Only transformers of this package are trained together.
     param_grid : dict or list of dict
         Lists of values for each parameter.
     scoring : str, callable, list, tuple or dict, default=None
-        One score or several, as scikit-learn takes them; None takes the estimator's
-        own.
+        One score or several, as in scikit-learn; None uses the ``score`` of the
+        estimator.
     n_jobs : int, default=None
-        Processes that train stacks on the CPU; -1 takes all cores, None one.
+        Number of processes that train stacks on the CPU; -1 uses all cores, None one.
     refit : bool, str or callable, default=True
-        Whether, and by which score or rule, to fit the best candidate to all data.
+        Whether to fit the best candidate to all samples, and the name of the score, or
+        the rule, by which it is the best.
     cv : int, cross-validation generator or iterable, default=None
-        Splits; None takes five folds. Rows that come in order, as those of a grid of
+        Splits; None uses five folds. Samples that are sorted, such as a grid of
         factors, need ``KFold(shuffle=True)``.
     verbose : int, default=0
-        How much the search prints, from 0 to 3.
+        Verbosity of the search, from 0 to 3.
     pre_dispatch : int or str, default="2*n_jobs"
-        Without effect: memory is bounded by cutting stacks.
+        Ignored: memory is bounded by splitting stacks.
     error_score : "raise" or numeric, default=np.nan
-        Score of a candidate whose fit fails; it costs the others nothing.
+        Score of a candidate whose fit fails; other candidates are not affected.
     return_train_score : bool, default=False
-        Whether to score the training folds, too.
+        Whether to compute scores on the training folds as well.
 
     Attributes
     ----------
     cv_results_ : dict of str to ndarray
-        scikit-learn's table, one entry for each candidate. A fit's time includes that
-        of waiting for the others.
+        Results as in scikit-learn, one entry for each candidate. The time of a fit
+        includes the time spent waiting for the others.
     best_estimator_ : estimator
-        The best candidate, fitted to all data; alone, after the search.
+        The best candidate, fitted to all samples after the search, on its own.
     best_score_ : float
-        Its mean score over the splits.
+        Mean score of the best candidate over the splits.
     best_params_ : dict
-        Its parameters.
+        Parameters of the best candidate.
     best_index_ : int
-        Its row of ``cv_results_``.
+        Index of the best candidate in ``cv_results_``.
     scorer_ : callable or dict
-        What scored the candidates.
+        Scorer or scorers of the candidates.
     n_splits_ : int
         Number of splits.
     refit_time_ : float
-        Seconds of the last fit.
+        Time of fitting the best candidate to all samples, in seconds.
     multimetric_ : bool
-        Whether there were several scores.
+        Whether there are several scores.
     classes_ : ndarray of shape (n_classes,)
         Labels, where the estimator is a classifier.
     n_features_in_ : int
@@ -67,14 +70,14 @@ class BatchedGridSearchCV(GridSearchCV):
 
     See Also
     --------
-    batched_fits : The same for any other meta-estimator.
-    sklearn.model_selection.GridSearchCV : The search that this one runs.
+    batched_fits : Batched training for any other meta-estimator.
+    sklearn.model_selection.GridSearchCV : The search without batched training.
 
     Notes
     -----
-    ``fit`` is scikit-learn's own, inside :func:`batched_fits`. So is what it returns:
-    keys, order and types of ``cv_results_``, several scores, metadata routing,
-    callbacks.
+    ``fit`` calls the ``fit`` of scikit-learn inside :func:`batched_fits`. Keys, order
+    and types of ``cv_results_``, multiple scores, metadata routing and callbacks are
+    therefore those of scikit-learn.
 
     References
     ----------
@@ -94,16 +97,16 @@ class BatchedGridSearchCV(GridSearchCV):
     """
 
     def fit(self, X, y=None, **params):
-        """Train every candidate on every split together, score them, and refit.
+        """Fit all candidates on all splits together, score them, and refit the best.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Training samples.
         y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
-            What the scores compare with; known factors, say.
+            Targets of the scores, such as known factors. Also passed to the fits.
         **params : dict of str to object
-            Passed on to the estimator, the scores and the splitter.
+            Passed to the estimator, the scorers and the splitter.
 
         Returns
         -------
@@ -115,62 +118,65 @@ class BatchedGridSearchCV(GridSearchCV):
 
 
 class BatchedRandomizedSearchCV(RandomizedSearchCV):
-    """A randomized search that trains all its fits together.
+    """Randomized search whose fits are trained together, in one batch.
 
     It is :class:`~sklearn.model_selection.RandomizedSearchCV` otherwise. Candidates
-    that differ in ``gamma``, ``beta``, ``n_components`` or seed share one stack;
-    different networks or budgets form several.
+    that differ in ``gamma``, ``beta``, ``n_components``, seed, folds or earlier steps
+    of a pipeline are trained in one stack of models, which costs as much as a few fits.
+    Candidates that differ in network or ``max_iter`` form several stacks.
 
     Parameters
     ----------
     estimator : estimator
-        One of this package's transformers, a pipeline with one, or any other.
+        A transformer of this package, a pipeline that contains one, or any other
+        estimator. Only transformers of this package are trained together.
     param_distributions : dict or list of dict
-        Lists of values, or distributions with ``rvs``, for each parameter.
+        Lists of values, or distributions with a method ``rvs``, for each parameter.
     n_iter : int, default=10
-        Candidates to draw.
+        Number of candidates to draw.
     scoring : str, callable, list, tuple or dict, default=None
-        One score or several, as scikit-learn takes them; None takes the estimator's
-        own.
+        One score or several, as in scikit-learn; None uses the ``score`` of the
+        estimator.
     n_jobs : int, default=None
-        Processes that train stacks on the CPU; -1 takes all cores, None one.
+        Number of processes that train stacks on the CPU; -1 uses all cores, None one.
     refit : bool, str or callable, default=True
-        Whether, and by which score or rule, to fit the best candidate to all data.
+        Whether to fit the best candidate to all samples, and the name of the score, or
+        the rule, by which it is the best.
     cv : int, cross-validation generator or iterable, default=None
-        Splits; None takes five folds. Rows that come in order, as those of a grid of
+        Splits; None uses five folds. Samples that are sorted, such as a grid of
         factors, need ``KFold(shuffle=True)``.
     verbose : int, default=0
-        How much the search prints, from 0 to 3.
+        Verbosity of the search, from 0 to 3.
     pre_dispatch : int or str, default="2*n_jobs"
-        Without effect: memory is bounded by cutting stacks.
+        Ignored: memory is bounded by splitting stacks.
     random_state : int, RandomState instance or None, default=None
-        Seed of the candidates.
+        Determines the candidates.
     error_score : "raise" or numeric, default=np.nan
-        Score of a candidate whose fit fails; it costs the others nothing.
+        Score of a candidate whose fit fails; other candidates are not affected.
     return_train_score : bool, default=False
-        Whether to score the training folds, too.
+        Whether to compute scores on the training folds as well.
 
     Attributes
     ----------
     cv_results_ : dict of str to ndarray
-        scikit-learn's table, one entry for each candidate. A fit's time includes that
-        of waiting for the others.
+        Results as in scikit-learn, one entry for each candidate. The time of a fit
+        includes the time spent waiting for the others.
     best_estimator_ : estimator
-        The best candidate, fitted to all data; alone, after the search.
+        The best candidate, fitted to all samples after the search, on its own.
     best_score_ : float
-        Its mean score over the splits.
+        Mean score of the best candidate over the splits.
     best_params_ : dict
-        Its parameters.
+        Parameters of the best candidate.
     best_index_ : int
-        Its row of ``cv_results_``.
+        Index of the best candidate in ``cv_results_``.
     scorer_ : callable or dict
-        What scored the candidates.
+        Scorer or scorers of the candidates.
     n_splits_ : int
         Number of splits.
     refit_time_ : float
-        Seconds of the last fit.
+        Time of fitting the best candidate to all samples, in seconds.
     multimetric_ : bool
-        Whether there were several scores.
+        Whether there are several scores.
     classes_ : ndarray of shape (n_classes,)
         Labels, where the estimator is a classifier.
     n_features_in_ : int
@@ -180,14 +186,14 @@ class BatchedRandomizedSearchCV(RandomizedSearchCV):
 
     See Also
     --------
-    batched_fits : The same for any other meta-estimator.
-    sklearn.model_selection.RandomizedSearchCV : The search that this one runs.
+    batched_fits : Batched training for any other meta-estimator.
+    sklearn.model_selection.RandomizedSearchCV : The search without batched training.
 
     Notes
     -----
-    ``fit`` is scikit-learn's own, inside :func:`batched_fits`. So is what it returns:
-    keys, order and types of ``cv_results_``, several scores, metadata routing,
-    callbacks.
+    ``fit`` calls the ``fit`` of scikit-learn inside :func:`batched_fits`. Keys, order
+    and types of ``cv_results_``, multiple scores, metadata routing and callbacks are
+    therefore those of scikit-learn.
 
     References
     ----------
@@ -208,16 +214,16 @@ class BatchedRandomizedSearchCV(RandomizedSearchCV):
     """
 
     def fit(self, X, y=None, **params):
-        """Train every candidate on every split together, score them, and refit.
+        """Fit all candidates on all splits together, score them, and refit the best.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Training samples.
         y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
-            What the scores compare with; known factors, say.
+            Targets of the scores, such as known factors. Also passed to the fits.
         **params : dict of str to object
-            Passed on to the estimator, the scores and the splitter.
+            Passed to the estimator, the scorers and the splitter.
 
         Returns
         -------

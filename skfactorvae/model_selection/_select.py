@@ -1,4 +1,4 @@
-"""Choosing gamma, or anything else, without labels: and saying why."""
+"""Label-free selection of gamma or another parameter, with the reasons in print."""
 
 from __future__ import annotations
 
@@ -16,45 +16,48 @@ from ..metrics import udr_score
 from ._members import (
     MAX_SEED,
     active_codes,
+    clones_with_seeds,
+    find_latent_model,
+    finite_samples,
     fit_all,
-    last_step,
-    reseeded,
-    split_rows,
+    split_samples,
 )
-from ._scorers import elbo_scorer, measured
+from ._scorers import elbo_scorer, score_codes
 
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 
-NAMES = ("udr", "copula", "audit", "explained", "elbo")
+SCORE_NAMES = ("udr", "copula", "audit", "explained", "elbo")
 
 
 # ------------------------------------------------------------------- constraints
 def best_under_constraint(score, at_least):
-    r"""Make a ``refit=`` that takes the best score among candidates that pass.
+    r"""Make a ``refit=`` rule: the best score among candidates that meet constraints.
 
-    Independence alone is won by codes that know nothing, agreement alone by codes that
-    are few. Ask for a floor under one and the best of the other.
+    Codes without information maximise independence, and few codes maximise agreement.
+    Set a minimum for one score and maximise the other.
 
     Parameters
     ----------
     score : str
-        Name of the score to be maximised, as in ``scoring=``: of a multimetric search.
+        Name of the score to maximise, as in the ``scoring=`` dict of a multimetric
+        search.
     at_least : dict of str to float or str
-        Floor of other scores' means over the folds: a number; "1se", within one
-        standard error of the best candidate's mean; or a share such as "95%" of the
-        best mean, which must be positive.
+        Minimum of the mean of other scores over the folds. Either a number; or "1se",
+        within one standard error of the best candidate's mean; or a percentage of the
+        best mean, such as "95%", for scores whose best mean is positive.
 
     Returns
     -------
     refit : callable
-        Takes ``cv_results_`` and returns the index of the best candidate. If no
-        candidate passes everything, it warns and takes the best of those that fail
-        the fewest floors. Ties go to the first. Picklable.
+        Takes ``cv_results_`` and returns the index of the selected candidate. If no
+        candidate meets all constraints, it warns and selects the best of those that
+        violate the fewest. Ties are resolved in favour of the first. Picklable.
 
     Raises
     ------
     ValueError
-        If a floor cannot be read, or, when called, a score is not in the results.
+        If a minimum is invalid or, when the rule is called, a score is not in the
+        results.
 
     References
     ----------
@@ -85,27 +88,28 @@ def best_under_constraint(score, at_least):
 
 
 class _BestUnderConstraint:
-    """The callable that :func:`best_under_constraint` makes."""
+    """Callable returned by :func:`best_under_constraint`."""
 
     def __init__(self, score, at_least):
-        for name, floor in at_least.items():
-            _check_floor(name, floor)
+        for name, minimum in at_least.items():
+            _check_minimum(name, minimum)
         self.score, self.at_least = score, at_least
 
     def __call__(self, cv_results):
-        target = _of(cv_results, "mean", self.score)
-        failed = np.zeros(len(target), dtype=int)
-        for name, floor in self.at_least.items():
-            failed += ~_passes(cv_results, name, floor)
-        if failed.min() > 0:
+        target = _column(cv_results, "mean", self.score)
+        n_violated = np.zeros(len(target), dtype=int)
+        for name, minimum in self.at_least.items():
+            n_violated += ~_meets(cv_results, name, minimum)
+        if n_violated.min() > 0:
             warnings.warn(
-                f"No candidate passes at_least={self.at_least!r}; the best of those "
-                f"that fail the fewest floors is taken. Best means: "
-                f"{ {n: float(_best(cv_results, n)) for n in self.at_least} }.",
+                f"No candidate meets at_least={self.at_least!r}; selecting the best of "
+                f"those that violate the fewest constraints. The best means are "
+                f"{ {n: float(_best(cv_results, n)) for n in self.at_least} }; lower "
+                "the minimum, or search other parameters.",
                 UserWarning,
                 stacklevel=2,
             )
-        allowed = (failed == failed.min()) & np.isfinite(target)
+        allowed = (n_violated == n_violated.min()) & np.isfinite(target)
         if not allowed.any():
             allowed = np.isfinite(target)
         return int(np.argmax(np.where(allowed, target, -np.inf)))
@@ -114,44 +118,48 @@ class _BestUnderConstraint:
         return f"best_under_constraint({self.score!r}, {self.at_least!r})"
 
 
-def _check_floor(name, floor):
-    is_number = isinstance(floor, int | float | np.number)
-    is_rule = isinstance(floor, str) and (floor == "1se" or PERCENT.fullmatch(floor))
-    if isinstance(floor, bool) or not (is_number or is_rule):
+def _check_minimum(name, minimum):
+    is_number = isinstance(minimum, int | float | np.number)
+    is_rule = isinstance(minimum, str) and (
+        minimum == "1se" or PERCENT.fullmatch(minimum)
+    )
+    if isinstance(minimum, bool) or not (is_number or is_rule):
         raise ValueError(
-            f"at_least[{name!r}] must be a number, '1se', or a share of the best such "
-            f"as '95%'; got {floor!r}."
+            f"at_least[{name!r}] must be a number, '1se', or a percentage of the best "
+            f"mean such as '95%'; got {minimum!r}."
         )
 
 
-def _of(cv_results, what, name):
-    key = f"{what}_test_{name}"
+def _column(cv_results, statistic, name):
+    key = f"{statistic}_test_{name}"
     if key not in cv_results:
         known = [k.removeprefix("mean_test_") for k in cv_results if "mean_test_" in k]
         raise ValueError(
-            f"The search has no score named {name!r}; it has {known}. Give scoring= a "
+            f"The search has no score named {name!r}; it has {known}. Pass scoring= a "
             "dict with that name."
         )
     return np.asarray(cv_results[key], dtype=float)
 
 
 def _best(cv_results, name):
-    mean = _of(cv_results, "mean", name)
+    mean = _column(cv_results, "mean", name)
     return np.max(mean[np.isfinite(mean)], initial=-np.inf)
 
 
-def _passes(cv_results, name, floor):
-    mean, best = _of(cv_results, "mean", name), _best(cv_results, name)
-    if floor == "1se":
+def _meets(cv_results, name, minimum):
+    """Return which candidates meet a constraint, bool of shape (n_candidates,)."""
+    mean, best = _column(cv_results, "mean", name), _best(cv_results, name)
+    if minimum == "1se":
         winner = int(np.argmax(np.where(np.isfinite(mean), mean, -np.inf)))
         n_splits = sum(
             bool(re.fullmatch(rf"split\d+_test_{name}", k)) for k in cv_results
         )
-        error = _of(cv_results, "std", name)[winner] / np.sqrt(max(n_splits - 1, 1))
+        std = _column(cv_results, "std", name)[winner]
+        error = std / np.sqrt(max(n_splits - 1, 1))
         return mean >= best - error
-    if isinstance(floor, str):
-        return mean >= best * float(floor.rstrip("%")) / 100
-    return mean >= floor
+    if isinstance(minimum, str):
+        return mean >= best * float(minimum.rstrip("%")) / 100
+    return mean >= minimum
 
 
 # ------------------------------------------------------------------------- rules
@@ -159,47 +167,47 @@ def _mean(values):
     return np.where(np.isfinite(values), values, -np.inf).mean(axis=1)
 
 
-def most_agreeing(scores):
-    """Take the gamma whose seeds agree best."""
+def best_udr(scores):
+    """Return the index of the gamma with the best agreement between seeds."""
     return int(np.argmax(_mean(scores["udr"])))
 
 
-def strongest_agreeing(scores):
-    """Take the largest gamma within one standard error of the best agreement."""
-    mean, best = _mean(scores["udr"]), most_agreeing(scores)
+def largest_within_one_se(scores):
+    """Return the index of the largest gamma within a standard error of the best UDR."""
+    mean, best = _mean(scores["udr"]), best_udr(scores)
     values = scores["udr"][best]
     error = values.std(ddof=1) / np.sqrt(len(values))
     return int(np.flatnonzero(mean >= mean[best] - error)[-1])
 
 
-def most_likely(scores):
-    """Take the gamma with the best held-out ELBO."""
+def best_elbo(scores):
+    """Return the index of the gamma with the best held-out ELBO."""
     return int(np.argmax(_mean(scores["elbo"])))
 
 
-def most_independent(scores):
-    """Take the gamma whose codes are the most independent, by a copula."""
+def best_copula(scores):
+    """Return the index of the gamma with the best independence by a copula."""
     return int(np.argmax(_mean(scores["copula"])))
 
 
-def hardest_to_tell(scores):
-    """Take the gamma whose codes a classifier tells least from permuted ones."""
+def best_audit(scores):
+    """Return the index of the gamma with the best independence by a classifier."""
     return int(np.argmax(_mean(scores["audit"])))
 
 
-def best_in_ranks(scores):
-    """Take the gamma with the best sum of ranks in agreement and ELBO."""
+def best_rank_sum(scores):
+    """Return the index of the gamma with the best sum of ranks in UDR and ELBO."""
     ranks = [_mean(scores[name]).argsort().argsort() for name in ("udr", "elbo")]
     return int(np.argmax(np.sum(ranks, axis=0)))
 
 
 RULES = {
-    "agreement": strongest_agreeing,
-    "udr": most_agreeing,
-    "elbo": most_likely,
-    "copula": most_independent,
-    "audit": hardest_to_tell,
-    "ranks": best_in_ranks,
+    "agreement": largest_within_one_se,
+    "udr": best_udr,
+    "elbo": best_elbo,
+    "copula": best_copula,
+    "audit": best_audit,
+    "ranks": best_rank_sum,
 }
 
 
@@ -218,68 +226,84 @@ def select_gamma(
     n_jobs=None,
     random_state=None,
 ):
-    """Choose gamma without labels, and explain the choice.
+    """Select gamma without labels, and report the reasons.
 
-    Fits every gamma from several seeds on one part of the rows, measures on the other
-    part how well seeds agree, how much codes explain, how independent they are and
-    the ELBO, lets a rule choose, and fits the choice to all rows.
+    Every gamma is fitted from several seeds on one part of the samples. On the other
+    part, the fits are scored by the agreement between seeds, the variance that the
+    codes explain, the independence of the codes, and the ELBO. A rule selects a gamma
+    by these scores, and the selected gamma is fitted to all samples.
 
-    No rule can know the true factors. What the rules have been worth on simulated
-    tables, and where they failed, is in the user guide:
+    No rule has access to the true factors. The user guide reports how well the rules
+    do on simulated datasets, and when they fail:
     :doc:`Choosing gamma without labels </selection>`.
 
     Parameters
     ----------
     estimator : estimator
-        A transformer with a ``gamma``, or a pipeline with one in a step.
+        A transformer with a parameter ``gamma``, or a pipeline with such a step. An
+        imputer may come before it and a classifier after it.
     X : array-like of shape (n_samples, n_features)
-        Rows.
+        Samples. They may have missing values if the pipeline has an imputer; the
+        explained variance is then that of the imputed samples.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
-        What to choose from; they are sorted.
+        Candidates, at least two different ones. They are sorted in increasing order.
     y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         Passed to the fits, for transformers that learn from labels.
     param : str, default="gamma"
-        Name of the parameter. In a pipeline, the step's name is found if only one
-        step has it. Any other parameter can be chosen likewise; only the rule "elbo"
-        has a meaning across numbers of components.
+        Name of the parameter. In a pipeline, the prefix with the step's name is found
+        if only one step has the parameter. Other numeric parameters can be selected in
+        the same way; across numbers of components, only the rule "elbo" is meaningful.
     n_seeds : int, default=5
-        Fits of each gamma, at least 2.
+        Number of fits of each gamma, at least 2.
     rule : str or callable, default="agreement"
-        How to choose, of mean scores over the seeds:
+        Selection rule, applied to the mean scores over the seeds:
 
-        - "agreement": the largest gamma whose seeds agree as well as the best, up to
-          one standard error;
-        - "udr": the gamma whose seeds agree best;
-        - "audit": the codes that a fresh classifier tells least from permuted ones;
+        - "agreement": the largest gamma whose agreement between seeds (UDR) is within
+          one standard error of the best;
+        - "udr": the best agreement between seeds;
+        - "audit": the codes that a classifier discriminates least from permuted codes;
         - "copula": the most independent codes, by a Gaussian copula;
         - "elbo": the best held-out ELBO;
-        - "ranks": the best sum of ranks in agreement and ELBO.
+        - "ranks": the best sum of ranks in UDR and ELBO.
 
-        All but "elbo" are weighted by what the codes explain. A callable takes a dict
-        of arrays of shape (n_gammas, n_seeds) and returns the number of a gamma.
+        All scores except the ELBO are multiplied by the explained variance. A callable
+        takes the dict of scores, arrays of shape (n_gammas, n_seeds), and returns the
+        index of a gamma.
     test_size : float, default=0.3
-        Share of the rows on which fits are compared.
+        Share of the samples that is held out for scoring, in (0, 1).
     refit : bool, default=True
-        Whether to fit the choice to all rows.
+        Whether to fit the selected gamma to all samples.
     n_jobs : int, default=None
-        Fits at the same time, as processes.
+        Number of processes that fit at the same time; -1 uses all cores, None one.
     random_state : int, RandomState instance or None, default=None
-        Draws the split and the seeds. Every gamma gets the same seeds.
+        Determines the split and the seeds. The seeds are the same for every gamma.
 
     Returns
     -------
     selection : GammaSelection
-        The choice, what it rests on, and the fitted estimator. Printing it explains.
+        The selected gamma, the scores and the fitted estimator. It prints as a table
+        with the reasons.
 
     Raises
     ------
+    TypeError
+        If the estimator contains no transformer.
     ValueError
-        If the estimator has no such parameter, or several; if there are fewer than two
-        gammas or seeds, or the rule is unknown.
+        If no parameter or several have the name `param`, if the estimator has no
+        ``random_state``, if there are fewer than two gammas or seeds, or if the rule is
+        unknown.
 
     See Also
     --------
-    gamma_path : One warm-started fit along gamma instead of many.
+    gamma_path : Fit a warm-started path along gamma instead of several seeds.
+
+    References
+    ----------
+    Duan et al. (2020), "Unsupervised model selection for variational disentangled
+    representation learning", ICLR, for the agreement between seeds.
+
+    Breiman, Friedman, Olshen & Stone (1984), "Classification and regression trees",
+    section 3.4.3, for the rule of one standard error.
 
     Examples
     --------
@@ -294,24 +318,25 @@ def select_gamma(
     >>> selection.best_estimator.transform(X).shape
     (300, 2)
     """
-    gammas = checked_gammas(gammas)
+    gammas = check_gammas(gammas)
     if not isinstance(n_seeds, Integral) or n_seeds < 2:
         raise ValueError(f"n_seeds must be an integer of at least 2; got {n_seeds!r}.")
-    choose = _checked_rule(rule)
-    name = parameter_name(estimator, param)
+    select = _check_rule(rule)
+    name = find_parameter(estimator, param)
+    find_latent_model(estimator)
     rng = check_random_state(random_state)
-    train, test, y_train = split_rows(
+    train, test, y_train = split_samples(
         X, y, test_size=test_size, random_state=rng.randint(MAX_SEED)
     )
     seed = rng.randint(MAX_SEED)
     clones = [
         each.set_params(**{name: gamma})
         for gamma in gammas
-        for each in reseeded(estimator, seed, n_seeds)
+        for each in clones_with_seeds(estimator, seed, n_seeds)
     ]
     members = fit_all(clones, train, y_train, n_jobs=n_jobs)
-    scores = scores_of(members, test, n_seeds)
-    index = choose(scores)
+    scores = score_fits(members, test, n_seeds)
+    index = select(scores)
     central = index * n_seeds + int(np.argmax(scores["udr"][index]))
     return GammaSelection(
         param=name,
@@ -325,24 +350,24 @@ def select_gamma(
 
 @dataclass(frozen=True)
 class GammaSelection:
-    """What :func:`select_gamma` chose, and why.
+    """Result of :func:`select_gamma`: the selected gamma and the scores.
 
     Parameters
     ----------
     param : str
         Full name of the parameter.
     gammas : ndarray of shape (n_gammas,)
-        What there was to choose from.
+        Candidates, increasing.
     scores : dict of str to ndarray of shape (n_gammas, n_seeds)
-        ``udr``, ``copula``, ``audit`` and ``explained``, in [0, 1], and ``active``,
-        the number of active components; ``elbo``, in nats per row, where the
-        estimator has one. Of rows that no fit saw; higher is better.
+        Scores of held-out samples: ``udr``, ``copula``, ``audit`` and ``explained``, in
+        [0, 1], 1 is best; ``active``, the number of active components; and ``elbo``, in
+        nats per sample, higher is better, if the estimator has one.
     rule : str
-        Name of the rule that chose.
+        Name of the selection rule.
     best_index : int
-        Number of the chosen gamma.
+        Index of the selected gamma.
     best_estimator : estimator or None
-        The choice fitted to all rows, or None without `refit`.
+        The selected gamma fitted to all samples, or None without `refit`.
 
     References
     ----------
@@ -359,7 +384,7 @@ class GammaSelection:
     >>> chosen.best_gamma
     0.0
     >>> print(chosen)
-    gamma=0 by the rule "agreement", of 2 gammas with 2 seeds each.
+    Selected gamma=0 by the rule "agreement" from 2 gammas with 2 seeds each.
        gamma    udr
     >      0  0.850
           10  0.550
@@ -375,16 +400,16 @@ class GammaSelection:
 
     @property
     def best_gamma(self):
-        """The gamma that was chosen."""
+        """Selected gamma."""
         return float(self.gammas[self.best_index])
 
     def __str__(self):
         head = (
-            f'gamma={self.best_gamma:g} by the rule "{self.rule}", of '
+            f'Selected gamma={self.best_gamma:g} by the rule "{self.rule}" from '
             f"{len(self.gammas)} gammas with {self._n_seeds} seeds each."
         )
-        reasons = [self._reason(n) for n in NAMES if n in self.scores]
-        return "\n".join([head, *self._table(), *reasons, *self._cautions()])
+        reasons = [self._reason(n) for n in SCORE_NAMES if n in self.scores]
+        return "\n".join([head, *self._table(), *reasons, *self._warnings()])
 
     def to_frame(self):
         """Return the scores as a table with a row per gamma and seed.
@@ -402,30 +427,30 @@ class GammaSelection:
         return pd.DataFrame({"gamma": gammas, "seed": seeds, **columns})
 
     def plot(self, ax=None):
-        """Draw the scores along gamma: means, standard errors, and the choice.
+        """Plot the mean scores along gamma, with standard errors and the selection.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to plot on; None creates a figure.
 
         Returns
         -------
         ax : matplotlib Axes
-            Where it was drawn. The ELBO, in other units, is left out.
+            The axes of the plot. The ELBO, which has other units, is left out.
         """
         import matplotlib.pyplot as plt
 
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         place = np.arange(len(self.gammas))
-        for name in NAMES[:-1]:
+        for name in SCORE_NAMES[:-1]:
             if name in self.scores:
                 mean, error = self._moments(name)
                 ax.errorbar(place, mean, error, marker="o", capsize=2, label=name)
-        ax.axvline(self.best_index, color="0.6", linestyle=":", label="chosen")
+        ax.axvline(self.best_index, color="0.6", linestyle=":", label="selected")
         ax.set_xticks(place, [f"{gamma:g}" for gamma in self.gammas])
-        ax.set(xlabel=self.param, ylabel="score on rows held out", ylim=(0, 1.02))
+        ax.set(xlabel=self.param, ylabel="score on held-out samples", ylim=(0, 1.02))
         ax.legend(fontsize="small")
         return ax
 
@@ -434,13 +459,13 @@ class GammaSelection:
         return next(iter(self.scores.values())).shape[1]
 
     def _moments(self, name):
-        """Return mean and standard error over the seeds, per gamma."""
+        """Return mean and standard error over the seeds, each (n_gammas,)."""
         values = self.scores[name]
         spread = values.std(axis=1, ddof=1) / np.sqrt(self._n_seeds)
         return values.mean(axis=1), spread
 
     def _table(self):
-        names = [n for n in (*NAMES, "active") if n in self.scores]
+        names = [n for n in (*SCORE_NAMES, "active") if n in self.scores]
         means = {name: self.scores[name].mean(axis=1) for name in names}
         width = {name: max(len(name), 5) + 1 for name in names}
         yield f"{'gamma':>8} " + " ".join(f"{n:>{width[n]}}" for n in names)
@@ -457,20 +482,24 @@ class GammaSelection:
             f"; next gamma={self.gammas[second]:g}, {_with(mean, error, second)}."
         )
 
-    def _cautions(self):
+    def _warnings(self):
         at_edge = self.best_index == len(self.gammas) - 1
         if at_edge and len(self.gammas) > 1:
-            yield "The largest gamma was chosen: try larger ones."
+            yield "The largest gamma was selected: try larger ones."
         if "active" in self.scores and not self.scores["active"][self.best_index].all():
-            yield "Some fits of it have no active component: they collapsed."
+            yield (
+                "Some fits with the selected gamma have no active component (posterior "
+                "collapse)."
+            )
         if self.scores["udr"][self.best_index].mean() < WEAK_AGREEMENT:
             yield (
-                "Seeds hardly agree on any component: do not interpret them one by one "
-                "(see SeedEnsemble)."
+                "Seeds hardly agree on the components: do not interpret single "
+                "components before checking their stability (see SeedEnsemble)."
             )
 
 
 WEAK_AGREEMENT = 0.4
+"""UDR times explained variance below which a selection is printed with a warning."""
 
 
 def _with(mean, error, i):
@@ -482,8 +511,8 @@ def _digits(name):
 
 
 # ------------------------------------------------------------------------ helpers
-def parameter_name(estimator, param):
-    """Return the full name of a parameter that the estimator or one step has."""
+def find_parameter(estimator, param):
+    """Return the full name of a parameter of the estimator or of one of its steps."""
     known = estimator.get_params(deep=True)
     if param in known:
         return param
@@ -491,38 +520,56 @@ def parameter_name(estimator, param):
     if len(found) != 1:
         raise ValueError(
             f"{type(estimator).__name__} has {len(found)} parameters named {param!r} "
-            f"in its steps: {found}. Give the full name of one, as 'vae__gamma' is."
+            f"in its steps: {found}. Pass the full name of one, such as 'vae__gamma'."
         )
     return found[0]
 
 
-def scores_of(members, X, n_seeds):
-    """Return the label-free scores of fits, seeds innermost, (n_settings, n_seeds)."""
+def score_fits(members, X, n_seeds):
+    """Return the label-free scores of fits.
+
+    Parameters
+    ----------
+    members : list of estimator
+        Fits, ordered by setting and then by seed.
+    X : array-like of shape (n_samples, n_features)
+        Held-out samples.
+    n_seeds : int
+        Number of seeds of each setting.
+
+    Returns
+    -------
+    scores : dict of str to ndarray of shape (n_settings, n_seeds)
+        As in :class:`GammaSelection`; no ``udr`` for a single seed.
+    """
     tables = [active_codes(member, X) for member in members]
     groups = range(0, len(tables), n_seeds)
-    parts = [measured(X, table) for table in tables]
+    parts = [
+        score_codes(finite_samples(member, X), table)
+        for member, table in zip(members, tables, strict=True)
+    ]
     scores = {name: np.array([part[name] for part in parts]) for name in parts[0]}
     scores["active"] = np.array([table.any(axis=0).sum() for table in tables])
     if n_seeds > 1:
         agreement = [udr_score(tables[i : i + n_seeds]) for i in groups]
         scores["udr"] = scores["explained"] * np.concatenate(agreement)
-    if hasattr(last_step(members[0]), "score_samples"):
+    if hasattr(find_latent_model(members[0]).model, "score_samples"):
         scores["elbo"] = np.array([elbo_scorer(member, X) for member in members])
     return {name: values.reshape(-1, n_seeds) for name, values in scores.items()}
 
 
-def checked_gammas(gammas):
+def check_gammas(gammas):
     """Return gammas as a sorted list of at least two different floats."""
     values = sorted({float(gamma) for gamma in np.ravel(gammas)})
     if len(values) < 2:
         raise ValueError(
-            f"gammas must hold at least two different values, as (0, 10) does; got "
+            f"gammas must contain at least two different values, such as (0, 10); got "
             f"{gammas!r}."
         )
     return values
 
 
-def _checked_rule(rule):
+def _check_rule(rule):
     if callable(rule):
         return rule
     if rule not in RULES:

@@ -192,7 +192,7 @@ def _temperature(init, spec, options, rows, weight, seed, memoize) -> float:
 
 def _warmup_fraction(options, temperature) -> float:
     """Return the share of the steps over which the objective grows."""
-    annealing = core.COOLED if temperature != 1 else 0.0
+    annealing = core.ANNEALING_FRACTION if temperature != 1 else 0.0
     return float(max(options.warmup, annealing))
 
 
@@ -202,10 +202,10 @@ def _with_input_noise(job, spec, options, memoize) -> core.Job:
         return job
     amount = options.input_noise
     if amount == "auto":
-        n_rows = core.effective_rows(job.row_weights)
+        n_rows = core.effective_sample_size(job.row_weights)
         sizes = spec.n_features, spec.n_components
-        amount = default_input_noise(n_rows, *sizes, job.objective.price)
+        amount = default_input_noise(n_rows, *sizes, job.objective.kl_weight)
     if not amount:
         return job
-    ceiling = memoize(conditional_noise_std, job.rows, job.row_weights, job.seed)
-    return replace(job, input_noise=float(amount), noise_ceiling=ceiling)
+    bound = memoize(conditional_noise_std, job.rows, job.row_weights, job.seed)
+    return replace(job, input_noise=float(amount), conditional_noise_std=bound)

@@ -162,7 +162,7 @@ class ModelSpec:
         if self.network == "conv":
             return core.ConvNet(*shared, self.image_shape)
         # Binary features are not standardised, and many are nearly all zeros.
-        return core.MLP(*shared, is_paced=self.likelihood == "gaussian")
+        return core.MLP(*shared, scale_input_lr=self.likelihood == "gaussian")
 
     def make_likelihood(self) -> core.Likelihood:
         """Build the likelihood."""

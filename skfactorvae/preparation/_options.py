@@ -44,9 +44,9 @@ class FitOptions:
         names = [f.name for f in fields(cls) if f.name in parameters]
         return cls(**{name: parameters[name] for name in names})
 
-    def schedule(self) -> core.Plan:
+    def schedule(self) -> core.Schedule:
         """Return the budget and the schedule of training."""
-        return core.Plan(
+        return core.Schedule(
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

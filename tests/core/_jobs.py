@@ -66,14 +66,14 @@ def make_job(
     )
 
 
-def make_plan(max_iter=40, **plan):
+def make_schedule(max_iter=40, **schedule):
     settings = {
         "batch_size": 16,
         "learning_rate": 1e-2,
         "warmup": 0.2,
     }
-    return core.Plan(max_iter=max_iter, **(settings | plan))
+    return core.Schedule(max_iter=max_iter, **(settings | schedule))
 
 
-def fit(jobs, plan=None, **options):
-    return core.fit_stack(jobs, plan or make_plan(), device=CPU, **options)
+def fit(jobs, schedule=None, **options):
+    return core.fit_stack(jobs, schedule or make_schedule(), device=CPU, **options)

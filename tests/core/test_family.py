@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, fit, make_job, make_plan, make_rows
+from _jobs import CPU, fit, make_job, make_rows, make_schedule
 from test_training import assert_same_fit
 
 from skfactorvae import core
@@ -132,7 +132,7 @@ def test_a_model_that_is_lost_costs_the_others_nothing(make):
 def test_the_reconstruction_gets_better(name):
     """Of all but an InfoGAN, whose generator never hears of it."""
     make = FAMILY[name]
-    (result,) = fit([make_job(objective=make(1.0))], make_plan(300))
+    (result,) = fit([make_job(objective=make(1.0))], make_schedule(300))
     curve = result.history["reconstruction"]
     assert curve[-20:].mean() < curve[:5].mean() - 1
 
@@ -146,24 +146,24 @@ ADVERSARIAL = {
 
 
 class Step:
-    """One step of a stack whose players have opinions."""
+    """One step of a stack whose groups have opinions."""
 
     def __init__(self, objective):
         job = make_job(objective=objective)
-        stack = _Stack([job], make_plan(10, warmup=0.0), CPU)
+        stack = _Stack([job], make_schedule(10, warmup=0.0), CPU)
         stack.step(0)
         generator = torch.Generator().manual_seed(1)
-        for player in stack.players.values():
-            for leaf in player.leaves.values():
+        for group in stack.parameter_groups.values():
+            for leaf in group.leaves.values():
                 leaf.data += 0.3 * torch.randn(leaf.shape, generator=generator)
         draws = next(stack.draws)
         stack.draws = iter([draws])
         self.stack = stack
 
     def gradients(self, role):
-        """Let the loop make the step, and say what one player was moved by."""
+        """Let the loop make the step, and say what one group was moved by."""
         self.stack.step(1)
-        leaves = self.stack.players[role].leaves
+        leaves = self.stack.parameter_groups[role].leaves
         return {name: leaf.grad.clone() for name, leaf in leaves.items()}
 
 
@@ -184,7 +184,7 @@ class TestPlayersKeepToThemselves:
         terms = stack.objective.terms(forward)
         weights = stack.objective.weights(1.0)
         loss = sum(v * weights.get(k, 1.0) for k, v in terms.items())
-        leaves = stack.players["model"].leaves
+        leaves = stack.parameter_groups["model"].leaves
         expected = torch.autograd.grad(loss.sum(), list(leaves.values()))
         stack.draws = iter([draws])
         result = step.gradients("model")

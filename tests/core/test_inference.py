@@ -78,9 +78,9 @@ class TestRowsAreIndependent:
 
 
 def order(network, weights, rows):
-    arrange = core.VAE(beta=1.0).arrange
+    latent_order = core.VAE(beta=1.0).latent_order
     ones = np.ones(len(rows))
-    return core.order_latents(network, weights, rows, ones, arrange, device=CPU)
+    return core.order_latents(network, weights, rows, ones, latent_order, device=CPU)
 
 
 class TestOrderLatents:

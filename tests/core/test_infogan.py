@@ -1,4 +1,4 @@
-"""InfoGAN against brute force: what each player is moved by, and what codes mean."""
+"""InfoGAN against brute force: what each group is moved by, and what codes mean."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from _jobs import CPU, make_job, make_plan
+from _jobs import CPU, make_job, make_schedule
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -51,27 +51,31 @@ class WrittenOut:
         settings = {"lambda_": LAMBDA, "gradient_penalty": PENALTY}
         objective = core.InfoGAN(**(settings | objective), learning_rate=1e-3)
         job = make_job(objective=objective, network=make_gan())
-        stack = _Stack([job], make_plan(10), CPU)
+        stack = _Stack([job], make_schedule(10), CPU)
         generator = torch.Generator().manual_seed(1)
-        for player in stack.players.values():
-            for leaf in player.leaves.values():
+        for group in stack.parameter_groups.values():
+            for leaf in group.leaves.values():
                 leaf.data += 0.3 * torch.randn(leaf.shape, generator=generator)
         self.draws = next(stack.draws)
         stack.draws = iter([self.draws])
         self.stack = stack
-        self.model = stack.players["model"].leaves
-        self.adversary = stack.players["adversary"].leaves
+        self.model = stack.parameter_groups["model"].leaves
+        self.adversary = stack.parameter_groups["adversary"].leaves
         self.w = {k: v[0] for k, v in (self.model | self.adversary).items()}
         self.x = stack.rows[self.draws.rows[0, 0]].clone().requires_grad_()
         self.z = self.draws.noise[0, 1]
-        aside = self.draws.aside[0]
+        auxiliary_noise = self.draws.auxiliary_noise[0]
         levels = [
-            torch.from_numpy(np.floor(stats.norm.cdf(aside[:, i]) * n)).long()
+            torch.from_numpy(np.floor(stats.norm.cdf(auxiliary_noise[:, i]) * n)).long()
             for i, n in enumerate(LEVELS)
         ]
         self.levels = levels
         indicators = [F.one_hot(i, n) for i, n in zip(levels, LEVELS, strict=True)]
-        self.inputs = [self.z, torch.cat(indicators, 1).double(), aside[:, 2:]]
+        self.inputs = [
+            self.z,
+            torch.cat(indicators, 1).double(),
+            auxiliary_noise[:, 2:],
+        ]
 
     def rows(self):
         w = self.w
@@ -143,9 +147,9 @@ class TestWhatMovesEachPlayer:
         case = WrittenOut()
         made = case.rows()
         expected = {
-            "deception": F.softplus(-case.logits(made)).mean(),
+            "generator_loss": F.softplus(-case.logits(made)).mean(),
             "mutual_information": case.information(made),
-            "squared_slope": case.slope(),
+            "gradient_penalty": case.slope(),
         }
         for name, value in expected.items():
             torch.testing.assert_close(terms[name][0], value.detach(), msg=name)
@@ -255,8 +259,8 @@ class TestCodes:
 
     @given(st.floats(-40, 40))
     def test_every_number_draws_a_level(self, number):
-        aside = torch.full((1, 1, 4), number)
-        levels = make_gan().levels_of(aside)
+        auxiliary_noise = torch.full((1, 1, 4), number)
+        levels = make_gan().levels_of(auxiliary_noise)
         first, second = levels.split(LEVELS, -1)
         assert first.sum() == second.sum() == 1
 
@@ -273,15 +277,17 @@ class TestCodes:
         torch.testing.assert_close(look.log_shares.exp(), shares)
 
     def test_decoding_is_generating_with_the_noise_at_its_mean(self, weights):
-        gan, z, aside = make_gan(), draw(1, 9, D), draw(1, 9, 2 + M, seed=1)
-        silent = torch.cat([aside[..., :2], torch.zeros(1, 9, M).double()], -1)
-        codes = torch.cat([z, gan.levels_of(aside)], -1)
+        gan, z, auxiliary_noise = make_gan(), draw(1, 9, D), draw(1, 9, 2 + M, seed=1)
+        silent = torch.cat(
+            [auxiliary_noise[..., :2], torch.zeros(1, 9, M).double()], -1
+        )
+        codes = torch.cat([z, gan.levels_of(auxiliary_noise)], -1)
         expected = gan.decode(weights, codes)
         torch.testing.assert_close(gan.generate(weights, z, silent), expected)
         torch.testing.assert_close(
-            gan.generate(weights, z, aside, noise=False), expected
+            gan.generate(weights, z, auxiliary_noise, noise=False), expected
         )
-        assert not torch.allclose(gan.generate(weights, z, aside), expected)
+        assert not torch.allclose(gan.generate(weights, z, auxiliary_noise), expected)
 
     def test_latents_in_another_order_are_the_same_function(self, weights):
         """Levels keep their place and their sign."""
@@ -323,7 +329,7 @@ class TestTheBound:
         arrays = {k: v[0].numpy() for k, v in weights.items()}
         scale = np.full(P, 0.8)
         raw = np.log(np.expm1(scale - core.Gaussian.SMALLEST))
-        arrays["likelihood.raw_scale"] = raw / core.Gaussian.PACE
+        arrays["likelihood.raw_scale"] = raw / core.Gaussian.LR_MULTIPLIER
         rows = draw(5, P).numpy()
         bound = core.elbo(gan, core.Gaussian("feature"), arrays, rows, device=CPU)
         nodes, node_weights = np.polynomial.hermite_e.hermegauss(200)
@@ -364,10 +370,10 @@ def test_a_convolutional_gan_in_a_stack_is_the_model_alone():
         return make_job(network=network, rows=rows, seed=seed, objective=objective)
 
     jobs = [job(3, 0), job(2, 1)]
-    plan = make_plan(6, learning_rate=1e-3)
-    together = core.fit_stack(jobs, plan, device=CPU)
+    schedule = make_schedule(6, learning_rate=1e-3)
+    together = core.fit_stack(jobs, schedule, device=CPU)
     for one, stacked in zip(jobs, together, strict=True):
-        (alone,) = core.fit_stack([one], plan, device=CPU)
+        (alone,) = core.fit_stack([one], schedule, device=CPU)
         for name, array in alone.weights.items():
             np.testing.assert_allclose(
                 array, stacked.weights[name], rtol=1e-6, atol=1e-9, err_msg=name

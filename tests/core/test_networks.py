@@ -150,7 +150,7 @@ class TestPace:
     """Adam moves weights by the rate, and a unit's answer by that times the columns."""
 
     def paces(self, network):
-        every = {name: network.pace(name) for name in draw_weights(network)}
+        every = {name: network.lr_multiplier(name) for name in draw_weights(network)}
         return {name: pace for name, pace in every.items() if pace != 1}
 
     @every_network
@@ -164,7 +164,9 @@ class TestPace:
     def test_what_multiplies_many_columns_moves_the_less_the_more_there_are(
         self, sizes, slow
     ):
-        network = core.MLP(2400, 3, sizes, "silu", linear_path=True, is_paced=True)
+        network = core.MLP(
+            2400, 3, sizes, "silu", linear_path=True, scale_input_lr=True
+        )
         expected = {slow: 0.25, "encoder.linear.weight": 0.25}
         assert self.paces(network) == expected
         assert self.paces(core.PointPosterior(network)) == expected
@@ -172,7 +174,7 @@ class TestPace:
     @pytest.mark.parametrize("n_features", [60, 600])
     def test_with_few_columns_nothing_changes_pace(self, n_features):
         sizes = n_features, 3, (8,)
-        network = core.MLP(*sizes, "silu", linear_path=True, is_paced=True)
+        network = core.MLP(*sizes, "silu", linear_path=True, scale_input_lr=True)
         assert not self.paces(network)
 
 

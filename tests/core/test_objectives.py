@@ -18,13 +18,13 @@ from skfactorvae.core.objectives._beta_tcvae import (
     log_normal,
     mixture_weights,
 )
-from skfactorvae.core.objectives._contest import (
-    contest,
+from skfactorvae.core.objectives._dip_vae import covariance_of_codes
+from skfactorvae.core.objectives._discriminator import (
     discriminator,
     discriminator_accuracy,
     discriminator_loss,
+    run_discriminator,
 )
-from skfactorvae.core.objectives._dip_vae import covariance_of_codes
 from skfactorvae.core.objectives._groups import permute_groups
 
 
@@ -53,13 +53,13 @@ def make_forward(mean, log_var=None, *, mask=None, noise=None, ramp=1.0, **batch
     settings = {
         "rows": torch.stack([rows, rows], dim=1),
         "noise": torch.stack([noise, noise], dim=1),
-        "aside": torch.zeros(k, b, 0).to(mean),
+        "auxiliary_noise": torch.zeros(k, b, 0).to(mean),
         "order": torch.arange(b)[None, :, None].expand(k, b, d),
         "numbers": torch.arange(b).expand(k, b),
         "table_shares": torch.full((k, b), 1 / b, dtype=mean.dtype),
-        "blur": torch.zeros(k).to(mean),
-        "row_noise": torch.zeros(k, 2, b, 0).to(mean),
-        "noise_ceiling": torch.full((k, 1, 2 * d), torch.inf).to(mean),
+        "instance_noise": torch.zeros(k).to(mean),
+        "input_noise": torch.zeros(k, 2, b, 0).to(mean),
+        "conditional_noise_std": torch.full((k, 1, 2 * d), torch.inf).to(mean),
     }
     batch = Batch(**(settings | batch))
     return Forward(Given(), core.Gaussian(1.0), {}, batch, mask, ramp)
@@ -160,7 +160,7 @@ class TestWhatADiscriminatorSees:
         v = torch.tensor([0.02, 0.5, 0.9], dtype=torch.float64)
         mean = draw(1, 200_000, 3) * torch.sqrt(1 - v)
         forward = make_forward(mean, v.log().expand_as(mean))
-        loudness = (forward.seen / mean).nan_to_num().mean(1)[0]
+        loudness = (forward.discriminator_input / mean).nan_to_num().mean(1)[0]
         told = torch.sqrt(1 - v)  # correlation of a drawn code with its mean
         torch.testing.assert_close(loudness, told, atol=0.01, rtol=0)
 
@@ -169,7 +169,9 @@ class TestWhatADiscriminatorSees:
         mean, log_var = draw(1, 6, 2), draw(1, 6, 2, seed=1)
         mean[..., 1] = log_var[..., 1] = 0
         mean.requires_grad_()
-        seen = make_forward(mean, log_var, noise=draw(1, 6, 2, seed=2)).seen
+        seen = make_forward(
+            mean, log_var, noise=draw(1, 6, 2, seed=2)
+        ).discriminator_input
         assert not seen[..., 1].any()
         seen.sum().backward()
         assert not mean.grad[..., 1].any()
@@ -180,11 +182,11 @@ class TestWhatADiscriminatorSees:
         rows = torch.cat([mean, torch.zeros_like(mean)], -1)
         other = torch.cat([draw(2, 8, 3, seed=1), torch.zeros_like(mean)], -1)
         forward = make_forward(mean, rows=torch.stack([rows, other], dim=1))
-        loudness = (forward.seen / mean).detach()
+        loudness = (forward.discriminator_input / mean).detach()
         torch.testing.assert_close(
-            forward.second_seen, loudness * other.chunk(2, -1)[0]
+            forward.second_discriminator_input, loudness * other.chunk(2, -1)[0]
         )
-        forward.seen.sum().backward()
+        forward.discriminator_input.sum().backward()
         torch.testing.assert_close(mean.grad, loudness)
 
 
@@ -197,12 +199,12 @@ def show(z, slope, offset=0.0):
     }
     gradients = {name: torch.zeros_like(w) for name, w in weights.items()}
     others = draw(*z.shape, seed=5).to(z)
-    return contest(network, weights, gradients, z, others), gradients
+    return run_discriminator(network, weights, gradients, z, others), gradients
 
 
 TERMS = {
     "log_ratio": (lambda x: x.mean(1), lambda x: (10 * torch.tanh(x / 10)).mean(1)),
-    "surprise": (lambda x: F.softplus(x).mean(1),) * 2,
+    "cross_entropy": (lambda x: F.softplus(x).mean(1),) * 2,
 }
 """What a term says of the logits, and whose gradient it hands to the codes."""
 
@@ -396,7 +398,7 @@ class TestBetaTCVAE:
             "mutual_information": own.sum(-1) - joint,
             "total_correlation": joint - marginals,
             "dimensionwise_kl": marginals - prior,
-            "own_share": own_weights * (own.sum(-1) - joint).exp(),
+            "self_weight": own_weights * (own.sum(-1) - joint).exp(),
         }
         for name, rows in expected.items():
             torch.testing.assert_close(terms[name], rows.mean(1), msg=name)
@@ -504,15 +506,20 @@ class TestBetaTCVAE:
 
     def test_it_complains_of_batches_that_hold_the_own_row_only(self):
         objective = self.objective()
-        complaint = objective.complaint({"own_share": np.array([0.2, 0.97])})
+        complaint = objective.convergence_warning(
+            {"self_weight": np.array([0.2, 0.97])}
+        )
         assert "97%" in complaint
         assert "Raise batch_size" in complaint
-        assert objective.complaint({"own_share": np.array([0.97, 0.2])}) is None
-        assert objective.complaint({"own_share": np.array([])}) is None
+        assert (
+            objective.convergence_warning({"self_weight": np.array([0.97, 0.2])})
+            is None
+        )
+        assert objective.convergence_warning({"self_weight": np.array([])}) is None
 
     def test_a_narrow_posterior_is_its_own_density(self):
         narrow = make_forward(draw(1, 6, 3), torch.full((1, 6, 3), -9.0).double())
-        assert self.objective().terms(narrow)["own_share"].item() > 0.99
+        assert self.objective().terms(narrow)["self_weight"].item() > 0.99
 
 
 def brute_force_weights(weighting, forward):
@@ -683,8 +690,10 @@ class TestGroups:
     def test_latents_are_ordered_inside_their_group(self):
         objective = make_objective(1.0, groups=(2, 3))
         kl = np.array([0.1, 0.9, 0.2, 0.8, 0.5])
-        np.testing.assert_array_equal(objective.arrange(kl), [1, 0, 3, 4, 2])
-        np.testing.assert_array_equal(make_objective(1.0).arrange(kl), [1, 3, 4, 2, 0])
+        np.testing.assert_array_equal(objective.latent_order(kl), [1, 0, 3, 4, 2])
+        np.testing.assert_array_equal(
+            make_objective(1.0).latent_order(kl), [1, 3, 4, 2, 0]
+        )
 
 
 def test_penalties_grow_from_the_evidence_lower_bound():

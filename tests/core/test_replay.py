@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, make_job, make_plan, make_rows
+from _jobs import CPU, make_job, make_rows, make_schedule
 from test_family import FAMILY, GROUPED
 from torch import nn
 
@@ -28,7 +28,7 @@ every_objective = pytest.mark.parametrize("make", (FAMILY | GROUPED).values())
 
 def run(jobs, device, *, as_ever=False):
     """Make some steps; return the stack, and each term at each step."""
-    stack = _Stack(jobs, make_plan(N_STEPS), device)
+    stack = _Stack(jobs, make_schedule(N_STEPS), device)
     if as_ever:
         stack.run = at_once
     terms = []
@@ -182,7 +182,7 @@ def test_a_recorded_step_reads_its_rates():
     for group in stack.optimiser.param_groups:
         group["lr"].zero_()
     ones = torch.ones(1, dtype=torch.float64, device=CUDA)
-    stack.run(stack._move, ones, ones, *vars(stack.latest).values())
+    stack.run(stack._move, ones, ones, *stack.latest)
     assert stack.run.graph is not None
     assert_close([stack.export(0)], [before], 0.0)
 
@@ -233,7 +233,7 @@ def test_threads_record_side_by_side():
 def test_fits_one_after_the_other_need_no_more_memory():
     def allocated(n_fits):
         for seed in range(n_fits):
-            core.fit_stack([make_job(seed=seed)], make_plan(), device=CUDA)
+            core.fit_stack([make_job(seed=seed)], make_schedule(), device=CUDA)
         return torch.cuda.memory_allocated()
 
     first = allocated(2)

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, fit, make_job, make_labels, make_plan, make_rows
+from _jobs import CPU, fit, make_job, make_labels, make_rows, make_schedule
 from scipy import stats
 from test_objectives import Given, draw, make_forward
 
 from skfactorvae import core
-from skfactorvae.core._random import Streams, draw_rows, draw_steps
+from skfactorvae.core._sampling import Streams, draw_rows, draw_steps
 from skfactorvae.core._training import _Stack
 from skfactorvae.core.objectives import Labelled
 from skfactorvae.core.objectives._answers import (
@@ -18,8 +18,8 @@ from skfactorvae.core.objectives._answers import (
     bounded,
     certain,
     confusion,
+    cross_entropy,
     entropy,
-    surprise,
 )
 from skfactorvae.core.objectives._supervised import LEAST_KL, whitened
 
@@ -90,7 +90,7 @@ class TestAnswers:
         logits = draw(1, 4, 3).double()
         labels = torch.tensor([[0.0, 2.0, 1.0, 2.0]])
         expected = -np.log(logits.softmax(-1)[0].numpy())[range(4), [0, 2, 1, 2]]
-        found = surprise(3, logits, certain(3, labels))
+        found = cross_entropy(3, logits, certain(3, labels))
         np.testing.assert_allclose(found[0], expected)
 
     def test_the_surprise_of_a_value_is_that_of_a_normal_distribution(self):
@@ -98,16 +98,18 @@ class TestAnswers:
         labels = draw(1, 4, seed=1).double()
         mean, std = answer[0, :, 0], bounded(answer[0, :, 1]).mul(0.5).exp()
         expected = -stats.norm(mean, std).logpdf(labels[0])
-        np.testing.assert_allclose(surprise(0, answer, certain(0, labels))[0], expected)
+        np.testing.assert_allclose(
+            cross_entropy(0, answer, certain(0, labels))[0], expected
+        )
 
     def test_the_surprise_under_a_belief_is_the_mean_over_what_it_holds_possible(self):
         answer, mean, variance = draw(1, 1, 2).double(), 0.7, 0.3
         belief = torch.tensor([[[mean, variance]]]).double()
         values = torch.from_numpy(stats.norm(mean, variance**0.5).rvs(200_000, 0))
-        sampled = surprise(
+        sampled = cross_entropy(
             0, answer.expand(1, 200_000, 2), certain(0, values[None])
         ).mean()
-        assert surprise(0, answer, belief).item() == pytest.approx(
+        assert cross_entropy(0, answer, belief).item() == pytest.approx(
             sampled.item(), rel=0.01
         )
 
@@ -116,7 +118,7 @@ class TestAnswers:
         answer = draw(1, 5, n_levels or 2).double()
         belief = believed(n_levels, answer)
         torch.testing.assert_close(
-            surprise(n_levels, answer, belief), entropy(n_levels, belief)
+            cross_entropy(n_levels, answer, belief), entropy(n_levels, belief)
         )
 
     def test_confusion_is_the_divergence_of_the_classes(self):
@@ -162,17 +164,17 @@ class TestBlocks:
         assert complement == [[0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
 
     def test_latents_are_ordered_inside_their_block(self):
-        order = make_objective().arrange(np.array([1.0, 2.0, 0.1, 3.0, 4.0]))
+        order = make_objective().latent_order(np.array([1.0, 2.0, 0.1, 3.0, 4.0]))
         assert order.tolist() == [1, 0, 2, 4, 3]
 
     def test_what_holds_next_to_nothing_is_silent_unless_it_is_an_attributes(self):
         kl = np.array([0.0, 0.0, 0.0, 1.0, LEAST_KL / 2])
-        assert make_objective().silent(kl).tolist() == [4]
+        assert make_objective().inactive_latents(kl).tolist() == [4]
 
     def test_a_silent_latent_is_at_the_prior_for_every_row(self):
         job = make_job(objective=core.VAE(beta=1.0), n_components=3)
         (result,) = fit([job])
-        quiet = core.silenced(result.weights, np.array([1]))
+        quiet = core.set_to_prior(result.weights, np.array([1]))
         mean, std = core.encode(job.network, quiet, job.rows, device=CPU)
         before, _ = core.encode(job.network, result.weights, job.rows, device=CPU)
         np.testing.assert_array_equal(mean[:, 1], 0)
@@ -225,7 +227,8 @@ class TestTerms:
             total_confusion += confusion(n, first, share).mean()
             truth = certain(n, step.labelled.values[:, j])
             total_loss += (
-                surprise(n, first, belief).mean() + surprise(n, second, truth).mean()
+                cross_entropy(n, first, belief).mean()
+                + cross_entropy(n, second, truth).mean()
             ) / 2
         assert confused.item() == pytest.approx(total_confusion.item())
         assert loss.item() == pytest.approx(total_loss.item())
@@ -296,7 +299,7 @@ class TestDraws:
             )
 
         plain, labelled = first(()), first([[cdf, cdf]])
-        for name in ("rows", "noise", "aside", "order"):
+        for name in ("rows", "noise", "auxiliary_noise", "order"):
             a, b = getattr(plain, name), getattr(labelled, name)
             torch.testing.assert_close(a, b, rtol=0, atol=0)
         assert plain.labelled.shape == (1, 0, 8)
@@ -319,7 +322,7 @@ class TestDraws:
             labels=labels,
             row_weights=weight,
         )
-        stack = _Stack([job], make_plan(batch_size=64), CPU)
+        stack = _Stack([job], make_schedule(batch_size=64), CPU)
         counts = np.zeros((2, 60))
         for _ in range(200):
             draws = next(stack.draws)

@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, fit, make_job, make_objective, make_plan, make_rows
+from _jobs import CPU, fit, make_job, make_objective, make_rows, make_schedule
 
 from skfactorvae import core
 from skfactorvae.core._training import _Stack
-from skfactorvae.core.objectives._contest import discriminator
+from skfactorvae.core.objectives._discriminator import discriminator
 
 
 def assert_same_fit(left, right, **tolerance):
@@ -65,9 +65,9 @@ class TestAStackIsItsModelsAlone:
             )
 
         jobs = [job(3, 0), job(2, 1)]
-        plan = make_plan(6, learning_rate=1e-3)
-        for one, stacked in zip(jobs, fit(jobs, plan), strict=True):
-            assert_same_fit(fit([one], plan)[0], stacked, rtol=1e-7, atol=1e-9)
+        schedule = make_schedule(6, learning_rate=1e-3)
+        for one, stacked in zip(jobs, fit(jobs, schedule), strict=True):
+            assert_same_fit(fit([one], schedule)[0], stacked, rtol=1e-7, atol=1e-9)
 
     def test_modules_brought_by_the_user(self):
         def build(n_features, n_components):
@@ -93,10 +93,10 @@ class TestAStackIsItsModelsAlone:
     def test_early_stopping_is_decided_model_by_model(self):
         held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
         jobs = [make_job(seed=s, held_out=held_out) for s in (0, 1)]
-        plan = make_plan(120, patience=8, warmup=0.05)
-        together = fit(jobs, plan)
+        schedule = make_schedule(120, patience=8, warmup=0.05)
+        together = fit(jobs, schedule)
         for job, stacked in zip(jobs, together, strict=True):
-            (alone,) = fit([job], plan)
+            (alone,) = fit([job], schedule)
             assert alone.n_iter == stacked.n_iter < 120
             assert_same_fit(alone, stacked, rtol=1e-7, atol=1e-9)
 
@@ -110,9 +110,11 @@ class TestTemperature:
     """The likelihood counts 1 / T at first, and fully from 80 % of the steps."""
 
     def test_it_weighs_the_reconstruction_and_the_penalties(self):
-        stack = _Stack([make_job(gamma=3.0, temperature=16.0)], make_plan(20), CPU)
+        stack = _Stack([make_job(gamma=3.0, temperature=16.0)], make_schedule(20), CPU)
         seen = []
-        stack.players["model"].differentiate = lambda loss: seen.append(loss.detach())
+        stack.parameter_groups["model"].differentiate = lambda loss: seen.append(
+            loss.detach()
+        )
         for number in (0, 4, 8, 16, 19):
             terms = stack.step(number)
             share = 16 ** (min(1, number / 16) - 1)
@@ -135,14 +137,14 @@ class TestTemperature:
 
     def test_it_holds_the_information_back(self):
         jobs = [make_job(gamma=0.0, temperature=t) for t in (1.0, 1000.0)]
-        cold, hot = fit(jobs, make_plan(200, warmup=0.0))
+        cold, hot = fit(jobs, make_schedule(200, warmup=0.0))
         assert hot.history["kl"][20] < 0.5 * cold.history["kl"][20]
 
     def test_no_model_stops_before_it_has_cooled(self):
         held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
-        plan = make_plan(100, patience=1, warmup=0.0, learning_rate=1e-30)
+        schedule = make_schedule(100, patience=1, warmup=0.0, learning_rate=1e-30)
         cold, hot = (
-            fit([make_job(held_out=held_out, temperature=t)], plan)[0]
+            fit([make_job(held_out=held_out, temperature=t)], schedule)[0]
             for t in (1.0, 30.0)
         )
         assert cold.n_iter < 80 <= hot.n_iter
@@ -151,9 +153,11 @@ class TestTemperature:
 class TestPace:
     def test_a_first_step_moves_a_weight_by_its_share_of_the_rate(self):
         rows = make_rows(n_features=1200)
-        network = core.MLP(1200, 3, (16,), "silu", linear_path=False, is_paced=True)
-        stack = _Stack([make_job(rows=rows, network=network)], make_plan(), CPU)
-        leaves = stack.players["model"].leaves
+        network = core.MLP(
+            1200, 3, (16,), "silu", linear_path=False, scale_input_lr=True
+        )
+        stack = _Stack([make_job(rows=rows, network=network)], make_schedule(), CPU)
+        leaves = stack.parameter_groups["model"].leaves
         before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
         stack.step(0)
         moved = {k: (leaf - before[k]).abs().max().item() for k, leaf in leaves.items()}
@@ -162,15 +166,19 @@ class TestPace:
 
     def test_jobs_of_different_paces_are_refused(self):
         jobs = [
-            make_job(network=core.MLP(6, 3, (16,), "silu", False, is_paced=is_paced))
-            for is_paced in (False, True)
+            make_job(
+                network=core.MLP(
+                    6, 3, (16,), "silu", False, scale_input_lr=scale_input_lr
+                )
+            )
+            for scale_input_lr in (False, True)
         ]
         with pytest.raises(ValueError, match="different signatures"):
             fit(jobs)
 
     def test_rates_fall_along_a_cosine_to_a_fiftieth(self):
-        plan = make_plan(100)
-        shares = [plan.decay(step) for step in (0, 50, 100)]
+        schedule = make_schedule(100)
+        shares = [schedule.decay(step) for step in (0, 50, 100)]
         assert shares == pytest.approx([1.0, 0.51, 0.02])
 
 
@@ -178,11 +186,11 @@ class TestInputNoise:
     """The encoder sees rows through noise in units of the likelihood's own."""
 
     def test_the_encoder_sees_it_and_the_likelihood_does_not(self):
-        stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
+        stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
         draws = next(stack.draws)
-        noisy = stack._forward(draws, coolness=1.0)
+        noisy = stack._forward(draws, reconstruction_weight=1.0)
         scale = stack.likelihood.scales(noisy.weights, noisy.x)
-        x, noise = noisy.x, draws.row_noise
+        x, noise = noisy.x, draws.input_noise
         expected = noisy.network.encode(noisy.weights, x + 2 * scale * noise[:, 0])
         torch.testing.assert_close((noisy.mean, noisy.log_var), expected)
         error = ((x - noisy.output) / scale).square().sum(-1)
@@ -191,45 +199,45 @@ class TestInputNoise:
 
     def test_no_feature_gets_more_than_its_ceiling(self):
         ceiling = np.linspace(0.0, 1.0, 6)
-        job = make_job(input_noise=2.0, noise_ceiling=ceiling)
-        stack = _Stack([job], make_plan(10), CPU)
+        job = make_job(input_noise=2.0, conditional_noise_std=ceiling)
+        stack = _Stack([job], make_schedule(10), CPU)
         draws = next(stack.draws)
-        noisy = stack._forward(draws, coolness=1.0)
+        noisy = stack._forward(draws, reconstruction_weight=1.0)
         scale = stack.likelihood.scales(noisy.weights, noisy.x)
         assert (scale > 0.3).all()  # below some of the ceilings, above others
         assert (scale < 0.9).all()
         own = torch.minimum(scale, torch.tensor(ceiling))
-        rows = noisy.x + 2 * own * draws.row_noise[:, 0]
+        rows = noisy.x + 2 * own * draws.input_noise[:, 0]
         expected = noisy.network.encode(noisy.weights, rows)
         torch.testing.assert_close((noisy.mean, noisy.log_var), expected)
 
     def test_both_batches_have_noise_of_their_own(self):
-        stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
+        stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
         draws = next(stack.draws)
-        forward = stack._forward(draws, coolness=1.0)
+        forward = stack._forward(draws, reconstruction_weight=1.0)
         rows = stack.rows[draws.rows[:, 1]]
         scale = stack.likelihood.scales(forward.weights, rows)
         moments = forward.network.encode(
-            forward.weights, rows + 2 * scale * draws.row_noise[:, 1]
+            forward.weights, rows + 2 * scale * draws.input_noise[:, 1]
         )
-        expected = forward._dim(*moments, forward.batch.noise[:, 1])
-        torch.testing.assert_close(forward.second_seen, expected)
-        assert not torch.equal(draws.row_noise[:, 0], draws.row_noise[:, 1])
+        expected = forward._scaled_draw(*moments, forward.batch.noise[:, 1])
+        torch.testing.assert_close(forward.second_discriminator_input, expected)
+        assert not torch.equal(draws.input_noise[:, 0], draws.input_noise[:, 1])
 
     def test_the_noises_scale_does_not_learn_from_what_the_encoder_sees(self):
-        stack = _Stack([make_job(input_noise=2.0)], make_plan(10), CPU)
-        forward = stack._forward(next(stack.draws), coolness=1.0)
+        stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
+        forward = stack._forward(next(stack.draws), reconstruction_weight=1.0)
         leaf = forward.weights["likelihood.raw_scale"]
         (gradient,) = torch.autograd.grad(forward.kl.sum(), [leaf], allow_unused=True)
         assert gradient is None
 
     def test_it_counts_as_little_as_a_tempered_reconstruction(self):
         job = make_job(input_noise=3.0, temperature=16.0)
-        stack = _Stack([job], make_plan(20), CPU)
+        stack = _Stack([job], make_schedule(20), CPU)
         draws = next(stack.draws)
-        hot = stack._forward(draws, coolness=torch.tensor([1 / 16]))
-        cold = stack._forward(draws, coolness=1.0)
-        torch.testing.assert_close(4 * hot.batch.row_noise, cold.batch.row_noise)
+        hot = stack._forward(draws, reconstruction_weight=torch.tensor([1 / 16]))
+        cold = stack._forward(draws, reconstruction_weight=1.0)
+        torch.testing.assert_close(4 * hot.batch.input_noise, cold.batch.input_noise)
         seen = []
         forward = stack._forward
         stack._forward = lambda *args: seen.append(args[2]) or forward(*args)
@@ -239,7 +247,7 @@ class TestInputNoise:
 
     def test_a_model_without_it_is_the_same_in_a_stack_with_it(self):
         jobs = [
-            make_job(seed=s, input_noise=t, noise_ceiling=ceiling)
+            make_job(seed=s, input_noise=t, conditional_noise_std=ceiling)
             for s, t, ceiling in ((0, 0.0, None), (1, 2.0, np.full(6, 0.4)))
         ]
         for one, stacked in zip(jobs, fit(jobs), strict=True):
@@ -282,7 +290,7 @@ class TestDivergenceStaysWithItsModel:
         assert all(np.isfinite(w).all() for w in lost.weights.values())
 
     def test_a_late_divergence_restores_the_record_before(self):
-        (lost,) = fit([make_job()], make_plan(400, learning_rate=1e60))
+        (lost,) = fit([make_job()], make_schedule(400, learning_rate=1e60))
         assert lost.diverged_at is not None
         assert lost.kept_step < lost.diverged_at
         assert all(np.isfinite(w).all() for w in lost.weights.values())
@@ -294,9 +302,9 @@ class TestGammaZeroIsAVAE:
     def test_bit_for_bit(self, dtype):
         """The adversary has streams of its own and pulls with weight zero."""
         rows = make_rows(dtype=dtype)
-        plan = make_plan(60)
-        (factor_vae,) = fit([make_job(gamma=0.0, rows=rows)], plan)
-        (vae,) = fit([make_job(objective=core.VAE(beta=1.0), rows=rows)], plan)
+        schedule = make_schedule(60)
+        (factor_vae,) = fit([make_job(gamma=0.0, rows=rows)], schedule)
+        (vae,) = fit([make_job(objective=core.VAE(beta=1.0), rows=rows)], schedule)
         for name, array in vae.weights.items():
             np.testing.assert_array_equal(array, factor_vae.weights[name])
 
@@ -316,19 +324,23 @@ class WrittenOut:
 
     def __init__(self, gamma=3.0):
         job = make_job(gamma=gamma, rows=make_rows(N_ROWS), input_noise=1.5)
-        stack = _Stack([job], make_plan(10, warmup=0.0), CPU)
+        stack = _Stack([job], make_schedule(10, warmup=0.0), CPU)
         stack.step(0)
         generator = torch.Generator().manual_seed(1)
-        for player in stack.players.values():
-            for name, leaf in player.leaves.items():
-                pace = core.Gaussian.PACE if name.startswith("likelihood") else 1.0
+        for group in stack.parameter_groups.values():
+            for name, leaf in group.leaves.items():
+                pace = (
+                    core.Gaussian.LR_MULTIPLIER
+                    if name.startswith("likelihood")
+                    else 1.0
+                )
                 shake = torch.randn(leaf.shape, generator=generator)
                 leaf.data += 0.3 * shake / pace
         draws = next(stack.draws)
         stack.draws = iter([draws])
         self.stack, self.gamma = stack, gamma
-        self.model = stack.players["model"].leaves
-        self.adversary = stack.players["adversary"].leaves
+        self.model = stack.parameter_groups["model"].leaves
+        self.adversary = stack.parameter_groups["adversary"].leaves
         self.loudness = None
         self.terms = [self.encode(draws, batch) for batch in (0, 1)]
         self.permuted = self.terms[1][1].detach().gather(1, draws.order)
@@ -338,10 +350,10 @@ class WrittenOut:
 
         Both batches are turned down by what the first one's latents tell.
         """
-        weights = self.stack.players["model"].weights
+        weights = self.stack.parameter_groups["model"].weights
         x = self.stack.rows[draws.rows[:, batch]]
         scale = self.stack.likelihood.scales(weights, x).detach()
-        noisy = x + 1.5 * scale * draws.row_noise[:, batch]
+        noisy = x + 1.5 * scale * draws.input_noise[:, batch]
         mean, log_var = self.stack.network.encode(weights, noisy)
         z = mean + torch.exp(0.5 * log_var) * draws.noise[:, batch]
         output = self.stack.network.decode(weights, z)
@@ -413,18 +425,18 @@ class TestNoGradientLeaks:
 class TestWhatTheLoopDraws:
     def test_a_batch_may_be_larger_than_the_table(self):
         rows = make_rows(5)
-        (result,) = fit([make_job(rows=rows)], make_plan(20, batch_size=64))
+        (result,) = fit([make_job(rows=rows)], make_schedule(20, batch_size=64))
         assert result.n_iter == 20
         assert np.isfinite(result.history["reconstruction"]).all()
 
     def test_the_two_batches_are_independent(self):
-        stack = _Stack([make_job()], make_plan(10, batch_size=400), CPU)
+        stack = _Stack([make_job()], make_schedule(10, batch_size=400), CPU)
         rows = next(stack.draws).rows[0]
         shared = (rows[0] == rows[1]).float().mean()
         assert shared < 0.03  # one in 200 by chance
 
     @pytest.mark.parametrize(
-        ("weights", "blur"),
+        ("weights", "instance_noise"),
         [
             (np.ones(1000), 0.4),
             (7 * np.ones(1000), 0.4),  # weights have no unit
@@ -432,25 +444,25 @@ class TestWhatTheLoopDraws:
             (np.ones(50), 1.0),
         ],
     )
-    def test_codes_of_fewer_rows_are_blurred_more(self, weights, blur):
+    def test_codes_of_fewer_rows_are_blurred_more(self, weights, instance_noise):
         jobs = [
             make_job(rows=make_rows(len(w)), row_weights=w)
             for w in (weights, np.ones(2000))
         ]
-        found = _Stack(jobs, make_plan(10), CPU).blur
-        np.testing.assert_allclose(found, [blur, 0.2], rtol=1e-6)
+        found = _Stack(jobs, make_schedule(10), CPU).instance_noise
+        np.testing.assert_allclose(found, [instance_noise, 0.2], rtol=1e-6)
 
     def test_a_row_is_drawn_in_proportion_to_its_weight(self):
         weights = np.r_[np.ones(100), 3 * np.ones(100)]
         job = make_job(row_weights=weights)
-        stack = _Stack([job], make_plan(10, batch_size=2000), CPU)
+        stack = _Stack([job], make_schedule(10, batch_size=2000), CPU)
         share = (next(stack.draws).rows >= 100).double().mean()
         assert abs(share - 0.75) < 0.03
 
 
 class TestTheRecord:
     def test_it_names_every_term_and_has_at_most_200_entries(self):
-        (result,) = fit([make_job()], make_plan(450))
+        (result,) = fit([make_job()], make_schedule(450))
         assert set(result.history) == {
             "step",
             "reconstruction",
@@ -463,9 +475,9 @@ class TestTheRecord:
         assert result.history["step"][-1] == 450
 
     def test_an_entry_is_the_mean_since_the_one_before(self):
-        job, plan = make_job(), make_plan(400)
-        (result,) = fit([job], plan)
-        stack = _Stack([job], plan, CPU)
+        job, schedule = make_job(), make_schedule(400)
+        (result,) = fit([job], schedule)
+        stack = _Stack([job], schedule, CPU)
         first_two = [stack.step(i)["reconstruction"].item() for i in range(2)]
         assert result.history["reconstruction"][0] == pytest.approx(np.mean(first_two))
 
@@ -492,8 +504,8 @@ class TestTheRecord:
 
 def test_early_stopping_keeps_the_best_held_out_weights():
     held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
-    plan = make_plan(150, patience=30, warmup=0.1)
-    (result,) = fit([make_job(rows=make_rows(12), held_out=held_out)], plan)
+    schedule = make_schedule(150, patience=30, warmup=0.1)
+    (result,) = fit([make_job(rows=make_rows(12), held_out=held_out)], schedule)
     curve, steps = result.history["validation_elbo"], result.history["step"]
     warm = steps >= 15
     assert result.kept_step == steps[warm][curve[warm].argmax()]

@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import AAETransformer, BetaTCVAETransformer
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
     GammaPathDisplay,
@@ -24,7 +23,6 @@ from skfactorvae.inspection import (
     SearchDisplay,
     StabilityDisplay,
     TrainingDisplay,
-    health_marks,
 )
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
 
@@ -232,75 +230,14 @@ class TestTraining:
         assert shade.get_x() == first
         assert shade.get_x() + shade.get_width() == pytest.approx(share * vae.n_iter_)
 
-    def marks(self, vae, **changes):
-        vae = small().fit(np.random.RandomState(0).normal(size=(20, 4)))
-        n = 100
-        vae.history_ = {
-            "step": np.arange(n),
-            "reconstruction": np.full(n, 5.0),
-            "discriminator_loss": np.full(n, 0.6),
-            "discriminator_accuracy": np.full(n, 0.55),
-        }
-        for name, value in changes.items():
-            if name in vae.history_:
-                vae.history_[name] = value
-            else:
-                setattr(vae, name, value)
-        return {mark.name: mark for mark in health_marks(vae)}
+    def test_shading_ends_with_the_warm_up_of_a_fit_that_stopped_early(self, peaks):
+        vae = small(temperature=1.0, warmup=0.3).fit(peaks.data)
+        vae.max_iter = 200  # the fit made 150 of its steps
+        display = TrainingDisplay.from_estimator(vae)
+        assert display.warmup * vae.n_iter_ == pytest.approx(0.3 * 200)
 
-    def test_a_healthy_fit_is_well(self, vae):
-        assert all(mark.is_well for mark in self.marks(vae).values())
-
-    @pytest.mark.parametrize(
-        ("changes", "name", "said"),
-        [
-            ({"n_iter_": 7}, "length", "ended after 7 of 150"),
-            (
-                {"reconstruction": np.linspace(50, 5, 100)},
-                "settled",
-                "still fell by 4.55",
-            ),
-            ({"active_components_": np.array([])}, "latents", "collapsed"),
-            ({"discriminator_accuracy": np.full(100, 0.93)}, "discriminator", "93%"),
-            (
-                {"discriminator_loss": np.full(100, np.log(2))},
-                "discriminator",
-                "never saw",
-            ),
-        ],
-        ids=["diverged", "unfinished", "collapsed", "dependent", "asleep"],
-    )
-    def test_what_is_wrong_is_said(self, vae, changes, name, said):
-        marks = self.marks(vae, **changes)
-        assert [mark.name for mark in marks.values() if not mark.is_well] == [name]
-        assert said in marks[name].message
-
-    def test_a_prior_that_is_missed_is_said(self, vae):
-        marks = self.marks(vae, discriminator_accuracy=np.full(100, 0.95))
-        assert "depend" in marks["discriminator"].message
-        aae = AAETransformer(2, max_iter=60, random_state=0)
-        aae.fit(np.random.RandomState(0).normal(size=(20, 4)))
-        aae.history_["discriminator_accuracy"][:] = 0.95
-        marks = {mark.name: mark for mark in health_marks(aae)}
-        assert "do not look like the prior" in marks["discriminator"].message
-
-    def test_batches_that_are_too_small_are_said(self):
-        X = np.random.RandomState(0).normal(size=(60, 20))
-        vae = BetaTCVAETransformer(2, max_iter=60, random_state=0).fit(X)
-        for share, is_well in ((0.5, True), (0.99, False)):
-            vae.history_["own_share"][:] = share
-            (mark,) = [m for m in health_marks(vae) if m.name == "batches"]
-            assert mark.is_well == is_well
-
-    def test_early_stopping_is_no_illness(self, vae):
-        assert self.marks(vae, n_iter_=7, early_stopping=True)["length"].is_well
-
-    def test_a_model_without_a_discriminator_has_no_mark_for_it(self, peaks):
-        vae = small(gamma=0.0, max_iter=20).fit(peaks.data)
-        assert "discriminator" not in [mark.name for mark in health_marks(vae)]
-
-    def test_what_keeps_no_record_is_refused(self, peaks):
-        with pytest.raises(TypeError, match="PCA keeps no record"):
+    def test_a_model_without_a_record_is_refused(self, peaks):
+        with pytest.raises(TypeError, match="PCA has no training record"):
             TrainingDisplay.from_estimator(PCA(2).fit(peaks.data))
 
 

@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA, FastICA
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -111,7 +112,7 @@ class TestMatching:
             Jumbled(blur=blur, random_state=seed).fit(columns)
             for seed, blur in enumerate([2.0, 0.1, 2.0])
         ]
-        ensemble = SeedEnsemble(Jumbled(), n_seeds=3)._accept(members, columns)
+        ensemble = SeedEnsemble(Jumbled(), n_seeds=3)._match(members, columns)
         agreement = ensemble.agreement_.sum(axis=1)
         assert ensemble.central_ == 1 == agreement.argmax()
         assert ensemble.estimator_ is members[1]
@@ -130,7 +131,7 @@ class TestMatching:
     def test_fits_of_different_widths_are_refused(self, columns):
         members = [PCA(n).fit(columns) for n in (2, 3)]
         with pytest.raises(ValueError, match=r"\[2, 3\] components"):
-            SeedEnsemble(PCA(), n_seeds=2)._accept(members, columns)
+            SeedEnsemble(PCA(), n_seeds=2)._match(members, columns)
 
 
 class TestKeepingWhatIsStable:
@@ -193,7 +194,7 @@ class TestSeeds:
             assert None not in states
 
     def test_a_transformer_without_a_seed_is_refused(self, columns):
-        with pytest.raises(ValueError, match="StandardScaler has no random_state"):
+        with pytest.raises(ValueError, match="StandardScaler has no parameter"):
             SeedEnsemble(StandardScaler()).fit(columns)
 
     def test_fits_on_two_processes_are_the_same(self, columns):
@@ -214,6 +215,11 @@ class TestComposition:
             cv=KFold(3, shuffle=True, random_state=0),
         )
         assert search.fit(columns).best_params_ == {"estimator__n_noise": 0}
+
+    def test_a_pipeline_that_ends_with_a_classifier_is_refused_before_any_fit(self):
+        pipe = make_pipeline(PCA(2), LogisticRegression())
+        with pytest.raises(TypeError, match="Pipeline has no transform"):
+            SeedEnsemble(pipe).fit(None)
 
     def test_it_is_cloned_and_pickled(self, columns):
         ensemble = SeedEnsemble(Jumbled(), random_state=0).fit(columns)

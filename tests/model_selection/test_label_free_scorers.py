@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
@@ -25,6 +29,7 @@ from skfactorvae.model_selection import (
 from skfactorvae.model_selection._scorers import LABEL_FREE_SCORERS, independence
 
 GENERIC = [explained_scorer, copula_scorer, audit_scorer, udr_scorer]
+SINGLE = [explained_scorer, copula_scorer, audit_scorer, elbo_scorer]
 SHUFFLED = KFold(2, shuffle=True, random_state=0)
 BY_NAME = pytest.mark.parametrize("name", LABEL_FREE_SCORERS)
 
@@ -59,6 +64,14 @@ class Coder(TransformerMixin, BaseEstimator):
 def rows():
     sources = np.random.RandomState(0).uniform(-1, 1, size=(600, 3))
     return np.column_stack([sources, sources @ np.ones((3, 2)), sources**2])
+
+
+@pytest.fixture(scope="module")
+def vae(rows):
+    """Return a fitted model whose third component counts as inactive."""
+    vae = FactorVAETransformer(3, max_iter=20, random_state=0).fit(rows)
+    vae.active_components_ = np.array([0, 1])
+    return vae
 
 
 @pytest.mark.parametrize("scorer", GENERIC, ids=repr)
@@ -143,6 +156,71 @@ class TestWhatIsMeasured:
         assert explained_rows(X, X) > 0.99
 
 
+class TestPipelines:
+    """Scorers work in pipelines with steps before and after the model."""
+
+    @pytest.mark.parametrize("scorer", SINGLE, ids=repr)
+    @pytest.mark.parametrize("end", [LogisticRegression(), StandardScaler()])
+    def test_a_later_classifier_or_scaler_changes_no_score(
+        self, scorer, end, vae, rows
+    ):
+        pipe = Pipeline([("vae", vae), ("end", end)])
+        end.fit(vae.transform(rows), rows[:, 0] > 0)
+        expected = scorer(vae, rows)
+        assert scorer(pipe, rows) == pytest.approx(expected, rel=1e-4)
+
+    def test_a_later_rotation_is_scored_itself(self, vae, rows):
+        """The list of active components does not refer to its output."""
+        pca = PCA(2).fit(vae.transform(rows))
+        codes = pca.transform(vae.transform(rows))
+        pipe = Pipeline([("vae", vae), ("pca", pca)])
+        expected = explained_rows(rows, codes)
+        assert explained_scorer(pipe, rows) == pytest.approx(expected)
+        assert elbo_scorer(pipe, rows) == elbo_scorer(vae, rows)
+
+    @pytest.mark.parametrize("scorer", SINGLE, ids=repr)
+    def test_missing_values_are_compared_as_they_were_imputed(self, scorer, rows):
+        gaps = np.where(
+            np.random.RandomState(1).uniform(size=rows.shape) < 0.1, np.nan, rows
+        )
+        imputer = SimpleImputer().fit(gaps)
+        filled = imputer.transform(gaps)
+        vae = FactorVAETransformer(3, max_iter=20, random_state=0).fit(filled)
+        pipe = Pipeline([("impute", imputer), ("vae", vae)])
+        assert scorer(pipe, gaps) == scorer(vae, filled)
+
+    def test_missing_values_without_an_imputer_are_refused(self, rows):
+        gaps = np.where(rows > 0.9, np.nan, rows)
+        with pytest.raises(ValueError, match="contains NaN"):
+            explained_scorer(Coder().fit(gaps), gaps)
+
+    def test_explained_variance_is_that_of_the_features_of_the_user(self, rows):
+        """Complete samples are compared as they are, not after the first steps."""
+        pipe = make_pipeline(PCA(2), PCA(2, whiten=True)).fit(rows)
+        expected = explained_rows(rows, pipe.transform(rows))
+        assert explained_scorer(pipe, rows) == expected
+
+    def test_a_search_is_scored_by_its_best_estimator(self, rows):
+        search = GridSearchCV(PCA(), {"n_components": [2]}, cv=2).fit(rows)
+        assert copula_scorer(search, rows) == copula_scorer(
+            search.best_estimator_, rows
+        )
+
+    def test_trees_of_a_forest_are_not_an_ensemble_of_seeds(self, rows):
+        forest = RandomForestClassifier(2, random_state=0)
+        pipe = make_pipeline(PCA(2), forest).fit(rows, rows[:, 0] > 0)
+        assert explained_scorer(pipe, rows) == explained_scorer(pipe[:1], rows)
+
+    def test_what_has_no_codes_is_refused(self, rows):
+        model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+        with pytest.raises(TypeError, match="LogisticRegression has no codes"):
+            explained_scorer(model, rows)
+
+    def test_an_unfitted_ensemble_is_refused(self, rows):
+        with pytest.raises(NotFittedError):
+            udr_scorer(SeedEnsemble(PCA(2)), rows)
+
+
 class TestWhoIsScored:
     def test_an_ensemble_scores_the_mean_of_its_fits(self, rows):
         ensemble = SeedEnsemble(Coder("twisted"), n_seeds=2, random_state=0).fit(rows)
@@ -170,7 +248,7 @@ class TestWhoIsScored:
             udr_scorer(PCA(2).fit(rows), rows)
 
     def test_the_elbo_needs_a_model_that_has_one(self, rows):
-        with pytest.raises(TypeError, match="Coder has not"):
+        with pytest.raises(TypeError, match="score_samples, which Coder does not have"):
             elbo_scorer(Coder().fit(rows), rows)
 
     @BY_NAME

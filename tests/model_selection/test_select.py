@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, FastICA
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -111,7 +113,7 @@ class TestConstraints:
     def test_if_none_passes_it_warns_and_takes_what_fails_least(self):
         table = results(a=[3, 2, 1], b=[0, 1, 1], c=[0, 0, 0])
         refit = best_under_constraint("a", {"b": 1, "c": 1})
-        with pytest.warns(UserWarning, match="No candidate passes"):
+        with pytest.warns(UserWarning, match="No candidate meets"):
             assert refit(table) == 1
 
     @pytest.mark.parametrize("floor", ["2se", "95", None, True, "-5%"])
@@ -209,8 +211,18 @@ class TestSelection:
     def test_it_draws_a_line_for_every_score(self, selection):
         ax = selection.plot()
         labels = {text.get_text() for text in ax.get_legend().get_texts()}
-        assert labels == {"udr", "copula", "audit", "explained", "chosen"}
+        assert labels == {"udr", "copula", "audit", "explained", "selected"}
         assert selection.plot(ax=ax) is ax
+
+    def test_an_imputer_before_and_a_classifier_after_the_model_are_fine(self, X):
+        gaps, y = X.copy(), X[:, 0] > X[:, 0].mean()
+        gaps[::7, 1] = np.nan
+        steps = [SimpleImputer(), FactorVAETransformer(**TINY), LogisticRegression()]
+        found = select_gamma(
+            make_pipeline(*steps), gaps, [0, 10], y=y, n_seeds=2, random_state=0
+        )
+        assert {values.shape for values in found.scores.values()} == {(2, 2)}
+        assert found.best_estimator.predict(gaps).shape == y.shape
 
     def test_the_same_random_state_chooses_the_same(self, selection, rows):
         pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY))
@@ -269,6 +281,16 @@ class TestPath:
     def test_it_draws(self, path):
         ax = path.plot()
         assert len(ax.get_lines()) == 6
+
+    def test_a_classifier_may_come_after_the_model(self, X):
+        y = X[:, 0] > X[:, 0].mean()
+        vae = FactorVAETransformer(**TINY, random_state=0)
+        pipe = make_pipeline(vae, LogisticRegression())
+        path = gamma_path(pipe, X, [0, 10], y=y, random_state=0)
+        alone = gamma_path(vae, X[:140], [0, 10], random_state=0)
+        assert path.codes.shape == (2, 60, 2)
+        assert path.estimators[1][0].warm_start
+        assert path.scores.keys() == alone.scores.keys()
 
     def test_what_cannot_go_on_is_refused(self, rows):
         with pytest.raises(ValueError, match=r"Dial has no \['max_iter'"):

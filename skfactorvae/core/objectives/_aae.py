@@ -11,7 +11,7 @@ from torch import Tensor
 from .._dense import Weights
 from .._priors import PRIORS
 from ._base import WEIGHT, AdversarialObjective, Forward, Terms
-from ._contest import contest, discriminator
+from ._discriminator import discriminator, run_discriminator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,5 +63,5 @@ class AAE(AdversarialObjective):
         z = forward.z
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
         draws = PRIORS[self.prior].draw(forward.batch.noise[:, 1])
-        seen = contest(network, adversary, gradients, z, draws)
-        return {"prior_mismatch": seen.surprise()}, seen.record
+        seen = run_discriminator(network, adversary, gradients, z, draws)
+        return {"prior_mismatch": seen.cross_entropy()}, seen.record

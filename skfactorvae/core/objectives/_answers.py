@@ -55,7 +55,7 @@ def believed(n_levels: int, answer: Tensor) -> Tensor:
     return torch.stack([mean, bounded(raw).exp()], dim=-1)
 
 
-def surprise(n_levels: int, answer: Tensor, belief: Tensor) -> Tensor:
+def cross_entropy(n_levels: int, answer: Tensor, belief: Tensor) -> Tensor:
     r"""Cross-entropy of an answer under a belief, nats.
 
     .. math:: -\sum_l p_l \log A_l \quad\text{or}\quad \tfrac{1}{2} \Bigl(
@@ -110,4 +110,4 @@ def confusion(n_levels: int, answer: Tensor, marginal: Tensor) -> Tensor:
     Tensor of shape (K, B)
     """
     belief = marginal.unsqueeze(1)
-    return surprise(n_levels, answer, belief) - entropy(n_levels, belief)
+    return cross_entropy(n_levels, answer, belief) - entropy(n_levels, belief)

@@ -36,13 +36,17 @@ class Batch:
 
     rows: Tensor  # (K, 2, B, p) two independent batches
     noise: Tensor  # (K, 2, B, d) standard normal
-    aside: Tensor  # (K, B, a) standard normal, for what a network draws beside codes
+    auxiliary_noise: (
+        Tensor  # (K, B, a) standard normal, for what a network draws beside codes
+    )
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     numbers: Tensor  # (K, B) which rows of its model's table the first batch holds
     table_shares: Tensor  # (K, n) probability of drawing each row of a table
-    blur: Tensor  # (K,) deviation of the noise on codes that a discriminator sees
-    row_noise: Tensor  # (K, 2, B, p) noise on batches that the encoder sees, or none
-    noise_ceiling: Tensor  # (K, 1, p) what is its unit at most
+    instance_noise: (
+        Tensor  # (K,) deviation of the noise on codes that a discriminator sees
+    )
+    input_noise: Tensor  # (K, 2, B, p) noise on batches that the encoder sees, or none
+    conditional_noise_std: Tensor  # (K, 1, p) what is its unit at most
     labelled: Labelled | None = None
 
     @property
@@ -74,11 +78,11 @@ class Forward:
     def _disturbed(self, number: int) -> Tensor:
         """Return rows of a batch as the encoder sees them, (K, B, p)."""
         rows = self.batch.rows[:, number]
-        if not self.batch.row_noise.numel():
+        if not self.batch.input_noise.numel():
             return rows
-        noise = self.batch.row_noise[:, number]
+        noise = self.batch.input_noise[:, number]
         return self.likelihood.disturbed(
-            self.weights, rows, noise, self.batch.noise_ceiling
+            self.weights, rows, noise, self.batch.conditional_noise_std
         )
 
     @property
@@ -108,24 +112,24 @@ class Forward:
         return self.likelihood.nll(self.weights, self.output, self.x)
 
     @cached_property
-    def seen(self) -> Tensor:
+    def discriminator_input(self) -> Tensor:
         """Codes as a discriminator sees them, blurred and turned down, (K, B, d)."""
-        return self._dim(self.mean, self.log_var, self.batch.noise[:, 0])
+        return self._scaled_draw(self.mean, self.log_var, self.batch.noise[:, 0])
 
     @cached_property
-    def second_seen(self) -> Tensor:
+    def second_discriminator_input(self) -> Tensor:
         """Those of the second batch, (K, B, d), cut off from the encoder."""
         with torch.no_grad():
             moments = self.network.encode(self.weights, self._disturbed(1))
-            return self._dim(*moments, self.batch.noise[:, 1])
+            return self._scaled_draw(*moments, self.batch.noise[:, 1])
 
-    def _dim(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-        added = 2 * self.batch.blur.log()[:, None, None]
+    def _scaled_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+        added = 2 * self.batch.instance_noise.log()[:, None, None]
         log_var = torch.logaddexp(log_var, added)  # variances add up
-        return self.network.draw_codes(mean, log_var, noise) * self._loudness
+        return self.network.draw_codes(mean, log_var, noise) * self._informativeness
 
     @cached_property
-    def _loudness(self) -> Tensor:
+    def _informativeness(self) -> Tensor:
         r"""Correlation of a code with what it tells, were it normal, (K, 1, d).
 
         A share :math:`1 - e^{-2 \mathrm{KL}}` of its variance is told by the row. The
@@ -180,7 +184,7 @@ class Forward:
         return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
 
 
-def grown(weight: Any, ramp: Tensor) -> Any:
+def warmed_up(weight: Any, ramp: Tensor) -> Any:
     """Return a weight of the KL divergence on its way from one, the ELBO's."""
     return 1 + (weight - 1) * ramp
 
@@ -206,7 +210,7 @@ class Objective(ABC):
     prior: str = "normal"
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         """What a nat of information costs."""
         return 1.0
 
@@ -232,7 +236,7 @@ class Objective(ABC):
     def terms(self, forward: Forward) -> Terms:
         """Return each term of the loss, (K,), in nats per row."""
 
-    def arrange(self, kl: np.ndarray) -> np.ndarray:
+    def latent_order(self, kl: np.ndarray) -> np.ndarray:
         """Return the order in which a fitted model shows its latents.
 
         Parameters
@@ -242,11 +246,11 @@ class Objective(ABC):
         """
         return np.argsort(-kl, kind="stable")
 
-    def anchors(self, labels: np.ndarray | None) -> np.ndarray | None:
+    def sign_targets(self, labels: np.ndarray | None) -> np.ndarray | None:
         """Return what the first latents are to rise with, (n, a), if anything."""
         return None
 
-    def silent(self, kl: np.ndarray) -> np.ndarray:
+    def inactive_latents(self, kl: np.ndarray) -> np.ndarray:
         """Return the latents that a fitted model is to put at the prior, by number.
 
         Parameters
@@ -256,7 +260,7 @@ class Objective(ABC):
         """
         return np.array([], dtype=int)
 
-    def complaint(self, history: Mapping[str, np.ndarray]) -> str | None:
+    def convergence_warning(self, history: Mapping[str, np.ndarray]) -> str | None:
         """Say what a finished fit suffered from, if anything."""
         return None
 

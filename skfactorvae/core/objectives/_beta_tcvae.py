@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ._base import WEIGHT, Forward, Objective, Terms, grown
-from ._groups import Groups, arrange_within, sum_groups
+from ._base import WEIGHT, Forward, Objective, Terms, warmed_up
+from ._groups import Groups, order_within_groups, sum_groups
 
 CROWDED = 0.9
 """Share of the own row in the estimate of q(z) from which it says little else."""
@@ -55,15 +55,15 @@ class BetaTCVAE(Objective):
     groups: Groups = None
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         return float(self.alpha)
 
     def weights(self, ramp: Tensor) -> Terms:
         return {
-            "mutual_information": grown(self.alpha, ramp),
-            "total_correlation": grown(self.beta, ramp),
-            "dimensionwise_kl": grown(self.lambda_, ramp),
-            "own_share": 0 * self.alpha,
+            "mutual_information": warmed_up(self.alpha, ramp),
+            "total_correlation": warmed_up(self.beta, ramp),
+            "dimensionwise_kl": warmed_up(self.lambda_, ramp),
+            "self_weight": 0 * self.alpha,
         }
 
     def terms(self, forward: Forward) -> Terms:
@@ -91,19 +91,19 @@ class BetaTCVAE(Objective):
             "mutual_information": (own - joint).mean(-1),
             "total_correlation": (joint - marginals).mean(-1),
             "dimensionwise_kl": (marginals - prior.sum(1)).mean(-1),
-            "own_share": (own_weight + own - joint).exp().mean(-1).detach(),
+            "self_weight": (own_weight + own - joint).exp().mean(-1).detach(),
         }
 
-    def arrange(self, kl: np.ndarray) -> np.ndarray:
-        return arrange_within(kl, self.groups)
+    def latent_order(self, kl: np.ndarray) -> np.ndarray:
+        return order_within_groups(kl, self.groups)
 
-    def complaint(self, history: Mapping[str, np.ndarray]) -> str | None:
-        own_share = history["own_share"][-1:].max(initial=0.0)
-        if own_share <= CROWDED:
+    def convergence_warning(self, history: Mapping[str, np.ndarray]) -> str | None:
+        self_weight = history["self_weight"][-1:].max(initial=0.0)
+        if self_weight <= CROWDED:
             return None
         return (
             "The batches are too small for the information that the codes hold: "
-            f"{own_share:.0%} of the estimated density of a code comes from the row "
+            f"{self_weight:.0%} of the estimated density of a code comes from the row "
             "it belongs to, so that the total correlation measures how narrow the "
             "posteriors are, not how dependent the codes. Raise batch_size or beta, "
             "use fewer components, or use FactorVAETransformer, whose discriminator "

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from .._dense import Weights
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms, grown
-from ._contest import contest, discriminator
-from ._groups import Groups, arrange_within, permute_groups
+from ._base import WEIGHT, AdversarialObjective, Forward, Terms, warmed_up
+from ._discriminator import discriminator, run_discriminator
+from ._groups import Groups, order_within_groups, permute_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +54,12 @@ class FactorVAE(AdversarialObjective):
     groups: Groups = None
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         return float(self.beta)
 
     def weights(self, ramp: Tensor) -> Terms:
         return {
-            "kl": grown(self.beta, ramp),
+            "kl": warmed_up(self.beta, ramp),
             "total_correlation": self.gamma * ramp,
         }
 
@@ -75,11 +75,13 @@ class FactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.seen
+        z = forward.discriminator_input
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(forward.second_seen, forward.batch.order, self.groups)
-        ended = contest(network, adversary, gradients, z, permuted)
+        permuted = permute_groups(
+            forward.second_discriminator_input, forward.batch.order, self.groups
+        )
+        ended = run_discriminator(network, adversary, gradients, z, permuted)
         return {"total_correlation": ended.log_ratio()}, ended.record
 
-    def arrange(self, kl: np.ndarray) -> np.ndarray:
-        return arrange_within(kl, self.groups)
+    def latent_order(self, kl: np.ndarray) -> np.ndarray:
+        return order_within_groups(kl, self.groups)

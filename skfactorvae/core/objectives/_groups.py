@@ -39,7 +39,7 @@ def sum_groups(values: Tensor, groups: Groups) -> Tensor:
     return torch.stack([part.sum(1) for part in values.split(groups, dim=1)], dim=1)
 
 
-def arrange_within(kl: np.ndarray, groups: Groups) -> np.ndarray:
+def order_within_groups(kl: np.ndarray, groups: Groups) -> np.ndarray:
     """Order latents by information, most first, each inside its own group."""
     group = np.zeros_like(kl)
     if groups is not None:

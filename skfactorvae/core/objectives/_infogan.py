@@ -12,7 +12,7 @@ from torch import Tensor
 from .._dense import Weights
 from .._generators import GAN, Look
 from ._base import WEIGHT, AdversarialObjective, Forward, Terms
-from ._contest import discriminator_accuracy, discriminator_loss
+from ._discriminator import discriminator_accuracy, discriminator_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class InfoGAN(AdversarialObjective):
     be a :class:`GAN`.
 
     The one thing learned from the reconstruction of rows is the scale of the
-    likelihood, a stand-in for the noise; neither player sees it.
+    likelihood, a stand-in for the noise; neither group sees it.
 
     Parameters
     ----------
@@ -67,12 +67,14 @@ class InfoGAN(AdversarialObjective):
     ) -> tuple[Terms, Terms]:
         network, weights, batch = forward.network, forward.weights, forward.batch
         assert isinstance(network, GAN)
-        z, levels = batch.noise[:, 1], network.levels_of(batch.aside)
+        z, levels = batch.noise[:, 1], network.levels_of(batch.auxiliary_noise)
         x = forward.x.detach().requires_grad_()
         real = network.look(weights, x)
-        made = network.look(weights, network.generate(weights, z, batch.aside))
+        made = network.look(
+            weights, network.generate(weights, z, batch.auxiliary_noise)
+        )
         logits = torch.cat([real.logits, made.logits], dim=1)
-        information = network.surcharge - divergence(made, z, levels, forward.mask)
+        information = network.categorical_kl - divergence(made, z, levels, forward.mask)
         slope = squared_slope(real.logits, x)
         loss = discriminator_loss(logits)
         penalty = 0.5 * self.gradient_penalty * slope
@@ -84,13 +86,13 @@ class InfoGAN(AdversarialObjective):
         for name, gradient in zip(adversary, found, strict=True):
             gradients[name].copy_(gradient)
         terms = {
-            "deception": F.softplus(-made.logits).mean(1),
+            "generator_loss": F.softplus(-made.logits).mean(1),
             "mutual_information": information,
         }
         record = {
             "discriminator_loss": loss.detach(),
             "discriminator_accuracy": discriminator_accuracy(logits.detach()),
-            "squared_slope": slope.detach(),
+            "gradient_penalty": slope.detach(),
         }
         return terms, record
 

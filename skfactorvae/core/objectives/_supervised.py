@@ -15,12 +15,12 @@ from ._answers import (
     believed,
     certain,
     confusion,
+    cross_entropy,
     n_outputs,
-    surprise,
 )
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms, grown
-from ._contest import contest, discriminator
-from ._groups import arrange_within, permute_groups
+from ._base import WEIGHT, AdversarialObjective, Forward, Terms, warmed_up
+from ._discriminator import discriminator, run_discriminator
+from ._groups import order_within_groups, permute_groups
 
 SMALLEST_SPREAD = 1e-2
 """Added, in squares, to the spread of codes before opponents see them."""
@@ -102,12 +102,12 @@ class SupervisedFactorVAE(AdversarialObjective):
     learning_rate: float
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         return float(self.beta)
 
     def weights(self, ramp: Tensor) -> Terms:
         return {
-            "kl": grown(self.beta, ramp),
+            "kl": warmed_up(self.beta, ramp),
             "supervision": self.supervision,
             "confusion": self.masking * ramp,
             "hidden_kl": HIDDEN_COST * ramp,
@@ -188,14 +188,14 @@ class SupervisedFactorVAE(AdversarialObjective):
         is_shown = is_shown >= self.n_hidden_components
         return (1 - self.own(like)) * is_shown.to(like)
 
-    def arrange(self, kl: np.ndarray) -> np.ndarray:
-        return arrange_within(kl, self.groups(len(kl)))
+    def latent_order(self, kl: np.ndarray) -> np.ndarray:
+        return order_within_groups(kl, self.groups(len(kl)))
 
-    def silent(self, kl: np.ndarray) -> np.ndarray:
+    def inactive_latents(self, kl: np.ndarray) -> np.ndarray:
         rest = sum(self.widths)
         return rest + np.flatnonzero(kl[rest:] < LEAST_KL)
 
-    def anchors(self, labels: np.ndarray | None) -> np.ndarray | None:
+    def sign_targets(self, labels: np.ndarray | None) -> np.ndarray | None:
         return None if labels is None else np.repeat(labels, self.widths, axis=1)
 
     # ---------------------------------------------------------------------- terms
@@ -204,7 +204,7 @@ class SupervisedFactorVAE(AdversarialObjective):
         answers = self._answer(self._head(z.shape[-1]), forward.weights, z, self.own(z))
         values = forward.labelled.values
         surprises = [
-            surprise(n, answer, certain(n, values[:, j]))
+            cross_entropy(n, answer, certain(n, values[:, j]))
             for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True))
         ]
         terms = {
@@ -240,13 +240,13 @@ class SupervisedFactorVAE(AdversarialObjective):
     def play(
         self, forward: Forward, adversary: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.seen
+        z = forward.discriminator_input
         d = z.shape[-1]
         permuted = permute_groups(
-            forward.second_seen, forward.batch.order, self.groups(d)
+            forward.second_discriminator_input, forward.batch.order, self.groups(d)
         )
         critic = discriminator(d, self.hidden_layer_sizes)
-        ended = contest(critic, adversary, gradients, z, permuted)
+        ended = run_discriminator(critic, adversary, gradients, z, permuted)
         confused, loss = self._oppose(forward, adversary)
         opponents = [name for name in adversary if name.startswith("opponent.")]
         found = torch.autograd.grad(
@@ -274,7 +274,7 @@ class SupervisedFactorVAE(AdversarialObjective):
         for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True)):
             marginal = self.marginals[:, j, : n_outputs(n)]
             confusions.append(confusion(n, answer.chunk(2, dim=1)[0], marginal))
-            losses.append(surprise(n, answer, beliefs[j]))
+            losses.append(cross_entropy(n, answer, beliefs[j]))
         return (
             torch.stack(confusions).mean(-1).sum(0),
             torch.stack(losses).mean(-1).sum(0),

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ._base import WEIGHT, Forward, Objective, Terms, grown
+from ._base import WEIGHT, Forward, Objective, Terms, warmed_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,11 @@ class VAE(Objective):
     beta: Any = field(metadata=WEIGHT)
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         return float(self.beta)
 
     def weights(self, ramp: Tensor) -> Terms:
-        return {"kl": grown(self.beta, ramp)}
+        return {"kl": warmed_up(self.beta, ramp)}
 
     def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.reconstruction, "kl": forward.kl}
@@ -67,7 +67,7 @@ class CapacityVAE(Objective):
     capacity: Any = field(metadata=WEIGHT)
 
     @property
-    def price(self) -> float:
+    def kl_weight(self) -> float:
         """Without end: information comes up to the capacity, whatever it is worth."""
         return math.inf
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skfactorvae.core._random import CHUNK, Streams, draw_steps, resolve_device
+from skfactorvae.core._devices import resolve_device
+from skfactorvae.core._sampling import CHUNK, Streams, draw_steps
 
 
 def steps(seeds, widths, n_steps, batch_size=6, n_rows=50, **counts):
@@ -35,22 +36,22 @@ def test_a_models_draws_do_not_depend_on_its_stack():
 def test_noise_on_rows_leaves_all_other_draws_as_they_are():
     plain, disturbed = (
         steps([3], [2], CHUNK + 1),
-        steps([3], [2], CHUNK + 1, n_disturbed=5),
+        steps([3], [2], CHUNK + 1, n_noisy_features=5),
     )
     for a, b in zip(plain, disturbed, strict=True):
-        for name in ("rows", "noise", "aside", "order"):
+        for name in ("rows", "noise", "auxiliary_noise", "order"):
             assert torch.equal(getattr(a, name), getattr(b, name))
-    assert plain[0].row_noise.shape == (1, 2, 6, 0)
-    assert not torch.equal(disturbed[0].row_noise, disturbed[1].row_noise)
+    assert plain[0].input_noise.shape == (1, 2, 6, 0)
+    assert not torch.equal(disturbed[0].input_noise, disturbed[1].input_noise)
 
 
 def test_a_models_noise_on_rows_does_not_depend_on_its_stack():
-    together = steps([7, 8], [2, 4], CHUNK + 1, n_disturbed=5)
+    together = steps([7, 8], [2, 4], CHUNK + 1, n_noisy_features=5)
     for k, seed in enumerate([7, 8]):
-        alone = steps([seed], [2], CHUNK + 1, n_disturbed=5)
+        alone = steps([seed], [2], CHUNK + 1, n_noisy_features=5)
         for a, t in zip(alone, together, strict=True):
-            assert torch.equal(a.row_noise[0], t.row_noise[k])
-    noise = torch.cat([draws.row_noise.flatten() for draws in together])
+            assert torch.equal(a.input_noise[0], t.input_noise[k])
+    noise = torch.cat([draws.input_noise.flatten() for draws in together])
     assert abs(noise.std() - 1) < 0.05  # of 3960 numbers
 
 

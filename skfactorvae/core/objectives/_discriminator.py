@@ -21,7 +21,7 @@ CACHE = 2**20
 
 
 @dataclass(frozen=True)
-class Contest:
+class DiscriminatorPass:
     """What one pass through a discriminator, and back, says of codes.
 
     No second pass is needed for the encoder's sake. A row's logit depends on that row's
@@ -68,7 +68,7 @@ class Contest:
         slope = 1 - torch.tanh(self.logits / LOGIT_BOUND).square()
         return self.term(self.logits.mean(1), slope)
 
-    def surprise(self) -> Tensor:
+    def cross_entropy(self) -> Tensor:
         r"""How surely the codes are told from the others; nats, log 2 if not at all.
 
         .. math:: -\tfrac{1}{B} \sum_i \log(1 - D(z_i))
@@ -81,9 +81,9 @@ class Contest:
         return self.term(value, torch.sigmoid(self.logits))
 
 
-def contest(
+def run_discriminator(
     network: Dense, weights: Weights, gradients: Weights, z: Tensor, others: Tensor
-) -> Contest:
+) -> DiscriminatorPass:
     """Show a discriminator codes and others; leave the gradient of its loss.
 
     Parameters
@@ -112,7 +112,7 @@ def contest(
             "discriminator_loss": discriminator_loss(logits),
             "discriminator_accuracy": discriminator_accuracy(logits),
         }
-    return Contest(z, logits[:, :n_rows], pull[:, :n_rows], record)
+    return DiscriminatorPass(z, logits[:, :n_rows], pull[:, :n_rows], record)
 
 
 def _blocks(network: Dense, rows: Tensor) -> list[slice]:

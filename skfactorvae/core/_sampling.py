@@ -1,10 +1,10 @@
-"""Randomness and devices: every draw comes from a seed of its own."""
+"""Random draws of a training step, each kind from a stream of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,26 +13,13 @@ from torch import Tensor
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
-STREAMS = ("network", "adversary", "rows", "noise", "order", "labels", "row_noise")
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Compute as if nobody had switched gradients off, or mixed precision on."""
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        torch.autocast("cpu", enabled=False),
-        torch.autocast("cuda", enabled=False),
-    ):
-        yield
-
 
 @dataclass(frozen=True)
 class Streams:
     """The independent generators of one model, one for each use.
 
-    Separate streams make a fit with an idle adversary equal the fit without one.
+    Because streams are separate, a fit whose adversary has weight zero equals the fit
+    without an adversary, bit for bit.
     """
 
     network: torch.Generator
@@ -41,26 +28,26 @@ class Streams:
     noise: torch.Generator
     order: torch.Generator
     labels: torch.Generator
-    row_noise: torch.Generator
+    input_noise: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
-        """Derive every stream from one integer."""
-        states = np.random.SeedSequence(seed).generate_state(len(STREAMS), np.uint64)
+        """Derive all streams from one integer."""
+        n_streams = len(fields(cls))
+        states = np.random.SeedSequence(seed).generate_state(n_streams, np.uint64)
         return cls(*(torch.Generator().manual_seed(int(s) >> 1) for s in states))
 
 
-@dataclass(frozen=True)
-class Draws:
+class Draws(NamedTuple):
     """The random numbers of one step of a stack."""
 
     rows: Tensor  # (K, 2, B) row numbers of two independent batches
     noise: Tensor  # (K, 2, B, d) standard normal
-    aside: Tensor  # (K, B, a) standard normal, beside the latents
+    auxiliary_noise: Tensor  # (K, B, a) standard normal, beside that of the latents
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
-    labelled: Tensor  # (K, m, B) numbers of rows labelled in each attribute
+    labelled: Tensor  # (K, m, B) numbers of rows whose label of an attribute is known
     label_noise: Tensor  # (K, m, B, d) standard normal
-    row_noise: Tensor  # (K, 2, B, q) standard normal, for q features
+    input_noise: Tensor  # (K, 2, B, q) standard normal, for q features
 
 
 def draw_steps(
@@ -70,17 +57,17 @@ def draw_steps(
     widths: Sequence[int],
     batch_size: int,
     *,
-    n_aside: int = 0,
+    n_auxiliary: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
-    n_disturbed: int = 0,
+    n_noisy_features: int = 0,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
     """Yield the draws of each step, without end.
 
-    Each model draws from its own streams, with its own width, in chunks of fixed
-    length. What it sees is therefore the same alone and in a stack. Draws are made on
-    the CPU, so that every device trains on the same batches.
+    Each model draws from its own streams, with its own number of latents, in chunks of
+    fixed length. Its draws are therefore the same alone and in a stack. Draws are made
+    on the CPU, so that every device trains on the same batches.
 
     Parameters
     ----------
@@ -94,14 +81,15 @@ def draw_steps(
         Latents of each model; narrower models are padded with zeros.
     batch_size : int
         Rows of a batch, B.
-    n_aside : int, default=0
+    n_auxiliary : int, default=0
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
         For each attribute, cumulative probability of the rows that have its label.
-    n_disturbed : int, default=0
-        Features that get noise, q. It is drawn step by step: a chunk would be large.
+    n_noisy_features : int, default=0
+        Features that receive input noise, q. This noise is drawn step by step, since a
+        chunk of it would be large.
     device, dtype : torch.device, torch.dtype
-        Where the draws are wanted, and the type of the noise.
+        Where the draws are moved to, and the type of the noise.
     """
     width = max(widths)
     label_cdfs = label_cdfs or [()] * len(streams)
@@ -111,12 +99,14 @@ def draw_steps(
             for s, cdf, offset in zip(streams, cdfs, offsets, strict=True)
         ]
         noise = [
-            _widen(_normal(s.noise, (CHUNK, 2, batch_size, d), dtype), width)
+            _pad(_normal(s.noise, (CHUNK, 2, batch_size, d), dtype), width)
             for s, d in zip(streams, widths, strict=True)
         ]
-        aside = [_normal(s.noise, (CHUNK, batch_size, n_aside), dtype) for s in streams]
+        auxiliary = [
+            _normal(s.noise, (CHUNK, batch_size, n_auxiliary), dtype) for s in streams
+        ]
         order = [
-            _widen(_orders(s.order, (CHUNK, batch_size, d)), width)
+            _pad(_permutations(s.order, (CHUNK, batch_size, d)), width)
             for s, d in zip(streams, widths, strict=True)
         ]
         labelled = [
@@ -124,16 +114,16 @@ def draw_steps(
             for s, own, offset in zip(streams, label_cdfs, offsets, strict=True)
         ]
         label_noise = [
-            _widen(_normal(s.labels, (CHUNK, len(own), batch_size, d), dtype), width)
+            _pad(_normal(s.labels, (CHUNK, len(own), batch_size, d), dtype), width)
             for s, own, d in zip(streams, label_cdfs, widths, strict=True)
         ]
-        parts = (rows, noise, aside, order, labelled, label_noise)
+        parts = (rows, noise, auxiliary, order, labelled, label_noise)
         chunk = [torch.stack(part).to(device) for part in parts]
-        shape = (2, batch_size, n_disturbed)
+        shape = (2, batch_size, n_noisy_features)
         for t in range(CHUNK):
-            row_noise = [_normal(s.row_noise, shape, dtype) for s in streams]
-            step = [*(part[:, t] for part in chunk), torch.stack(row_noise).to(device)]
-            yield Draws(*step)
+            own = [_normal(s.input_noise, shape, dtype) for s in streams]
+            input_noise = torch.stack(own).to(device)
+            yield Draws._make([*(part[:, t] for part in chunk), input_noise])
 
 
 def draw_rows(
@@ -153,49 +143,6 @@ def _labelled_rows(
     return torch.stack(rows, dim=1) if rows else none
 
 
-def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
-    """Turn ``"auto"`` into the best device there is.
-
-    Parameters
-    ----------
-    name : str
-        ``"auto"``, or a torch device name.
-    fall_back : bool, default=False
-        Whether to take the CPU where the named device is missing.
-
-    Raises
-    ------
-    ValueError
-        If the name is not that of a device, or, without ``fall_back``, if this machine
-        has no such device.
-    """
-    if name == "auto":
-        name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(
-            f"device={name!r} is not a device name. Use 'auto', 'cpu', 'cuda', "
-            "'cuda:0', 'mps', ..."
-        ) from error
-    if fall_back and not _is_available(device.type):
-        return torch.device("cpu")
-    if not _is_available(device.type):
-        raise ValueError(
-            f"device={name!r} was asked for, but torch finds no such device on this "
-            "machine. Use device='auto' to take the best one there is."
-        )
-    return device
-
-
-def _is_available(kind: str) -> bool:
-    if kind == "cuda":
-        return torch.cuda.is_available()
-    if kind == "mps":
-        return torch.backends.mps.is_available()
-    return kind == "cpu"
-
-
 def _normal(
     generator: torch.Generator, shape: tuple[int, ...], dtype: torch.dtype
 ) -> Tensor:
@@ -203,10 +150,10 @@ def _normal(
     return draws.to(dtype)
 
 
-def _orders(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+def _permutations(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     draws = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
     return draws.argsort(dim=-2)
 
 
-def _widen(part: Tensor, width: int) -> Tensor:
+def _pad(part: Tensor, width: int) -> Tensor:
     return torch.nn.functional.pad(part, (0, width - part.shape[-1]))

@@ -1,0 +1,114 @@
+"""Devices, CPU threads, and a computing context that the caller cannot change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+SMALL_WORK = 1_000_000_000
+"""Multiplications of a step below which a second thread costs more than it saves."""
+
+_lock = threading.Lock()
+_depth = 0
+_outside = 1
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Enable gradients and disable autocast and inference mode inside the block.
+
+    Callers may have switched gradients off, or mixed precision on, for code of their
+    own.
+    """
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
+    """Return a torch device; ``"auto"`` takes the first of CUDA, MPS and the CPU.
+
+    Parameters
+    ----------
+    name : str
+        ``"auto"``, or the name of a torch device.
+    fall_back : bool, default=False
+        Whether to return the CPU if the named device is missing.
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of a device, or, without ``fall_back``, if this machine
+        has no such device.
+    """
+    if name == "auto":
+        name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={name!r} is not a device name. Use 'auto', 'cpu', 'cuda', "
+            "'cuda:0', 'mps', ..."
+        ) from error
+    if fall_back and not _is_available(device.type):
+        return torch.device("cpu")
+    if not _is_available(device.type):
+        raise ValueError(
+            f"device={name!r} was requested, but torch finds no such device on this "
+            "machine. Use device='auto' to take the best one available."
+        )
+    return device
+
+
+def _is_available(kind: str) -> bool:
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return kind == "cpu"
+
+
+@contextmanager
+def thread_limit(
+    n_threads: int | None, work: int, device: torch.device
+) -> Iterator[None]:
+    """Limit torch's CPU threads inside the block and restore them afterwards.
+
+    The number is global to the process. Where blocks are nested, or those of several
+    Python threads overlap, the first block sets the number, and the last one to end
+    restores the number that the first one found.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        CPU threads. None takes one for small work and torch's own number for large.
+    work : int
+        Multiplications of one step.
+    device : torch.device
+        Where the work is done. One thread is enough to feed a device other than the
+        CPU.
+    """
+    global _depth, _outside
+    with _lock:
+        if _depth == 0:
+            _outside = torch.get_num_threads()
+            torch.set_num_threads(n_threads or _choose(work, device))
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                torch.set_num_threads(_outside)
+
+
+def _choose(work: int, device: torch.device) -> int:
+    return _outside if device.type == "cpu" and work >= SMALL_WORK else 1

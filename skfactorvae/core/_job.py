@@ -1,0 +1,142 @@
+"""What a fit takes and returns: jobs, records of their progress, and results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ._likelihoods import Likelihood
+from ._networks import Network
+from ._schedule import Schedule
+from .objectives import AdversarialObjective, Objective
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows (m, p) held out for early stopping, and their weights (m,)."""
+
+    rows: np.ndarray
+    row_weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to be fitted.
+
+    Parameters
+    ----------
+    network, likelihood, objective
+        The model, and the loss that it minimises.
+    rows : ndarray of shape (n, p)
+        Standardised rows; their dtype is the precision of the training.
+    row_weights : ndarray of shape (n,)
+        Positive weights of the rows.
+    seed : int
+        Seed of every draw.
+    start : mapping of str to ndarray
+        Initial weights; those that are missing are drawn.
+    held_out : HeldOut or None
+        Rows for early stopping.
+    temperature : float, default=1
+        Temperature T of the likelihood at the first step, >= 1. The reconstruction
+        then has the weight 1 / T, which rises to one over the first 80 % of the steps,
+        linearly in its logarithm. The weights of penalties never exceed it meanwhile.
+    labels : ndarray of shape (n, m) or None
+        Attributes of each row; NaN where unknown.
+    input_noise : float, default=0
+        Standard deviation of the noise that is added to the encoder's input, in units
+        of the likelihood's own standard deviation. It is multiplied by the square root
+        of the reconstruction's weight, so that its variance is annealed with it.
+    conditional_noise_std : ndarray of shape (p,) or None
+        Upper bound of the likelihood's standard deviation in that unit, by feature.
+    """
+
+    network: Network
+    likelihood: Likelihood
+    objective: Objective
+    rows: np.ndarray
+    row_weights: np.ndarray
+    seed: int
+    start: Arrays = field(default_factory=dict)
+    held_out: HeldOut | None = None
+    temperature: float = 1.0
+    labels: np.ndarray | None = None
+    input_noise: float = 0.0
+    conditional_noise_std: np.ndarray | None = None
+
+    def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
+        """Tell whether all weights of the objective have their final values."""
+        tempered = self.temperature != 1
+        return schedule.ramp(step) >= 1 and (
+            not tempered or schedule.annealing(step) >= 1
+        )
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What jobs must share to be fitted as one stack."""
+        return (
+            self.network.signature,
+            self.likelihood,
+            type(self.objective),
+            tuple(self.objective.structure.items()),
+            self.rows.dtype,
+            self.labels is None,
+        )
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications of a training step for one row, approximately."""
+        count = 4 * self.network.multiplications
+        if isinstance(self.objective, AdversarialObjective):
+            d = self.network.n_components
+            count += 7 * self.objective.multiplications(d)
+        return count
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The result of a job.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray
+        The trained weights, adversary included.
+    history : dict of str to ndarray of shape (n_records,)
+        ``step``, and the mean of each named term since the record before.
+    n_iter : int
+        Steps made.
+    kept_step : int
+        Step whose weights these are: the last, the best on held-out rows, or the last
+        finite one.
+    diverged_at : int or None
+        Step at which a value was found not to be finite.
+    """
+
+    weights: dict[str, np.ndarray]
+    history: dict[str, np.ndarray]
+    n_iter: int
+    kept_step: int
+    diverged_at: int | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The state of a stack at one step of its training."""
+
+    step: int
+    terms: list[dict[str, float]]  # K
+    weights: Callable[[int], dict[str, np.ndarray]]  # current ones, of model k
+    is_last: list[bool]  # K, whether training ends here without being stopped
+
+
+Watch = Callable[[Record], Sequence[bool]]
+"""Called with each record; returns for each model whether to stop it."""
+
+
+def effective_sample_size(row_weights: np.ndarray) -> float:
+    """Return Kish's effective sample size, at most the number of rows."""
+    return float(row_weights.sum() ** 2 / np.square(row_weights).sum())

@@ -1,0 +1,54 @@
+"""The training schedule: budget, learning rate, warm-up and annealing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+MAX_RECORDS = 200
+"""Entries of a history, at most."""
+
+ANNEALING_FRACTION = 0.8
+"""Fraction of the steps after which a tempered likelihood has its full weight."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Budget, batch size and learning rate of a fit; shared by a stack.
+
+    Parameters
+    ----------
+    max_iter : int
+        Gradient steps.
+    batch_size : int
+        Samples in a batch, B.
+    learning_rate : float
+        Adam's initial learning rate for the model.
+    warmup : float in [0, 1]
+        Fraction of the steps over which the weights of the penalties rise linearly.
+    patience : int or None
+        Steps without a better held-out ELBO after which a model stops.
+    """
+
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    warmup: float
+    patience: int | None = None
+
+    @property
+    def record_every(self) -> int:
+        """Steps between two records."""
+        return math.ceil(self.max_iter / MAX_RECORDS)
+
+    def ramp(self, step: int) -> float:
+        """Return the completed fraction of the warm-up, in [0, 1]."""
+        return min(1.0, step / max(1.0, self.warmup * self.max_iter))
+
+    def annealing(self, step: int) -> float:
+        """Return the completed fraction of the likelihood annealing, in [0, 1]."""
+        return min(1.0, step / max(1.0, ANNEALING_FRACTION * self.max_iter))
+
+    def decay(self, step: int) -> float:
+        """Return the cosine decay of the learning rates, from 1 to 0.02."""
+        return 0.51 + 0.49 * math.cos(math.pi * step / self.max_iter)
