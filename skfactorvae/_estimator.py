@@ -24,12 +24,12 @@ from ._architecture import (
 from ._batched import computed_once, held_once, train
 from ._compat import CallbackSupportMixin, _fit_context
 from ._fitted import MAX_SEED, FittedLatents
+from ._inputs import check_sample_weight
 from ._labels import aligned, distinct_rows, what_is_known
 from ._parameters import declared, parameter
 from ._preparation import (
     Start,
     Table,
-    check_sample_weight,
     choose_scale,
     column_moments,
     companions_residual,
@@ -282,7 +282,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         progress.end(self.weights_)
         return self
 
-    def _attributes(self, y, weight):
+    def _attributes(self, X, y, weight):
         """Return the attributes that y labels, for a fit that learns them."""
         return ()
 
@@ -291,7 +291,7 @@ class BaseLatentTransformer(CallbackSupportMixin, FittedLatents, ABC):
         # Only ratios count: near one, their sums cannot overflow.
         weight = without_unit(check_sample_weight(sample_weight, len(X)))
         continues = self.warm_start and self.__sklearn_is_fitted__()
-        attributes = self._attributes(y, weight)
+        attributes = self._attributes(X, y, weight)
         scales = self._attribute_scales if attributes and continues else None
         canonical, targets = distinct_rows(X, weight, attributes, scales)
         objective = self._objective(*([] if targets is None else [targets]))

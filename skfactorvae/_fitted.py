@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import core
 from ._architecture import decoder_layers, make_likelihood, make_network
-from ._preparation import check_sample_weight, standardized, without_unit
+from ._inputs import check_sample_weight
+from ._preparation import standardized, without_unit
 from ._validation import check_unit_interval
 
 MAX_SEED = np.iinfo(np.int32).max

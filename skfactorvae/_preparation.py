@@ -84,40 +84,6 @@ class Table:
 
 
 # ------------------------------------------------------------------------ rows
-def check_sample_weight(sample_weight, n_rows: int) -> np.ndarray:
-    """Return the weights as float64 of shape (n_rows,); ones for None.
-
-    Raises
-    ------
-    ValueError
-        If they are not one-dimensional, not of the right length, negative, not finite,
-        or all zero.
-    """
-    if sample_weight is None:
-        return np.ones(n_rows)
-    weight = np.asarray(sample_weight)
-    if np.iscomplexobj(weight):
-        raise ValueError("sample_weight is complex; expected real, positive numbers.")
-    weight = weight.astype(np.float64)
-    if weight.ndim == 0:
-        weight = np.full(n_rows, float(weight))
-    if weight.ndim != 1:
-        raise ValueError(
-            f"Sample weights must be 1D array or scalar, got {weight.ndim}D array."
-        )
-    if len(weight) != n_rows:
-        raise ValueError(
-            f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}!"
-        )
-    if not np.isfinite(weight).all():
-        raise ValueError("sample_weight contains NaN or infinity.")
-    if (weight < 0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`.")
-    if not weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weight
-
-
 def without_unit(weight):
     """Scale weights to a largest one near one, by a power of two and so exactly."""
     return np.ldexp(weight, -np.frexp(weight.max())[1])

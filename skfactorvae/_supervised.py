@@ -52,7 +52,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     attribute_names_ : tuple of str
         Names of the columns of y, or their numbers.
     attribute_levels_ : tuple of ndarray or None
-        Levels of each attribute, in order; None for a real one.
+        Levels of each attribute, in order; None for a continuous one.
     attribute_components_ : tuple of ndarray of int
         The components of each attribute; none of a sensitive one.
 
@@ -149,10 +149,14 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     )
     attribute_types: Any = parameter(
         "auto",
-        '{"auto", "discrete", "real"} or array-like of them',
-        [one_of("auto", "discrete", "real"), "array-like"],
-        """What each column of y is, or all are. ``"auto"`` takes booleans, strings,
-        and whole numbers of at most 20 levels for discrete, and all else for real.""",
+        '{"auto", "discrete", "continuous"} or array-like of them',
+        [one_of("auto", "discrete", "continuous"), "array-like"],
+        """Type of each column of y, or of all. ``"auto"`` follows the rule of the
+        metrics at the distinct labelled samples: booleans, strings and categories are
+        discrete; integers too, unless they have more than 20 levels and fewer than
+        two samples per level; floats only if all are whole numbers, of at most 50
+        levels, with at least five samples per level. Times are not accepted. Pass
+        ``"discrete"`` for classes that few samples hold as floats.""",
     )
     beta: float = beta_parameter()
     opponent_hidden_layer_sizes: Any = parameter(
@@ -171,7 +175,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         tags.target_tags.required = True
         return tags
 
-    def _attributes(self, y, weight):
+    def _attributes(self, X, y, weight):
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
@@ -179,7 +183,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
                 "(n_samples, n_attributes), NaN where unknown; or use "
                 "FactorVAETransformer, which needs none."
             )
-        return read_labels(y, weight, self.attribute_types, self.sensitive)
+        return read_labels(X, y, weight, self.attribute_types, self.sensitive)
 
     def _objective(self, targets=None):
         widths = check_widths(
