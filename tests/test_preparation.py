@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.decomposition import PCA, FastICA
 
-from skfactorvae._inputs import check_sample_weight
 from skfactorvae.datasets import make_dsprites_like, make_nonlinear_ica
 from skfactorvae.preparation import information_of_noise
 from skfactorvae.preparation._initialization import (
@@ -427,23 +426,3 @@ class TestIndependence:
         assert are_independent(line, np.random.RandomState(0))
         longer = np.repeat(np.linspace(0, 1, 400)[:, None], 2, axis=1)
         assert not are_independent(longer, np.random.RandomState(0))
-
-
-class TestSampleWeight:
-    def test_none_and_scalars_become_vectors(self):
-        np.testing.assert_array_equal(check_sample_weight(None, 2), [1, 1])
-        np.testing.assert_array_equal(check_sample_weight(3, 2), [3, 3])
-
-    @pytest.mark.parametrize(
-        ("weight", "message"),
-        [
-            ([[1, 1]], "must be 1D"),
-            ([1, 1, 1], r"expected \(2,\)"),
-            ([1, -1], "Negative"),
-            ([0, 0], "non-zero"),
-            ([1, np.nan], "NaN"),
-        ],
-    )
-    def test_what_cannot_be_a_weight_is_refused(self, weight, message):
-        with pytest.raises(ValueError, match=message):
-            check_sample_weight(weight, 2)

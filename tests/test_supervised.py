@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skfactorvae import SupervisedFactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.metrics._validation import check_table
 from skfactorvae.model_selection import SeedEnsemble, gamma_path, select_gamma
 from skfactorvae.preparation import TrainingData, read_labels
 
@@ -71,21 +72,25 @@ class TestReading:
     """What a column of y is."""
 
     def read(self, y, n_rows=6, kinds="auto", sensitive=None):
-        return read_labels(y, np.ones(n_rows), kinds, sensitive)
+        X = np.arange(float(n_rows))[:, None]
+        return read_labels(X, y, np.ones(n_rows), kinds, sensitive)
 
     @pytest.mark.parametrize(
         ("column", "levels"),
         [
             ([0, 1, 2, 0, 1, 2], [0, 1, 2]),
-            ([0.0, 1.0, NAN, 0.0, 5.0, NAN], [0, 1, 5]),
+            ([0.0, 5.0, NAN, 0.0, 5.0, NAN] * 3, [0, 5]),
             ([True, False, True, True, True, False], [False, True]),
             (["b", "a", None, "b", "a", NAN], ["a", "b"]),
             ([True, None, False, None, None, None], [False, True]),
             ([0.1, 0.2, 0.3, 0.1, 0.2, NAN], None),
+            ([0.0, 1.0, 2.0, 3.0, 4.0, NAN], None),
         ],
     )
-    def test_few_whole_numbers_booleans_and_strings_are_levels(self, column, levels):
-        (attribute,) = self.read(column)
+    def test_integers_frequent_whole_numbers_booleans_and_strings_are_levels(
+        self, column, levels
+    ):
+        (attribute,) = self.read(column, len(column))
         if levels is None:
             assert attribute.levels is None
             return
@@ -94,21 +99,76 @@ class TestReading:
         found = attribute.levels[attribute.labels[known].astype(int)].tolist()
         assert found == [c for c in column if c is not None and c == c]
 
-    def test_more_than_twenty_whole_numbers_are_real(self):
-        assert self.read(np.arange(21), 21)[0].levels is None
-        assert len(self.read(np.arange(20), 20)[0].levels) == 20
+    @pytest.mark.parametrize(
+        "column",
+        [
+            np.arange(3000) % 30,
+            np.arange(3000) % 1200,
+            np.arange(3000) % 2000,
+            np.arange(3000.0) % 30,
+            np.arange(3000.0) % 51,
+            np.arange(3000.0) % 7 + 0.5,
+            np.where(np.arange(3000) < 2900, np.nan, np.arange(3000) % 20),
+            np.where(np.arange(3000) < 2950, np.nan, np.arange(3000) % 20),
+            np.arange(3000) % 2 == 0,
+            pd.Series(np.arange(3000) % 30 / 8, dtype="category"),
+            pd.Series(np.arange(3000) % 40, dtype="Int64"),
+            np.array([*range(21), None] * 100, dtype=object),
+            np.array(list("abc") * 1000),
+        ],
+        ids=lambda column: f"{column.dtype}-{len(set(column))}",
+    )
+    def test_fits_and_metrics_agree_on_what_is_discrete(self, column):
+        """One rule: a column of labels is of one kind to a fit and to its score."""
+        n_rows = len(column)
+        (attribute,) = self.read(column, n_rows)
+        (kind,) = check_table(column, np.zeros(n_rows)).kinds
+        assert kind == ("continuous" if attribute.levels is None else "discrete")
 
     def test_its_kind_can_be_said(self):
         y = np.column_stack([[0, 1, 2, 0, 1, 2], [0.5, 1.5, 2.5, 0.5, 1.5, 2.5]])
-        first, second = self.read(y, kinds=["real", "discrete"])
+        first, second = self.read(y, kinds=["continuous", "discrete"])
         assert first.levels is None
         assert second.levels.tolist() == [0.5, 1.5, 2.5]
 
-    def test_the_kind_does_not_depend_on_how_often_a_value_is_seen(self):
-        y = np.arange(6.0)
-        once = self.read(y)[0].levels
-        often = self.read(np.repeat(y, 9), 54)[0].levels
-        np.testing.assert_array_equal(once, often)
+    @pytest.mark.parametrize("y", [np.arange(6.0), np.arange(30)])
+    def test_the_kind_depends_neither_on_repetition_nor_on_weights(self, y):
+        X = np.arange(float(len(y)))[:, None]
+        count = np.full(len(y), 9)
+        (once,) = read_labels(X, y, np.ones(len(y)), "auto", None)
+        (weighted,) = read_labels(X, y, count.astype(float), "auto", None)
+        often = np.repeat(X, count, axis=0), np.repeat(y, count)
+        (repeated,) = read_labels(*often, np.ones(count.sum()), "auto", None)
+        assert once.levels is weighted.levels is repeated.levels is None
+
+    def test_samples_of_no_weight_do_not_count(self):
+        y = np.array([0, 1, 0, 1, "none", 0.5], dtype=object)
+        X, weight = np.arange(6.0)[:, None], np.array([1.0, 1, 1, 1, 0, 0])
+        (attribute,) = read_labels(X, y, weight, "auto", None)
+        assert attribute.levels.tolist() == [0, 1]
+        np.testing.assert_array_equal(attribute.labels, [0, 1, 0, 1, NAN, NAN])
+
+    def test_categories_keep_their_order_and_those_that_are_missing_are_no_levels(self):
+        values = ["low", "mid", "high"]
+        column = pd.Categorical(["mid", "low", None] * 2, values, ordered=True)
+        for y in (column, pd.Series(column), pd.DataFrame({"dose": column})):
+            (attribute,) = self.read(y)
+            assert attribute.levels.tolist() == ["low", "mid"]
+            np.testing.assert_array_equal(attribute.labels, [1, 0, NAN] * 2)
+
+    def test_masked_labels_are_unknown(self):
+        mask = np.array([False, False, True] * 2)
+        (attribute,) = self.read(np.ma.masked_array([1, 0, -999] * 2, mask))
+        assert attribute.levels.tolist() == [0, 1]
+        np.testing.assert_array_equal(attribute.labels, [1, 0, NAN] * 2)
+
+    def test_integers_too_large_for_floats_keep_their_levels_and_values(self):
+        base = 2**60
+        y = np.array([base, base + 1] * 3)
+        assert self.read(y)[0].levels.tolist() == [base, base + 1]
+        (attribute,) = self.read(base + 10**6 * np.arange(30), 30)
+        assert attribute.levels is None
+        np.testing.assert_array_equal(attribute.labels, base + 10.0**6 * np.arange(30))
 
     def test_frames_name_attributes_and_sensitive_ones_come_first(self):
         frame = pd.DataFrame({"dose": [0.1, 0.2, NAN] * 2, "site": list("aab") * 2})
@@ -128,11 +188,13 @@ class TestReading:
             ([1.0, NAN, NAN, 1.0, NAN, NAN], {}, "one level"),
             ([1.5, NAN, NAN, np.inf, NAN, NAN], {}, "infinity"),
             ([0, 1, np.inf, 0, 1, 0], {}, "infinity"),
-            (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*of int and str"),
+            (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*objects such as 'a'"),
             (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "as strings, such as 'nan'"),
-            ([1j, 2, 3, 4, 5, 6], {}, "must hold numbers"),
-            (list("ababab"), {"kinds": "real"}, "cannot be 'real'"),
-            (np.arange(6), {"kinds": ["real", "real"]}, "attribute_types"),
+            ([1j, 2, 3, 4, 5, 6], {}, "complex numbers; expected real"),
+            (np.arange(6).astype("M8[D]"), {}, "must hold numbers.*got dates"),
+            (list("ababab"), {"kinds": "continuous"}, "cannot be 'continuous'"),
+            (np.arange(6), {"kinds": ["continuous"] * 2}, "attribute_types"),
+            (np.arange(6), {"kinds": ["real"]}, "one of .*'discrete', 'continuous'"),
             (np.arange(6), {"kinds": ["nominal"]}, "attribute_types"),
             (np.arange(6), {"sensitive": 1}, "sensitive=1"),
             (np.arange(6), {"sensitive": ["site"]}, "none of them"),
@@ -154,8 +216,9 @@ class TestReading:
     def test_moments_and_shares_are_those_of_weighted_labelled_rows(self):
         y = np.column_stack([[0.0, 0, 1, 2, 1, NAN], [1.5, 2.5, NAN, 4.5, NAN, 9.5]])
         weight = np.array([1.0, 2, 3, 4, 5, 0])
-        attributes = read_labels(y, weight, "auto", None)
         X = np.arange(6.0)[:, None]
+        kinds = ["discrete", "continuous"]
+        attributes = read_labels(X, y, weight, kinds, None)
         targets = TrainingData.from_arrays(X, weight, attributes).targets
         np.testing.assert_allclose(targets.marginals[0], [3 / 15, 8 / 15, 4 / 15])
         values = targets.labels[[0, 1, 3], 1]
@@ -164,18 +227,31 @@ class TestReading:
 
     def test_equal_rows_with_different_labels_stay_apart(self):
         X, y = np.ones((4, 2)), np.array([0.5, 0.5, 1.5, NAN])
-        attributes = read_labels(y, np.ones(4), "auto", None)
+        attributes = read_labels(X, y, np.ones(4), "auto", None)
         weight = TrainingData.from_arrays(X, np.ones(4), attributes).weight
         assert sorted(weight) == [1, 1, 2]
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("names", [[], ["a", "a", "b"]])
-    def test_columns_of_y_need_names_of_their_own(self, table, names):
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [([], "at least one column"), (["a", "a", "b"], "same name.*'a'")],
+    )
+    def test_columns_of_y_need_names_of_their_own(self, table, names, message):
         X, y = table
         frame = pd.DataFrame(y[:, : len(names)], columns=names)
-        with pytest.raises(ValueError, match="no two of the same name"):
+        with pytest.raises(ValueError, match=message):
             make().fit(X, frame)
+
+    def test_a_real_attribute_is_called_continuous(self, table):
+        with pytest.raises(ValueError, match=r"attribute_types.*'continuous'.*'real'"):
+            make(attribute_types="real").fit(*table)
+
+    def test_thirty_integers_are_thirty_levels(self):
+        y = np.arange(3000) % 30
+        X = np.random.RandomState(0).normal(size=(3000, 3)) + y[:, None]
+        (levels,) = make(max_iter=2).fit(X, y).attribute_levels_
+        assert levels.tolist() == list(range(30))
 
     def test_y_is_required(self, table):
         with pytest.raises(ValueError, match=r"requires y to be passed.*NaN"):

@@ -266,7 +266,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         previous = self._previous_fit()
         # Only ratios of weights matter: near one, their sums cannot overflow.
         weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
-        attributes = self._attributes(y, weight)
+        attributes = self._attributes(X, y, weight)
         data = TrainingData.from_arrays(
             X, weight, attributes, previous.target_scales if previous else None
         )
@@ -303,7 +303,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         callbacks.end(self.weights_)
         return self
 
-    def _attributes(self, y, weight):
+    def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""
         return ()
 

@@ -159,9 +159,13 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         default="auto",
         kind='{"auto", "discrete", "continuous"} or array-like of them',
         rules=[one_of("auto", "discrete", "continuous"), "array-like"],
-        description="""Type of each column of y, or of all. With ``"auto"``, booleans,
-        strings and categories are discrete, and numbers follow the rule of the metrics'
-        ``factor_types``.""",
+        description="""Type of each column of y, or of all. ``"auto"`` follows the rule
+        of the metrics, applied to the distinct labelled samples: booleans, strings and
+        categories are discrete; integers are discrete unless they have more than 20
+        levels and fewer than two samples per level; floats are continuous unless all
+        are whole numbers, of at most 50 levels, with at least five samples per level.
+        Times are not accepted. Pass ``"discrete"`` for classes that few samples hold as
+        floats.""",
     )
     beta: float = beta_parameter()
     opponent_hidden_layer_sizes: Any = parameter(
@@ -181,7 +185,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         tags.target_tags.required = True
         return tags
 
-    def _attributes(self, y, weight):
+    def _attributes(self, X, y, weight):
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
@@ -189,7 +193,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
                 "(n_samples, n_attributes), NaN where unknown; or use "
                 "FactorVAETransformer, which needs none."
             )
-        return read_labels(y, weight, self.attribute_types, self.sensitive)
+        return read_labels(X, y, weight, self.attribute_types, self.sensitive)
 
     def _previous_fit(self):
         previous = super()._previous_fit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._inputs import columns
 from ..metrics import dci_scores, mean_correlation_score, mutual_information_matrix
 from ._matplotlib import one_axes, pyplot, title
 from ._reading import chunks, read
@@ -15,10 +16,10 @@ def _information(factors, codes, options):
 
 
 def _correlation(factors, codes, options):
-    matrix = np.zeros((codes.shape[1], factors.shape[1]))
+    each_factor, _ = columns(factors, "factors")
+    matrix = np.zeros((codes.shape[1], len(each_factor)))
     for d, k in np.ndindex(matrix.shape):
-        column = factors.iloc[:, k] if hasattr(factors, "iloc") else factors[:, k]
-        matrix[d, k] = mean_correlation_score(column, codes[:, d], **options)
+        matrix[d, k] = mean_correlation_score(each_factor[k], codes[:, d], **options)
     return matrix
 
 
@@ -151,13 +152,11 @@ class FactorMatrixDisplay:
             raise ValueError(
                 f"method must be one of {sorted(METHODS)}, got {method!r}."
             )
-        factors = _table(factors)
+        _, names = columns(factors, "factors", "factor ")
         codes = np.asarray(codes)
         measure, label = METHODS[method]
         matrix = measure(factors, codes, options)
-        if factor_names is None:
-            default = [f"factor {k}" for k in range(matrix.shape[1])]
-            factor_names = getattr(factors, "columns", default)
+        factor_names = names if factor_names is None else factor_names
         return cls(
             matrix,
             np.array([str(name) for name in factor_names], dtype=object),
@@ -192,15 +191,6 @@ class FactorMatrixDisplay:
         title(ax, self.measure)
         self.ax_, self.figure_ = ax, ax.figure
         return self
-
-
-def _table(factors):
-    if hasattr(factors, "columns"):
-        return factors
-    if hasattr(factors, "to_frame"):  # a Series keeps its name
-        return factors.to_frame()
-    factors = np.asarray(factors)
-    return factors[:, None] if factors.ndim == 1 else factors
 
 
 def codes_of(estimator, X):

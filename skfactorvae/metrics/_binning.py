@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ._validation import CONTINUOUS, check_choice, check_int, level_index
+from .._inputs import CONTINUOUS, level_index
+from ._validation import check_choice, check_int
 
 STRATEGIES = {"uniform", "quantile"}
 BLOCK = 8  # code columns gathered at a time: one cache line of float64

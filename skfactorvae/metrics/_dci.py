@@ -17,12 +17,12 @@ from sklearn.linear_model import Lasso
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._inputs import DISCRETE
 from ._binning import check_binning, factor_index
 from ._correlation import numeric_factors
 from ._mutual_information import information
 from ._prediction import check_test_size, scale_by, split_rows
 from ._validation import (
-    DISCRETE,
     check_choice,
     check_int,
     check_table,

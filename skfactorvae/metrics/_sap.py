@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.svm import LinearSVC
 
+from .._inputs import CONTINUOUS
 from ._binning import bin_index, check_binning, labels_of
 from ._correlation import absolute_correlations
 from ._prediction import check_test_size, split_rows
 from ._validation import (
-    CONTINUOUS,
     average_over,
     check_average,
     check_choice,

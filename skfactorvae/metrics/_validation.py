@@ -8,18 +8,18 @@ not.
 
 import numbers
 import warnings
-from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.exceptions import UndefinedMetricWarning
 
-DISCRETE, CONTINUOUS = "discrete", "continuous"
-MAX_AUTO_LEVELS = 50
-MIN_ROWS_PER_LEVEL = 5
-MANY_LEVELS = 20
-EXACT_INTEGERS = 2**53
+from .._inputs import (
+    CONTINUOUS,
+    DISCRETE,
+    check_sample_weight,
+    columns,
+    read_column,
+)
 
 
 class Table(NamedTuple):
@@ -31,14 +31,6 @@ class Table(NamedTuple):
     names: tuple[str, ...]  # K
     codes: np.ndarray  # (n, D) float32 or float64, finite
     code_names: tuple[str, ...]  # D
-
-
-class Column(NamedTuple):
-    """One factor on its way in."""
-
-    values: np.ndarray  # (n,) float64
-    kind: str
-    ordered: bool
 
 
 def warn_undefined(message):
@@ -78,7 +70,7 @@ def check_table(factors, codes, factor_types="auto"):
     if isinstance(factors, Table):
         return factors
     code_values, code_names = check_codes(codes)
-    raw, names = _columns(factors, "factors", "factor")
+    raw, names = columns(factors, "factors", "factor")
     n_rows = len(raw[0])
     if n_rows != len(code_values):
         raise ValueError(
@@ -87,14 +79,11 @@ def check_table(factors, codes, factor_types="auto"):
             "(factors, codes), like (y_true, y_pred)."
         )
     types = _requested_types(factor_types, len(raw))
-    columns = [
-        _factor(column, kind, name)
-        for column, kind, name in zip(raw, types, names, strict=True)
-    ]
+    read = [read_column(column, name) for column, name in zip(raw, names, strict=True)]
     return Table(
-        np.column_stack([column.values for column in columns]),
-        tuple(column.kind for column in columns),
-        tuple(column.ordered for column in columns),
+        np.column_stack([column.values for column in read]),
+        tuple(map(_kind, read, types, names)),
+        tuple(column.is_ordered for column in read),
         names,
         code_values,
         code_names,
@@ -103,7 +92,7 @@ def check_table(factors, codes, factor_types="auto"):
 
 def check_codes(codes, name="codes"):
     """Return finite float codes of shape (n, D) and their D names."""
-    raw, names = _columns(codes, name, "code")
+    raw, names = columns(codes, name, "code")
     values = _float_matrix(codes, raw, name)
     if len(values) < 2:
         raise ValueError(
@@ -114,27 +103,13 @@ def check_codes(codes, name="codes"):
     return values, names
 
 
-def check_sample_weight(sample_weight, n_rows):
-    """Return weights of shape (n,), >= 0 with a positive sum, or None."""
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight must have shape ({n_rows},), got {weight.shape}."
-        )
-    if not np.all(np.isfinite(weight)) or np.any(weight < 0):
-        raise ValueError("sample_weight must be finite and >= 0.")
-    if not np.any(weight > 0):
-        raise ValueError("sample_weight is zero for every row; give one a weight.")
-    return weight
-
-
 def weighted_table(factors, codes, factor_types, sample_weight):
     """Return the table without its rows of zero weight, and the weights left."""
     table = check_table(factors, codes, factor_types)
+    if sample_weight is None:
+        return table, None
     weight = check_sample_weight(sample_weight, len(table.codes))
-    if weight is None or np.all(weight > 0):
+    if np.all(weight > 0):
         return table, weight
     kept = weight > 0
     return take_rows(table, kept), weight[kept]
@@ -207,20 +182,6 @@ def labelled_groups(values):
         yield (slice(None) if mask.all() else np.flatnonzero(mask)), members
 
 
-def level_index(values):
-    """Return the index (n,) of each value among the sorted levels, and their count.
-
-    Small integers take a counting pass instead of a sort.
-    """
-    low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
-    if high - low > 4 * len(values) + 1000 or not _integer_valued(values):
-        levels, index = np.unique(values, return_inverse=True)
-        return index.reshape(-1), len(levels)
-    shifted = (values - low).astype(np.intp) if len(values) else values.astype(np.intp)
-    present = np.bincount(shifted) > 0
-    return (np.cumsum(present) - 1)[shifted], int(present.sum())
-
-
 def _varies(column):
     labelled = column[~np.isnan(column)]
     return len(labelled) > 0 and labelled.min() < labelled.max()
@@ -239,10 +200,6 @@ def _check_finite(values, names, what):
             "(unlabelled), codes may not: drop these rows or repair the model. The "
             "order of the arguments is (factors, codes)."
         )
-
-
-def _integer_valued(values):
-    return bool(np.all(values == np.rint(values)))
 
 
 def _float_matrix(codes, raw, name):
@@ -266,52 +223,6 @@ def _as_float(column):
     return np.asarray(column).astype(np.float64)
 
 
-def _columns(data, name, stem):
-    """Return the columns of an array-like or data frame, and their names."""
-    if issparse(data):
-        raise TypeError(f"{name} must be dense; call .toarray() on them first.")
-    if hasattr(data, "columns") and hasattr(data, "__getitem__"):
-        names = tuple(str(column) for column in data.columns)
-        _check_unique(names, name)
-        columns = [data[column] for column in data.columns]
-    elif hasattr(data, "cat") or (hasattr(data, "dtype") and hasattr(data, "name")):
-        names = (str(data.name if data.name is not None else f"{stem}0"),)
-        columns = [data]
-    else:
-        array = _matrix(data, name)
-        names = tuple(f"{stem}{j}" for j in range(array.shape[1]))
-        columns = list(array.T)
-    if not columns:
-        raise ValueError(f"{name} have no column; at least one is needed.")
-    return columns, names
-
-
-def _check_unique(names, what):
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(
-            f"{what} have several columns of the same name: {', '.join(repeated)}. "
-            "Rename them, so that each can be told from the others."
-        )
-
-
-def _matrix(data, name):
-    """Return an array-like as (n, columns); one dimension is read as one column."""
-    if np.ma.isMaskedArray(data):
-        data = np.where(data.mask, None, data.data.astype(object))  # unlabelled
-    array = np.asarray(data)
-    if array.dtype.kind in "US" and not isinstance(data, np.ndarray):
-        array = np.asarray(data, dtype=object)  # keep numbers beside strings numbers
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2:
-        raise ValueError(
-            f"{name} must have shape (n_samples, n_columns) or (n_samples,), got "
-            f"{array.shape}."
-        )
-    return array
-
-
 def _requested_types(factor_types, n_factors):
     options = {"auto", DISCRETE, CONTINUOUS}
     if isinstance(factor_types, str):
@@ -333,106 +244,13 @@ def _requested_types(factor_types, n_factors):
     return types
 
 
-def _factor(column, requested, name):
-    """Return one factor as float64 with its kind; NaN, None, NA, NaT = unlabelled."""
-    values, guess, ordered = _numbers(column)
-    if not ordered and requested == CONTINUOUS:
+def _kind(column, requested, name):
+    """Return the kind of a factor, as requested or by its values."""
+    if not column.is_ordered and requested == CONTINUOUS:
         raise ValueError(
             f"{name} holds labels without an order, so it cannot be 'continuous'; "
             "leave its factor type to 'auto' or 'discrete'."
         )
-    if np.any(np.isinf(values)):
-        raise ValueError(f"{name} contains infinity; use NaN for unlabelled rows.")
-    kind = guess(values[~np.isnan(values)]) if requested == "auto" else requested
-    return Column(values, kind, ordered)
-
-
-def _numbers(column):
-    """Return (float64 values, rule that guesses the kind, has an order)."""
-    if str(getattr(column, "dtype", "")) == "category":
-        codes = np.asarray(column.cat.codes, dtype=np.float64)
-        return np.where(codes < 0, np.nan, codes), _always_discrete, column.cat.ordered
-    array = np.asarray(column)
-    if array.dtype.kind == "b":
-        return array.astype(np.float64), _always_discrete, True
-    if array.dtype.kind in "iu":
-        return _integers(array), _integer_kind, True
-    if array.dtype.kind == "f":
-        return array.astype(np.float64), _float_kind, True
-    if array.dtype.kind in "mM":
-        return _times(array), _always_continuous, True
-    return _objects(array.astype(object))
-
-
-def _integers(array):
-    """Return integers as float64; beyond 2**53, their ranks, which stay distinct."""
-    if (
-        len(array)
-        and max(abs(int(array.min())), abs(int(array.max()))) > EXACT_INTEGERS
-    ):
-        return np.unique(array, return_inverse=True)[1].reshape(-1).astype(np.float64)
-    return array.astype(np.float64)
-
-
-def _times(array):
-    """Return times as float64 steps since the first one; NaT becomes NaN."""
-    missing = np.isnat(array)
-    if missing.all():
-        return np.full(len(array), np.nan)
-    steps = (array - array[~missing].min()).astype(np.int64).astype(np.float64)
-    return np.where(missing, np.nan, steps)
-
-
-def _objects(array):
-    """Return an object column as numbers if all are, else as ranks of its strings."""
-    missing = np.array([_is_missing(value) for value in array], dtype=bool)
-    values = np.full(len(array), np.nan)
-    present = array[~missing]
-    if any(isinstance(value, complex) for value in present):
-        raise ValueError("factors must be real numbers or labels, got complex numbers.")
-    if all(isinstance(value, numbers.Real | Decimal) for value in present):
-        values[~missing] = present.astype(np.float64)
-        whole = all(isinstance(value, numbers.Integral) for value in present)
-        return values, (_integer_kind if whole else _float_kind), True
-    if all(isinstance(value, np.datetime64 | np.timedelta64) for value in present):
-        return _times(array), _always_continuous, True
-    if all(hasattr(value, "to_datetime64") for value in present):
-        times = np.full(len(array), "NaT", dtype="datetime64[ns]")
-        times[~missing] = [value.to_datetime64() for value in present]
-        return _times(times), _always_continuous, True
-    levels = np.array([str(value) for value in present])
-    values[~missing] = np.unique(levels, return_inverse=True)[1].reshape(-1)
-    return values, _always_discrete, False
-
-
-def _is_missing(value: Any) -> bool:
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except (TypeError, ValueError):  # pandas.NA refuses to be true or false
-        return True
-
-
-def _always_discrete(values):
-    return DISCRETE
-
-
-def _always_continuous(values):
-    return CONTINUOUS
-
-
-def _integer_kind(values):
-    """Integers are labels, unless most rows have one of their own."""
-    n_levels = level_index(values)[1]
-    nearly_unique = n_levels > MANY_LEVELS and len(values) < 2 * n_levels
-    return CONTINUOUS if nearly_unique else DISCRETE
-
-
-def _float_kind(values):
-    """Floats are continuous, unless they are a few whole numbers seen often."""
-    if not _integer_valued(values):
-        return CONTINUOUS
-    n_levels = level_index(values)[1]
-    frequent = len(values) >= MIN_ROWS_PER_LEVEL * n_levels
-    return DISCRETE if n_levels <= MAX_AUTO_LEVELS and frequent else CONTINUOUS
+    if np.any(np.isinf(column.values)):
+        raise ValueError(f"{name} contains infinity; use NaN for unlabelled samples.")
+    return column.kind() if requested == "auto" else requested

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._rows import canonical_rows
-from ._targets import Targets, make_targets, with_label_columns
+from ._rows import canonical_rows, with_label_columns
+from ._targets import Targets, make_targets
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class TrainingData:
         scales : sequence of (mean, scale) by attribute, or None
             Those of an earlier fit that is continued.
         """
-        index, weight = canonical_rows(with_label_columns(X, attributes), weight)
+        labels = [attribute.labels for attribute in attributes]
+        index, weight = canonical_rows(with_label_columns(X, labels), weight)
         targets = make_targets(attributes, index, weight, scales)
         return cls(X, index, weight, targets)
 

@@ -71,6 +71,33 @@ def _row_keys(X):
     return keys
 
 
+def with_label_columns(X: np.ndarray, labels) -> np.ndarray:
+    """Append the ranks of labels to the features, so that samples differ by both.
+
+    Ranks have no unit. Without labels, ``X`` is returned as it is.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    labels : sequence of m ndarrays of shape (n,)
+        NaN where unknown.
+
+    Returns
+    -------
+    ndarray of shape (n, p + m)
+    """
+    ranks = [_ranks(column)[:, None] for column in labels]
+    return np.hstack([X, *ranks]) if ranks else X
+
+
+def _ranks(labels: np.ndarray) -> np.ndarray:
+    """Return each label's rank among the distinct ones, from one; zero for NaN."""
+    is_known = ~np.isnan(labels)
+    ranks = np.zeros(len(labels))
+    ranks[is_known] = np.unique(labels[is_known], return_inverse=True)[1] + 1.0
+    return ranks
+
+
 def subsample(rows, weight, n_max, rng):
     """Return all samples, or ``n_max`` draws from the weighted samples.
 

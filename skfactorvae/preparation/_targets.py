@@ -79,33 +79,6 @@ class Targets:
         return sum(a.is_sensitive for a in self.attributes)
 
 
-def with_label_columns(X: np.ndarray, attributes: tuple[Attribute, ...]) -> np.ndarray:
-    """Append the ranks of labels to the features, so that samples differ by both.
-
-    Ranks have no unit. Without attributes, ``X`` is returned as it is.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, p)
-    attributes : tuple of m Attribute
-
-    Returns
-    -------
-    ndarray of shape (n, p + m)
-    """
-    if not attributes:
-        return X
-    return np.hstack([X, *(_ranks(a.labels)[:, None] for a in attributes)])
-
-
-def _ranks(labels: np.ndarray) -> np.ndarray:
-    """Return each label's rank among the distinct ones, from one; zero for NaN."""
-    is_known = ~np.isnan(labels)
-    ranks = np.zeros(len(labels))
-    ranks[is_known] = np.unique(labels[is_known], return_inverse=True)[1] + 1.0
-    return ranks
-
-
 def make_targets(attributes, index, weight, scales=None) -> Targets | None:
     """Compute training targets; moments and marginals are those of weighted samples.
 

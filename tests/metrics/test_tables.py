@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars
 import pytest
+import torch
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -104,6 +105,7 @@ def test_every_score_of_factors_is_covered_here():
         (pd.Series([1, 2, None] * 20, dtype="Int64"), "discrete"),
         (pd.Series([True, None] * 30, dtype="boolean"), "discrete"),
         (pd.Series(pd.date_range("2020", periods=60)), "continuous"),
+        (pd.Series(pd.date_range("2020", periods=60).date), "continuous"),
         (pd.Series(pd.date_range("2020", periods=60, tz="UTC")), "continuous"),
     ],
     ids=str,
@@ -153,6 +155,13 @@ def test_containers_of_the_same_table_score_alike(name, codes):
     strided = np.asfortranarray(factors), np.repeat(codes, 2, axis=1)[:, ::2]
     for given in (frames, lists, strided):
         assert quietly(name, *given)[0] == pytest.approx(expected)
+
+
+def test_a_tensor_is_a_table(codes):
+    factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
+    expected = mutual_info_gap_score(factors, codes)
+    tensors = torch.from_numpy(factors), torch.from_numpy(codes)
+    assert mutual_info_gap_score(*tensors) == expected
 
 
 def test_a_polars_frame_is_a_table(codes):
@@ -280,7 +289,7 @@ def test_codes_that_repeat_each_other_have_infinite_total_correlation(codes):
     [
         (np.zeros(5), np.zeros((6, 2)), "factors have 5 rows and codes have 6"),
         (np.zeros((6, 2, 2)), np.zeros((6, 2)), r"shape \(n_samples, n_columns\)"),
-        (np.zeros((6, 0)), np.zeros((6, 2)), "no column"),
+        (np.zeros((6, 0)), np.zeros((6, 2)), "at least one column"),
         (np.full(6, np.inf), np.zeros((6, 2)), "use NaN for unlabelled"),
         (np.zeros(6), np.array(list("abcdef")), "codes must be real numbers"),
         (np.zeros(6), np.zeros(6, dtype=complex), "codes must be real numbers"),
@@ -307,9 +316,9 @@ def test_sparse_tables_are_refused_with_advice(codes):
         ({"factor_types": "nominal"}, "factor_types"),
         ({"factor_types": ["auto"] * 2}, "2 entries for 1 factors"),
         ({"average": "micro"}, "average"),
-        ({"sample_weight": np.ones(3)}, r"shape \(60,\)"),
-        ({"sample_weight": -np.ones(60)}, ">= 0"),
-        ({"sample_weight": np.zeros(60)}, "zero for every row"),
+        ({"sample_weight": np.ones(3)}, r"expected \(60,\)"),
+        ({"sample_weight": -np.ones(60)}, "Negative"),
+        ({"sample_weight": np.zeros(60)}, "at least one non-zero"),
     ],
 )
 def test_bad_parameters_are_refused_with_what_was_expected(settings, message, codes):
@@ -506,9 +515,9 @@ def test_standard_errors_are_of_the_size_of_sampling_errors():
 
 def test_columns_of_the_same_name_are_refused(codes):
     twice = pd.DataFrame(codes[:, [0, 0]], columns=["a", "a"])
-    with pytest.raises(ValueError, match=r"factors have several .* same name: a"):
+    with pytest.raises(ValueError, match=r"factors must not have .* same name, .* 'a'"):
         sap_score(twice, codes)
-    with pytest.raises(ValueError, match=r"codes have several .* same name: a"):
+    with pytest.raises(ValueError, match=r"codes must not have .* same name, .* 'a'"):
         sap_score(codes, twice)
 
 
