@@ -1,20 +1,21 @@
 """
-Choosing gamma, with labels and without
-=======================================
+Choosing gamma with and without labels
+======================================
 
-``gamma`` is the price of dependence. If a few rows have known factors, a grid search
-can be scored with them, and it should be reported as supervision. If none have, one
-can still ask whether seeds agree. Both ways are gone here on one table, side by side,
-and both choices are scored on rows that took part in neither.
+``gamma`` is the weight of the total correlation of the codes. If the factors of some
+samples are known, a grid search can be scored with them; this is supervision and should
+be reported as such. Without labels, the agreement of several seeds can be measured
+instead. This example makes both choices on one table and scores them on samples that
+were used for neither.
 """
 
 # %%
-# A table from a random start
-# ---------------------------
+# Data and model
+# --------------
 #
 # Eight channels, each a nonlinear function of the same two independent sources, with
-# noise. The fits start at random, as networks of one's own do, not from linear
-# components.
+# noise. The fits have a random initialisation, as user-defined networks do, instead of
+# linear components.
 
 import warnings
 
@@ -47,9 +48,9 @@ vae = FactorVAETransformer(
 # With labels
 # -----------
 #
-# An ordinary grid search, whose fits are trained together. Factors go to the scorer;
-# no fit looks at them. Still the choice does: it is the gamma whose three seeds have
-# the largest gap in the mean.
+# A grid search whose fits are trained together. The factors are used by the scorer and
+# not by the fits, but they determine the choice: the gamma with the largest mean mutual
+# information gap of three seeds.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -65,12 +66,12 @@ print("gamma:                 ", *(f"{gamma:6.0f}" for gamma in gammas))
 print("mutual information gap:", *(f"{gap:6.2f}" for gap in told.mean(axis=1)))
 
 # %%
-# Without
-# -------
+# Without labels
+# --------------
 #
-# ``select_gamma`` sees rows only. It asks of each gamma how well seeds agree, whether
-# codes are independent, what they know of rows set aside, and says what speaks for its
-# choice.
+# ``select_gamma`` uses no factors. For each gamma it measures how well the seeds agree,
+# whether the codes are independent and how much of held-out samples they explain, and
+# it prints the reasons for its choice.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -79,13 +80,13 @@ with warnings.catch_warnings():
 print(selection)
 
 # %%
-# The picture to keep
-# -------------------
+# Both criteria over gamma
+# ------------------------
 #
-# Every dot is a fit on the left, and a seed's agreement with the others on the right.
-# The curve on the left took labels to draw; the one on the right did not. They agree on
-# what is too much, and on what is best. On the left the peak is flat, and the seeds of
-# one gamma scatter by as much as most gammas differ.
+# Each dot is a fit on the left, and the agreement of one seed with the others on the
+# right. The left panel requires labels; the right one does not. Both have the same
+# maximum, and both show which gamma is too large. The maximum on the left is flat: the
+# seeds of one gamma differ by as much as most gammas do.
 
 agreement = selection.scores["udr"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -107,11 +108,12 @@ for ax, gamma in zip(axes, chosen.values(), strict=True):
 plt.show()
 
 # %%
-# What each choice is worth, on rows that took part in neither
-# ------------------------------------------------------------
+# Scores on samples that were used for neither choice
+# ---------------------------------------------------
 #
-# Five seeds of each gamma, the same for all, fitted to the rows that the choices were
-# made on. The score is the rank correlation of matched codes and factors, sorted.
+# Five seeds of each gamma, the same for all, fitted to the samples that the choices
+# were made with. The score is the mean matched rank correlation with the factors,
+# sorted.
 
 asked = {"no penalty": 0.0, **chosen}
 with warnings.catch_warnings():
@@ -128,9 +130,9 @@ for (name, gamma), seeds in zip(asked.items(), worth, strict=True):
     print(f"{name:15} gamma {gamma:2.0f}:", *(f"{s:6.2f}" for s in np.sort(seeds)))
 
 # %%
-# In each row most seeds find both factors. The worst does better with a penalty, and
-# both ways chose the same. So gamma matters here less for the best seed than for the
-# worst, and one seed would not have shown it.
+# For each gamma most seeds find both factors. The worst seed is better with a penalty,
+# and both choices agree. Here gamma matters for the worst seed more than for the best
+# one, which a single seed would not have shown.
 #
-# One table proves nothing about a rule. Thirty cases, and the ones where it fails, are
-# in the guide: :doc:`/selection`.
+# One table is no evidence for a rule. How rules are compared, and when they fail, is in
+# the guide: :doc:`/selection`.

@@ -1,23 +1,22 @@
 """
-One table, six objectives
-=========================
+Comparing six objectives on one table
+=====================================
 
-VAE, beta-VAE, beta-TCVAE, DIP-VAE II, AAE and FactorVAE are one network, one likelihood
-and one loop here; they differ in what they add to the evidence lower bound, or put in
-the place of one of its terms. They meet on one table: twenty sensors, each a nonlinear
-function of the same three independent sources. The sources are known, so that codes can
-be scored against them.
+VAE, beta-VAE, beta-TCVAE, DIP-VAE II, AAE and FactorVAE share one network, one
+likelihood and one training loop in this package. They differ in the terms that they add
+to the evidence lower bound (ELBO), or replace in it. This example compares them on one
+table: twenty sensors, each a nonlinear function of the same three independent sources.
+The sources are known, so that codes can be scored against them.
 """
 
 # %%
-# One search over the family
-# --------------------------
+# One search over all estimators
+# ------------------------------
 #
-# Estimators share their parameters' names, so that one grid holds them all: the step of
-# a pipeline is a parameter like any other. Fits never see the factors; the scorer does,
-# on rows that were set aside. Every objective has its default weights, and all have the
-# same budget, which is short. Warnings of trainings that have not converged are not
-# shown.
+# The step of a pipeline is a parameter like any other, so that one grid can contain all
+# estimators. Only the scorer uses the factors, on held-out samples. Every objective has
+# its default weights, and all have the same small number of steps. Convergence warnings
+# are suppressed.
 
 import warnings
 
@@ -83,14 +82,14 @@ for i, name in enumerate(names):
     print(f"{name:12}{row[0]:12.3f}{row[1]:8.3f}{row[2]:9.1f}")
 
 # %%
-# What they found
-# ---------------
+# Which component follows which source
+# ------------------------------------
 #
-# The same fits once more, for a search keeps none, and the same rows set aside: rank
-# correlation of each code with each source. A good code has one dark cell in its
-# column, and a source that was found has one in its row. There are more codes than
-# sources, on purpose: what matters is whether an objective leaves the others unused,
-# which are blank here, or spreads the sources over them.
+# The same fits again, since a search does not keep them, and the same held-out samples:
+# the rank correlation of each component with each source. A component that follows one
+# source has one dark cell in its column, and a source that was found has one in its
+# row. There are more components than sources on purpose: an objective may leave the
+# additional ones inactive (blank here) or distribute the sources over them.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -122,22 +121,23 @@ for ax, (name, model) in zip(axes.flat, fitted.items(), strict=True):
 for ax in axes[:, 0]:
     ax.set_ylabel("source")
 for ax in axes[1]:
-    ax.set_xlabel("code")
+    ax.set_xlabel("component")
 
 # %%
-# Where the bound goes
+# Evidence lower bound
 # --------------------
 #
-# ``score`` is the same lower bound of the log-density for all of them, whatever they
-# were trained with. A penalty on information is paid for here: beta-VAE and beta-TCVAE
-# hold about half of what VAE holds, and have about half of its bound. The penalties
-# on dependence of DIP-VAE II and FactorVAE cost little. AAE has the lowest bound,
-# though it holds the most: its codes have next to no noise, which the bound charges as
-# information, and it fills all five, for nothing tells it to leave any unused.
+# ``score`` is the same lower bound of the log-density for all objectives. A larger
+# weight of the KL divergence lowers it: beta-VAE and beta-TCVAE have about half of the
+# VAE's KL divergence and about half of its ELBO. The penalties on dependence of DIP-VAE
+# II and FactorVAE change it little. AAE has the lowest ELBO although its codes contain
+# most information: they have almost no noise, so that their KL divergence is large, and
+# all five components are active, since the objective has no term that makes one
+# inactive.
 
 for name, model in fitted.items():
     print(
-        f"{name:12} {model.score(X[test]):7.2f} nats per row, "
+        f"{name:12} {model.score(X[test]):7.2f} nats per sample, "
         f"{len(model[-1].active_components_)} active, "
         f"{model[-1].kl_per_component_.sum():5.1f} nats in the codes"
     )

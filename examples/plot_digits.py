@@ -1,22 +1,22 @@
 """
-Six numbers for a handwritten digit
-===================================
+Digits: six components of an image
+==================================
 
-Scikit-learn's digits are real: 1,797 images of 8 by 8 pixels, written by 13 people.
-Nobody knows their true factors, so there is nothing to score a representation against,
-except what one wants it for. Here: six numbers that keep the image, that can be moved
-one by one, and that a classifier can use.
+Scikit-learn's digits are real data: 1,797 images of 8 by 8 pixels, written by 13
+people. Their true factors are not known, so that a representation can be judged only by
+its use. This example evaluates six components in three ways: the reconstruction of
+held-out images, traversals of single components, and the accuracy of a classifier.
 """
 
 # %%
 # A convolutional FactorVAE
 # -------------------------
 #
-# Rows are flattened images, so the network is told their shape. All pixels share one
-# scale: pixels in the corners are almost always blank, and ``standardize="feature"``
-# would blow up the few grey levels they have. A Gaussian noise scale that is learned
-# kept more of the image than a Bernoulli likelihood, for which a grey pixel is a coin
-# toss.
+# Samples are flattened images, so the convolutional network needs ``image_shape``. All
+# pixels share one scale: pixels in the corners are almost always blank, and
+# ``standardize="feature"`` would amplify their few grey levels. A Gaussian likelihood
+# with a learned noise scale reconstructed the images better than a Bernoulli
+# likelihood, for which a grey pixel is a probability between two outcomes.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,12 +51,11 @@ pca = PCA(n_components=6, random_state=0).fit(X)
 print("nats per component:", vae.kl_per_component_.round(2))
 
 # %%
-# What six numbers keep
-# ---------------------
+# Reconstruction
+# --------------
 #
-# The images below were not among those either method was fitted to: above the digit
-# as it was written, then what is left of it after six principal components and after
-# six codes.
+# Held-out images, and their reconstructions from six principal components and from six
+# components of FactorVAE.
 
 
 def draw(ax, image):
@@ -67,7 +66,7 @@ def draw(ax, image):
 
 
 def through(model, rows):
-    """Return rows as they come back from their codes."""
+    """Return the reconstructions of samples."""
     return model.inverse_transform(model.transform(rows))
 
 
@@ -78,7 +77,7 @@ rows = {
     "FactorVAE": through(vae, X_test[shown]),
 }
 fig, axes = plt.subplots(3, 10, figsize=(8, 2.9), layout="constrained")
-fig.suptitle("Ten digits as written, and after six numbers")
+fig.suptitle("Ten digits, and their reconstructions from six components")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     for ax, image in zip(line, images, strict=True):
         draw(ax, image)
@@ -90,33 +89,33 @@ for name, model in {"PCA": pca, "FactorVAE": vae}.items():
     print(f"{name:10} error per pixel {np.sqrt(np.mean(error**2)):.3f}")
 
 # %%
-# What each of them does
-# ----------------------
+# Traversals
+# ----------
 #
-# Each row moves one code from its 3rd to its 97th percentile and leaves the others as
-# they are. The middle of all codes is no digit in particular, so we start from one that
-# was written. A code has no name of its own; look before giving it one, and fit again
-# with another seed before believing in it.
+# Each row varies one component from its 3rd to its 97th percentile and keeps the others
+# constant. The mean of all codes does not correspond to any digit, so the traversals
+# start from a digit of the test set. Before a component is interpreted, it should be
+# found again with another seed.
 
 codes = vae.transform(X_test)
 start = codes[shown[3]]
 
 fig, axes = plt.subplots(6, 9, figsize=(6, 4.5), layout="constrained")
-fig.suptitle("A written 3, and one code moved at a time")
+fig.suptitle("A 3, with one component varied at a time")
 for j, line in enumerate(axes):
     path = np.tile(start, (9, 1))
     path[:, j] = np.percentile(codes[:, j], np.linspace(3, 97, 9))
     for ax, image in zip(line, vae.inverse_transform(path), strict=True):
         draw(ax, image)
-    line[0].set_ylabel(f"code {j}", rotation=0, ha="right", va="center")
+    line[0].set_ylabel(f"component {j}", rotation=0, ha="right", va="center")
 plt.show()
 
 # %%
-# What a classifier makes of them
-# -------------------------------
+# Classification
+# --------------
 #
-# A fitted transformer is a pipeline's first step, frozen so that it is not fitted again
-# for every classifier. Neither it nor PCA has seen a label.
+# The fitted transformer is the first step of a pipeline, frozen so that it is not
+# fitted again for every classifier. Neither it nor PCA was fitted with labels.
 
 classifiers = {
     "logistic": LogisticRegression(max_iter=1000),

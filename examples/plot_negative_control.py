@@ -1,20 +1,20 @@
 """
-A control that should fail, and does
-====================================
+Negative control: sources that cannot be found
+==============================================
 
-Every method that finds factors should be shown a table in which there are none to find.
-Independent Gaussian sources, mixed, look the same from every angle: any rotation of
-them explains the rows as well as the truth. A model will still return independent
-codes. This is how to notice.
+A method that finds factors should be tested on data in which they cannot be found.
+Independent Gaussian sources are such a case: after mixing, any rotation of them
+explains the samples as well as the sources themselves do. A model still returns
+independent codes. This example shows how the agreement of several fits reveals that
+they are arbitrary.
 """
 
 # %%
-# Two tables that differ in one thing
-# -----------------------------------
+# Two tables that differ only in the distribution of the sources
+# --------------------------------------------------------------
 #
-# Four sources, mixed once. In one table the sources are Laplacian
-# and their directions can be found (it is what FastICA is for); in the other they are
-# Gaussian, and cannot.
+# Four sources, mixed linearly. In one table they are Laplacian and can be found, as by
+# FastICA; in the other they are Gaussian and cannot.
 
 import warnings
 
@@ -39,12 +39,12 @@ tables = {
 }
 
 # %%
-# Five seeds each, and half of the rows each
-# ------------------------------------------
+# Five fits, each to its own half of the samples
+# ----------------------------------------------
 #
-# Seeds that all start from FastICA's components of the same rows agree because they
-# were started alike, not because the data say so. So each member of the control sees
-# its own half of the rows: what is in the data is in every half.
+# Fits that all start from FastICA's components of the same samples may agree only
+# because of the common initialisation. Each fit therefore gets a random half of the
+# samples of its own: structure of the distribution is present in every half.
 
 vae = FactorVAETransformer(
     n_components=4,
@@ -67,11 +67,11 @@ with warnings.catch_warnings():
     }
 
 # %%
-# What looks alike
-# ----------------
+# Total correlation does not distinguish the tables
+# -------------------------------------------------
 #
-# In both tables the codes have next to no total correlation. Independence is what was
-# asked for, and what was delivered.
+# For both tables the codes have almost no total correlation: they are independent, as
+# the objective requires, whether or not they are the sources.
 
 print(f"{'':10}{'total correlation of the codes, nats':>38}")
 for source, fits in codes.items():
@@ -79,20 +79,19 @@ for source, fits in codes.items():
     print(f"{source:10}{tc:38.3f}")
 
 # %%
-# The picture to keep
-# -------------------
+# Agreement of fits
+# -----------------
 #
-# For each component of the first fit, how well the other four have it: rank
-# correlations after matching, a dot for each. The bar ends at their median. Blue is a
-# median of .8 or more, from the dashed line on, where a component counts as one that
-# comes back.
+# For each component of the first fit: its rank correlation with the matched component
+# of each of the other four fits (dots) and their median (bar). Components with a median
+# of at least .8 (dashed line) are blue and count as stable.
 #
-# Where there is something to find, everyone finds the same, and the dots lie on each
-# other. Where there is not, they scatter. With four codes to choose from even strangers
-# match to a degree, and single dots pass the line by chance. So may medians, if one
-# takes the fit that agrees best with the others, as the display does unless it is given
-# a ``reference``. Read the scatter of the dots, not only the bar, and compare with the
-# last line of the table below.
+# Where the sources can be found, all fits find the same components and the dots
+# coincide. Where they cannot, the dots scatter. With four components to choose from,
+# unrelated components match to some degree, and single dots exceed the line by chance.
+# Medians may exceed it as well if the reference is the fit that agrees best with the
+# others, as in the display without ``reference``. Consider the scatter of the dots as
+# well as the bar, and compare with the last line of the table below.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for ax, (source, fits) in zip(axes, codes.items(), strict=True):
@@ -101,14 +100,15 @@ for ax, (source, fits) in zip(axes, codes.items(), strict=True):
 plt.show()
 
 # %%
-# And the truth, which one has in a simulation only
-# -------------------------------------------------
+# Agreement and recovery of the sources
+# -------------------------------------
 #
-# Agreement is seen without labels; the second column needs the sources. They fall
-# together, which is why the first is worth its five fits. The last line is that of
-# random rotations of the sources: what "nothing" looks like on this scale.
+# The first column needs no labels; the second one needs the sources, which are known in
+# a simulation only. Both are low for Gaussian sources, so that agreement is informative
+# without labels. The last line is for random rotations of the sources, the chance level
+# of this score.
 
-print(f"{'':10}{'seeds agree':>14}{'truth is found':>17}")
+print(f"{'':10}{'agreement':>14}{'recovery':>17}")
 for source, fits in codes.items():
     sources = tables[source][1][test]
     agree = [match_codes(Z, fits[0]).correlation.mean() for Z in fits[1:]]
@@ -120,7 +120,7 @@ nothing = [mean_correlation_score(sources, sources @ turn) for turn in rotations
 print(f"{'rotations':10}{'':14}{np.median(nothing):17.2f}")
 
 # %%
-# Matching four codes with four sources finds something in any rotation, so a
-# correlation far above zero may still be nothing. And the converse does not hold: a
-# model's leanings are the same in all of its fits, so what returns may be wrong every
-# time in the same way.
+# Matching four components with four sources gives a correlation far above zero for any
+# rotation, so the score must be compared with its chance level. Agreement does not
+# prove recovery: the inductive biases of a model are the same in all of its fits, so
+# that a stable component may be wrong in all of them.

@@ -1,14 +1,14 @@
 """
-Four numbers for a hundred channels
-===================================
+Spectra: four components from a hundred channels
+================================================
 
-A spectrometer returns a hundred numbers for every sample, yet a line on a sloping
-baseline is made of four: where the line is, how wide, how high, and how steep the
-baseline. Can they be found without anybody telling what they are?
+A spectrometer records a hundred channels for every sample. A spectral line on a sloping
+baseline depends on four factors only: the position, width and amplitude of the line,
+and the slope of the baseline. Can they be found without labels?
 
-This example simulates such spectra, so that the truth is known; fits a
-:class:`~skfactorvae.FactorVAETransformer`; shows how a grid search compares settings;
-and compares it with the methods one should try first.
+This example simulates such spectra, so that the factors are known. It fits a
+:class:`~skfactorvae.FactorVAETransformer`, compares settings in a grid search, and
+compares the result with PCA, FastICA and a plain variational autoencoder.
 """
 
 # %%
@@ -16,8 +16,8 @@ and compares it with the methods one should try first.
 # --------
 #
 # The line moves by about its own width, as a spectral line does in most instruments.
-# No method below sees ``factors`` in ``fit``. Half of the rows are set aside: every
-# number in the last table is of curves that no model was fitted to.
+# No method uses ``factors`` in ``fit``. Half of the samples are held out: the scores in
+# the tables of methods below are computed on them.
 
 import warnings
 
@@ -59,11 +59,12 @@ ax.set(xlabel="wavelength", ylabel="signal", title="Eight of the 1,500 spectra")
 plt.show()
 
 # %%
-# A transformer like any other
-# ----------------------------
+# A transformer in a pipeline
+# ---------------------------
 #
-# It stands in a pipeline, turns rows into codes, and turns codes back into rows. The
-# networks are small, as the table is, and the training is short.
+# ``transform`` maps samples to codes, and ``inverse_transform`` maps codes to
+# reconstructed samples. The dataset is small, so the networks are small and the
+# training is short.
 
 
 def factor_vae(**settings):
@@ -86,13 +87,13 @@ print(f"{X_test.shape} -> {codes.shape} -> {pipe.inverse_transform(codes).shape}
 # Choosing gamma and the number of components
 # -------------------------------------------
 #
-# ``gamma`` is the price of dependence between the components; 0 is a plain variational
-# autoencoder. ``mig_scorer`` is the mutual information gap: 1 if each factor is told by
-# exactly one code.
+# ``gamma`` is the weight of the total correlation of the components; 0 gives a plain
+# variational autoencoder. ``mig_scorer`` is the mutual information gap: 1 if exactly
+# one component is informative about each factor.
 #
-# Mind what this is: the scorer looks at the factors, so choosing with it is
-# supervision, even though ``fit`` never sees them. Without labels one can compare
-# likelihoods (``score``) or the agreement of several seeds, but not the gap.
+# The scorer uses the factors, so this choice is supervised, although ``fit`` does not
+# use them. Without labels one can compare likelihoods (``score``) or the agreement of
+# several seeds, but not the gap.
 
 search = GridSearchCV(
     factor_vae(),
@@ -112,19 +113,19 @@ for gamma, n_components, mean, std in zip(
 print("best:", search.best_params_)
 
 # %%
-# Six components score a little more than four, and gamma changes next to nothing, so
-# the search decides little here. We do not use its choice: below, every method has four
+# Six components score slightly higher than four, and gamma changes almost nothing, so
+# the search decides little here. Its choice is not used below: every method has four
 # components, as many as there are factors, and gamma is 0 or 10.
 
 # %%
-# What to compare with
-# --------------------
+# Comparison with other methods
+# -----------------------------
 #
-# Linear methods come first: PCA, and FastICA, which looks for independent components
-# too. Then the transformer from a random start and from the one it chooses by default,
-# FastICA's or PCA's, each with and without its penalty: so one sees what the nonlinear
-# model, the start and gamma are worth on their own. Every method gets as many
-# components as there are factors and, but for PCA, two seeds.
+# Two linear methods: PCA, and FastICA, which also estimates independent components.
+# Then the transformer with a random initialisation and with its default one, which is
+# FastICA's or PCA's components, each with and without the penalty. This shows
+# separately what the nonlinear model, the initialisation and gamma contribute. Every
+# method gets as many components as there are factors and, except for PCA, two seeds.
 
 
 def linear(decomposition):
@@ -143,10 +144,10 @@ def compare(X, X_test, factors_test):
     methods = {
         "PCA": [linear(PCA(4))],
         "FastICA": [linear(FastICA(4, random_state=seed)) for seed in range(2)],
-        "random start, gamma 0": nonlinear(init="random", gamma=0),
-        "random start, gamma 10": nonlinear(init="random", gamma=10),
-        "chosen start, gamma 0": nonlinear(gamma=0),
-        "chosen start, gamma 10": nonlinear(gamma=10),
+        "random init, gamma 0": nonlinear(init="random", gamma=0),
+        "random init, gamma 10": nonlinear(init="random", gamma=10),
+        "default init, gamma 0": nonlinear(gamma=0),
+        "default init, gamma 10": nonlinear(gamma=10),
     }
     print(f"\n{'4 components':23}  correlation    gap  error")
     for name, models in methods.items():
@@ -166,30 +167,30 @@ def compare(X, X_test, factors_test):
             )
         correlation, gap, error = np.mean(scores, axis=0)
         print(f"{name:23}  {correlation:11.3f}  {gap:5.3f}  {error:5.3f}")
-    print("the chosen start:", methods["chosen start, gamma 10"][0][-1].init_)
+    print("the default init is", methods["default init, gamma 10"][0][-1].init_)
     return methods
 
 
 methods = compare(X, X_test, factors_test)
 
 # %%
-# The error is that of the reconstruction; noise of 0.010 is part of the rows and cannot
-# be reconstructed.
+# The error is the root mean square error of the reconstruction. The samples contain
+# noise of 0.010, which cannot be reconstructed.
 #
-# On these curves the networks buy a description: four numbers, bent, come close to the
-# noise, where four straight ones cannot. They do not buy better factors: FastICA leads
-# in the first two columns. Compare one thing at a time: gammas from the same start, and
-# starts at the same gamma. From the chosen start, gamma changes next to nothing.
+# On these curves the networks improve the reconstruction: with four nonlinear
+# components the error is close to the noise, with four linear ones it is not. They do
+# not improve the recovery of the factors: FastICA leads in the first two columns. With
+# the default initialisation gamma changes almost nothing.
 
 # %%
-# What each component does
-# ------------------------
+# Traversals
+# ----------
 #
-# Start from one spectrum, move one code through the range it has in the data, and draw
-# what the decoder makes of it. The title names the factor that follows the code most
-# closely, with their rank correlation.
+# One component varies over its range in the data, starting from one spectrum, and the
+# decoded spectra are drawn. The title names the factor with the largest absolute rank
+# correlation with the component.
 
-model = methods["chosen start, gamma 10"][0]
+model = methods["default init, gamma 10"][0]
 codes = model.transform(X_test)
 rho = spearmanr(codes, factors_test).statistic[:4, 4:]
 start = codes[np.square(codes).sum(axis=1).argmin()]
@@ -201,22 +202,23 @@ for j, ax in enumerate(axes):
     ax.set_prop_cycle(color=plt.cm.viridis(np.linspace(0, 1, 9)))
     ax.plot(spectra.grid, model.inverse_transform(path).T, linewidth=1.2)
     k = np.abs(rho[j]).argmax()
-    ax.set_title(f"code {j}: {spectra.factor_names[k]} ({rho[j, k]:+.2f})", fontsize=9)
+    name = f"component {j}: {spectra.factor_names[k]}"
+    ax.set_title(f"{name} ({rho[j, k]:+.2f})", fontsize=9)
     ax.set_xlabel("wavelength")
 axes[0].set_ylabel("signal")
 plt.show()
 
 # %%
-# So, can the four be found? Not all of them, here. The slope has a code to itself, and
-# the amplitude nearly so. Two codes share the position, and move the width with it; no
-# title names the width. Four numbers describe these curves, but they are not the four
-# that made them.
+# Not all four factors are found here. The slope has a component of its own, and the
+# amplitude nearly so. Two components share the position and change the width with it;
+# no title names the width. Four components describe these curves, but they are not the
+# four factors.
 
 # %%
-# Where the start and gamma help
-# ------------------------------
+# A nonlinear mixture
+# -------------------
 #
-# Another table, the same comparison: 20 channels that mix four independent sources
+# The same comparison on another table: 20 channels that mix four independent sources
 # through three layers.
 
 mixture, sources = make_nonlinear_ica(3000, n_layers=3, random_state=0)
@@ -226,9 +228,8 @@ X, X_test, sources, sources_test = train_test_split(
 methods = compare(X, X_test, sources_test)
 
 # %%
-# Here the transformer from the chosen start leads FastICA. The start does most of it:
-# compare the rows "chosen start" with the rows "random start". gamma adds a little: set
-# "chosen start, gamma 10" beside "chosen start, gamma 0", and mind that each is the
-# mean of two seeds. Which of your tables is of this kind? Fit both, compare several
-# seeds, and keep FastICA at hand: no method can promise the true factors from the data
-# alone.
+# Here the transformer with the default initialisation is better than FastICA. Most of
+# the gain is due to the initialisation: compare "default init" with "random init".
+# gamma adds a little: compare "default init, gamma 10" with "default init, gamma 0",
+# each the mean of two seeds. On data of your own, fit FastICA as well and compare
+# several seeds: no method can guarantee the true factors from the data alone.

@@ -1,21 +1,21 @@
 """
-What a machine's log knows, in sentences
-========================================
+Sensor log: describing components in the units of the columns
+=============================================================
 
-A log of thirteen columns: amperes, watts, degrees, revolutions, an alarm, a mode, a
-count of errors. No two columns share a unit, entries are missing, and one column has
-nothing to do with the machine. Three causes and a gear are behind it. The result is a
-table of sentences, and a page to send to the person who knows the machine.
+A simulated log of a machine has thirteen columns: amperes, watts, degrees, revolutions,
+an alarm, a mode, a count of errors. The units differ, entries are missing, and one
+column is independent of the machine. Four factors generate the rest: load, ambient
+temperature, wear and gear. The example describes five components in sentences, and
+writes an interactive page for readers who do not use Python.
 """
 
 # %%
 # The log
 # -------
 #
-# Five entries in a hundred are missing. A pipeline fills them with medians and brings
-# all columns to one scale before the model sees them; what comes back is in amperes and
-# degrees again. Positive, skewed columns go in as logarithms, which the engineer can
-# read too.
+# Five percent of the entries are missing. A pipeline imputes medians and standardizes
+# all columns before the model; descriptions are in the original units again. Positive,
+# skewed columns are replaced by their logarithms.
 
 import tempfile
 from pathlib import Path
@@ -39,8 +39,8 @@ for column in ("power", "vib_rms", "vib_peak", "rpm"):
 print(X.head(3).round(2).T.to_string())
 
 # %%
-# Five factors for thirteen columns
-# ---------------------------------
+# Five components of thirteen columns
+# -----------------------------------
 
 pipe = make_pipeline(
     SimpleImputer(strategy="median"),
@@ -58,25 +58,24 @@ table = factor_table(pipe, X)
 print(table)
 
 # %%
-# Each sentence goes from two standard deviations below a factor's mean to two above,
-# with the others held still, in the units of the columns. ``share`` is how much of a
-# column's variance a factor explains on its own. Count the columns that a factor moves
-# before giving it a name: a cause shows in several. The door is open at random,
-# whatever the machine does, and a model with a factor to spare may spend it on that. It
-# is independent of all else, as it was asked to be, and explains nothing; what else
-# moves with the door does so by coincidence.
+# Each sentence gives the change of the columns, in their units, when a component goes
+# from two standard deviations below its mean to two above and the others stay constant.
+# ``share`` is the share of a column's variance that a component explains on its own. A
+# component that represents a factor of the machine changes several columns. The door is
+# opened at random, independently of everything else, and a model with more components
+# than needed may use one for that column alone; other columns then follow it by chance.
 
 for j, share in enumerate(table.share):
     moved = [name for name, s in zip(X, share, strict=True) if s > 0.1]
-    print(f"factor {j} moves {len(moved)}: {', '.join(moved)}")
+    print(f"component {j} changes {len(moved)} columns: {', '.join(moved)}")
 
 # %%
-# The picture to keep
-# -------------------
+# Explained variance, and the known factors
+# -----------------------------------------
 #
-# Shares of all columns, and beside them what we are in the position to check here: how
-# much of the entropy of each cause the factors know. The rows are the same five; the
-# matrix calls them codes.
+# Left: the explained share of each column's variance. Right, possible in a simulation
+# only: the normalised mutual information of each component with each factor. The rows
+# of both are the five components.
 
 names = list(X)
 figure, axes = plt.subplots(
@@ -84,7 +83,7 @@ figure, axes = plt.subplots(
 )
 image = axes[0].imshow(table.share, vmin=0, vmax=1, cmap="cividis", aspect="auto")
 axes[0].set_xticks(range(len(names)), names, rotation=55, ha="right")
-axes[0].set(yticks=range(5), ylabel="factor", title="Share of a column's variance")
+axes[0].set(yticks=range(5), ylabel="component", title="Share of a column's variance")
 figure.colorbar(image, ax=axes[0])
 FactorMatrixDisplay.from_codes(
     log.factors, pipe.transform(X), factor_names=list(log.factors)
@@ -92,15 +91,16 @@ FactorMatrixDisplay.from_codes(
 plt.show()
 
 # %%
-# A page for the engineer
-# -----------------------
+# An interactive page
+# -------------------
 #
-# One file, with a slider for each factor, that needs no Python and no network. Tab and
-# the arrow keys reach everything in it. It holds no rows of the log.
+# One file with a slider for each component, which needs neither Python nor a network
+# connection and can be operated by keyboard (Tab and the arrow keys). It contains no
+# samples of the log.
 
 
 class Embedded:
-    """A page within this page."""
+    """Show a page inside this page."""
 
     def __init__(self, path):
         self.content = Path(path).read_text("utf-8")
@@ -108,14 +108,14 @@ class Embedded:
     def _repr_html_(self):
         safe = self.content.replace("&", "&amp;").replace('"', "&quot;")
         return (
-            '<iframe title="A page with a slider for each factor" class="explored" '
+            '<iframe title="A page with a slider for each component" class="explored" '
             f'loading="lazy" srcdoc="{safe}"></iframe>'
         )
 
 
 with tempfile.TemporaryDirectory() as folder:
     page = explore(
-        pipe, X, Path(folder) / "machine.html", title="What the machine's factors do"
+        pipe, X, Path(folder) / "machine.html", title="Components of the machine's log"
     )
     embedded = Embedded(page.path)
 embedded

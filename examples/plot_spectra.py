@@ -1,20 +1,20 @@
 """
-Reading stars with forty labels
-===============================
+Stellar spectra: calibrating components with forty labels
+=========================================================
 
-A survey has spectra by the thousand and catalogues for a few dozen. Codes are learned
-from all spectra, without a label; then forty stars of known temperature, redshift, line
-strength and line width calibrate them. What can be read with so few labels is what the
-codes have kept, and laid out simply.
+A survey has thousands of spectra, but labels for a few dozen only. This example learns
+four components from all spectra without labels. A regression with forty labelled stars
+then predicts temperature, redshift, line strength and line width from the codes. With
+so few labels it can predict only what the codes contain in a simple form.
 """
 
 # %%
 # The spectra
 # -----------
 #
-# A black body behind seven absorption lines. Temperature tilts the continuum, redshift
-# slides the lines by about their own width, and strength and width share the area of a
-# line: they are the pair that every method confuses.
+# A black body behind seven absorption lines. Temperature changes the slope of the
+# continuum, redshift moves the lines by about their own width, and strength and width
+# both change the area of a line: methods confuse this pair most.
 
 import warnings
 
@@ -45,11 +45,12 @@ X, X_test = np.split(stars.data, [1500])
 factors, factors_test = np.split(truth, [1500])
 
 # %%
-# Four codes, three ways
-# ----------------------
+# Four components of three methods
+# --------------------------------
 #
-# One scale for all wavelengths, since a spectrum's shape is what it is about. The noise
-# of the simulated detector is 0.01, so no honest description can err by less.
+# All wavelengths share one scale, since the shape of a spectrum carries the
+# information. The noise of the simulated detector is 0.01, so that no reconstruction
+# without overfitting can have a smaller error.
 
 vae = FactorVAETransformer(
     n_components=4,
@@ -69,23 +70,23 @@ codes = {name: method.fit(X).transform(X_test) for name, method in methods.items
 
 
 def correlations(Z):
-    """Absolute rank correlation of each code with each factor."""
+    """Return the absolute rank correlation of each code with each factor."""
     return np.abs(spearmanr(Z, factors_test).statistic)[:4, 4:]
 
 
-print(f"{'best code for':12}", *(f"{n:>13}" for n in stars.factor_names), "  error")
+print(f"{'best for':12}", *(f"{n:>13}" for n in stars.factor_names), "  error")
 for name, Z in codes.items():
     error = np.sqrt(np.mean((methods[name].inverse_transform(Z) - X_test) ** 2))
     best = correlations(Z).max(axis=0)
     print(f"{name:13}", *(f"{rho:13.2f}" for rho in best), f"{error:7.4f}")
 
 # %%
-# The picture to keep
-# -------------------
+# Traversals and recovery
+# -----------------------
 #
-# Above: what each code does to the spectrum of a star. It moves from its 3rd to its
-# 97th percentile, and the others stay. Below: the code that follows each factor best,
-# against that factor, on stars that no fit has seen.
+# Above: the decoded spectrum when one component varies from its 3rd to its 97th
+# percentile and the others stay constant. Below: the component with the largest
+# correlation with each factor, against that factor, for held-out stars.
 
 Z = codes["FactorVAE"]
 matrix = correlations(Z)
@@ -97,12 +98,12 @@ for j, ax in enumerate(axes[0]):
     path[:, j] = np.percentile(Z[:, j], np.linspace(3, 97, 7))
     ax.set_prop_cycle(color=plt.cm.viridis(np.linspace(0, 0.9, 7)))
     ax.plot(stars.grid, vae.inverse_transform(path).T, linewidth=0.8)
-    ax.set(title=f"code {j}", xlabel="wavelength / angstrom", yticks=[])
+    ax.set(title=f"component {j}", xlabel="wavelength / angstrom", yticks=[])
 axes[0, 0].set_ylabel("flux")
 for k, ax in enumerate(axes[1]):
     j = matrix[:, k].argmax()
     ax.scatter(factors_test[:, k], Z[:, j], s=4, alpha=0.6)
-    ax.set(xlabel=stars.factor_names[k], ylabel=f"code {j}")
+    ax.set(xlabel=stars.factor_names[k], ylabel=f"component {j}")
     ax.set_title(f"rank correlation {matrix[j, k]:.2f}", fontsize=9)
 plt.show()
 
@@ -110,26 +111,28 @@ plt.show()
 # Forty labels
 # ------------
 #
-# A Gaussian process from four codes to each factor, fitted to forty stars and judged on
-# 500; the mean of five different forties. Beside it, the same reader of all 256
-# wavelengths: it has more to go by, and more to get wrong.
+# A Gaussian process regression from four codes to each factor, fitted to forty stars
+# and scored on 500; the mean over five disjoint sets of forty. For comparison, the same
+# regression from all 256 wavelengths.
 
 
 def score(Z_train, Z_test, k):
-    """R2 of factor k, from forty labels at a time."""
-    few = Z_train.shape[1] == 4  # then each code has a length of its own
+    """Return the mean R2 of factor k, from forty labels at a time."""
+    few = Z_train.shape[1] == 4  # one length scale for each code
     kernel = RBF(np.ones(4) if few else 10.0, (0.1, 1e4)) + WhiteKernel(0.1)
     scores = []
     for start in range(0, 200, 40):
         forty = slice(start, start + 40)
-        reader = make_pipeline(
+        regression = make_pipeline(
             StandardScaler(),
             GaussianProcessRegressor(kernel, normalize_y=True),
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound
-            reader.fit(Z_train[forty], factors[forty, k])
-        scores.append(reader.score(Z_test, factors_test[:, k]))
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a length scale at its bound
+            regression.fit(Z_train[forty], factors[forty, k])
+        scores.append(regression.score(Z_test, factors_test[:, k]))
     return np.mean(scores)
 
 
@@ -142,8 +145,8 @@ row = [score(X, X_test, k) for k in range(4)]
 print(f"{'256 wavelengths':16}", *(f"{r2:13.3f}" for r2 in row))
 
 # %%
-# Temperature is nearly linear in a spectrum, and everything finds it. The width of the
-# lines is the finest thing in it: a description with an error above the noise has
-# thrown some of it away, and no reader gets it back. Compare the last column above with
-# the errors further up. Which code is which is another matter: look at the lower panels
-# before giving any of them a name.
+# Temperature is nearly linear in a spectrum, and every method finds it. The width of
+# the lines has the smallest effect: codes whose reconstruction error exceeds the noise
+# have lost part of it, and no regression recovers what is lost. Compare the last column
+# above with the errors further up. Whether a component represents one factor alone is a
+# different question, which the lower panels show.

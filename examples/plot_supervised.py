@@ -1,21 +1,21 @@
 """
-A hundred labels, and a batch effect that has to go
-===================================================
+Partial labels, and removal of a batch effect
+=============================================
 
-Two thousand samples were measured by twenty sensors at three sites, and each site
-shifts the sensors in its own way. For a hundred samples we paid an expert: she says how
-large a dose they had, and whether they are ill. What do we want of codes? One that is
-the dose, one that is the illness, others that hold what else there is, and nothing
-anywhere of the site.
+Two thousand samples were measured with twenty sensors at three sites, and each site
+shifts the sensors differently. For a hundred samples the dose and the presence of an
+illness are known. The aim is a representation with one component for the dose, one for
+the illness, further components for the remaining variation, and no information about
+the site.
 """
 
 # %%
 # The table
 # ---------
 #
-# Everything else varies as well: two more sources, which nobody labelled. All act on
-# the sensors by a nonlinear function. Sites are known for every sample, dose and
-# illness for one in twenty; ``NaN`` means that nobody knows.
+# There are two more sources, without labels. All four act on the sensors through a
+# nonlinear function. The site is known for every sample, dose and illness for one in
+# twenty; ``NaN`` marks a missing label.
 
 import time
 
@@ -48,24 +48,26 @@ y[unlabelled, :2] = np.nan
 # The fit
 # -------
 #
-# ``sensitive=2`` says that the third column of y is to be removed. The site gets two
-# components of its own beside the eight, which are trained and never shown.
+# ``sensitive=2`` declares the third column of ``y`` as the attribute to remove. The
+# site has two components of its own in addition to the eight, which are trained but not
+# part of the codes.
 
 start = time.perf_counter()
 vae = SupervisedFactorVAETransformer(8, sensitive=2, max_iter=3000, random_state=0)
 vae.fit(X[train], y)
-print(f"fitted in {time.perf_counter() - start:.0f} s; nats in each component:")
+print(f"fitted in {time.perf_counter() - start:.0f} s; KL of each component, nats:")
 print(vae.kl_per_component_.round(2))
 
 # %%
-# Fresh probes
-# ------------
+# Independent probes
+# ------------------
 #
-# The opponent of the training is no witness. We train models of our own on half of the
-# 2000 samples that the fit has not seen, one linear and one that is not, and test them
-# on the other half: how well do they tell an attribute from its own component, from all
-# of them, and from all but its own? R2 for the dose, where 0 is nothing, and the area
-# under the curve for the others, where .5 is. The same is done for the sensors.
+# The adversarial predictors of the training cannot be used for evaluation, since the
+# encoder was trained against them. Instead, one linear and one nonlinear model are
+# trained on half of the 2000 held-out samples and tested on the other half: how well do
+# they predict an attribute from its own component, from all components, and from all
+# others? The score is R2 for the dose (chance level 0) and the area under the ROC curve
+# for the others (chance level .5). The same is done for the sensors.
 
 learn, test = slice(2000, 3000), slice(3000, 4000)
 codes = vae.transform(X)
@@ -73,7 +75,7 @@ own = {"dose": [0], "ill": [1], "site": []}
 
 
 def probe(name, table):
-    """Return the score of a linear and of a nonlinear model on new rows."""
+    """Return the held-out scores of a linear and of a nonlinear model."""
     labels = truth[name]
     if name == "dose":
         models = Ridge(), HistGradientBoostingRegressor(random_state=0, max_iter=60)
@@ -120,16 +122,16 @@ limit = np.corrcoef(sources[2000:, 1], truth["ill"][2000:])[0, 1]
 print(f"ill is a threshold of a source, which itself correlates with it by {limit:.3f}")
 
 # %%
-# What it looks like
-# ------------------
+# Labelled components, and reconstructions without the site
+# ---------------------------------------------------------
 #
-# The two components against what they stand for, and the first two principal components
-# of the sensors before and after: ``inverse_transform`` puts the hidden components at
-# zero, and so returns rows as of no site.
+# The two components against their attributes, and the first two principal components of
+# the sensors and of the reconstructions: ``inverse_transform`` sets the components of
+# the site to zero, so that reconstructions do not depend on it.
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.8), layout="constrained")
 axes[0].scatter(truth["dose"][2000:], codes[2000:, 0], s=2, color="0.3")
-axes[0].set(xlabel="dose", ylabel="component 0", title="one is the dose")
+axes[0].set(xlabel="dose", ylabel="component 0", title="component of the dose")
 for level, shade in ((0, "0.7"), (1, "0.2")):
     axes[1].hist(
         codes[2000:][truth["ill"][2000:] == level, 1],
@@ -138,7 +140,7 @@ for level, shade in ((0, "0.7"), (1, "0.2")):
         alpha=0.7,
         label="ill" if level else "well",
     )
-axes[1].set(xlabel="component 1", title="one is the illness")
+axes[1].set(xlabel="component 1", title="component of the illness")
 axes[1].margins(y=0.35)
 axes[1].legend(fontsize="small", ncols=2, loc="upper center")
 back = vae.inverse_transform(codes)
@@ -154,6 +156,6 @@ axes[2].legend(loc="upper left", frameon=False, **small)
 plt.show()
 
 # %%
-# The site is plain in the sensors, and fresh probes of all eight components tell it no
-# better than chance. Dose and illness are told from one component each as well as from
-# all of them, and from the other components hardly at all.
+# The site is easily predicted from the sensors, and from all eight components no better
+# than by chance. Dose and illness are predicted from one component each as well as from
+# all components, and hardly at all from the others.

@@ -1,19 +1,19 @@
 """
-Three numbers for a wine
-========================
+Wine: three components of a small table with missing values
+===========================================================
 
-Real rows, few of them: 178 wines from three growers of one Italian region, thirteen
-chemical measurements each (scikit-learn's ``load_wine``). Who grew a wine is known, but
-not told. Here is what to do with a small table: say what the factors are, ask whether
-they come back, and compare with what is simpler.
+A small table of real data: 178 wines from three growers of one Italian region, with
+thirteen chemical measurements each (scikit-learn's ``load_wine``). The grower is used
+for evaluation only. The example describes the components, measures whether they are
+stable, and compares them with PCA.
 """
 
 # %%
-# A table with gaps
-# -----------------
+# Data with missing values
+# ------------------------
 #
-# One measurement in ten is taken away, as laboratories do. The imputer is part of the
-# pipeline, so that each fold fills its own gaps.
+# One measurement in ten is removed. The imputer is part of the pipeline, so that it is
+# fitted in each fold.
 
 import warnings
 
@@ -49,19 +49,20 @@ filled = make_pipeline(SimpleImputer(), StandardScaler())
 pipe = make_pipeline(SimpleImputer(), StandardScaler(), vae).fit(X)
 
 # %%
-# What the factors are
-# --------------------
+# Description of the components
+# -----------------------------
 
 table = factor_table(pipe, X, feature_names=wine.feature_names)
 print(table)
 
 # %%
-# The picture to keep
-# -------------------
+# Effects and codes
+# -----------------
 #
-# The bars are the change of each measurement as a factor goes from two standard
-# deviations below its mean to two above, in standard deviations of that measurement.
-# The dots are the wines, coloured by a grower whom the model has never heard of.
+# The bars are the change of each measurement, in standard deviations of that
+# measurement, when a component goes from two standard deviations below its mean to two
+# above. The dots are the wines, coloured by grower; the model was fitted without the
+# growers.
 
 codes = pipe.transform(X)
 change = table.effect / table.feature_std
@@ -69,23 +70,24 @@ figure, axes = plt.subplots(1, 4, figsize=(10, 4), layout="constrained")
 for j, ax in enumerate(axes[:3]):
     ax.barh(range(13), change[j], color=np.where(change[j] > 0, "C0", "C1"))
     ax.set_yticks(range(13), wine.feature_names if j == 0 else [], fontsize=8)
-    ax.set(title=f"factor {j}", xlim=(-4, 4), xlabel="change / std")
+    ax.set(title=f"component {j}", xlim=(-4, 4), xlabel="change / std")
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.invert_yaxis()
 for grower, marker in enumerate("osD"):
     rows = wine.target == grower
     axes[3].scatter(*codes[rows, :2].T, s=14, marker=marker, label=f"grower {grower}")
-axes[3].set(xlabel="factor 0", ylabel="factor 1", title="the wines")
+axes[3].set(xlabel="component 0", ylabel="component 1", title="the wines")
 axes[3].legend(fontsize=7)
 plt.show()
 
 # %%
-# Do they come back?
-# ------------------
+# Stability
+# ---------
 #
-# Five seeds, on the same rows, trained together. A factor that does not return should
-# get no name. One that does is not yet found: all five start from the same linear
-# components of the same rows, and may agree for that reason alone.
+# Five seeds on the same samples, trained together. A component that other seeds do not
+# find should not be interpreted. One that they find may still be wrong: all five start
+# from the same linear components of the same samples, and may agree for that reason
+# alone.
 
 Z = filled.fit_transform(X)
 with warnings.catch_warnings():
@@ -97,32 +99,34 @@ print("share of the other seeds that have it:", ensemble.component_stability_.ro
 print(latent_report(ensemble, Z))
 
 # %%
-# So each of five more fits sees a random half of the wines, and has a start of its own:
-# rank correlation of each factor with its match, in the codes of all wines. This asks
-# more, though not all: every half is part of the rows that the first fit saw.
+# Therefore five more fits each get a random half of the wines, and thus an
+# initialisation of their own: the rank correlation of each component with its match,
+# over the codes of all wines. This is a stricter test, but the halves are still parts
+# of the samples of the first fit.
 
 halves = [rng.permutation(len(X))[: len(X) // 2] for _ in range(5)]
 others = [clone(pipe).fit(X[half]).transform(X) for half in halves]
 agreement = np.array([match_codes(other, codes).correlation for other in others])
-for j, factor in enumerate(agreement.T):
-    print(f"factor {j}: median {np.median(factor):.2f}, lowest {factor.min():.2f}")
+for j, found in enumerate(agreement.T):
+    print(f"component {j}: median {np.median(found):.2f}, lowest {found.min():.2f}")
 
 # %%
-# Against three principal components
-# ----------------------------------
+# Comparison with three principal components
+# ------------------------------------------
 #
-# Who grew the wine, told from three numbers, in five folds.
+# Accuracy of predicting the grower from three components, in five-fold
+# cross-validation.
 
 folds = StratifiedKFold(5, shuffle=True, random_state=0)
-reader = LogisticRegression(max_iter=1000)
+classifier = LogisticRegression(max_iter=1000)
 for name, codes_of in {"PCA": PCA(3, random_state=0), "FactorVAE": vae}.items():
     model = make_pipeline(
-        SimpleImputer(), StandardScaler(), codes_of, StandardScaler(), reader
+        SimpleImputer(), StandardScaler(), codes_of, StandardScaler(), classifier
     )
     scores = cross_val_score(model, X, wine.target, cv=folds)
     print(f"{name:10} accuracy {scores.mean():.3f} +- {scores.std():.3f}")
 
 # %%
-# On 178 rows do not expect a nonlinear model to beat a linear one by much, if at all.
-# Where the report says that a component is one of PCA's, take PCA's: it is faster, and
-# everyone knows what it is.
+# With 178 samples a nonlinear model is not expected to be much better than a linear
+# one, if at all. Where the report states that a component is one of PCA's, PCA is
+# preferable: it is faster and well understood.
