@@ -1,76 +1,109 @@
-"""The doors of the house: which room imports what, read from the sources."""
+"""The import rules of the package, read from its source files.
+
+A layer is a folder of the package, or one or several of its top modules. Each test
+lists all offenders at once.
+"""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import skfactorvae
 
-HOUSE = Path(skfactorvae.__file__).parent
-OURS = HOUSE.name
+ROOT = Path(skfactorvae.__file__).parent
+PACKAGE = ROOT.name
 
-GROUND = ("_health", "_inputs", "_moments", "_pipelines")
-"""Modules at the top that import nothing of ours; every room but core may use them."""
+FOLDERS = (
+    "core",
+    "preparation",
+    "estimators",
+    "metrics",
+    "datasets",
+    "inspection",
+    "model_selection",
+)
 
-ROOMS = ("core", "metrics", "datasets", "inspection", "model_selection")
-
-NEIGHBOURS = {
-    "core": {"core"},
-    "ground": set(),
-    "metrics": {"metrics", "ground"},
-    "datasets": {"datasets", "ground"},
-    "inspection": {"inspection", "metrics", "ground"},
-    "model_selection": {"model_selection", "hall", "metrics", "ground"},
-    "hall": {"hall", "core", "ground"},
-    "window": {"hall", "metrics", "datasets", "inspection", "model_selection"},
+LAYER_OF = {
+    "": "package",
+    "base": "base",
+    "_batching": "batching",
+    "_compat": "compat",
+    "_validation": "validation",
+    "_inputs": "ground",
+    "_pipelines": "ground",
+    "_health": "ground",
 }
-"""Rooms that a room may import from."""
+"""Layer of each module that is not in a folder."""
 
-GUESTS = {
-    "core": {"torch", "numpy"},
+MAY_IMPORT = {
+    "ground": set(),
+    "compat": set(),
+    "validation": {"compat"},
+    "core": set(),
+    "batching": {"core", "compat"},
+    "preparation": {"core", "ground", "validation"},
+    "estimators": {
+        "preparation",
+        "core",
+        "batching",
+        "ground",
+        "validation",
+        "compat",
+    },
+    "base": {"estimators", "core"},
+    "metrics": {"ground"},
+    "datasets": {"ground"},
+    "inspection": {"metrics", "ground"},
+    "model_selection": {"batching", "metrics", "ground", "validation", "compat"},
+    "package": {"estimators", "metrics", "datasets", "inspection", "model_selection"},
+}
+"""Layers that a layer may import from, beside itself."""
+
+LIBRARIES = {
     "ground": {"numpy", "scipy", "sklearn"},
+    "compat": {"sklearn", "joblib"},
+    "validation": {"numpy"},
+    "core": {"torch", "numpy"},
+    "batching": {"numpy", "joblib"},
+    "preparation": {"numpy", "sklearn"},
+    "estimators": {"numpy", "sklearn"},
+    "base": set(),
     "metrics": {"numpy", "scipy", "sklearn"},
     "datasets": {"numpy", "scipy", "sklearn"},
     "inspection": {"numpy", "scipy", "sklearn"},
     "model_selection": {"numpy", "scipy", "sklearn", "joblib"},
-    "hall": {"numpy", "sklearn", "joblib"},
-    "window": set(),
+    "package": set(),
 }
-"""Libraries that a room imports when it is imported."""
+"""Libraries that a layer imports."""
 
-LATE_GUESTS = {
-    "core": set(),
+OPTIONAL_LIBRARIES = {
     "ground": {"pandas"},
     "metrics": {"pandas"},
     "datasets": {"pandas"},
     "inspection": {"matplotlib", "pandas"},
     "model_selection": {"matplotlib", "pandas"},
-    "hall": set(),
-    "window": set(),
 }
-"""Libraries that may be missing: imported inside functions only."""
+"""Libraries that a layer imports inside functions only, since they may be missing."""
 
-KEEPER_OF_PRIVATE_NAMES = "_compat"
+KEEPERS_OF_PRIVATE_NAMES = ("_compat", "core._compat")
+"""Modules that may use private names of other libraries."""
 
-FILES = sorted(HOUSE.rglob("*.py"))
+MAX_LINES = 700
+
+FILES = sorted(ROOT.rglob("*.py"))
 
 
 def name_of(path):
-    """Return a file's module name, without the package's: core._networks, say."""
-    parts = path.relative_to(HOUSE).with_suffix("").parts
+    """Return a file's module name without the package's, such as core._networks."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
-def room_of(module):
-    first = module.split(".")[0]
-    if not module:
-        return "window"
-    if module in GROUND:
-        return "ground"
-    return first if first in ROOMS else "hall"
+def layer_of(module):
+    """Return the layer of a module."""
+    folder = module.split(".")[0]
+    return folder if folder in FOLDERS else LAYER_OF[module]
 
 
 class Import:
@@ -82,12 +115,12 @@ class Import:
 
     @property
     def is_ours(self):
-        return self.library == OURS
+        return self.library == PACKAGE
 
     @property
     def module(self):
-        """Module of ours that is imported, without the package's name."""
-        inside = self.source.removeprefix(OURS).strip(".")
+        """Module of this package that is imported, without the package's name."""
+        inside = self.source.removeprefix(PACKAGE).strip(".")
         whole = f"{inside}.{self.name}".strip(".") if self.name else inside
         return whole if whole in MODULES else inside
 
@@ -97,7 +130,7 @@ class Import:
 
 def imports_of(path):
     """Read the imports of a file, relative ones resolved."""
-    package = [OURS, *path.relative_to(HOUSE).parent.parts]
+    package = [PACKAGE, *path.relative_to(ROOT).parent.parts]
 
     def walk(node, is_late):
         for child in ast.iter_child_nodes(node):
@@ -116,56 +149,75 @@ def imports_of(path):
 
 
 MODULES = {name_of(path): path for path in FILES}
+TREES = {m: ast.parse(path.read_text(encoding="utf-8")) for m, path in MODULES.items()}
 IMPORTS = {module: imports_of(path) for module, path in MODULES.items()}
 
-each_module = pytest.mark.parametrize("module", MODULES, ids=lambda m: m or OURS)
-each_door = pytest.mark.parametrize("room", [r for r in ("", *ROOMS) if r in MODULES])
 
-
-@each_module
-def test_a_room_imports_its_neighbours_only(module):
-    allowed = NEIGHBOURS[room_of(module)]
-    foreign = [
-        i for i in IMPORTS[module] if i.is_ours and room_of(i.module) not in allowed
+def offenders(is_wrong):
+    """Return all imports for which ``is_wrong(module, import)`` holds, as strings."""
+    return [
+        f"{module or PACKAGE}, {i}"
+        for module, imports in IMPORTS.items()
+        for i in imports
+        if is_wrong(module, i)
     ]
-    assert not foreign
 
 
-@each_module
-def test_a_room_imports_its_guests_only(module):
-    room = room_of(module)
-    foreign = [
-        i
-        for i in IMPORTS[module]
-        if not i.is_ours
-        and i.library not in sys.stdlib_module_names | GUESTS[room]
-        and not (i.is_late and i.library in LATE_GUESTS[room])
-    ]
-    assert not foreign
+def test_every_module_has_a_layer():
+    assert {layer_of(module) for module in MODULES} == set(MAY_IMPORT)
 
 
-@each_module
-def test_a_room_is_entered_by_its_door(module):
-    """What lies behind a folder's ``__init__`` is imported inside that folder only."""
-    around_the_door = [
-        i
-        for i in IMPORTS[module]
-        if i.is_ours
-        and room_of(i.module) not in ("hall", "ground", room_of(module))
-        and i.module != room_of(i.module)
-    ]
-    assert not around_the_door
+def test_a_layer_imports_only_what_it_may():
+    def is_wrong(module, i):
+        layer = layer_of(module)
+        return i.is_ours and layer_of(i.module) not in {layer, *MAY_IMPORT[layer]}
+
+    assert offenders(is_wrong) == []
 
 
-@each_module
-def test_private_names_of_others_are_imported_in_one_place(module):
-    private = [
-        i
-        for i in IMPORTS[module]
-        if i.library in ("sklearn", "joblib", "scipy", "numpy", "torch")
-        and any(p.startswith("_") for p in f"{i.source}.{i.name or ''}".split("."))
-    ]
-    assert not private or module == KEEPER_OF_PRIVATE_NAMES
+def test_the_import_rules_have_no_cycle():
+    finished = set()
+
+    def visit(layer, path):
+        assert layer not in path, " -> ".join([*path, layer])
+        for target in MAY_IMPORT[layer] - finished:
+            visit(target, [*path, layer])
+        finished.add(layer)
+
+    for layer in MAY_IMPORT:
+        visit(layer, [])
+
+
+def test_a_layer_imports_only_its_libraries():
+    def is_wrong(module, i):
+        layer = layer_of(module)
+        is_optional = i.is_late and i.library in OPTIONAL_LIBRARIES.get(layer, ())
+        allowed = sys.stdlib_module_names | LIBRARIES[layer]
+        return not (i.is_ours or i.library in allowed or is_optional)
+
+    assert offenders(is_wrong) == []
+
+
+def test_a_folder_is_imported_through_its_init():
+    """Files of a folder are imported inside that folder only."""
+
+    def is_wrong(module, i):
+        if not i.is_ours:
+            return False
+        layer = layer_of(i.module)
+        return layer in FOLDERS and layer != layer_of(module) and i.module != layer
+
+    assert offenders(is_wrong) == []
+
+
+def test_private_names_of_other_libraries_are_imported_in_one_place():
+    def is_wrong(module, i):
+        names = f"{i.source}.{i.name or ''}".split(".")
+        is_private = not i.is_ours and any(n.startswith("_") for n in names)
+        is_future = i.source == "__future__"
+        return is_private and not is_future and module not in KEEPERS_OF_PRIVATE_NAMES
+
+    assert offenders(is_wrong) == []
 
 
 def test_private_attributes_of_objects_are_not_looked_up_by_name():
@@ -173,9 +225,9 @@ def test_private_attributes_of_objects_are_not_looked_up_by_name():
     lookups = {"getattr", "hasattr", "setattr", "delattr", "attrgetter"}
     found = [
         f"{module}, line {node.lineno}: {argument.value}"
-        for module, path in MODULES.items()
-        if module != KEEPER_OF_PRIVATE_NAMES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for module, tree in TREES.items()
+        if module not in KEEPERS_OF_PRIVATE_NAMES
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and (getattr(node.func, "id", None) or getattr(node.func, "attr", None))
         in lookups
@@ -188,13 +240,12 @@ def test_private_attributes_of_objects_are_not_looked_up_by_name():
     assert not found, found
 
 
-@each_module
-def test_no_import_hides_names_behind_a_star(module):
-    assert not [i for i in IMPORTS[module] if i.name == "*"]
+def test_no_import_has_a_star():
+    assert offenders(lambda _, i: i.name == "*") == []
 
 
-def test_no_imports_go_round_in_circles():
-    """A module is reached from its own imports by no path."""
+def test_no_imports_form_a_cycle():
+    """No module is reached from its own imports."""
     arrows = {
         module: {i.module for i in imports if i.is_ours} - {module}
         for module, imports in IMPORTS.items()
@@ -212,61 +263,75 @@ def test_no_imports_go_round_in_circles():
         visit(module, [])
 
 
-@each_door
-def test_every_door_says_what_is_behind_it(room):
-    """Each ``__init__`` holds a docstring, imports, and ``__all__``, nothing else."""
-    tree = ast.parse(MODULES[room].read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree)
-    names = [
+def test_every_init_holds_a_docstring_imports_and_all():
+    """The package's own also has a version, and loads its names on first use."""
+    kinds = ast.Expr | ast.Assign | ast.Import | ast.ImportFrom
+    loading = ast.If | ast.FunctionDef
+    wrong = []
+    for folder in ("", *FOLDERS):
+        tree = TREES[folder]
+        allowed = kinds | loading if folder == "" else kinds
+        is_right = ast.get_docstring(tree) and assigned(tree) <= {
+            "__all__",
+            *(["__version__"] if folder == "" else []),
+        }
+        if not is_right or not all(isinstance(node, allowed) for node in tree.body):
+            wrong.append(folder or PACKAGE)
+    assert wrong == []
+
+
+def test_all_holds_every_public_name_once():
+    wrong = []
+    for folder in ("", *FOLDERS):
+        tree = TREES[folder]
+        imported = {
+            i.name
+            for i in IMPORTS[folder]
+            if i.is_ours and not (i.name or "_").startswith("_")
+        }
+        (names,) = [
+            ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+        ]
+        if len(names) != len(set(names)) or imported != set(names):
+            wrong.append((folder or PACKAGE, imported ^ set(names)))
+    assert wrong == []
+
+
+def assigned(tree):
+    """Return the names that a module assigns."""
+    return {
         target.id
         for node in tree.body
         if isinstance(node, ast.Assign)
         for target in node.targets
-    ]
-    assert set(names) <= {"__all__", "__version__"}
-    assert "__all__" in names
-    kinds = ast.Expr | ast.Assign | ast.Import | ast.ImportFrom
-    assert all(isinstance(node, kinds) for node in tree.body)
-
-
-@each_door
-def test_all_holds_every_public_name_in_order(room):
-    tree = ast.parse(MODULES[room].read_text(encoding="utf-8"))
-    imported = {
-        alias.asname or alias.name
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
-        for alias in node.names
     }
-    (names,) = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+
+
+def test_no_file_is_too_long():
+    lengths = {
+        m: len(p.read_text(encoding="utf-8").splitlines()) for m, p in MODULES.items()
+    }
+    assert {m: n for m, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_no_file_holds_a_control_character():
+    """A tab in a formula, for instance, comes from an unescaped backslash and t."""
+    wrong = [
+        module
+        for module, path in MODULES.items()
+        for c in path.read_text(encoding="utf-8")
+        if ord(c) < 32 and c != "\n"
     ]
-    assert len(names) == len(set(names))
-    assert {n for n in imported if not n.startswith("_")} <= {*names, "annotations"}
-    assert set(names) <= imported | {"__version__"}
+    assert wrong == []
 
 
-@each_module
-def test_no_file_is_too_long_to_be_read(module):
-    lines = MODULES[module].read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 700
+def test_every_file_has_a_docstring():
+    assert [m for m, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
-@each_module
-def test_no_file_holds_a_control_character(module):
-    """A tab in a formula, say, is a backslash and a t that went wrong."""
-    text = MODULES[module].read_text(encoding="utf-8")
-    assert not [c for c in text if ord(c) < 32 and c != "\n"]
-
-
-@each_module
-def test_every_file_says_what_it_is(module):
-    assert ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
-
-
-# ------------------------------------------------------- what an import does not do
+# ---------------------------------------------------------- effects of an import
 SNAPSHOT = """
 import random, sys, warnings
 import numpy as np
@@ -294,9 +359,10 @@ def snapshot():
     }
 
 before = snapshot()
-import skfactorvae, skfactorvae.metrics, skfactorvae.datasets
-import skfactorvae.model_selection
-import skfactorvae.inspection
+import skfactorvae
+for name in skfactorvae.__all__:
+    getattr(skfactorvae, name)
+import skfactorvae.base
 after = snapshot()
 changed = [name for name in before if before[name] != after[name]]
 assert not changed, changed
