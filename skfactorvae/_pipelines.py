@@ -1,6 +1,6 @@
 """Find the model in a pipeline or a search, and apply the steps before it.
 
-One rule for scorers, displays and selection. It knows scikit-learn only.
+Scorers, displays and model selection share this rule.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class FoundModel:
         return X
 
     def codes(self, X, method="transform"):
-        """Return what a method of the model returns for X, as a dense table.
+        """Return the output of a method of the model for X, as a dense table.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Samples, as the pipeline takes them.
+            Samples, the input of the pipeline.
         method : str, default="transform"
             Method of the model.
 

@@ -1,4 +1,4 @@
-"""One rule finds the model in every pipeline, and applies the steps before it."""
+"""The model is found in every kind of pipeline, and the steps before it are applied."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ POSTERIOR = ("posterior", "transform")
 
 
 class Sampler(BaseEstimator):
-    """A step that acts in ``fit`` only, as samplers of other libraries do."""
+    """Step that acts in ``fit`` only, as samplers of other libraries do."""
 
     def fit_resample(self, X, y):
         return X, y
@@ -39,7 +39,7 @@ def y(X):
 
 
 def around(model):
-    """Return the model in pipelines and searches of every kind."""
+    """Return the model alone and in pipelines of every kind."""
     inner = make_pipeline(StandardScaler(), model)
     ends_with_classifier = make_pipeline(model, LogisticRegression())
     return {
@@ -55,7 +55,7 @@ def around(model):
 
 
 @pytest.mark.parametrize("place", around(PCA()))
-def test_a_model_is_found_wherever_it_is(place):
+def test_the_model_is_found_at_every_place(place):
     model = FactorVAETransformer()
     assert find_model(around(model)[place], POSTERIOR).model is model
 
@@ -115,7 +115,7 @@ class TestNamedSteps:
     def test_a_named_step_without_the_method_is_not_replaced_by_another(self, pipe):
         assert find_model(pipe, step="end") is None
 
-    def test_unknown_names_are_refused(self, pipe):
+    def test_unknown_names_raise(self, pipe):
         with pytest.raises(ValueError, match=r"'vae' is not a step of .*inner__pca"):
             find_model(pipe, step="vae")
         with pytest.raises(ValueError, match="step='vae' names a step of a pipeline"):
@@ -162,7 +162,7 @@ class TestAroundTheModel:
 
 
 class Plain(TransformerMixin, BaseEstimator):
-    """Any transformer of others."""
+    """Transformer of a user."""
 
     def transform(self, X):
         return X

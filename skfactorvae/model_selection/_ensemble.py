@@ -28,7 +28,7 @@ from ._members import (
 )
 
 
-def _central_has(name):
+def _estimator_has(name):
     def check(ensemble):
         getattr(getattr(ensemble, "estimator_", ensemble.estimator), name)
         return True
@@ -289,7 +289,7 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
             ]
         )
 
-    @available_if(_central_has("inverse_transform"))
+    @available_if(_estimator_has("inverse_transform"))
     def inverse_transform(self, X):
         """Return the reconstruction of codes by the central fit.
 

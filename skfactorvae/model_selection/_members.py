@@ -137,10 +137,10 @@ def active_codes(estimator, X):
 
 
 def finite_samples(estimator, X):
-    """Return X as finite numbers: after as few steps before the model as it takes.
+    """Return X, or its imputed values, as float64 of shape (n_samples, n_features).
 
-    X itself is returned (as float64) if all its values are finite numbers. If it has
-    missing values, what an imputer of the pipeline returns is used instead.
+    X itself is returned if all its values are finite numbers. Otherwise, X after the
+    fewest steps of the pipeline that make all values finite, such as an imputer.
     """
     finite = _as_finite(X)
     before = () if finite is not None else find_latent_model(estimator).before

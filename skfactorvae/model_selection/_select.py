@@ -380,10 +380,10 @@ class GammaSelection:
     >>> from skfactorvae.model_selection import GammaSelection
     >>> scores = {"udr": np.array([[0.8, 0.9], [0.5, 0.6]])}
     >>> gammas = np.array([0.0, 10.0])
-    >>> chosen = GammaSelection("gamma", gammas, scores, "agreement", 0, None)
-    >>> chosen.best_gamma
+    >>> selection = GammaSelection("gamma", gammas, scores, "agreement", 0, None)
+    >>> selection.best_gamma
     0.0
-    >>> print(chosen)
+    >>> print(selection)
     Selected gamma=0 by the rule "agreement" from 2 gammas with 2 seeds each.
        gamma    udr
     >      0  0.850
@@ -477,9 +477,10 @@ class GammaSelection:
     def _reason(self, name):
         mean, error = self._moments(name)
         first, second = np.argsort(-mean, kind="stable")[:2]
+        best, next_best = (f"{mean[i]:.3f} +- {error[i]:.3f}" for i in (first, second))
         return (
-            f"{name}: gamma={self.gammas[first]:g} is best, {_with(mean, error, first)}"
-            f"; next gamma={self.gammas[second]:g}, {_with(mean, error, second)}."
+            f"{name}: gamma={self.gammas[first]:g} is best, {best}; next "
+            f"gamma={self.gammas[second]:g}, {next_best}."
         )
 
     def _warnings(self):
@@ -502,15 +503,11 @@ WEAK_AGREEMENT = 0.4
 """UDR times explained variance below which a selection is printed with a warning."""
 
 
-def _with(mean, error, i):
-    return f"{mean[i]:.3f} +- {error[i]:.3f}"
-
-
 def _digits(name):
     return {"elbo": 2, "active": 1}.get(name, 3)
 
 
-# ------------------------------------------------------------------------ helpers
+# ------------------------------------------------------------------- shared helpers
 def find_parameter(estimator, param):
     """Return the full name of a parameter of the estimator or of one of its steps."""
     known = estimator.get_params(deep=True)

@@ -1,4 +1,4 @@
-"""An ensemble of seeds says which components come back, for any transformer."""
+"""SeedEnsemble measures which components of a transformer are stable across seeds."""
 
 import pickle
 from unittest import SkipTest
@@ -77,7 +77,7 @@ names, cases = yielded.args
 
 
 @pytest.mark.parametrize(names, list(cases), **yielded.kwargs)
-def test_scikit_learns_checks_hold(estimator, check):
+def test_scikit_learns_estimator_checks_pass(estimator, check):
     try:
         check(estimator)
     except SkipTest as reason:
@@ -92,7 +92,7 @@ class TestMatching:
         assert ensemble.agreement_ == pytest.approx(1)
         assert ensemble.score(columns) > 0.85
 
-    def test_components_that_no_other_seed_finds_are_not(self, columns):
+    def test_components_that_no_other_seed_finds_are_not_stable(self, columns):
         ensemble = SeedEnsemble(Jumbled(n_noise=1), random_state=0).fit(columns)
         noise = int(np.argmax(ensemble.estimator_.order_ == 3))
         assert ensemble.component_stability_[noise] == 0
@@ -117,24 +117,24 @@ class TestMatching:
         assert ensemble.central_ == 1 == agreement.argmax()
         assert ensemble.estimator_ is members[1]
 
-    def test_an_asleep_component_is_not_stable(self, columns):
+    def test_an_inactive_component_is_not_stable(self, columns):
         columns[:, 2] = 5.0
         ensemble = SeedEnsemble(Jumbled(), random_state=0).fit(columns)
         assert np.sort(ensemble.component_stability_).tolist() == [0, 1, 1, 1]
         assert len(ensemble.stable_components_) == 3
 
-    def test_the_score_is_the_udr_of_rows_it_has_not_seen(self, columns):
+    def test_the_score_is_the_udr_of_the_samples_given(self, columns):
         ensemble = SeedEnsemble(Jumbled(n_noise=2), random_state=0).fit(columns[:200])
         tables = [each.transform(columns[200:]) for each in ensemble.estimators_]
         assert ensemble.score(columns[200:]) == udr_score(tables).mean()
 
-    def test_fits_of_different_widths_are_refused(self, columns):
+    def test_fits_with_different_numbers_of_components_raise(self, columns):
         members = [PCA(n).fit(columns) for n in (2, 3)]
         with pytest.raises(ValueError, match=r"\[2, 3\] components"):
             SeedEnsemble(PCA(), n_seeds=2)._match(members, columns)
 
 
-class TestKeepingWhatIsStable:
+class TestKeepStable:
     @pytest.fixture
     def ensemble(self, columns):
         jumbled = Jumbled(n_noise=1)
@@ -146,13 +146,13 @@ class TestKeepingWhatIsStable:
         np.testing.assert_array_equal(ensemble.transform(columns), kept)
         assert kept.shape == (300, 3)
 
-    def test_names_are_those_of_the_columns_kept(self, ensemble, columns):
+    def test_names_are_those_of_the_kept_components(self, ensemble, columns):
         names = [f"jumbled{i}" for i in ensemble.stable_components_]
         assert ensemble.get_feature_names_out().tolist() == names
         frame = ensemble.set_output(transform="pandas").transform(columns)
         assert list(frame.columns) == names
 
-    def test_the_way_back_puts_the_others_at_their_mean(self):
+    def test_inverse_transform_sets_other_components_to_their_mean(self):
         X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)
         ensemble = SeedEnsemble(PCA(3), n_seeds=2, keep="stable", random_state=0)
         ensemble.fit(X)
@@ -167,7 +167,7 @@ class TestKeepingWhatIsStable:
             atol=1e-6,
         )
 
-    def test_a_transformer_without_a_way_back_has_none(self, ensemble):
+    def test_inverse_transform_exists_only_if_the_estimator_has_it(self, ensemble):
         assert not hasattr(ensemble, "inverse_transform")
         assert hasattr(SeedEnsemble(PCA()), "inverse_transform")
 
@@ -178,7 +178,7 @@ class TestSeeds:
         first, second = (twin.transform_all(columns) for twin in twins)
         np.testing.assert_array_equal(first, second)
 
-    def test_every_seed_differs_and_the_estimator_is_left_alone(self, columns):
+    def test_seeds_differ_and_the_estimator_is_not_changed(self, columns):
         jumbled = Jumbled(random_state=7)
         ensemble = SeedEnsemble(jumbled, random_state=0).fit(columns)
         assert len({each.random_state for each in ensemble.estimators_}) == 5
@@ -193,7 +193,7 @@ class TestSeeds:
             assert len(states) == 2
             assert None not in states
 
-    def test_a_transformer_without_a_seed_is_refused(self, columns):
+    def test_a_transformer_without_random_state_raises(self, columns):
         with pytest.raises(ValueError, match="StandardScaler has no parameter"):
             SeedEnsemble(StandardScaler()).fit(columns)
 
@@ -208,7 +208,7 @@ class TestSeeds:
 
 
 class TestComposition:
-    def test_a_search_reaches_into_the_estimator(self, columns):
+    def test_a_search_can_set_parameters_of_the_estimator(self, columns):
         search = GridSearchCV(
             SeedEnsemble(Jumbled(), n_seeds=3, random_state=0),
             {"estimator__n_noise": [0, 3]},
@@ -216,12 +216,12 @@ class TestComposition:
         )
         assert search.fit(columns).best_params_ == {"estimator__n_noise": 0}
 
-    def test_a_pipeline_that_ends_with_a_classifier_is_refused_before_any_fit(self):
+    def test_a_pipeline_that_ends_with_a_classifier_raises_before_any_fit(self):
         pipe = make_pipeline(PCA(2), LogisticRegression())
         with pytest.raises(TypeError, match="Pipeline has no transform"):
             SeedEnsemble(pipe).fit(None)
 
-    def test_it_is_cloned_and_pickled(self, columns):
+    def test_it_can_be_cloned_and_pickled(self, columns):
         ensemble = SeedEnsemble(Jumbled(), random_state=0).fit(columns)
         assert clone(ensemble).get_params()["random_state"] == 0
         twin = pickle.loads(pickle.dumps(ensemble))
@@ -242,7 +242,7 @@ class TestComposition:
         for member in ensemble.estimators_:
             np.testing.assert_array_equal(member.sample_weight_, weight)
 
-    def test_rows_beyond_ten_thousand_are_not_compared(self):
+    def test_more_than_ten_thousand_samples_are_subsampled(self):
         many = np.random.RandomState(0).normal(size=(10_500, 2))
         ensemble = SeedEnsemble(Jumbled(), n_seeds=2, random_state=0).fit(many)
         assert ensemble.component_stability_.tolist() == [1, 1]

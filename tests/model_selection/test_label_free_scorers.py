@@ -1,4 +1,4 @@
-"""Scorers without labels are won by good codes: not by constants, and not by noise."""
+"""Label-free scorers prefer informative codes to constant codes and to noise."""
 
 import pickle
 
@@ -35,7 +35,7 @@ BY_NAME = pytest.mark.parametrize("name", LABEL_FREE_SCORERS)
 
 
 class Coder(TransformerMixin, BaseEstimator):
-    """Codes of one kind: good, partial, twisted, constant, or noise."""
+    """Transformer with codes of one kind: good, partial, twisted, constant or noise."""
 
     def __init__(self, kind="good", random_state=None):
         self.kind = kind
@@ -78,8 +78,8 @@ def vae(rows):
 @pytest.mark.parametrize(
     "kind", ["constant", "noise", "one noise", "frozen noise", "partial"]
 )
-def test_no_scorer_is_won_by_codes_that_know_little(scorer, kind, rows):
-    """Noise is independent, a constant agrees with everything: both must lose."""
+def test_no_scorer_prefers_codes_with_little_information(scorer, kind, rows):
+    """Noise is independent and a constant is stable, but neither is informative."""
     search = GridSearchCV(
         SeedEnsemble(Coder(), n_seeds=3, random_state=0),
         {"estimator__kind": [kind, "good"]},
@@ -92,13 +92,13 @@ def test_no_scorer_is_won_by_codes_that_know_little(scorer, kind, rows):
 
 
 @pytest.mark.parametrize("scorer", [copula_scorer, audit_scorer], ids=repr)
-def test_dependent_codes_lose_against_independent_ones(scorer, rows):
+def test_dependent_codes_score_lower_than_independent_ones(scorer, rows):
     good, twisted = (Coder(kind).fit(rows) for kind in ("good", "twisted"))
     assert explained_scorer(twisted, rows) > 0.8
     assert scorer(twisted, rows) < 0.8 * scorer(good, rows)
 
 
-def test_the_elbo_is_won_by_the_model_that_learnt_and_did_not_collapse():
+def test_every_scorer_prefers_a_trained_model_that_did_not_collapse():
     X, _ = make_nonlinear_ica(600, n_sources=3, n_features=8, random_state=0)
     settings = {
         "n_components": 3,
@@ -123,22 +123,22 @@ def test_the_elbo_is_won_by_the_model_that_learnt_and_did_not_collapse():
         assert max(scores, key=scores.get) == "good", (name, scores)
 
 
-class TestWhatIsMeasured:
+class TestMeasures:
     def test_a_linear_code_explains_its_share_of_the_variance(self):
         X = np.random.RandomState(0).normal(size=(2000, 5))
         assert explained_rows(X, X[:, :2]) == pytest.approx(2 / 5, abs=0.01)
 
-    def test_units_of_rows_and_codes_do_not_matter(self, rows):
+    def test_scales_of_samples_and_codes_have_no_effect(self, rows):
         scale = np.arange(1, 9) * 100.0
         expected = explained_rows(rows, rows[:, :2])
         actual = explained_rows(rows * scale + 7, rows[:, :2] * [1e-3, 50] - 3)
         assert actual == pytest.approx(expected, abs=1e-6)
 
-    def test_curved_rows_are_explained_by_a_straight_code(self):
+    def test_a_quadratic_curve_is_explained_by_its_parameter(self):
         z = np.random.RandomState(0).normal(size=(500, 1))
         assert explained_rows(np.hstack([z**2, z]), z) > 0.99
 
-    def test_the_copula_part_is_a_root_of_a_determinant(self):
+    def test_the_copula_score_is_a_root_of_a_determinant(self):
         rng = np.random.RandomState(0)
         z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=4000)
         copula, audit = independence(z)
@@ -147,11 +147,11 @@ class TestWhatIsMeasured:
         assert copula == pytest.approx(np.exp(-tc), abs=0.02)
         assert audit < 0.8
 
-    def test_independent_codes_are_independent(self):
+    def test_independent_codes_score_one(self):
         z = np.random.RandomState(0).laplace(size=(4000, 3))
         assert independence(z) == pytest.approx((1, 1), abs=0.1)
 
-    def test_many_codes_are_met_by_a_linear_regression(self):
+    def test_many_codes_use_a_linear_regression(self):
         X = np.random.RandomState(0).normal(size=(400, 50))
         assert explained_rows(X, X) > 0.99
 
@@ -169,7 +169,7 @@ class TestPipelines:
         expected = scorer(vae, rows)
         assert scorer(pipe, rows) == pytest.approx(expected, rel=1e-4)
 
-    def test_a_later_rotation_is_scored_itself(self, vae, rows):
+    def test_the_output_of_a_later_rotation_is_scored(self, vae, rows):
         """The list of active components does not refer to its output."""
         pca = PCA(2).fit(vae.transform(rows))
         codes = pca.transform(vae.transform(rows))
@@ -179,7 +179,7 @@ class TestPipelines:
         assert elbo_scorer(pipe, rows) == elbo_scorer(vae, rows)
 
     @pytest.mark.parametrize("scorer", SINGLE, ids=repr)
-    def test_missing_values_are_compared_as_they_were_imputed(self, scorer, rows):
+    def test_missing_values_are_compared_as_imputed(self, scorer, rows):
         gaps = np.where(
             np.random.RandomState(1).uniform(size=rows.shape) < 0.1, np.nan, rows
         )
@@ -189,13 +189,13 @@ class TestPipelines:
         pipe = Pipeline([("impute", imputer), ("vae", vae)])
         assert scorer(pipe, gaps) == scorer(vae, filled)
 
-    def test_missing_values_without_an_imputer_are_refused(self, rows):
+    def test_missing_values_without_an_imputer_raise(self, rows):
         gaps = np.where(rows > 0.9, np.nan, rows)
         with pytest.raises(ValueError, match="contains NaN"):
             explained_scorer(Coder().fit(gaps), gaps)
 
-    def test_explained_variance_is_that_of_the_features_of_the_user(self, rows):
-        """Complete samples are compared as they are, not after the first steps."""
+    def test_explained_variance_is_that_of_the_input_of_the_pipeline(self, rows):
+        """Samples without missing values are used before any step of the pipeline."""
         pipe = make_pipeline(PCA(2), PCA(2, whiten=True)).fit(rows)
         expected = explained_rows(rows, pipe.transform(rows))
         assert explained_scorer(pipe, rows) == expected
@@ -206,35 +206,35 @@ class TestPipelines:
             search.best_estimator_, rows
         )
 
-    def test_trees_of_a_forest_are_not_an_ensemble_of_seeds(self, rows):
+    def test_a_forest_after_the_model_is_not_a_seed_ensemble(self, rows):
         forest = RandomForestClassifier(2, random_state=0)
         pipe = make_pipeline(PCA(2), forest).fit(rows, rows[:, 0] > 0)
         assert explained_scorer(pipe, rows) == explained_scorer(pipe[:1], rows)
 
-    def test_what_has_no_codes_is_refused(self, rows):
+    def test_an_estimator_without_codes_raises(self, rows):
         model = LogisticRegression().fit(rows, rows[:, 0] > 0)
         with pytest.raises(TypeError, match="LogisticRegression has no codes"):
             explained_scorer(model, rows)
 
-    def test_an_unfitted_ensemble_is_refused(self, rows):
+    def test_an_unfitted_ensemble_raises(self, rows):
         with pytest.raises(NotFittedError):
             udr_scorer(SeedEnsemble(PCA(2)), rows)
 
 
-class TestWhoIsScored:
-    def test_an_ensemble_scores_the_mean_of_its_fits(self, rows):
+class TestEstimators:
+    def test_the_score_of_an_ensemble_is_the_mean_of_its_fits(self, rows):
         ensemble = SeedEnsemble(Coder("twisted"), n_seeds=2, random_state=0).fit(rows)
         each = [copula_scorer(member, rows) for member in ensemble.estimators_]
         assert copula_scorer(ensemble, rows) == np.mean(each)
 
-    def test_an_ensemble_in_a_pipeline_sees_what_reaches_it(self, rows):
+    def test_an_ensemble_in_a_pipeline_gets_the_transformed_samples(self, rows):
         ensemble = SeedEnsemble(PCA(2), n_seeds=2, random_state=0)
         pipe = make_pipeline(StandardScaler(), ensemble).fit(rows)
         inside = StandardScaler().fit_transform(rows)
         expected = udr_scorer(pipe[-1], inside)
         assert udr_scorer(pipe, rows) == expected
 
-    def test_a_sleeping_component_does_not_count(self):
+    def test_an_inactive_component_does_not_count(self):
         X, _ = make_nonlinear_ica(300, n_sources=2, n_features=6, random_state=0)
         vae = FactorVAETransformer(3, max_iter=20, random_state=0).fit(X)
         vae.active_components_ = np.array([0, 1])
@@ -247,16 +247,16 @@ class TestWhoIsScored:
         with pytest.raises(TypeError, match=r"SeedEnsemble\(estimator\)"):
             udr_scorer(PCA(2).fit(rows), rows)
 
-    def test_the_elbo_needs_a_model_that_has_one(self, rows):
+    def test_the_elbo_needs_a_model_with_score_samples(self, rows):
         with pytest.raises(TypeError, match="score_samples, which Coder does not have"):
             elbo_scorer(Coder().fit(rows), rows)
 
     @BY_NAME
-    def test_a_scorer_survives_pickle(self, name):
+    def test_a_scorer_can_be_pickled(self, name):
         scorer = LABEL_FREE_SCORERS[name]
         assert pickle.loads(pickle.dumps(scorer)) is scorer
         assert repr(scorer) == f"{name}_scorer"
 
-    def test_a_scorer_says_what_it_scores(self):
+    def test_every_scorer_has_a_docstring_of_its_own(self):
         docs = {scorer.__doc__ for scorer in LABEL_FREE_SCORERS.values()}
         assert len(docs) == len(LABEL_FREE_SCORERS)

@@ -1,4 +1,4 @@
-"""Choosing without labels: constraints, rules, the choice and the path."""
+"""Selection without labels: constraints, rules, the selected gamma and the path."""
 
 import pickle
 
@@ -36,7 +36,7 @@ TINY = {
 
 
 class Dial(TransformerMixin, BaseEstimator):
-    """Codes that are noisy with a small gamma, dependent with a large one."""
+    """Transformer with noise as codes for small gamma, dependent codes for large."""
 
     def __init__(self, gamma=1.0, random_state=None):
         self.gamma = gamma
@@ -90,42 +90,42 @@ def path(X):
 
 
 class TestConstraints:
-    def test_the_best_of_those_that_pass_is_taken(self):
+    def test_the_best_candidate_that_meets_the_constraint_is_selected(self):
         table = results(a=[3, 2, 1], b=[0.1, 0.6, 0.9])
         assert best_under_constraint("a", {"b": 0.5})(table) == 1
         assert best_under_constraint("a", {"b": "60%"})(table) == 1
         assert best_under_constraint("a", {"b": "70%"})(table) == 2
         assert best_under_constraint("a", {})(table) == 0
 
-    def test_all_floors_must_be_passed(self):
+    def test_all_constraints_must_be_met(self):
         table = results(a=[3, 2, 1], b=[1, 1, 1], c=[0, 1, 1])
         assert best_under_constraint("a", {"b": 1, "c": 1})(table) == 1
 
-    def test_one_standard_error_is_that_of_the_best(self):
+    def test_one_standard_error_is_that_of_the_best_candidate(self):
         table = results(a=[9, 5, 1], b=[0.79, 0.81, (0.8, 1.0)])
         # The best mean is .9; two folds .1 off each side: a standard error of .1.
         assert best_under_constraint("a", {"b": "1se"})(table) == 1
 
-    def test_a_candidate_that_failed_to_fit_never_wins(self):
+    def test_a_candidate_whose_fit_failed_is_never_selected(self):
         table = results(a=[np.nan, 1, 2], b=[1, 1, np.nan])
         assert best_under_constraint("a", {"b": 0.5})(table) == 1
 
-    def test_if_none_passes_it_warns_and_takes_what_fails_least(self):
+    def test_without_a_valid_candidate_it_warns_and_selects_the_fewest_violations(self):
         table = results(a=[3, 2, 1], b=[0, 1, 1], c=[0, 0, 0])
         refit = best_under_constraint("a", {"b": 1, "c": 1})
         with pytest.warns(UserWarning, match="No candidate meets"):
             assert refit(table) == 1
 
-    @pytest.mark.parametrize("floor", ["2se", "95", None, True, "-5%"])
-    def test_a_floor_that_cannot_be_read_is_refused(self, floor):
+    @pytest.mark.parametrize("minimum", ["2se", "95", None, True, "-5%"])
+    def test_an_invalid_minimum_raises(self, minimum):
         with pytest.raises(ValueError, match=r"at_least\['b'\] must be a number"):
-            best_under_constraint("a", {"b": floor})
+            best_under_constraint("a", {"b": minimum})
 
-    def test_a_score_that_was_not_asked_for_is_named(self):
+    def test_an_unknown_score_is_named_in_the_error(self):
         with pytest.raises(ValueError, match=r"named 'b'; it has \['a'\]"):
             best_under_constraint("a", {"b": 1})(results(a=[1]))
 
-    def test_it_is_pickled_with_a_search(self, rows):
+    def test_it_is_picklable_and_works_in_a_search(self, rows):
         refit = pickle.loads(pickle.dumps(best_under_constraint("copula", {"ex": 0.9})))
         assert repr(refit) == "best_under_constraint('copula', {'ex': 0.9})"
         search = GridSearchCV(
@@ -140,7 +140,7 @@ class TestConstraints:
 
 class TestRules:
     @pytest.mark.parametrize("rule", sorted(RULES.keys() - {"elbo", "ranks"}))
-    def test_every_rule_takes_the_gamma_whose_codes_are_good(self, rule):
+    def test_every_rule_selects_informative_independent_codes(self, rule):
         rows = np.random.RandomState(0).laplace(size=(1500, 2))
         selection = select_gamma(
             Dial(), rows, [0, 5, 20], n_seeds=2, rule=rule, random_state=0
@@ -150,32 +150,32 @@ class TestRules:
         )
 
     @pytest.mark.parametrize("rule", sorted(RULES))
-    def test_a_rule_prefers_what_is_better_in_every_score(self, rule):
+    def test_every_rule_selects_the_gamma_that_is_best_in_every_score(self, rule):
         scores = {
             name: np.array([[0.1, 0.2], [0.8, 0.9], [0.4, np.nan]])
             for name in ("udr", "elbo", "copula", "audit", "explained")
         }
         assert RULES[rule](scores) == 1
 
-    def test_agreement_takes_the_largest_gamma_that_is_as_good_as_the_best(self):
+    def test_agreement_selects_the_largest_gamma_within_one_standard_error(self):
         rule = RULES["agreement"]
         udr = np.array([[0.2, 0.2], [0.5, 0.7], [0.5, 0.51], [0.48, 0.49]])
         assert rule({"udr": udr}) == 2  # .6 +- .1 is best; .505 is within, .485 is not
         assert RULES["udr"]({"udr": udr}) == 1
 
-    def test_a_rule_of_ones_own_decides(self, rows):
+    def test_a_callable_rule_selects_the_index_it_returns(self, rows):
         selection = select_gamma(
             Dial(), rows, [0, 5], n_seeds=2, rule=lambda s: 0, random_state=0
         )
         assert selection.best_gamma == 0
 
-    def test_an_unknown_rule_is_refused(self, rows):
+    def test_an_unknown_rule_raises(self, rows):
         with pytest.raises(ValueError, match=r"rule must be one of .*got 'best'"):
             select_gamma(Dial(), rows, [0, 5], rule="best")
 
 
 class TestSelection:
-    def test_the_choice_is_fitted_to_all_rows(self, rows):
+    def test_the_selected_gamma_is_fitted_to_all_samples(self, rows):
         settings = {"n_seeds": 2, "random_state": 0}
         assert select_gamma(
             Dial(), rows, [0, 5], **settings
@@ -183,13 +183,13 @@ class TestSelection:
         unfitted = select_gamma(Dial(), rows, [0, 5], refit=False, **settings)
         assert unfitted.best_estimator is None
 
-    def test_gamma_is_found_in_the_step_that_has_it(self, selection):
+    def test_the_step_that_has_the_parameter_is_found(self, selection):
         assert selection.param == "factorvaetransformer__gamma"
         assert selection.gammas.tolist() == [0, 10]
         best = selection.best_estimator.get_params()[selection.param]
         assert best == selection.best_gamma
 
-    def test_scores_have_a_place_for_every_fit(self, selection):
+    def test_there_is_a_score_for_every_fit(self, selection):
         names = {"udr", "copula", "audit", "explained", "elbo", "active"}
         assert set(selection.scores) == names
         assert {values.shape for values in selection.scores.values()} == {(2, 2)}
@@ -197,24 +197,24 @@ class TestSelection:
         assert frame.shape == (4, 8)
         np.testing.assert_array_equal(frame["udr"], selection.scores["udr"].ravel())
 
-    def test_it_explains_itself(self, selection):
+    def test_it_prints_the_reasons(self, selection):
         text = str(selection)
         assert f"gamma={selection.best_gamma:g} by the rule" in text
         assert text.count("is best") == 5
 
-    def test_it_says_when_seeds_hardly_agree(self, rows):
+    def test_it_prints_a_warning_if_seeds_hardly_agree(self, rows):
         dial = select_gamma(
             Dial(), rows, [0, 0.5], n_seeds=2, rule="copula", random_state=0
         )
         assert "hardly agree" in str(dial)
 
-    def test_it_draws_a_line_for_every_score(self, selection):
+    def test_the_plot_has_a_line_for_every_score(self, selection):
         ax = selection.plot()
         labels = {text.get_text() for text in ax.get_legend().get_texts()}
         assert labels == {"udr", "copula", "audit", "explained", "selected"}
         assert selection.plot(ax=ax) is ax
 
-    def test_an_imputer_before_and_a_classifier_after_the_model_are_fine(self, X):
+    def test_an_imputer_may_precede_and_a_classifier_follow_the_model(self, X):
         gaps, y = X.copy(), X[:, 0] > X[:, 0].mean()
         gaps[::7, 1] = np.nan
         steps = [SimpleImputer(), FactorVAETransformer(**TINY), LogisticRegression()]
@@ -224,7 +224,7 @@ class TestSelection:
         assert {values.shape for values in found.scores.values()} == {(2, 2)}
         assert found.best_estimator.predict(gaps).shape == y.shape
 
-    def test_the_same_random_state_chooses_the_same(self, selection, rows):
+    def test_the_same_random_state_gives_the_same_selection(self, selection, rows):
         pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY))
         again = select_gamma(pipe, rows, [10, 0], n_seeds=2, random_state=0)
         assert str(again) == str(selection)
@@ -234,27 +234,27 @@ class TestSelection:
         )
 
     @pytest.mark.parametrize("gammas", [[], [3], [3, 3.0]])
-    def test_a_choice_needs_two_gammas(self, gammas, rows):
+    def test_fewer_than_two_gammas_raise(self, gammas, rows):
         with pytest.raises(ValueError, match="at least two different values"):
             select_gamma(Dial(), rows, gammas)
 
-    def test_agreement_needs_two_seeds(self, rows):
+    def test_fewer_than_two_seeds_raise(self, rows):
         with pytest.raises(ValueError, match=r"n_seeds must be .* 2; got 1"):
             select_gamma(Dial(), rows, [0, 5], n_seeds=1)
 
-    def test_a_transformer_without_gamma_is_refused(self, rows):
+    def test_a_transformer_without_gamma_raises(self, rows):
         with pytest.raises(ValueError, match="FastICA has 0 parameters named 'gamma'"):
             select_gamma(FastICA(), rows, [0, 5])
 
 
 class TestPath:
-    def test_it_goes_upwards_and_each_fit_has_its_gamma(self, path):
+    def test_gammas_increase_and_each_fit_has_its_gamma(self, path):
         assert path.gammas.tolist() == [0, 10, 100]
         assert [fit[-1].gamma for fit in path.estimators] == [0, 10, 100]
         assert [fit[-1].max_iter for fit in path.estimators] == [12, 3, 3]
 
-    def test_each_fit_goes_on_from_the_one_before(self, X):
-        """With hardly a step to make, weights stay where they were."""
+    def test_each_fit_starts_from_the_weights_of_the_previous_one(self, X):
+        """With one step and a tiny learning rate, weights hardly change."""
         vae = FactorVAETransformer(**TINY, learning_rate=1e-12, random_state=0)
         path = gamma_path(vae, X, [0, 50], max_iter=1, random_state=0)
         np.testing.assert_allclose(path.codes[1], path.codes[0], atol=1e-4)
@@ -272,13 +272,13 @@ class TestPath:
             products = (before * after).sum(axis=0)
             assert (products > 0).all()
 
-    def test_scores_are_of_rows_held_out(self, path, X):
+    def test_scores_are_those_of_held_out_samples(self, path, X):
         assert len(path.rows) == 60
         expected = explained_scorer(path.estimators[1], path.rows)
         assert path.scores["explained"][1] == pytest.approx(expected)
         assert path.to_frame().shape == (3, 7)
 
-    def test_it_draws(self, path):
+    def test_the_plot_has_a_line_for_every_score_and_component(self, path):
         ax = path.plot()
         assert len(ax.get_lines()) == 6
 
@@ -292,6 +292,6 @@ class TestPath:
         assert path.estimators[1][0].warm_start
         assert path.scores.keys() == alone.scores.keys()
 
-    def test_what_cannot_go_on_is_refused(self, rows):
+    def test_a_transformer_without_warm_start_raises(self, rows):
         with pytest.raises(ValueError, match=r"Dial has no \['max_iter'"):
             gamma_path(Dial(), rows, [0, 5])

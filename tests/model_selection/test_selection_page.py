@@ -1,4 +1,4 @@
-"""What the room says of itself is true: its page, its examples, its window."""
+"""The documentation of model selection is complete, and its examples run."""
 
 import doctest
 import importlib
@@ -22,10 +22,10 @@ def test_the_page_names_every_tool_and_rule():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_say_the_truth(name):
+def test_the_examples_of_a_module_run(name):
     module = importlib.import_module(f"skfactorvae.model_selection.{name}")
     assert doctest.testmod(module).failed == 0
 
 
-def test_the_window_is_sorted():
+def test_all_is_sorted():
     assert list(model_selection.__all__) == sorted(model_selection.__all__)
