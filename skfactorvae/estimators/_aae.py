@@ -9,9 +9,9 @@ from .._validation import NOT_NEGATIVE, one_of
 from ._base import BaseVAETransformer
 from ._parameters import declared, parameter, with_default
 from ._shared_parameters import (
+    DISCRIMINATOR_LAYERS,
+    DISCRIMINATOR_RATE,
     discriminator_options,
-    discriminator_rate,
-    discriminator_sizes,
 )
 
 
@@ -80,8 +80,10 @@ class AAETransformer(BaseVAETransformer):
         description="""Whether the posterior of a sample is one code, or a normal
         distribution.""",
     )
-    discriminator_hidden_layer_sizes: Any = discriminator_sizes(default=(256, 256, 256))
-    discriminator_learning_rate: float = discriminator_rate()
+    discriminator_hidden_layer_sizes: Any = parameter(
+        default=(256, 256, 256), **DISCRIMINATOR_LAYERS
+    )
+    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
 
     def _wrapper(self):

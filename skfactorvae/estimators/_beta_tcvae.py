@@ -8,7 +8,7 @@ from .. import core
 from .._validation import NOT_NEGATIVE, check_groups, one_of
 from ._base import BaseVAETransformer
 from ._parameters import declared, parameter, with_default
-from ._shared_parameters import groups_parameter
+from ._shared_parameters import GROUPS
 
 
 @declared
@@ -93,7 +93,7 @@ class BetaTCVAETransformer(BaseVAETransformer):
         is
         the density of a mixture.""",
     )
-    groups: Any = groups_parameter()
+    groups: Any = parameter(default=None, **GROUPS)
     batch_size: int = with_default(BaseVAETransformer, "batch_size", default=256)
 
     def _objective(self):

@@ -9,11 +9,11 @@ from .._validation import NOT_NEGATIVE, check_groups
 from ._base import BaseVAETransformer
 from ._parameters import declared, parameter
 from ._shared_parameters import (
-    beta_parameter,
+    BETA,
+    DISCRIMINATOR_LAYERS,
+    DISCRIMINATOR_RATE,
+    GROUPS,
     discriminator_options,
-    discriminator_rate,
-    discriminator_sizes,
-    groups_parameter,
 )
 
 
@@ -93,10 +93,12 @@ class FactorVAETransformer(BaseVAETransformer):
         description="""Weight of the total correlation, >= 0. Zero gives a VAE, bit for
         bit; where the penalty improves recovery, 10 gives most of the improvement.""",
     )
-    beta: float = beta_parameter()
-    groups: Any = groups_parameter()
-    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
-    discriminator_learning_rate: float = discriminator_rate()
+    beta: float = parameter(default=1.0, **BETA)
+    groups: Any = parameter(default=None, **GROUPS)
+    discriminator_hidden_layer_sizes: Any = parameter(
+        default=(128, 128), **DISCRIMINATOR_LAYERS
+    )
+    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
 
     def _objective(self):
         return core.FactorVAE(

@@ -1,58 +1,45 @@
-"""Declarations of parameters that several estimators share, and their checks."""
+"""Descriptions of parameters that several estimators declare, and their checks.
+
+A class declares such a parameter by ``parameter(default=..., **DESCRIPTION)``, so that
+its default stands in the class.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .._validation import NOT_NEGATIVE, POSITIVE, at_least, check_sizes
-from ._parameters import parameter
 
+BETA: dict[str, Any] = {
+    "kind": "float",
+    "rules": [NOT_NEGATIVE],
+    "description": "Weight of the KL divergence, >= 0.",
+}
 
-def beta_parameter() -> Any:
-    """Declare the weight of the KL divergence."""
-    return parameter(
-        default=1.0,
-        kind="float",
-        rules=[NOT_NEGATIVE],
-        description="Weight of the KL divergence, >= 0.",
-    )
+GROUPS: dict[str, Any] = {
+    "kind": "array-like of int",
+    "rules": ["array-like", None],
+    "description": """Sizes of groups of components: ``(2, 1, 1)`` allows the first two
+    to depend on each other, for a factor that needs two dimensions, such as an
+    angle. The total correlation is then that between groups (Esmaeili et al. 2019),
+    and components are ordered by information within their group only. None makes
+    each component a group.""",
+}
 
+DISCRIMINATOR_LAYERS: dict[str, Any] = {
+    "kind": "int or array-like of int",
+    "rules": [at_least(1), "array-like"],
+    "description": """Hidden layers of the discriminator. Larger ones take more time
+    and did not improve recovery: the paper of FactorVAE has six of 1000.""",
+}
 
-def groups_parameter() -> Any:
-    """Declare groups of components."""
-    return parameter(
-        default=None,
-        kind="array-like of int",
-        rules=["array-like", None],
-        description="""Sizes of groups of components: ``(2, 1, 1)`` allows the first two
-        to depend on each other, for a factor that needs two dimensions, such as an
-        angle. The total correlation is then that between groups (Esmaeili et al. 2019),
-        and components are ordered by information within their group only. None makes
-        each component a group.""",
-    )
-
-
-def discriminator_sizes(*, default: tuple[int, ...] = (128, 128)) -> Any:
-    """Declare the hidden layers of the discriminator."""
-    return parameter(
-        default=default,
-        kind="int or array-like of int",
-        rules=[at_least(1), "array-like"],
-        description="""Hidden layers of the discriminator. Larger ones take more time
-        and did not improve recovery: the paper of FactorVAE has six of 1000.""",
-    )
-
-
-def discriminator_rate() -> Any:
-    """Declare the learning rate of the discriminator."""
-    return parameter(
-        default=1e-3,
-        kind="float",
-        rules=[POSITIVE],
-        description="""Learning rate of Adam for the discriminator, with the same decay
-        as ``learning_rate``. The 1e-4 of Kim & Mnih is for 300,000 steps: after 5000, a
-        discriminator with that rate is barely trained.""",
-    )
+DISCRIMINATOR_RATE: dict[str, Any] = {
+    "kind": "float",
+    "rules": [POSITIVE],
+    "description": """Learning rate of Adam for the discriminator, with the same decay
+    as ``learning_rate``. The 1e-4 of Kim & Mnih is for 300,000 steps: after 5000, a
+    discriminator with that rate is barely trained.""",
+}
 
 
 def discriminator_options(estimator) -> dict[str, Any]:

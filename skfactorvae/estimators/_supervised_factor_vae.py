@@ -15,10 +15,10 @@ from ..preparation import check_widths, read_labels
 from ._base import BaseVAETransformer
 from ._parameters import declared, parameter, with_default
 from ._shared_parameters import (
-    beta_parameter,
+    BETA,
+    DISCRIMINATOR_LAYERS,
+    DISCRIMINATOR_RATE,
     discriminator_options,
-    discriminator_rate,
-    discriminator_sizes,
 )
 
 
@@ -167,15 +167,17 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         Times are not accepted. Pass ``"discrete"`` for classes that few samples hold as
         floats.""",
     )
-    beta: float = beta_parameter()
+    beta: float = parameter(default=1.0, **BETA)
     opponent_hidden_layer_sizes: Any = parameter(
         default=(64, 64),
         kind="int or array-like of int",
         rules=[at_least(1), "array-like"],
         description="Hidden layers of the adversarial predictors, one per attribute.",
     )
-    discriminator_hidden_layer_sizes: Any = discriminator_sizes()
-    discriminator_learning_rate: float = discriminator_rate()
+    discriminator_hidden_layer_sizes: Any = parameter(
+        default=(128, 128), **DISCRIMINATOR_LAYERS
+    )
+    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
     # With input noise, the adversarial predictors would be trained on other codes than
     # those that transform returns.
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)

@@ -136,8 +136,7 @@ def prepare(
         seed=seed,
         start=start.weights,
         temperature=start.temperature,
-        held_out=held_out
-        and core.HeldOut(scaling.apply(data.X, dtype, held_out.index), held_out.weight),
+        held_out=None if held_out is None else _held_out(held_out, scaling, dtype),
         labels=labels,
     )
     known = {
@@ -148,6 +147,11 @@ def prepare(
     }
     job = _with_input_noise(job, spec, options, memoize)
     return Prepared(job, spec, scaling, known)
+
+
+def _held_out(data: TrainingData, scaling: Scaling, dtype) -> core.HeldOut:
+    """Return the held-out samples, standardised, with their weights."""
+    return core.HeldOut(scaling.apply(data.X, dtype, data.index), data.weight)
 
 
 def _scaling(spec, training, options, previous) -> Scaling:

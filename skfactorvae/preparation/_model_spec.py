@@ -159,7 +159,7 @@ class ModelSpec:
         if callable(self.network):
             return core.Modules(*sizes, self.network)
         shared = (*sizes, self.hidden_layer_sizes, self.activation, self.linear_path)
-        if self.network == "conv":
+        if self.image_shape is not None:
             return core.ConvNet(*shared, self.image_shape)
         # Binary features are not standardised, and many are nearly all zeros.
         return core.MLP(*shared, scale_input_lr=self.likelihood == "gaussian")

@@ -159,7 +159,8 @@ def align_start(start: LinearStart, rows, labels, weight, objective) -> LinearSt
         return start
     used = np.flatnonzero(encoder.any(axis=0))
     codes = rows @ encoder[:, used]
-    directions, places = [], []
+    directions: list[np.ndarray] = []
+    places: list[int] = []
     for j, (first, width) in enumerate(
         zip(objective.starts, objective.widths, strict=True)
     ):
@@ -167,10 +168,10 @@ def align_start(start: LinearStart, rows, labels, weight, objective) -> LinearSt
         directions += list(found)
         places += range(first, first + len(found))
     sizes = len(used), encoder.shape[1], sum(objective.widths)
-    rotation, places = _completed(directions, places, *sizes)
+    rotation, axes = _completed(directions, places, *sizes)
     new_encoder, new_decoder = np.zeros_like(encoder), np.zeros_like(decoder)
-    new_encoder[:, places] = encoder[:, used] @ rotation.T
-    new_decoder[places] = rotation @ decoder[used]
+    new_encoder[:, axes] = encoder[:, used] @ rotation.T
+    new_decoder[axes] = rotation @ decoder[used]
     return replace(start, encoder=new_encoder, decoder=new_decoder)
 
 
