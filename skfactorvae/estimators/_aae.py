@@ -7,7 +7,7 @@ from typing import Any
 from .. import core
 from .._validation import NOT_NEGATIVE, one_of
 from ._base import BaseVAETransformer
-from ._parameters import declared, parameter, with_default
+from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
     DISCRIMINATOR_LAYERS,
     DISCRIMINATOR_RATE,
@@ -80,10 +80,12 @@ class AAETransformer(BaseVAETransformer):
         description="""Whether the posterior of a sample is one code, or a normal
         distribution.""",
     )
-    discriminator_hidden_layer_sizes: Any = parameter(
-        default=(256, 256, 256), **DISCRIMINATOR_LAYERS
+    discriminator_hidden_layer_sizes: Any = shared_parameter(
+        DISCRIMINATOR_LAYERS, default=(256, 256, 256)
     )
-    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
+    discriminator_learning_rate: float = shared_parameter(
+        DISCRIMINATOR_RATE, default=1e-3
+    )
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
 
     def _wrapper(self):

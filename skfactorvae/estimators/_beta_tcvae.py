@@ -7,7 +7,7 @@ from typing import Any
 from .. import core
 from .._validation import NOT_NEGATIVE, check_groups, one_of
 from ._base import BaseVAETransformer
-from ._parameters import declared, parameter, with_default
+from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import GROUPS
 
 
@@ -93,7 +93,7 @@ class BetaTCVAETransformer(BaseVAETransformer):
         is
         the density of a mixture.""",
     )
-    groups: Any = parameter(default=None, **GROUPS)
+    groups: Any = shared_parameter(GROUPS, default=None)
     batch_size: int = with_default(BaseVAETransformer, "batch_size", default=256)
 
     def _objective(self):

@@ -7,7 +7,7 @@ from typing import Any
 from .. import core
 from .._validation import NOT_NEGATIVE, check_groups
 from ._base import BaseVAETransformer
-from ._parameters import declared, parameter
+from ._parameters import declared, parameter, shared_parameter
 from ._shared_parameters import (
     BETA,
     DISCRIMINATOR_LAYERS,
@@ -93,12 +93,14 @@ class FactorVAETransformer(BaseVAETransformer):
         description="""Weight of the total correlation, >= 0. Zero gives a VAE, bit for
         bit; where the penalty improves recovery, 10 gives most of the improvement.""",
     )
-    beta: float = parameter(default=1.0, **BETA)
-    groups: Any = parameter(default=None, **GROUPS)
-    discriminator_hidden_layer_sizes: Any = parameter(
-        default=(128, 128), **DISCRIMINATOR_LAYERS
+    beta: float = shared_parameter(BETA, default=1.0)
+    groups: Any = shared_parameter(GROUPS, default=None)
+    discriminator_hidden_layer_sizes: Any = shared_parameter(
+        DISCRIMINATOR_LAYERS, default=(128, 128)
     )
-    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
+    discriminator_learning_rate: float = shared_parameter(
+        DISCRIMINATOR_RATE, default=1e-3
+    )
 
     def _objective(self):
         return core.FactorVAE(

@@ -46,6 +46,19 @@ def parameter(
     return field(default=default, metadata=about, kw_only=kw_only)
 
 
+def shared_parameter(description: dict[str, Any], *, default: Any) -> Any:
+    """Declare a parameter that several classes describe alike.
+
+    Parameters
+    ----------
+    description : dict
+        The arguments of :func:`parameter` other than the default.
+    default : object
+        Default value in the class that is being declared.
+    """
+    return parameter(default=default, **description)
+
+
 def with_default(base: type, name: str, *, default: Any) -> Any:
     """Declare a parameter as a base class does, with another default.
 
@@ -62,7 +75,9 @@ def with_default(base: type, name: str, *, default: Any) -> Any:
     return parameter(default=default, **declaration.metadata)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(parameter, with_default))
+@dataclass_transform(
+    kw_only_default=True, field_specifiers=(parameter, shared_parameter, with_default)
+)
 def declared(cls: type) -> type:
     """Complete a class from its declared parameters.
 

@@ -1,7 +1,7 @@
 """Descriptions of parameters that several estimators declare, and their checks.
 
-A class declares such a parameter by ``parameter(default=..., **DESCRIPTION)``, so that
-its default stands in the class.
+A class declares such a parameter by ``shared_parameter(DESCRIPTION, default=...)``, so
+that its default stands in the class.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from .. import core
 from .._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
 from ..preparation import check_widths, read_labels
 from ._base import BaseVAETransformer
-from ._parameters import declared, parameter, with_default
+from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
     BETA,
     DISCRIMINATOR_LAYERS,
@@ -167,17 +167,19 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         Times are not accepted. Pass ``"discrete"`` for classes that few samples hold as
         floats.""",
     )
-    beta: float = parameter(default=1.0, **BETA)
+    beta: float = shared_parameter(BETA, default=1.0)
     opponent_hidden_layer_sizes: Any = parameter(
         default=(64, 64),
         kind="int or array-like of int",
         rules=[at_least(1), "array-like"],
         description="Hidden layers of the adversarial predictors, one per attribute.",
     )
-    discriminator_hidden_layer_sizes: Any = parameter(
-        default=(128, 128), **DISCRIMINATOR_LAYERS
+    discriminator_hidden_layer_sizes: Any = shared_parameter(
+        DISCRIMINATOR_LAYERS, default=(128, 128)
     )
-    discriminator_learning_rate: float = parameter(default=1e-3, **DISCRIMINATOR_RATE)
+    discriminator_learning_rate: float = shared_parameter(
+        DISCRIMINATOR_RATE, default=1e-3
+    )
     # With input noise, the adversarial predictors would be trained on other codes than
     # those that transform returns.
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
