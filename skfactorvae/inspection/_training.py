@@ -1,4 +1,4 @@
-"""The record of a fit, as curves with marks of its health."""
+"""Display of a training record: a curve for each term, and health marks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ TITLES = {
     "reconstruction": ("reconstruction", "nats"),
     "kl": ("KL divergence", "nats"),
     "total_correlation": ("total correlation", "nats, estimated"),
-    "discriminator_loss": ("discriminator's loss", "nats"),
-    "discriminator_accuracy": ("discriminator's accuracy", ""),
+    "discriminator_loss": ("discriminator loss", "nats"),
+    "discriminator_accuracy": ("discriminator accuracy", ""),
     "mutual_information": ("mutual information", "nats"),
-    "dimensionwise_kl": ("KL divergence by latent", "nats"),
-    "prior_mismatch": ("mismatch with the prior", "nats"),
-    "self_weight": ("a row's own share", ""),
-    "validation_elbo": ("ELBO of held-out rows", "nats"),
+    "dimensionwise_kl": ("dimension-wise KL", "nats"),
+    "prior_mismatch": ("prior mismatch", "nats"),
+    "generator_loss": ("generator loss", "nats"),
+    "gradient_penalty": ("gradient penalty", ""),
+    "self_weight": ("weight of the own sample", ""),
+    "validation_elbo": ("held-out ELBO", "nats"),
 }
 CHANCE_LEVELS = {
     "discriminator_loss": CHANCE_LOSS,
@@ -27,23 +29,24 @@ CHANCE_LEVELS = {
 
 
 class TrainingDisplay:
-    """The terms of a fit over its steps, and what they say about its health.
+    """Training curves of a fitted estimator, with health marks.
 
     Parameters
     ----------
     history : dict of str to ndarray of shape (n_records,)
-        The record; ``step`` is among its names.
+        The training record, ``history_``, with ``step`` among its keys.
     marks : list of (name, is_well, message)
-        What :func:`health_marks` says of it.
+        Result of :func:`health_marks`.
     warmup : float, default=0.0
-        Share of the steps over which the objective grew to its full form; shaded.
+        Share of the steps over which the objective grew to its full form, in [0, 1];
+        shaded in the plot.
 
     Attributes
     ----------
     ax_ : ndarray of Axes
         One panel per term.
     figure_ : Figure
-        The figure they are in.
+        The figure of these axes.
 
     References
     ----------
@@ -68,7 +71,7 @@ class TrainingDisplay:
 
     @classmethod
     def from_estimator(cls, estimator):
-        """Read the record of a fitted estimator.
+        """Create a display from the training record of a fitted estimator.
 
         Parameters
         ----------
@@ -85,12 +88,13 @@ class TrainingDisplay:
         return cls(dict(model.history_), marks, warmup=_warmup(model))
 
     def plot(self, ax=None):
-        """Draw one panel per term, and the marks below where it makes the figure.
+        """Plot one panel per term, and the marks below them in a figure of its own.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one that can be divided, or one for each term.
+            One that can be divided, or one for each term. None makes a figure, with
+            the marks below the panels.
 
         Returns
         -------
@@ -118,7 +122,7 @@ class TrainingDisplay:
         if end > step[0]:
             panel.axvspan(step[0], end, color="#F1F2F4", zorder=0, lw=0)
         title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
-        _keep_start_out(panel, values)
+        _set_limits(panel, values)
         if term in CHANCE_LEVELS:
             panel.axhline(CHANCE_LEVELS[term], color=INK, lw=0.9, ls=(0, (4, 3)))
             panel.text(
@@ -152,8 +156,8 @@ def _warmup(model):
     return min(1.0, model.warmup_fraction_ * model.max_iter / max(1, model.n_iter_))
 
 
-def _keep_start_out(panel, values):
-    """Scale to what happens after the first tenth: the start would flatten it."""
+def _set_limits(panel, values):
+    """Leave the first tenth out of the limits if it would flatten the rest."""
     finite = values[np.isfinite(values)]
     later = finite[len(finite) // 10 :]
     if len(later) < 5:
