@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 
 from .._health import CHANCE_ACCURACY, CHANCE_LOSS
@@ -22,6 +24,9 @@ TITLES = {
     "self_weight": ("weight of the own sample", ""),
     "validation_elbo": ("held-out ELBO", "nats"),
 }
+CHARACTERS_PER_INCH = 14
+"""Characters of a mark that fit on a line."""
+
 CHANCE_LEVELS = {
     "discriminator_loss": CHANCE_LOSS,
     "discriminator_accuracy": CHANCE_ACCURACY,
@@ -137,16 +142,22 @@ class TrainingDisplay:
     def _write_marks(self):
         signs = {True: ("✓", GREEN), False: ("!", ORANGE)}
         figure = self.figure_
-        height = 0.24 * len(self.marks) + 0.15
         width, panels_height = figure.get_size_inches()
-        figure.set_size_inches(width, panels_height + height)
-        share = height / (panels_height + height)
+        fit = int(CHARACTERS_PER_INCH * width)
+        paragraphs = [textwrap.wrap(mark.message, fit) for mark in self.marks]
+        heights = [0.08 + 0.16 * len(lines) for lines in paragraphs]
+        total = panels_height + sum(heights) + 0.15
+        figure.set_size_inches(width, total)
+        share = 1 - panels_height / total
         figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
-        for i, mark in enumerate(self.marks):
-            y = share - (0.24 * i + 0.2) / (panels_height + height)
+        tops = share - (0.04 + np.cumsum([0.0, *heights[:-1]])) / total
+        for mark, lines, y in zip(self.marks, paragraphs, tops, strict=True):
             sign, colour = signs[mark.is_well]
-            figure.text(0.012, y, sign, color=colour, fontsize=11, fontweight="bold")
-            figure.text(0.035, y, mark.message, color=INK, fontsize=8.5)
+            style = {"va": "top", "color": colour, "fontweight": "bold"}
+            figure.text(0.12 / width, y, sign, fontsize=10, **style)
+            figure.text(
+                0.34 / width, y, "\n".join(lines), color=INK, fontsize=8.5, va="top"
+            )
 
 
 def _warmup(model):

@@ -217,7 +217,7 @@ class TestTraining:
             x, y = lines_of(ax)[0]
             np.testing.assert_array_equal(x, vae.history_["step"])
             np.testing.assert_array_equal(y, vae.history_[term])
-        written = {text.get_text() for text in display.figure_.texts}
+        written = {t.get_text().replace("\n", " ") for t in display.figure_.texts}
         assert {mark.message for mark in display.marks} <= written
 
     @pytest.mark.parametrize(
