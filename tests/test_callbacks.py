@@ -148,6 +148,7 @@ class TestSinceVersion19:
             model.fit(np.full((4, 2), np.nan))
         assert set(vars(model)) == before
 
+    @pytest.mark.takes("early_stopping", "n_iter_no_change", "warmup")
     def test_a_fit_that_stops_early_ends_all_its_tasks(self, small, X):
         witness = Witness()
         parameters = {"early_stopping": True, "n_iter_no_change": 1, "warmup": 0.0}

@@ -90,6 +90,7 @@ def assert_same_answers(a, b):
         np.testing.assert_array_equal(expected, actual)
 
 
+@pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_path):
@@ -99,6 +100,7 @@ def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_pat
     assert_same_answers(model, copied)
 
 
+@pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used"])
 def test_a_pickle_holds_nothing_of_torch(small, variant, is_used):
@@ -122,6 +124,7 @@ def test_a_pickle_is_hardly_larger_than_its_numbers(small):
     assert len(pickle.dumps(model)) < 1.1 * numbers + 20_000
 
 
+@pytest.mark.takes("early_stopping")
 def test_fitted_state_is_plain(small):
     """Arrays, scalars, strings, and tuples and dicts of them."""
     plain = (np.ndarray, np.generic, str, int, float, bool, type(None))

@@ -30,7 +30,12 @@ VARIANTS = {
     "early stopping": {"early_stopping": True},
 }
 
-variants = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
+each_variant = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
+
+
+def variants(test):
+    """Run a test for each variant that a transformer has."""
+    return pytest.mark.takes(given=lambda parameters: parameters)(each_variant(test))
 
 
 def table(n_rows=N_ROWS):
@@ -108,6 +113,7 @@ def test_a_random_state_advances(small):
     assert_same_fit(second, small(random_state=again).fit(X))
 
 
+@pytest.mark.takes("noise_scale")
 def test_a_parameter_is_never_replaced_by_what_was_made_of_it(small):
     generator = np.random.RandomState(3)
     model = small(random_state=generator, device="auto", noise_scale="auto")
@@ -149,6 +155,7 @@ def test_global_generators_are_left_alone(small, parameters, seed):
     assert generators() == before
 
 
+@pytest.mark.takes({"network": modules})
 def test_global_generators_have_no_influence(small):
     X = table()
     fits = []
@@ -177,6 +184,7 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.takes(given=lambda parameters: parameters)
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("parameters", [{}, {"network": modules}], ids=["mlp", "own"])
 def test_what_others_set_in_torch_has_no_influence(small, surrounding, parameters):
@@ -211,6 +219,7 @@ def test_the_number_of_threads_is_restored(small, threads, n_jobs):
     assert threads() == 2
 
 
+@pytest.mark.takes({"network": modules})
 def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     def build(n_features, n_components):
         return nn.Linear(n_features, 1), nn.Linear(n_components, n_features)
@@ -220,6 +229,7 @@ def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     assert threads() == 2
 
 
+@pytest.mark.takes({"network": modules}, "early_stopping")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_every_step_of_a_fit_has_the_same_threads(small, threads, early_stopping):
     """Also those after a look at held-out rows."""
@@ -313,6 +323,7 @@ def test_score_is_the_weighted_mean_of_score_samples(small):
     assert model.score(X) == pytest.approx(model.score_samples(X).mean())
 
 
+@pytest.mark.hypothesis
 def test_any_integer_weights_are_any_repetition(small):
     X = table()
 
@@ -326,6 +337,7 @@ def test_any_integer_weights_are_any_repetition(small):
     holds()
 
 
+@pytest.mark.hypothesis
 def test_any_weights_move_with_their_rows(small):
     """Equal rows included, whose weights are added up in whatever order they come."""
     X = table()[np.arange(N_ROWS) % 4]
@@ -341,6 +353,7 @@ def test_any_weights_move_with_their_rows(small):
     holds()
 
 
+@pytest.mark.hypothesis
 def test_weights_have_no_unit(small):
     """Scaling by powers of two is exact in floating point, and so without effect."""
     X = table()
@@ -388,6 +401,7 @@ def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
     np.testing.assert_array_equal(model.transform(X[::3]), whole[::3])
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(
     "method", ["transform", "deviation", "score_samples", "inverse_transform"]
 )
