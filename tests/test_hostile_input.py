@@ -108,11 +108,13 @@ TABLES = {
 }
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_of_finite_numbers_is_fitted(small, name):
     assert_sensible(small(max_iter=30).fit(TABLES[name]), TABLES[name])
 
 
+@pytest.mark.one_member
 @pytest.mark.takes("init")
 @pytest.mark.parametrize("init", ["ica", "pca", "random"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -124,6 +126,7 @@ def test_a_poor_table_is_fitted_from_every_start(small, name, init, precision):
     assert_sensible(model.fit(TABLES[name]), TABLES[name])
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("standardize", ["feature", "global", None])
 @pytest.mark.parametrize("name", ["1e12", "1e-12", "constant table", "outlier of 1e6"])
 def test_finite_codes_do_not_hang_on_standardisation(small, name, standardize):
@@ -136,6 +139,7 @@ def test_finite_codes_do_not_hang_on_standardisation(small, name, standardize):
     assert all(np.isfinite(w).all() for w in model.weights_.values())
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_units_are_without_effect(small, scale, offset):
@@ -158,6 +162,7 @@ def test_score_changes_with_the_units_by_their_logarithm(small):
     np.testing.assert_allclose(scores - thousandfold, 5 * np.log(1024), rtol=1e-4)
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("constant", [0.1, 3.0, 1e12, 1e20, -1e300])
 def test_a_constant_column_is_taken_for_what_it_is(small, constant):
     """Its mean is the constant itself, not a sum that was rounded on the way."""
@@ -207,12 +212,14 @@ def test_any_finite_table_gives_finite_codes(small):
 
 
 # ----------------------------------------------------- rows far from those of the fit
+@pytest.mark.one_member
 @pytest.mark.parametrize("size", [1e6, 1e12, 1e30])
 def test_rows_far_away_have_finite_codes(small, size):
     model = small().fit(normal())
     assert np.isfinite(model.transform(np.full((2, 5), size))).all()
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("size", [1e39, 1e300, -1e300])
 @pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
 def test_rows_out_of_range_are_refused_or_finite(small, size, method):
@@ -229,6 +236,7 @@ def test_rows_out_of_range_are_refused_or_finite(small, size, method):
 
 
 # ------------------------------------------------------------- shapes of the network
+@pytest.mark.one_member
 @pytest.mark.parametrize("n_components", [1, 2, 5, 7, 30])
 @pytest.mark.parametrize("n_features", [1, 2, 5])
 def test_any_number_of_components_fits_any_number_of_features(
@@ -244,6 +252,7 @@ def test_a_batch_may_be_smaller_or_larger_than_the_table(small, batch_size):
     assert_sensible(small(batch_size=batch_size).fit(normal()), normal())
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("max_iter", [1, 2, 199, 201])
 def test_any_number_of_steps_is_made(small, max_iter):
     model = small(max_iter=max_iter).fit(normal())
@@ -264,6 +273,7 @@ SIZES = [
 ]
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda parameter: parameter)
 @pytest.mark.parametrize("sizes", SIZES, ids=repr)
 @pytest.mark.parametrize(
@@ -329,6 +339,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.one_member
 @pytest.mark.takes("likelihood")
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -405,6 +416,7 @@ def test_a_table_that_cannot_be_used_is_refused(small, name):
     assert not hasattr(model, "n_features_in_")
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
 @pytest.mark.parametrize("name", ["NaN", "infinity", "one dimension", "complex"])
 def test_a_fitted_transformer_refuses_them_too(small, name, method):
@@ -413,6 +425,7 @@ def test_a_fitted_transformer_refuses_them_too(small, name, method):
         getattr(small().fit(normal()), method)(X)
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("method", ["transform", "posterior", "score_samples", "score"])
 @pytest.mark.parametrize("width", [1, 4, 6])
 def test_a_table_of_another_width_is_refused(small, method, width):
@@ -495,6 +508,7 @@ WEIGHTS = {
 }
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("method", ["fit", "score"])
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_that_cannot_be_used_are_refused(small, name, method):
@@ -595,6 +609,7 @@ BUILDERS = [
 ]
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda build: {"network": build})
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
@@ -622,6 +637,7 @@ def with_known_weights(build, seed):
     return made
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda build: {"network": build})
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("seed", range(3))

@@ -90,6 +90,7 @@ def assert_same_answers(a, b):
         np.testing.assert_array_equal(expected, actual)
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -100,6 +101,7 @@ def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_pat
     assert_same_answers(model, copied)
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used"])
@@ -157,6 +159,7 @@ def test_an_unfitted_transformer_survives_pickling(small):
     assert model.get_params() == small().get_params()
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("way", WAYS[:-1])
 def test_a_copy_can_be_fitted_on(small, way, tmp_path):
     model = small(warm_start=True).fit(table())

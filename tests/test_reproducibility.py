@@ -30,7 +30,14 @@ VARIANTS = {
     "early stopping": {"early_stopping": True},
 }
 
-each_variant = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
+SLOW_VARIANTS = ("pca", "random", "shared noise")
+each_variant = pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(value, id=name, marks=[pytest.mark.slow] * (name in SLOW_VARIANTS))
+        for name, value in VARIANTS.items()
+    ],
+)
 
 
 def variants(test):
@@ -142,6 +149,7 @@ def generators():
     return state
 
 
+@pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("seed", [0, np.random.RandomState(0)], ids=["int", "state"])
 def test_global_generators_are_left_alone(small, parameters, seed):
@@ -184,6 +192,7 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.one_member
 @pytest.mark.takes(given=lambda parameters: parameters)
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("parameters", [{}, {"network": modules}], ids=["mlp", "own"])
@@ -208,6 +217,7 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("n_jobs", [None, 1, 2])
 def test_the_number_of_threads_is_restored(small, threads, n_jobs):
     X = table()
@@ -229,6 +239,7 @@ def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     assert threads() == 2
 
 
+@pytest.mark.one_member
 @pytest.mark.takes({"network": modules}, "early_stopping")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_every_step_of_a_fit_has_the_same_threads(small, threads, early_stopping):
@@ -271,6 +282,7 @@ def test_integer_weights_are_repeated_rows(small, parameters):
     assert_same_fit(weighted, repeated)
 
 
+@pytest.mark.slow
 def test_integer_weights_are_repeated_rows_beyond_the_sample_of_ica(small):
     """Also where the linear start sees a sample of the rows only."""
     X = np.random.RandomState(0).normal(size=(11_000, 4)) ** 3
@@ -287,6 +299,7 @@ def test_the_order_of_rows_is_without_effect(small, parameters):
     assert_same_fit(small(**parameters).fit(X), small(**parameters).fit(X[order]))
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
 def test_the_order_of_rows_is_without_effect_in_every_dtype(small, dtype):
     X = (table() * 3).astype(dtype)
@@ -353,6 +366,7 @@ def test_any_weights_move_with_their_rows(small):
     holds()
 
 
+@pytest.mark.one_member
 @pytest.mark.hypothesis
 def test_weights_have_no_unit(small):
     """Scaling by powers of two is exact in floating point, and so without effect."""
@@ -379,6 +393,7 @@ def methods(model):
     }
 
 
+@pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("method", ["transform", "deviation", "score_samples"])
 def test_a_row_is_mapped_alone(small, parameters, method):
@@ -391,6 +406,7 @@ def test_a_row_is_mapped_alone(small, parameters, method):
     np.testing.assert_array_equal(function(X[:257]), whole[:257])
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("hidden", [(), (8,), (300, 200)], ids=str)
 @pytest.mark.parametrize("n_features", [1, 3, 16, 131])
 def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
@@ -401,6 +417,7 @@ def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
     np.testing.assert_array_equal(model.transform(X[::3]), whole[::3])
 
 
+@pytest.mark.one_member
 @pytest.mark.hypothesis
 @pytest.mark.parametrize(
     "method", ["transform", "deviation", "score_samples", "inverse_transform"]

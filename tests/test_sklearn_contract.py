@@ -78,12 +78,14 @@ cases = [
 ]
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize(names, cases, **yielded.kwargs)
 def test_scikit_learns_checks_hold(estimator, check):
     keeps(check, estimator)
 
 
 # The checks themselves fit frames and transform arrays.
+@pytest.mark.one_member
 @pytest.mark.filterwarnings("ignore:X .* feature names, but:UserWarning")
 @pytest.mark.parametrize("check", OWN_CHECKS)
 @each_transformer
@@ -133,6 +135,7 @@ def test_grid_search_selects_by_factors(small):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.one_member
 def test_pipeline_inverts_back_to_the_units_of_its_input(small, X):
     alone = small(max_iter=200).fit(X)
     scaled = make_pipeline(StandardScaler(), small(max_iter=200)).fit(X)
@@ -166,6 +169,7 @@ def test_cross_validation_scores_held_out_elbo(small, X):
     assert result["test_score"][0] == alone.score(X[test])
 
 
+@pytest.mark.slow
 def test_searches_give_the_same_scores_in_two_processes(small, X):
     grid = {"learning_rate": [1e-3, 1e-2]}
     here, there = (
