@@ -75,6 +75,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     is_quick = config.getoption("--tier") == "quick"
     settings.load_profile("quick" if is_quick else "thorough")
+    if config.getoption("numprocesses", None):  # each worker has a core
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_report_header(config):
@@ -88,7 +90,8 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if is_applicable(item)]
     selected = [item for item in items if is_selected(item, config, members)]
     left = set(items).difference(selected)
-    items[:] = selected
+    # The longest first, so that no worker is left with one of them at the end.
+    items[:] = sorted(selected, key=lambda item: "slow" not in item.keywords)
     if left:
         config.hook.pytest_deselected(items=list(left))
 

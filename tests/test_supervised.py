@@ -93,11 +93,11 @@ class TestReading:
         (attribute,) = self.read(column, len(column))
         if levels is None:
             assert attribute.levels is None
-            return
-        assert attribute.levels.tolist() == levels
-        known = ~np.isnan(attribute.labels)
-        found = attribute.levels[attribute.labels[known].astype(int)].tolist()
-        assert found == [c for c in column if c is not None and c == c]
+        else:
+            assert attribute.levels.tolist() == levels
+            known = ~np.isnan(attribute.labels)
+            found = attribute.levels[attribute.labels[known].astype(int)].tolist()
+            assert found == [c for c in column if c is not None and c == c]
 
     @pytest.mark.parametrize(
         "column",
