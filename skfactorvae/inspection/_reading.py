@@ -8,17 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from .._pipelines import FoundModel, find_model
+from .._pipelines import FoundModel, find_model, is_imputer
 
 VALUES_AT_ONCE = 2**22
 """Largest number of values in a chunk."""
-
-FILLERS = (SimpleImputer, KNNImputer)
-"""Steps that impute missing values and keep units: there is nothing to invert."""
 
 UNITS = {"aggregate", "posterior"}
 
@@ -206,7 +202,8 @@ def _names(first, feature_names):
 
 
 def _inverted(name, step, rows):
-    if isinstance(step, FILLERS) and rows.shape[1] == step.n_features_in_:
+    # An imputer keeps the units: there is nothing to invert.
+    if is_imputer(step) and rows.shape[1] == step.n_features_in_:
         return rows
     is_function = isinstance(step, FunctionTransformer)
     if is_function and step.inverse_func is None and step.func is not None:
