@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import OneToOneFeatureMixin
+from sklearn.impute import MissingIndicator
 from sklearn.pipeline import Pipeline
 
 Steps = tuple[tuple[str, Any], ...]
@@ -133,6 +134,18 @@ def flatten(estimator, name=""):
         for inner, part in estimator.steps
         for pair in flatten(part, f"{prefix}{inner}")
     ]
+
+
+def is_imputer(step):
+    """Return whether a step is an imputer of scikit-learn.
+
+    An imputer keeps the units of its columns. ``IterativeImputer`` is recognised by its
+    module: importing it needs the experimental switch of scikit-learn.
+    """
+    modules = [cls.__module__ for cls in type(step).__mro__]
+    return not isinstance(step, MissingIndicator) and any(
+        module.startswith("sklearn.impute") for module in modules
+    )
 
 
 def _candidates(estimator, steps, step):

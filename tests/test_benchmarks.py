@@ -90,6 +90,7 @@ def test_what_is_run_anew_takes_the_place_of_what_is_stored(tmp_path):
     assert [r["torch"] == "1.0" for r in found] == [False, True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", ["24 of them in a stack", "2 of them in a stack"])
 def test_stacks_are_timed(stack):
     kind, n_models, parameters = cuda_time.STACKS[stack]
@@ -101,6 +102,7 @@ def test_stacks_are_timed(stack):
     assert one.milliseconds > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", images.NETWORKS)
 def test_images_are_fitted_hot_and_cold(network, monkeypatch, tmp_path, capsys):
     maker, _, ordered = images.TABLES["pendulum"]

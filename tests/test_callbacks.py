@@ -63,6 +63,7 @@ class TestSinceVersion19:
 
     __test__ = HAS_CALLBACKS
 
+    @pytest.mark.one_member
     @pytest.mark.parametrize("max_iter", [1, 7, 200, 230])
     def test_every_task_of_200_at_most_begins_and_ends(self, small, X, max_iter):
         witness = Witness()
@@ -148,6 +149,7 @@ class TestSinceVersion19:
             model.fit(np.full((4, 2), np.nan))
         assert set(vars(model)) == before
 
+    @pytest.mark.takes("early_stopping", "n_iter_no_change", "warmup")
     def test_a_fit_that_stops_early_ends_all_its_tasks(self, small, X):
         witness = Witness()
         parameters = {"early_stopping": True, "n_iter_no_change": 1, "warmup": 0.0}
@@ -229,6 +231,7 @@ def test_a_fit_is_silent_by_default(small, X, capsys, verbose):
     assert printed(capsys) == []
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize(
     ("max_iter", "verbose"), [(1, 1), (6, True), (30, 1), (230, True)]
 )

@@ -120,6 +120,7 @@ class TestScore:
         expected = np.average(scores, weights=weight)
         assert fitted.score(X, sample_weight=weight) == pytest.approx(expected)
 
+    @pytest.mark.slow
     def test_it_bounds_the_log_density_of_a_linear_gaussian_table(self):
         """For Gaussian data the density is known, and the bound comes close to it."""
         from scipy.stats import multivariate_normal
@@ -266,6 +267,7 @@ class TestInit:
         np.testing.assert_array_equal(auto, same)
         assert (auto != other).any()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
     def test_what_is_no_mixture_starts_where_no_latent_pays(self, likelihood):
         X, _ = make_dsprites_like(1500, image_size=16, antialias=1.0, random_state=0)
@@ -340,6 +342,7 @@ class TestPace:
 
 
 class TestInputNoise:
+    @pytest.mark.slow
     def test_noise_alone_is_not_learned_by_heart(self):
         """Of rows of pure noise nothing is active, and without it everything is."""
         X = np.random.default_rng(0).normal(size=(300, 60))
@@ -369,6 +372,7 @@ class TestInputNoise:
         assert 0.05 < kl.min() < kl.max() < np.log(1 + np.sqrt(60 / 300))
         np.testing.assert_array_equal(vae.active_components_, np.arange(5))
 
+    @pytest.mark.slow
     def test_a_pair_of_copies_among_noise_is_found(self):
         """Noise in units of what is learned alone would hide it for good."""
         rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ class TestGroups:
 
 
 class TestTheFamily:
+    @pytest.mark.slow
     def test_its_members_take_part_in_one_search(self, table):
         X, sources = table
         members = [
@@ -74,6 +75,7 @@ class TestTheFamily:
         with pytest.warns(ConvergenceWarning, match="Raise batch_size"):
             vae.fit(X)
 
+    @pytest.mark.slow
     def test_dip_vae_makes_codes_white(self, table):
         X, _ = table
         off_diagonal = {}
@@ -91,6 +93,7 @@ class TestTheFamily:
         assert off_diagonal[50.0].max() < 0.1
         assert off_diagonal[50.0].max() < off_diagonal[0.0].max()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("prior", ["normal", "uniform"])
     def test_aae_gives_codes_the_priors_distribution(self, prior, table):
         X, _ = table
@@ -101,6 +104,7 @@ class TestTheFamily:
             assert stats.ks_1samp(code, exact.cdf).statistic < 0.12
         assert np.abs(np.corrcoef(codes.T) - np.eye(3)).max() < 0.15
 
+    @pytest.mark.slow
     def test_samples_of_a_uniform_prior_stay_inside_it(self, table):
         X, _ = table
         aae = skfactorvae.AAETransformer(
@@ -109,6 +113,7 @@ class TestTheFamily:
         new = aae.sample(300, noise=False, random_state=0)
         assert np.abs(aae.transform(new)).max() < 2.5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("maker", [make_nonlinear_ica, make_gaussian_peaks])
     def test_infogan_reads_off_generated_rows_what_they_were_made_from(self, maker):
         X, _ = maker(1000, random_state=0)

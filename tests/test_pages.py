@@ -33,6 +33,7 @@ def test_an_objective_of_ones_own_is_fitted(capsys):
     assert "gamma : float, default=10.0" in type(wae).__doc__
 
 
+@pytest.mark.slow
 def test_an_objective_of_ones_own_takes_ten_lines(capsys):
     names, _ = run("docs/extending.md", capsys)
     page = (ROOT / "docs/extending.md").read_text("utf-8")

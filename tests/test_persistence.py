@@ -90,6 +90,8 @@ def assert_same_answers(a, b):
         np.testing.assert_array_equal(expected, actual)
 
 
+@pytest.mark.one_member
+@pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_path):
@@ -99,6 +101,8 @@ def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_pat
     assert_same_answers(model, copied)
 
 
+@pytest.mark.one_member
+@pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used"])
 def test_a_pickle_holds_nothing_of_torch(small, variant, is_used):
@@ -122,6 +126,7 @@ def test_a_pickle_is_hardly_larger_than_its_numbers(small):
     assert len(pickle.dumps(model)) < 1.1 * numbers + 20_000
 
 
+@pytest.mark.takes("early_stopping")
 def test_fitted_state_is_plain(small):
     """Arrays, scalars, strings, and tuples and dicts of them."""
     plain = (np.ndarray, np.generic, str, int, float, bool, type(None))
@@ -154,6 +159,7 @@ def test_an_unfitted_transformer_survives_pickling(small):
     assert model.get_params() == small().get_params()
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("way", WAYS[:-1])
 def test_a_copy_can_be_fitted_on(small, way, tmp_path):
     model = small(warm_start=True).fit(table())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
-from sklearn.impute import SimpleImputer
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401 # a switch
+from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -16,7 +17,7 @@ from sklearn.preprocessing import (
 )
 
 from skfactorvae import FactorVAETransformer
-from skfactorvae._pipelines import FoundModel, find_model, flatten
+from skfactorvae._pipelines import FoundModel, find_model, flatten, is_imputer
 
 POSTERIOR = ("posterior", "transform")
 
@@ -159,6 +160,21 @@ class TestAroundTheModel:
     def test_scalers_keep_columns_and_rotations_do_not(self, after, expected):
         pipe = make_pipeline(FactorVAETransformer(), *after)
         assert find_model(pipe, POSTERIOR).keeps_columns() is expected
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (SimpleImputer(), True),
+        (KNNImputer(), True),
+        (IterativeImputer(), True),
+        (MissingIndicator(), False),
+        (StandardScaler(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_imputers_are_recognised(step, expected):
+    assert is_imputer(step) is expected
 
 
 class Plain(TransformerMixin, BaseEstimator):

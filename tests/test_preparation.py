@@ -322,6 +322,7 @@ class TestCompanions:
 
 
 class TestMixtures:
+    @pytest.mark.slow
     def test_sources_are_told_from_images_whatever_the_units(self):
         X, _ = make_nonlinear_ica(1500, 12, n_sources=3, n_layers=1, random_state=0)
         images, _ = make_dsprites_like(1500, image_size=16, random_state=0)

@@ -30,7 +30,19 @@ VARIANTS = {
     "early stopping": {"early_stopping": True},
 }
 
-variants = pytest.mark.parametrize("parameters", VARIANTS.values(), ids=VARIANTS)
+SLOW_VARIANTS = ("pca", "random", "shared noise")
+each_variant = pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(value, id=name, marks=[pytest.mark.slow] * (name in SLOW_VARIANTS))
+        for name, value in VARIANTS.items()
+    ],
+)
+
+
+def variants(test):
+    """Run a test for each variant that a transformer has."""
+    return pytest.mark.takes(given=lambda parameters: parameters)(each_variant(test))
 
 
 def table(n_rows=N_ROWS):
@@ -108,6 +120,7 @@ def test_a_random_state_advances(small):
     assert_same_fit(second, small(random_state=again).fit(X))
 
 
+@pytest.mark.takes("noise_scale")
 def test_a_parameter_is_never_replaced_by_what_was_made_of_it(small):
     generator = np.random.RandomState(3)
     model = small(random_state=generator, device="auto", noise_scale="auto")
@@ -136,6 +149,7 @@ def generators():
     return state
 
 
+@pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("seed", [0, np.random.RandomState(0)], ids=["int", "state"])
 def test_global_generators_are_left_alone(small, parameters, seed):
@@ -149,6 +163,7 @@ def test_global_generators_are_left_alone(small, parameters, seed):
     assert generators() == before
 
 
+@pytest.mark.takes({"network": modules})
 def test_global_generators_have_no_influence(small):
     X = table()
     fits = []
@@ -177,6 +192,8 @@ SURROUNDINGS = {
 }
 
 
+@pytest.mark.one_member
+@pytest.mark.takes(given=lambda parameters: parameters)
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("parameters", [{}, {"network": modules}], ids=["mlp", "own"])
 def test_what_others_set_in_torch_has_no_influence(small, surrounding, parameters):
@@ -200,6 +217,7 @@ def threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("n_jobs", [None, 1, 2])
 def test_the_number_of_threads_is_restored(small, threads, n_jobs):
     X = table()
@@ -211,6 +229,7 @@ def test_the_number_of_threads_is_restored(small, threads, n_jobs):
     assert threads() == 2
 
 
+@pytest.mark.takes({"network": modules})
 def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     def build(n_features, n_components):
         return nn.Linear(n_features, 1), nn.Linear(n_components, n_features)
@@ -220,6 +239,8 @@ def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
     assert threads() == 2
 
 
+@pytest.mark.one_member
+@pytest.mark.takes({"network": modules}, "early_stopping")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_every_step_of_a_fit_has_the_same_threads(small, threads, early_stopping):
     """Also those after a look at held-out rows."""
@@ -261,6 +282,7 @@ def test_integer_weights_are_repeated_rows(small, parameters):
     assert_same_fit(weighted, repeated)
 
 
+@pytest.mark.slow
 def test_integer_weights_are_repeated_rows_beyond_the_sample_of_ica(small):
     """Also where the linear start sees a sample of the rows only."""
     X = np.random.RandomState(0).normal(size=(11_000, 4)) ** 3
@@ -277,6 +299,7 @@ def test_the_order_of_rows_is_without_effect(small, parameters):
     assert_same_fit(small(**parameters).fit(X), small(**parameters).fit(X[order]))
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
 def test_the_order_of_rows_is_without_effect_in_every_dtype(small, dtype):
     X = (table() * 3).astype(dtype)
@@ -313,6 +336,7 @@ def test_score_is_the_weighted_mean_of_score_samples(small):
     assert model.score(X) == pytest.approx(model.score_samples(X).mean())
 
 
+@pytest.mark.hypothesis
 def test_any_integer_weights_are_any_repetition(small):
     X = table()
 
@@ -326,6 +350,7 @@ def test_any_integer_weights_are_any_repetition(small):
     holds()
 
 
+@pytest.mark.hypothesis
 def test_any_weights_move_with_their_rows(small):
     """Equal rows included, whose weights are added up in whatever order they come."""
     X = table()[np.arange(N_ROWS) % 4]
@@ -341,6 +366,8 @@ def test_any_weights_move_with_their_rows(small):
     holds()
 
 
+@pytest.mark.one_member
+@pytest.mark.hypothesis
 def test_weights_have_no_unit(small):
     """Scaling by powers of two is exact in floating point, and so without effect."""
     X = table()
@@ -366,6 +393,7 @@ def methods(model):
     }
 
 
+@pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("method", ["transform", "deviation", "score_samples"])
 def test_a_row_is_mapped_alone(small, parameters, method):
@@ -378,6 +406,7 @@ def test_a_row_is_mapped_alone(small, parameters, method):
     np.testing.assert_array_equal(function(X[:257]), whole[:257])
 
 
+@pytest.mark.one_member
 @pytest.mark.parametrize("hidden", [(), (8,), (300, 200)], ids=str)
 @pytest.mark.parametrize("n_features", [1, 3, 16, 131])
 def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
@@ -388,6 +417,8 @@ def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
     np.testing.assert_array_equal(model.transform(X[::3]), whole[::3])
 
 
+@pytest.mark.one_member
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(
     "method", ["transform", "deviation", "score_samples", "inverse_transform"]
 )

@@ -36,6 +36,10 @@ TRANSFORMERS = [
     and issubclass(member, TransformerMixin)
 ]
 
+each_transformer = pytest.mark.parametrize(
+    "Transformer", TRANSFORMERS, ids=lambda cls: cls.__name__
+)
+
 OWN_CHECKS = [
     "check_dataframe_column_names_consistency",
     "check_get_feature_names_out_error",
@@ -68,37 +72,44 @@ def keeps(check, *arguments):
 # ---------------------------------------------------------- scikit-learn's checks
 yielded = parametrize_with_checks([short(cls) for cls in TRANSFORMERS])
 names, cases = yielded.args
+cases = [
+    pytest.param(estimator, check, marks=pytest.mark.member(type(estimator).__name__))
+    for estimator, check in cases
+]
 
 
-@pytest.mark.parametrize(names, list(cases), **yielded.kwargs)  # an iterator below 1.9
+@pytest.mark.one_member
+@pytest.mark.parametrize(names, cases, **yielded.kwargs)
 def test_scikit_learns_checks_hold(estimator, check):
     keeps(check, estimator)
 
 
 # The checks themselves fit frames and transform arrays.
+@pytest.mark.one_member
 @pytest.mark.filterwarnings("ignore:X .* feature names, but:UserWarning")
 @pytest.mark.parametrize("check", OWN_CHECKS)
-@pytest.mark.parametrize("cls", TRANSFORMERS, ids=lambda cls: cls.__name__)
-def test_checks_that_scikit_learn_keeps_for_itself_hold(cls, check):
-    keeps(getattr(estimator_checks, check), cls.__name__, short(cls))
+@each_transformer
+def test_checks_that_scikit_learn_keeps_for_itself_hold(Transformer, check):
+    keeps(getattr(estimator_checks, check), Transformer.__name__, short(Transformer))
 
 
-@pytest.mark.parametrize("cls", TRANSFORMERS, ids=lambda cls: cls.__name__)
-def test_no_check_is_expected_to_fail(cls):
-    tags = get_tags(cls())
+@each_transformer
+def test_no_check_is_expected_to_fail(Transformer):
+    tags = get_tags(Transformer())
     assert not getattr(tags, "_xfail_checks", None)
     assert not tags._skip_test
     assert not tags.non_deterministic
 
 
-@pytest.mark.parametrize("cls", TRANSFORMERS, ids=lambda cls: cls.__name__)
-def test_every_parameter_has_a_constraint(cls):
-    assert set(cls._parameter_constraints) == set(cls().get_params())
+@each_transformer
+def test_every_parameter_has_a_constraint(Transformer):
+    names = set(Transformer().get_params())
+    assert set(Transformer._parameter_constraints) == names
 
 
-@pytest.mark.parametrize("cls", TRANSFORMERS, ids=lambda cls: cls.__name__)
-def test_only_the_number_of_components_is_positional(cls):
-    parameters = list(inspect.signature(cls).parameters.values())
+@each_transformer
+def test_only_the_number_of_components_is_positional(Transformer):
+    parameters = list(inspect.signature(Transformer).parameters.values())
     assert parameters[0].name == "n_components"
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters[1:])
 
@@ -124,6 +135,7 @@ def test_grid_search_selects_by_factors(small):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.one_member
 def test_pipeline_inverts_back_to_the_units_of_its_input(small, X):
     alone = small(max_iter=200).fit(X)
     scaled = make_pipeline(StandardScaler(), small(max_iter=200)).fit(X)
@@ -157,6 +169,7 @@ def test_cross_validation_scores_held_out_elbo(small, X):
     assert result["test_score"][0] == alone.score(X[test])
 
 
+@pytest.mark.slow
 def test_searches_give_the_same_scores_in_two_processes(small, X):
     grid = {"learning_rate": [1e-3, 1e-2]}
     here, there = (

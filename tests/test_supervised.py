@@ -93,11 +93,11 @@ class TestReading:
         (attribute,) = self.read(column, len(column))
         if levels is None:
             assert attribute.levels is None
-            return
-        assert attribute.levels.tolist() == levels
-        known = ~np.isnan(attribute.labels)
-        found = attribute.levels[attribute.labels[known].astype(int)].tolist()
-        assert found == [c for c in column if c is not None and c == c]
+        else:
+            assert attribute.levels.tolist() == levels
+            known = ~np.isnan(attribute.labels)
+            found = attribute.levels[attribute.labels[known].astype(int)].tolist()
+            assert found == [c for c in column if c is not None and c == c]
 
     @pytest.mark.parametrize(
         "column",
@@ -280,6 +280,7 @@ class TestRefusals:
         model.set_params(max_iter=1, learning_rate=1e-9).fit(X[some], y[some, :1])
         np.testing.assert_allclose(model.predict_attributes(X)[:, 0], before, atol=1e-3)
 
+    @pytest.mark.slow
     def test_modules_of_ones_own_are_not_said_to_be_silent(self, table):
         X, y = table
         strong = {"beta": 50.0, "gamma": 0.0, "masking": 0.0, "learning_rate": 0.03}
@@ -356,6 +357,7 @@ class TestWhatIsShown:
             atol=1e-4,
         )
 
+    @pytest.mark.slow
     def test_predictions_have_the_units_and_the_levels_of_y(self, table):
         X, y = table
         names = np.where(y[:, 1] > 0, "ill", "well").astype(object)
@@ -426,6 +428,7 @@ def linear_and_bent(labels, codes):
         yield roc_auc_score(labels[3000:], chance, multi_class="ovr")
 
 
+@pytest.mark.slow
 def test_a_hundred_labels_of_2000_are_enough():
     rng = np.random.RandomState(0)
     X, sources = make_nonlinear_ica(4000, n_sources=4, n_features=20, random_state=0)

@@ -1,7 +1,7 @@
-"""Simulated tables whose generating factors are known.
+"""Simulated datasets with known generating factors.
 
-Every maker returns ``(X, factors)``: rows to learn from, and the few numbers each row
-was made of. See each maker for its formula and for what can be recovered from it.
+Every function returns ``(X, factors)``: the samples, and the factors that generated
+each of them. Its docstring gives the formula and the factors that can be recovered.
 """
 
 from ._cells import make_cell_counts

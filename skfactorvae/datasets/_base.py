@@ -1,4 +1,4 @@
-"""What every maker shares: parameter rules, factors, noise and the way out."""
+"""Common parts of all makers: parameter rules, factors, noise and output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_array, gen_batches
 
-ROWS_AT_ONCE = 64  # bounds the temporaries of a render or a noise draw
+ROWS_AT_ONCE = 64  # bounds the temporary arrays of rendering and noise
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The interval a numeric parameter must lie in, and what to do when it does not."""
+    """The valid interval of a numeric parameter, and advice when it is violated."""
 
     kind: type
     low: float
@@ -44,9 +44,9 @@ class Rule:
 
 
 RULES = {
-    "n_samples": Rule(Integral, 1, "Pass the number of rows to draw, such as 1000."),
+    "n_samples": Rule(Integral, 1, "Pass the number of samples to draw, such as 1000."),
     "n_features": Rule(Integral, 2, "Pass the number of columns of X, such as 50."),
-    "noise": Rule(Real, 0, "Pass 0 for a table without measurement noise."),
+    "noise": Rule(Real, 0, "Pass 0 for data without measurement noise."),
     "t_max": Rule(Real, 0, "Pass the last observed time, such as 5.0.", above=True),
     "initial_width": Rule(
         Real, 0, "Pass a standard deviation in lengths of the rod.", above=True
@@ -54,12 +54,14 @@ RULES = {
     "n_sources": Rule(
         Integral, 1, "Pass the number of independent sources, such as 4."
     ),
-    "n_layers": Rule(Integral, 1, "Pass 1 for a linear mixing, 2 or more to bend it."),
+    "n_layers": Rule(
+        Integral, 1, "Pass 1 for a linear mixing, 2 or more for a nonlinear one."
+    ),
     "n_segments": Rule(
         Integral, 0, "Pass 0 for stationary sources, 2 or more for segments."
     ),
     "slope": Rule(
-        Real, 0, "Pass 1 for linear layers, or less to bend them.", 1, above=True
+        Real, 0, "Pass 1 for linear layers, or less for nonlinear ones.", 1, above=True
     ),
     "missing_rate": Rule(
         Real, 0, "Pass the share of entries to replace by NaN, or 0 for none.", 1
@@ -91,7 +93,7 @@ def check_option(name: str, value: Any, options: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Factor:
-    """A ground-truth factor: its column name, its range and its law."""
+    """A generating factor: its column name, its range and its distribution."""
 
     name: str
     low: float
@@ -127,9 +129,10 @@ def levels(name: str, n_levels: int) -> Factor:
 def take_factors(
     spec: Sequence[Factor], factors: Any, n_samples: int, rng: np.random.RandomState
 ) -> np.ndarray:
-    """Return the caller's `factors`, checked, or `n_samples` drawn rows of them.
+    """Return the user's `factors` after validation, or `n_samples` random ones.
 
-    Shape (n_samples, len(spec)); int64 when every factor is discrete, else float64.
+    The shape is (n_samples, len(spec)); the dtype is int64 when every factor is
+    discrete, else float64.
     """
     dtype = np.int64 if all(f.discrete for f in spec) else np.float64
     if factors is None:
@@ -174,8 +177,8 @@ def render(
 ) -> np.ndarray:
     """Return `draw` of the factors, flattened to shape (n_samples, n_features).
 
-    `draw` maps (m, n_factors) to (m, ...) and sees few rows at a time, so that its
-    temporaries stay small whatever the number of samples.
+    `draw` maps (m, n_factors) to (m, ...) and gets few samples at a time, so that its
+    temporary arrays stay small for any number of samples.
     """
     X: np.ndarray = np.empty((len(factors), n_features), dtype=dtype)
     for rows in gen_batches(len(X), ROWS_AT_ONCE):

@@ -1,4 +1,4 @@
-r"""Counts of molecules in single cells: two batches, two paths, a step and a depth."""
+r"""Molecule counts of single cells with four factors: batch, path, step and depth."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ._base import (
 _STEPS = ("linear", "nonlinear")
 
 _MOST = 1e15
-"""Molecules of a gene that can still be counted one by one in float64."""
+"""Largest expected count of a gene; float64 represents all integers up to here."""
 
 
 def _cell_factors(n_genes):
-    """Return the factors; the depth is in proportion to the genes."""
+    """Return the factors; the depth is proportional to the number of genes."""
 
     def draw_depth(rng, n):
         return 6.0 * n_genes * rng.lognormal(0.0, 0.2, n)
@@ -47,12 +47,12 @@ def make_cell_counts(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make counts of molecules in single cells: two batches, maturing on two paths.
+    r"""Make molecule counts of single cells from two batches, maturing along two paths.
 
     With :math:`m_g` the abundance of gene :math:`g`, :math:`B_{bg}` and :math:`P_{pg}`
     the effects of batch :math:`b` and path :math:`p`, :math:`D_g` the fold change at
-    the end of either path, and :math:`h_g(t)` the share of it that a cell has made at
-    step :math:`t`,
+    the end of either path, and :math:`h_g(t)` the share of it that a cell has reached
+    at step :math:`t`,
 
     .. math::
         e_g = m_g\, B_{bg}\, P_{pg}\, D_g^{h_g(t)}, \qquad
@@ -61,39 +61,39 @@ def make_cell_counts(
         \quad \operatorname{Var} x_g = \mu_g + \text{noise}^2 \mu_g^2
 
     ========= =========== ======================================= ==================
-    factor    symbol      law                                     unit
+    factor    symbol      distribution                            unit
     ========= =========== ======================================= ==================
     ``batch`` :math:`b`   0 or 1, equally likely                  of the laboratory
     ``path``  :math:`p`   0 or 1, equally likely                  of the two fates
     ``step``  :math:`t`   uniform on [0, 1]                       of a path's length
     ``depth`` :math:`L`   log-normal, median 6 `n_features`,      expected molecules
-                          deviation 0.2 of its logarithm
+                          std 0.2 of its logarithm
     ========= =========== ======================================= ==================
 
-    The genes: :math:`m_g` is gamma of shape 0.6 and :math:`B_{bg}` log-normal
-    (0.1, 0.1). :math:`P_{pg}` is one, or for a random tenth of the genes log-normal
-    (0.1, 0.4), inverted with probability one half; :math:`D_g` the same for a random
-    fifth. With ``steps="linear"``, :math:`h_g(t) = t`; with "nonlinear",
-    :math:`h_g(t) = t + c_g \sin(\pi t)` with :math:`c_g` uniform on [-1, 1]: genes come
-    early, late, or overshoot.
+    The genes: :math:`m_g` is gamma of shape 0.6 and :math:`B_{bg}` log-normal (0.1,
+    0.1). :math:`P_{pg}` is one, or for a random tenth of the genes log-normal (0.1,
+    0.4), inverted with probability one half; :math:`D_g` the same for a random fifth.
+    With ``steps="linear"``, :math:`h_g(t) = t`; with "nonlinear",
+    :math:`h_g(t) = t + c_g \sin(\pi t)` with :math:`c_g` uniform on [-1, 1]: genes
+    change early, late, or overshoot.
 
-    Laws and values are those of Splat [1]_, whose batch, path, step and library size
-    are also the known variables of [2]_. What differs, so that each factor has a
-    direction of its own: there, paths part from one point, and each changes genes of
-    its own with the step; here they differ from the start, and mature alike. Besides, a
-    change is interpolated in its logarithm and without Brownian wiggles, the dispersion
-    is one number for all genes and does not fall with abundance, and there are no genes
-    of outlying abundance and no dropouts.
+    Distributions and values are those of Splat [1]_, whose batch, path, step and
+    library size are also the known variables of [2]_. Differences: in Splat, paths
+    start from one point, and the step changes different genes on each path; here paths
+    differ from the start and the step changes the same genes, so that each factor has a
+    direction of its own. A change is interpolated in its logarithm, without Brownian
+    motion; the dispersion is one number for all genes and does not decrease with
+    abundance; there are no genes of outlying abundance and no dropouts.
 
-    All factors can be recovered, in logarithms of counts: there batch, path and linear
-    steps add up, and depth is the sum of all. Dividing each cell by its sum removes
-    most of the depth. Nonlinear steps are a curve, which no linear method follows with
-    one component.
+    All factors can be recovered from logarithms of counts: there batch, path and linear
+    steps are additive, and depth is the sum of all. Dividing each cell by its sum
+    removes most of the depth. Nonlinear steps form a curve, which no linear method
+    represents by one component.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of cells. Ignored when `factors` is given.
+        Number of cells, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=500
         Number of genes, at least 2.
@@ -103,34 +103,35 @@ def make_cell_counts(
 
     noise : float, default=0.3
         Coefficient of variation of a gene's abundance between cells of equal factors,
-        on top of the counting. With 0 the counts are Poisson, and still random.
+        >= 0, in addition to Poisson noise. With 0 the counts are Poisson, and still
+        random.
 
     factors : array-like of shape (n, 4), default=None
-        Factors to render, within the ranges above, instead of drawing them. Any depth
+        Factor values within the ranges above, instead of random ones. Any depth
         >= 0 is allowed.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
 
     return_bunch : bool, default=False
-        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
-        way to the expected counts.
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes
+        the expected counts.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the genes, the factors and the counts, in this order: calls that
-        differ in `n_samples`, `steps` or `noise` alone share the genes of an int.
+        Determines the genes, the factors and the counts, in this order. With an int,
+        calls that differ in `n_samples`, `steps` or `noise` only have the same genes.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), dtype float64
-        Counts, one row per cell. Models of continuous values want their logarithm, as
-        ``np.log1p(X)`` or that of shares of the sum.
+        Counts, one row per cell. For models of continuous values take logarithms, such
+        as ``np.log1p(X)``.
 
     factors : ndarray of shape (n_samples, 4), dtype float64
         Columns batch, path, step, depth.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
         `discrete_factors` (boolean, shape (4,): batch and path are True) and
         `expected`, the :math:`\mu_g`, of shape (n_samples, n_features).
@@ -157,7 +158,7 @@ def make_cell_counts(
     genes = _draw_genes(rng, n_features)
     spec = _cell_factors(n_features)
     factors = take_factors(spec, factors, n_samples, rng)
-    expected = _expected_counts(factors, genes, bent=steps == "nonlinear")
+    expected = _expected_counts(factors, genes, nonlinear=steps == "nonlinear")
     return deliver(
         _count(expected, noise, rng),
         factors,
@@ -170,9 +171,9 @@ def make_cell_counts(
 
 
 def _draw_genes(rng, n):
-    """Return what the genes are like: arrays whose last axis has length n."""
+    """Return random parameters of the genes: arrays whose last axis has length n."""
     return {
-        # the least share keeps the sum positive whatever the draw
+        # the small constant keeps the sum positive for any draw
         "log_abundance": np.log(rng.gamma(0.6, size=n) + 1e-12),
         "log_batch": rng.normal(0.1, 0.1, (2, n)),
         "log_path": _log_change(rng, (2, n), 0.1),
@@ -182,32 +183,33 @@ def _draw_genes(rng, n):
 
 
 def _log_change(rng, shape, share):
-    """Return fold changes in logarithms, of a random share of the genes."""
+    """Return log fold changes; zero except for a random share of the genes."""
     changed = rng.uniform(size=shape) < share
     return changed * rng.choice([-1.0, 1.0], shape) * rng.normal(0.1, 0.4, shape)
 
 
-def _expected_counts(factors, genes, *, bent):
+def _expected_counts(factors, genes, *, nonlinear):
     """Return the expected counts of shape (n_samples, n_features)."""
     batch, path = factors[:, :2].astype(np.int64).T
     step, depth = factors[:, 2:3], factors[:, 3:]
-    share = step + bent * genes["bend"] * np.sin(np.pi * step)  # of the fold change
+    curve = nonlinear * genes["bend"] * np.sin(np.pi * step)
+    share = step + curve  # of the fold change
     logs = genes["log_abundance"] + genes["log_batch"][batch] + genes["log_path"][path]
     expression = np.exp(logs + share * genes["log_step"])
     return depth * expression / expression.sum(axis=1, keepdims=True)
 
 
 def _count(expected, noise, rng):
-    """Draw Poisson counts around abundances that vary from cell to cell."""
+    """Draw Poisson counts whose means vary between cells (negative binomial)."""
     abundance = expected
-    if noise > 1e-6:  # less would be lost beside the counting, and overflow
+    if noise > 1e-6:  # less is negligible beside Poisson noise, and overflows
         variance = noise * noise  # which may be infinite; noise**2 would raise
         with np.errstate(invalid="ignore"):
             abundance = expected * rng.gamma(1 / variance, variance, expected.shape)
     most = np.nan_to_num(abundance, nan=np.inf).max()
     if most > _MOST:
         raise ValueError(
-            f"A cell would hold {most:.3g} molecules of one gene, and "
-            f"{_MOST:g} are the most that can be counted. Lower the depth, or noise."
+            f"Expected counts must be at most {_MOST:g}; got {most:.3g} molecules of a "
+            "gene in one cell. Lower the depth or noise."
         )
     return rng.poisson(abundance).astype(np.float64)

@@ -1,4 +1,4 @@
-r"""Curves and spectra: every row is a function of a few factors, seen on a grid."""
+r"""Curves and spectra: functions of a few factors, sampled on a grid."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _HC_OVER_K = 1.438777e8  # angstrom kelvin
 
 
 def _deliver_curves(draw, grid, factors, spec, *, prefix, noise, rng, **options):
-    """Deliver one curve on `grid` per row; `draw` takes the grid and (m, 1) factors."""
+    """Return one curve on `grid` per sample; `draw` takes it and (m, 1) factors."""
 
     def draw_rows(rows):
         return draw(grid, *rows.T[:, :, None])
@@ -100,7 +100,7 @@ def make_gaussian_peaks(
                + b\,(x - \tfrac{1}{2}) + \text{noise} \cdot \varepsilon(x)
 
     ============= ========= ======================== =========================
-    factor        symbol    law                      unit
+    factor        symbol    distribution             unit
     ============= ========= ======================== =========================
     ``position``  :math:`p` uniform on [0.3, 0.7]    length of the grid
     ``width``     :math:`w` log-uniform, [0.03, 0.1] length of the grid
@@ -108,26 +108,26 @@ def make_gaussian_peaks(
     ``slope``     :math:`b` uniform on [-0.5, 0.5]   signal per grid length
     ============= ========= ======================== =========================
 
-    All four factors are identifiable: distinct factors give distinct noiseless
-    curves, and a model that has resolved them has 4 active latents. Amplitude and
-    width both change the area under the peak, so they are the pair most easily mixed
-    up; position moves the peak along a curved path, which no linear method follows
-    with one component.
+    All four factors are identifiable: distinct factors give distinct noiseless curves,
+    and a model that separates them has 4 active components. Amplitude and width both
+    change the area under the peak, so they are the pair that is most easily confused.
+    The position acts on the curve nonlinearly, so that no linear method represents it
+    by one component.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of curves. Ignored when `factors` is given.
+        Number of curves, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=100
         Number of points of the grid, at least 2.
 
     noise : float, default=0.01
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors.
 
     factors : array-like of shape (n, 4), default=None
-        Factors to render, within the ranges above, instead of drawing them.
+        Factor values within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -136,19 +136,19 @@ def make_gaussian_peaks(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), dtype float64
-        One curve per row.
+        One curve per sample.
 
     factors : ndarray of shape (n_samples, 4), dtype float64
         Columns position, width, amplitude, slope.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
         `discrete_factors` (boolean, shape (4,)) and `grid`, the points :math:`x`.
 
@@ -200,7 +200,7 @@ def make_damped_oscillator(
                \cos\!\left(\tfrac{1}{2} \sqrt{4\kappa - b^2}\; t + \delta\right)
 
     ============= ============== ============================ ====================
-    factor        symbol         law                          unit
+    factor        symbol         distribution                 unit
     ============= ============== ============================ ====================
     ``damping``   :math:`b`      uniform on [0.4, 1.2]        1 / time
     ``stiffness`` :math:`\kappa` uniform on [4, 12]           1 / time\ :sup:`2`
@@ -209,17 +209,18 @@ def make_damped_oscillator(
     ============= ============== ============================ ====================
 
     The variant "scinet" fixes :math:`A = 1` and :math:`\delta = 0` and has the first
-    two factors only, as in [1]_; "full" has all four. Every motion is underdamped.
+    two factors only, as in [1]_; "full" has all four. Every trajectory is underdamped.
 
-    All factors are identifiable. A model with one latent too many should leave it
-    silent: 2 active latents of 3 for "scinet", 4 of 5 for "full". Stiffness sets the
-    frequency, which is strongly nonlinear in the curve. The phase is kept within a
-    part of the circle on purpose: a whole circle needs two latents.
+    All factors are identifiable. A model with one component more than there are factors
+    should leave it inactive: 2 active components of 3 for "scinet", 4 of 5 for "full".
+    Stiffness determines the frequency, on which the curve depends strongly nonlinearly.
+    The phase is restricted to a part of the circle: a whole circle needs two
+    components.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of trajectories. Ignored when `factors` is given.
+        Number of trajectories, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=50
         Number of times, at least 2.
@@ -228,14 +229,14 @@ def make_damped_oscillator(
         Two factors (damping, stiffness) or four.
 
     t_max : float, default=5.0
-        Last observed time.
+        Last observed time, > 0.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors.
 
     factors : array-like of shape (n, 2) or (n, 4), default=None
-        Factors to render, within the ranges above, instead of drawing them.
+        Factor values within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -244,19 +245,19 @@ def make_damped_oscillator(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), dtype float64
-        One trajectory per row.
+        One trajectory per sample.
 
     factors : ndarray of shape (n_samples, 2) or (n_samples, 4), dtype float64
         Columns damping, stiffness and, for "full", amplitude, phase.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (n_factors, 2),
         `discrete_factors` (boolean, shape (n_factors,)) and `grid`, the times.
 
@@ -264,7 +265,7 @@ def make_damped_oscillator(
     ----------
     .. [1] Iten, Metger, Wilming, del Rio & Renner (2020), "Discovering Physical
        Concepts with Neural Networks", Physical Review Letters 124, 010508. Their
-       network answers questions about other times; here the curve is the data.
+       network predicts positions at other times; here the curve is the data.
 
     Examples
     --------
@@ -309,7 +310,7 @@ def make_heat_profiles(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make temperature profiles of an insulated rod, some time after a heat pulse.
+    r"""Make temperature profiles of an insulated rod after a heat pulse.
 
     A Gaussian pulse of standard deviation :math:`s_0` spreads from :math:`x_0` along a
     rod of unit length. Insulated ends reflect it, so its mirror images add up, over a
@@ -323,7 +324,7 @@ def make_heat_profiles(
         \qquad \sigma^2 = s_0^2 + 0.008\, \kappa t
 
     ============ ============== ======================== ========================
-    factor       symbol         law                      unit
+    factor       symbol         distribution             unit
     ============ ============== ======================== ========================
     ``position`` :math:`x_0`    uniform on [0.25, 0.75]  length of the rod
     ``heat``     :math:`Q`      uniform on [0.5, 1.5]    of the released heat
@@ -333,29 +334,29 @@ def make_heat_profiles(
     ============ ============== ======================== ========================
 
     **Diffusivity and time are not identifiable**: they enter through the product
-    :math:`\kappa t` alone, and no method can tell a good conductor seen early from a
-    bad one seen late. A resolved table has 4 active latents, not 5. One of them follows
-    :math:`\log \kappa t`, whose rank correlation with either of the two alone is about
-    0.7. To score a model fairly, replace the two columns by their product, as in the
-    example.
+    :math:`\kappa t` alone, and no method can distinguish a good conductor at an early
+    time from a poor one at a late time. A model that separates the identifiable factors
+    has 4 active components, not 5. One of them follows :math:`\log \kappa t`, whose
+    rank correlation with either of the two alone is about 0.7. For scoring, replace the
+    two columns by their product, as in the example.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of profiles. Ignored when `factors` is given.
+        Number of profiles, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=64
         Number of thermometers along the rod, at least 2.
 
     initial_width : float, default=0.03
-        Standard deviation :math:`s_0` of the pulse when it is released.
+        Standard deviation :math:`s_0` of the initial pulse, > 0, in lengths of the rod.
 
     noise : float, default=0.01
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors.
 
     factors : array-like of shape (n, 5), default=None
-        Factors to render, within the ranges above, instead of drawing them.
+        Factor values within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -364,21 +365,21 @@ def make_heat_profiles(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), dtype float64
-        One profile per row.
+        One profile per sample.
 
     factors : ndarray of shape (n_samples, 5), dtype float64
         Columns position, heat, kappa, time, gradient.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (5, 2),
-        `discrete_factors` (boolean, shape (5,)) and `grid`, the places :math:`x`.
+        `discrete_factors` (boolean, shape (5,)) and `grid`, the positions :math:`x`.
 
     References
     ----------
@@ -428,7 +429,7 @@ def make_stellar_spectra(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make toy spectra of stars: a black body behind seven absorption lines.
+    r"""Make simplified spectra of stars: a black body behind seven absorption lines.
 
     On a logarithmic grid of wavelengths :math:`\lambda` from 3800 to 7200 angstrom,
 
@@ -443,7 +444,7 @@ def make_stellar_spectra(
     Na D, of fixed depths :math:`d_k` and a common width.
 
     ================ ========= ============================ ======================
-    factor           symbol    law                          unit
+    factor           symbol    distribution                 unit
     ================ ========= ============================ ======================
     ``temperature``  :math:`T` uniform on [4000, 8000]      kelvin
     ``redshift``     :math:`z` uniform on [0, 0.04]         1
@@ -451,25 +452,26 @@ def make_stellar_spectra(
     ``line_width``   :math:`s` log-uniform, [0.003, 0.012]  of :math:`\ln\lambda`
     ================ ========= ============================ ======================
 
-    Temperature sets the continuum and nothing else: it is close to linear in `X` and
-    easy. Redshift moves the lines and not the continuum, so that the two factors
-    stay apart. Strength and width both set the area of a line, its equivalent width;
-    only the line's shape tells them apart, so they are the pair to watch.
+    Temperature changes the continuum only, almost linearly, and is easily recovered.
+    Redshift moves the lines but not the continuum, so that the two factors are
+    separable. Strength and width both determine the area of a line, its equivalent
+    width; only the shape of the line distinguishes them, so they are the pair that is
+    most easily confused.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of spectra. Ignored when `factors` is given.
+        Number of spectra, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=256
         Number of wavelengths, at least 2.
 
     noise : float, default=0.01
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors.
 
     factors : array-like of shape (n, 4), default=None
-        Factors to render, within the ranges above, instead of drawing them.
+        Factor values within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -478,19 +480,19 @@ def make_stellar_spectra(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_features), dtype float64
-        One spectrum per row, as a multiple of its median continuum.
+        One spectrum per sample, as a multiple of its median continuum.
 
     factors : ndarray of shape (n_samples, 4), dtype float64
         Columns temperature, redshift, log_strength, line_width.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
         `discrete_factors` (boolean, shape (4,)) and `grid`, the wavelengths in
         angstrom.

@@ -1,4 +1,4 @@
-r"""Tables whose columns mix hidden sources: nonlinear ICA and a machine's sensors."""
+r"""Mixtures of hidden sources: nonlinear ICA, and the sensors of a machine."""
 
 from __future__ import annotations
 
@@ -72,70 +72,70 @@ def make_nonlinear_ica(
         x = \phi(\ldots \phi(s W_1) W_2 \ldots) W_L + \text{noise} \cdot \varepsilon
 
     :math:`W_1` has orthonormal rows and shape (n_sources, n_features), the others are
-    orthogonal, so the map is injective and every layer is perfectly conditioned:
+    orthogonal, so the map is injective and the condition number of every layer is 1:
     with ``n_layers=1`` the mixing is linear and an isometry.
 
     ============== ============== ============================================
-    factor         symbol         law, before segments (zero mean, variance 1)
+    factor         symbol         distribution (mean 0, variance 1)
     ============== ============== ============================================
     ``source0`` .. :math:`s_i`    uniform on [-sqrt(3), sqrt(3)], Laplace of
                                   scale sqrt(1/2), or standard Gaussian
     ============== ============== ============================================
 
-    With ``n_segments > 0``, each row belongs to a random segment :math:`u`, and source
-    :math:`i` is multiplied by a scale :math:`\lambda_{u,i}` drawn once from the uniform
-    law on [0.5, 3].
+    With ``n_segments > 0``, each sample belongs to a random segment :math:`u`, and
+    source :math:`i` is multiplied by a scale :math:`\lambda_{u,i}` drawn once from the
+    uniform distribution on [0.5, 3].
 
-    What can be recovered, up to order, sign and a monotone map of each source:
+    Recovery of the sources, up to order, sign and a monotone map of each source:
 
     - "uniform" or "laplace" with one layer: by linear ICA.
-    - "uniform" or "laplace" with two or three layers: no theorem promises it [1]_, but
-      this map is gentle enough for a good model to do better than linear ICA.
-    - "gaussian" without segments: never. A rotation of the sources has the same law,
-      so a model that scores well here is read by a metric that is wrong.
-    - "gaussian" with segments: only with a prior that is told the segment [2]_ [3]_.
+    - "uniform" or "laplace" with two or three layers: no theorem guarantees it [1]_,
+      but the nonlinearity is moderate, and a model can do better than linear ICA.
+    - "gaussian" without segments: impossible. A rotation of the sources has the same
+      distribution, so a high score shows that the metric is wrong.
+    - "gaussian" with segments: only with a prior conditioned on the segment [2]_ [3]_.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of rows. Ignored when `factors` is given.
+        Number of samples, at least 1. Ignored when `factors` is given.
 
     n_features : int, default=20
         Number of mixtures, at least 2 and at least `n_sources`.
 
     n_sources : int, default=4
-        Number of independent sources.
+        Number of independent sources, at least 1.
 
     source : {"uniform", "laplace", "gaussian"}, default="uniform"
-        Law of the sources.
+        Distribution of the sources.
 
     n_segments : int, default=0
-        Number of segments with scales of their own; 0 for stationary sources.
+        Number of segments, each with its own scales; 0 for stationary sources.
 
     n_layers : int, default=2
-        Number of mixing matrices; 1 is a linear mixing.
+        Number of mixing matrices, at least 1; 1 is a linear mixing.
 
     slope : float, default=0.2
         Slope of the rectifier for negative values, in (0, 1]. With 1 the mixing is
-        linear whatever `n_layers`.
+        linear for any `n_layers`.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         sources.
 
     factors : array-like of shape (n, n_sources), default=None
-        Sources to mix instead of drawing them; needs ``n_segments=0``.
+        Sources to mix instead of random ones; requires ``n_segments=0``.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
 
     return_bunch : bool, default=False
-        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
-        way to the segments.
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes
+        the segments.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the mixing, the sources and the noise, in this order: calls that
-        differ in `n_samples`, `source` or `noise` alone share the mixing of an int.
+        Determines the mixing, the sources and the noise, in this order. With an int,
+        calls that differ in `n_samples`, `source` or `noise` only have the same mixing.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def make_nonlinear_ica(
         The sources.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (n_sources, 2)
         (infinite: any source can be mixed), `discrete_factors` (boolean, shape
         (n_sources,)), `segments` (int64, shape (n_samples,), all 0 without
@@ -210,7 +210,7 @@ def _check_mixture(n_features, n_sources, n_segments, factors):
     if n_segments and factors is not None:
         raise ValueError(
             f"n_segments must be 0 when factors is given; got {n_segments}. Segments "
-            "rescale drawn sources: rescale yours before the call."
+            "rescale random sources: rescale yours before the call."
         )
 
 
@@ -222,7 +222,9 @@ def _draw_mixing(rng, n_sources, n_features, n_layers):
 def _semi_orthogonal(rng, n_rows, n_columns):
     """Return orthonormal rows, uniform over all such matrices; n_rows <= n_columns."""
     q, r = np.linalg.qr(rng.standard_normal((n_columns, n_rows)))
-    return (q * np.sign(np.diag(r))).T  # the signs make the law rotation-invariant
+    return (
+        q * np.sign(np.diag(r))
+    ).T  # the signs make the distribution rotation-invariant
 
 
 def _mix(sources, mixing, slope):
@@ -243,18 +245,18 @@ def make_sensor_table(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make the sensor log of a machine: 13 columns of six kinds from four causes.
+    r"""Make the sensor log of a machine: 13 columns of six types from four factors.
 
     =========== ================= ================================= ==============
-    factor      symbol            law                               unit
+    factor      symbol            distribution                      unit
     =========== ================= ================================= ==============
     ``load``    :math:`\ell`      uniform on [0, 1]                 of full load
-    ``ambient`` :math:`a`         normal, mean 20, deviation 5      degree Celsius
+    ``ambient`` :math:`a`         normal, mean 20, std 5            degree Celsius
     ``wear``    :math:`w`         beta(2, 3) on [0, 1]              of a lifetime
     ``regime``  :math:`r`         0, 1 or 2, equally likely         gear
     =========== ================= ================================= ==============
 
-    With :math:`\varepsilon` standard normal and drawn afresh for each entry, scaled by
+    With :math:`\varepsilon` standard normal and independent for each entry, scaled by
     `noise`, and :math:`\operatorname{s}` the logistic function:
 
     ============== =========== ====================================================
@@ -271,45 +273,46 @@ def make_sensor_table(
                                times :math:`1 + 0.02\varepsilon`
     ``alarm``      binary      1 with probability
                                :math:`\operatorname{s}(6w + 3\ell - 5)`
-    ``door_open``  binary      1 with probability 0.1, whatever the factors
-    ``mode``       categorical :math:`r`, replaced by a random gear in 5 % of rows
+    ``door_open``  binary      1 with probability 0.1, independent of the factors
+    ``mode``       categorical :math:`r`, replaced by a random gear in 5 % of samples
     ``quality``    ordinal     :math:`\lfloor 5\operatorname{s}(2 - 5w +
                                0.3\varepsilon) \rfloor`, from 0 to 4
     ``errors``     count       Poisson of mean :math:`\exp(-1 + 2.5w + 0.5\ell)`
     ============== =========== ====================================================
 
-    Load, ambient and wear can be recovered closely: each is seen by several columns.
-    Regime is discrete, and a Gaussian latent shows it as three heaps at best.
-    ``door_open`` is pure noise and shares nothing with any other column: a model
-    that spends a latent on it has failed.
+    Load, ambient and wear can be recovered closely: several columns depend on each.
+    Regime is discrete; a Gaussian component represents it by three clusters at best.
+    ``door_open`` is pure noise and independent of all other columns: a component that
+    represents it carries no information about the factors.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of rows. Ignored when `factors` is given.
+        Number of samples, at least 1. Ignored when `factors` is given.
 
     missing_rate : float, default=0.0
-        Share of the entries of `X` replaced by NaN, completely at random.
+        Share of the entries of `X` in [0, 1] that are replaced by NaN, completely at
+        random.
 
     noise : float, default=1.0
-        Multiplier of the measurement noise :math:`\varepsilon`. With 0 the real,
-        positive and ordinal columns are functions of the factors; the others are
-        random draws at any value.
+        Multiplier of the measurement noise :math:`\varepsilon`, >= 0. With 0 the real,
+        positive and ordinal columns are functions of the factors; the others stay
+        random.
 
     factors : array-like of shape (n, 4), default=None
-        Factors to render, within the ranges above, instead of drawing them. Any
+        Factor values within the ranges above, instead of random ones. Any
         finite ambient temperature is allowed.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
 
     return_bunch : bool, default=False
-        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
-        way to the types of the columns.
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes
+        the types of the columns.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors, the measurements and the missing entries, in this
-        order. Pass an int for the same table on every call.
+        Determines the factors, the measurements and the missing entries, in this
+        order. Pass an int for reproducible output across calls.
 
     Returns
     -------
@@ -320,7 +323,7 @@ def make_sensor_table(
         Columns load, ambient, wear, regime.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (4, 2),
         `discrete_factors` (boolean, shape (4,): regime alone is True) and
         `feature_types`, a list with the type of each column.

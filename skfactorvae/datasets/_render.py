@@ -1,4 +1,4 @@
-"""What every image maker shares: pixels, their names and soft edges."""
+"""Common parts of the image makers: pixels, their names and antialiasing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def deliver_images(
     rng: np.random.RandomState,
     **options: Any,
 ) -> Any:
-    """Deliver one flat float32 image per row of `factors`.
+    """Return one flattened float32 image per row of `factors`, as `deliver` does.
 
     `draw` maps (m, n_factors) to images of shape (m, *image_shape), channel first.
     """

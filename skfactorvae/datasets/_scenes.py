@@ -1,4 +1,4 @@
-r"""Drawn scenes: a pendulum and its shadow, a coloured thing in a coloured room."""
+r"""Rendered scenes: a pendulum and its shadow, a coloured object in a room."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def make_pendulum_shadow(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make grey images of a pendulum, the sun, and the shadow that follows from both.
+    r"""Make grey images of a pendulum, the sun, and the resulting shadow.
 
-    The scene of CausalVAE [1]_, redrawn. In a window from (-1, -1) to (21, 21) with
-    :math:`y` upwards, a rod hangs from the pivot (10, 10.5) and carries a ball of
-    radius 1.5 at :math:`(10 + 8\sin\theta,\; 10.5 - 8\cos\theta)`. Parallel light of
-    slope :math:`\tan\varphi` throws the point :math:`(x, y)` on the ground at
+    The scene of CausalVAE [1]_, rendered from formulas. In a window from (-1, -1) to
+    (21, 21) with :math:`y` upwards, a rod hangs from the pivot (10, 10.5) and carries a
+    ball of radius 1.5 at :math:`(10 + 8\sin\theta,\; 10.5 - 8\cos\theta)`. Parallel
+    light of slope :math:`\tan\varphi` projects the point :math:`(x, y)` on the ground
+    at
 
     .. math::
         S(x, y) = x - (y + \tfrac{1}{2}) \cot\varphi
@@ -56,61 +57,62 @@ def make_pendulum_shadow(
     height 20.5, on the ray through the pivot.
 
     ========= =============== ================================== ======
-    factor    symbol          law                                unit
+    factor    symbol          distribution                       unit
     ========= =============== ================================== ======
     ``angle`` :math:`\theta`  uniform on [-40 pi/200, 44 pi/200] radian
     ``light`` :math:`\varphi` uniform on [60 pi/200, 148 pi/200] radian
     ========= =============== ================================== ======
 
-    There are **two causes**, and both can be recovered. Length and position of the
-    shadow are functions of them: a model that has resolved the scene has 2 active
-    latents, and spends none on the shadow. Scored against all four, even a perfect
-    model looks entangled, because the four are dependent; therefore the shadow is
-    not among `factors`.
+    There are **two factors**, and both can be recovered. Length and position of the
+    shadow are functions of them: a model that separates the factors has 2 active
+    components and none for the shadow. Scored against all four variables, even a
+    perfect model gets a low score, because the four are dependent; therefore the shadow
+    is not among `factors`.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of images. Ignored when `factors` is given.
+        Number of images, at least 1. Ignored when `factors` is given.
 
     image_size : int, default=48
-        Height and width in pixels.
+        Height and width in pixels, at least 8.
 
     antialias : float, default=1.0
-        Width of the edges in pixels. With 0 edges are hard, and motion of less than a
-        pixel can go unseen.
+        Width of the edges in pixels, >= 0. With 0 edges are hard, and a motion of less
+        than a pixel may not change the image.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors and lies in [0, 1].
 
     factors : array-like of shape (n, 2), default=None
-        Factors to render, within the ranges above, instead of drawing them.
+        Factor values within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
 
     return_bunch : bool, default=False
-        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It is the
-        way to the shadow's length and position.
+        If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes
+        the shadow's length and position.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, image_size * image_size), dtype float32
-        One flat image per row; ``X.reshape(-1, image_size, image_size)`` shows them.
+        One flattened image per sample; ``X.reshape(-1, image_size, image_size)`` shows
+        them.
 
     factors : ndarray of shape (n_samples, 2), dtype float64
         Columns angle, light.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (2, 2),
         `discrete_factors` (boolean, shape (2,)), `image_shape`,
-        (1, image_size, image_size), and the consequences `shadow_length` and
+        (1, image_size, image_size), and the dependent variables `shadow_length` and
         `shadow_position` (of its middle), each of shape (n_samples,).
 
     References
@@ -199,11 +201,11 @@ def make_toy_shapes3d(
     return_bunch=False,
     random_state=None,
 ):
-    r"""Make colour images of one thing in a room, with the six factors of 3D Shapes.
+    r"""Make colour images of an object in a room, with the six factors of 3D Shapes.
 
-    A flat toy in the spirit of 3D Shapes [1]_: no ray tracing, and no pixel of the
-    original. The corner of the room is seen at the height where floor and walls
-    meet; the thing is a shaded superellipse before it.
+    A simplified renderer with the factors of 3D Shapes [1]_, without ray tracing and
+    without images of the original. The corner of the room is drawn at the height where
+    floor and walls meet; the object is a shaded superellipse in front of it.
 
     =============== ============= ==============================================
     factor          levels        meaning of a level
@@ -217,24 +219,25 @@ def make_toy_shapes3d(
                                   turns, the cube widens
     =============== ============= ==============================================
 
-    All levels are equally likely and independent. Hues and orientation move many
-    pixels and can be recovered, but a hue is a circle: it takes two latents, or one
-    latent with a cut where red meets red. Shape is discrete and touches few pixels.
+    All levels are equally likely and independent. Hues and orientation change many
+    pixels and can be recovered, but a hue is circular: it takes two components, or one
+    with a discontinuity at the red end of the circle. Shape is discrete and changes few
+    pixels.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of images. Ignored when `factors` is given.
+        Number of images, at least 1. Ignored when `factors` is given.
 
     image_size : int, default=64
-        Height and width in pixels.
+        Height and width in pixels, at least 8.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors and lies in [0, 1].
 
     factors : array-like of shape (n, 6), default=None
-        Levels to render, within the ranges above, instead of drawing them.
+        Levels within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -243,8 +246,8 @@ def make_toy_shapes3d(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
@@ -256,7 +259,7 @@ def make_toy_shapes3d(
         Columns floor_hue, wall_hue, object_hue, scale, shape, orientation.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (6, 2),
         `discrete_factors` (boolean, shape (6,)) and `image_shape`,
         (3, image_size, image_size).
@@ -297,13 +300,13 @@ def _draw_room(factors, *, image_size):
     is_floor = y > 0.55 + 0.25 * np.abs(x - corner)
     walls = _paint(wall_hue, 0.55, np.where(x < corner, 1.0, 0.8) + 0 * y)
     floor = _paint(floor_hue, 0.85, (0.75 + 0.25 * y + 0 * x)[None])
-    is_thing, light = _thing(x, y, scale, shape, yaw)
+    is_object, light = _object(x, y, scale, shape, yaw)
     room = np.where(is_floor[:, None], floor, walls)
-    return np.where(is_thing[:, None], _paint(object_hue, 0.9, light), room)
+    return np.where(is_object[:, None], _paint(object_hue, 0.9, light), room)
 
 
-def _thing(x, y, scale, shape, yaw):
-    """Return the thing's mask and its brightness, each of shape (m, size, size)."""
+def _object(x, y, scale, shape, yaw):
+    """Return the object's mask and its brightness, each of shape (m, size, size)."""
     half_height, bulge, aspect = images_of(
         0.15 + 0.13 * scale / 7, _BULGE[shape], _ASPECT[shape]
     )

@@ -1,4 +1,4 @@
-r"""Flat shapes that move over an empty image."""
+r"""Images of flat shapes at different positions."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def make_dsprites_like(
     r"""Make white shapes on black in the layout of dSprites.
 
     The geometry is measured from published frames of dSprites [1]_; every image is
-    rendered here and no pixel of the original is redistributed. The canvas is 64 by 64
-    with :math:`y` downwards and pixel centres at half integers. A shape of levels
+    rendered from a formula and none of the original is redistributed. The canvas is 64
+    by 64 with :math:`y` downwards and pixel centres at half integers. A shape of levels
     :math:`(k_s, k_\theta, k_x, k_y)` has scale, angle and centre
 
     .. math::
@@ -93,29 +93,29 @@ def make_dsprites_like(
     =============== ================================= =========================
 
     All levels are equally likely and independent. Position and scale can be recovered,
-    one latent each. Shape is discrete, and orientation is a circle that repeats after
-    a quarter turn for the square and a half turn for the ellipse: one Gaussian latent
-    for each is impossible, so a disentanglement score of 1 on this table means that
-    the metric is wrong.
+    each coordinate by one component. Shape is discrete, and orientation is circular
+    with a period of a quarter turn for the square and a half turn for the ellipse: one
+    Gaussian component for each is impossible, so a disentanglement score of 1 on these
+    images means that the metric is wrong.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of images. Ignored when `factors` is given.
+        Number of images, at least 1. Ignored when `factors` is given.
 
     image_size : int, default=64
-        Height and width in pixels; the canvas is scaled to it.
+        Height and width in pixels, at least 8; the canvas is scaled to it.
 
     antialias : float, default=0.0
-        Width of the edges in pixels. With 0 the images are binary, as the original's.
-        The ellipse's edge is this wide at its sides and wider at its long ends.
+        Width of the edges in pixels, >= 0. With 0 the images are binary, as the
+        original's. The ellipse's edge is wider at the ends of its long axis.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors and lies in [0, 1].
 
     factors : array-like of shape (n, 5), default=None
-        Levels to render, within the ranges above, instead of drawing them.
+        Levels within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -124,19 +124,20 @@ def make_dsprites_like(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, image_size * image_size), dtype float32
-        One flat image per row; ``X.reshape(-1, image_size, image_size)`` shows them.
+        One flattened image per sample; ``X.reshape(-1, image_size, image_size)`` shows
+        them.
 
     factors : ndarray of shape (n_samples, 5), dtype int64
         Columns shape, scale, orientation, position_x, position_y.
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape (5, 2),
         `discrete_factors` (boolean, shape (5,)) and `image_shape`,
         (1, image_size, image_size).
@@ -208,7 +209,7 @@ def make_xy_squares(
 ):
     r"""Make squares that move on a grid, one colour channel each: a negative control.
 
-    Square :math:`k` is lit in channel :math:`k` alone, so squares never hide each
+    Square :math:`k` is drawn in channel :math:`k` only, so squares never occlude each
     other. Its top left pixel is at column ``spacing * x_k`` and row ``spacing * y_k``.
 
     ============ ====================================================== =========
@@ -219,37 +220,37 @@ def make_xy_squares(
     ``y0``, ...  the same, downwards                                    the same
     ============ ====================================================== =========
 
-    The columns are x0, y0, x1, y1, and so on. All factors are independent, uniform
-    and leave the image no ambiguity, and yet **with** ``spacing >= square_size`` **a
+    The columns are x0, y0, x1, y1, and so on. All factors are independent and uniform,
+    and the image determines them. Nevertheless, **with** ``spacing >= square_size`` **a
     variational autoencoder does not find them**: two positions of a square never
-    overlap, hence any two are equally far apart in pixels, and the reconstruction
-    loss holds no hint of which are neighbours [1]_. With ``spacing=1`` or 2 the
-    overlap brings the hint back. A method that succeeds at spacing 8 should be
-    suspected of using more than the reconstruction of pixels.
+    overlap, hence any two are equally far apart in pixels, and the reconstruction loss
+    carries no information about which are neighbours [1]_. With ``spacing=1`` or 2 the
+    overlap provides this information. A method that succeeds at spacing 8 probably uses
+    more than the reconstruction of pixels.
 
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of images. Ignored when `factors` is given.
+        Number of images, at least 1. Ignored when `factors` is given.
 
     image_size : int, default=64
-        Height and width in pixels.
+        Height and width in pixels, at least 8.
 
     n_squares : int, default=3
-        Number of squares, and of channels.
+        Number of squares, and of channels, at least 1.
 
     square_size : int, default=8
-        Side of a square in pixels.
+        Side of a square in pixels, at least 1.
 
     spacing : int, default=8
-        Distance of neighbouring positions in pixels.
+        Distance of neighbouring positions in pixels, at least 1.
 
     noise : float, default=0.0
-        Standard deviation of the white noise; with 0, `X` is a function of the
+        Standard deviation of the white noise, >= 0; with 0, `X` is a function of the
         factors and holds zeros and ones.
 
     factors : array-like of shape (n, 2 * n_squares), default=None
-        Levels to render, within the ranges above, instead of drawing them.
+        Levels within the ranges above, instead of random ones.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -258,19 +259,19 @@ def make_xy_squares(
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple.
 
     random_state : int, RandomState instance or None, default=None
-        Source of the factors and the noise. Pass an int for the same table on every
-        call.
+        Determines the factors and the noise. Pass an int for reproducible output
+        across calls.
 
     Returns
     -------
     X : ndarray of shape (n_samples, n_squares * image_size**2), dtype float32
-        One flat image per row, channel first.
+        One flattened image per sample, channels first.
 
     factors : ndarray of shape (n_samples, 2 * n_squares), dtype int64
         Columns x0, y0, x1, y1, ...
 
     bunch : :class:`~sklearn.utils.Bunch`
-        Instead of the two above, if `return_bunch`: `data`, `factors`,
+        Returned in place of both if `return_bunch`: `data`, `factors`,
         `feature_names`, `factor_names`, `factor_ranges` of shape
         (2 * n_squares, 2), `discrete_factors` (boolean, shape (2 * n_squares,)) and
         `image_shape`, (n_squares, image_size, image_size).

@@ -1,8 +1,8 @@
-"""Pictures, tables and a page that show what each factor does, in the data's units.
+"""Plots, tables and an HTML page that show what each component does, in data units.
 
 Displays follow scikit-learn's convention: ``from_estimator`` computes, without
-matplotlib, and ``plot`` draws. A Pipeline or a fitted search may stand for an
-estimator, and rows are shown as they were before the pipeline's first step.
+matplotlib, and ``plot`` draws. All accept an estimator, a Pipeline or a fitted search,
+and show samples in the units they had before the first step of the pipeline.
 """
 
 from ._health import health_marks

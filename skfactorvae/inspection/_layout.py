@@ -1,4 +1,4 @@
-"""How a row is drawn: as a curve, as bars, or as an image."""
+"""Layout of a sample in a plot: a curve, bars or an image."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import numpy as np
 
 KINDS = ("curve", "bars", "image")
 MOST_BARS = 40
-"""Features up to which a row without an axis is a table's, and not a curve."""
+"""Number of features up to which a sample without an axis is drawn as bars."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The look of a row.
+    """Layout of a sample in a plot.
 
     Attributes
     ----------
     kind : {"curve", "bars", "image"}
+        What a sample is drawn as.
     names : ndarray of str, shape (p,)
         Names of the features.
     x : ndarray of shape (p,)
-        Where the features lie on a curve's axis.
+        Positions of the features on the axis of a curve.
     x_label : str
-        What that axis is.
+        Label of that axis.
     image_shape : tuple (channels, height, width) or None
+        Shape of an image; None for the other kinds.
     """
 
     kind: str
@@ -34,11 +36,11 @@ class Layout:
     image_shape: tuple[int, int, int] | None
 
     def scale(self, feature_std):
-        """Return what a change of each feature is compared with, (p,); never zero.
+        """Return the standard deviation that scales each feature's changes, (p,).
 
-        Columns of a table have units of their own, and are compared with their own
-        standard deviations; those of a curve or an image share a unit, and are compared
-        with the root mean square of all.
+        Columns of a table differ in units, and each is scaled by its own standard
+        deviation. Features of a curve or an image share a unit, and are scaled by the
+        root mean square of all standard deviations. Infinity stands for zero.
         """
         if self.kind != "bars":
             common = np.sqrt(np.mean(np.square(feature_std)))
@@ -47,16 +49,16 @@ class Layout:
 
 
 def choose_layout(names, *, model=None, kind="auto", x=None, image_shape=None):
-    """Say how rows are drawn.
+    """Choose the layout of samples.
 
-    With ``kind="auto"``: images where an image shape is known, curves where ``x`` is
-    given, or the features' names are numbers, or there are more than 40 of them, and
-    bars otherwise.
+    With ``kind="auto"``: images if there is an image shape, curves if ``x`` is given,
+    the names of the features are numbers, or there are more than 40 features, and bars
+    otherwise.
 
     Raises
     ------
     ValueError
-        If shapes disagree, or ``kind`` is not known.
+        If shapes do not fit, or `kind` is unknown.
     """
     if kind != "auto" and kind not in KINDS:
         raise ValueError(f"kind must be 'auto' or one of {list(KINDS)}, got {kind!r}.")
@@ -73,7 +75,7 @@ def choose_layout(names, *, model=None, kind="auto", x=None, image_shape=None):
 
 
 def _axis(x, names):
-    """Return a curve's axis and its label, or None where there is none."""
+    """Return the axis of a curve and its label; None without an axis."""
     if x is None:
         try:
             return np.array([float(name) for name in names]), ""
@@ -94,6 +96,6 @@ def _checked_shape(shape, n_features):
     if len(shape) != 3 or shape[0] not in (1, 3) or np.prod(shape) != n_features:
         raise ValueError(
             "Images need image_shape=(height, width) or (channels, height, width), "
-            f"with 1 or 3 channels and {n_features} values in all; got {shape}."
+            f"with 1 or 3 channels and {n_features} values in total; got {shape}."
         )
     return shape

@@ -1,4 +1,4 @@
-"""How all pictures look. matplotlib is imported when one is drawn."""
+"""Style shared by all plots. matplotlib is imported when one is drawn."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, YELLOW, GREY, INK = "#56B4E9", "#E69F00", "#8A8F98", "#22262B"
 LEVELS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, INK, GREY)
-"""Okabe & Ito's colours, which colour-blind readers tell apart."""
+"""Colours of Okabe & Ito, which colour-blind readers can distinguish."""
 
 
 def pyplot():
-    """Import matplotlib, or say what is missing."""
+    """Import matplotlib, or raise an error with advice."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "Drawing needs matplotlib: pip install 'skfactorvae[plot]'. The numbers "
-            "are in the attributes of the display without it."
+            "Plotting needs matplotlib: pip install 'skfactorvae[plot]'. The numbers "
+            "are in the attributes of the display, without it."
         ) from error
     return plt
 
 
 def diverging():
-    """Return the colours from low to high: blue, grey, vermilion."""
+    """Return a colour map from low to high: blue, grey, vermilion."""
     pyplot()
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -33,7 +33,7 @@ def diverging():
 
 
 def one_axes(ax, size):
-    """Return the axes to draw on, new ones for None."""
+    """Return the axes to draw on; new ones for None."""
     plt = pyplot()
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -46,9 +46,10 @@ def panels(ax, n, *, columns, size, **options):
     Parameters
     ----------
     ax : Axes, array-like of Axes or None
-        None makes a figure. One Axes gives its place to a grid. Several are taken as
-        they come.
+        None makes a figure. One Axes is replaced by a grid of panels in its place.
+        Several are used in their order.
     n : int
+        Number of panels.
     columns : int
         Columns of the grid.
     size : tuple
@@ -74,7 +75,7 @@ def panels(ax, n, *, columns, size, **options):
         axes = np.asarray(ax, dtype=object)
     axes = axes.ravel()
     if len(axes) < n:
-        raise ValueError(f"This picture has {n} panels; got {len(axes)} axes.")
+        raise ValueError(f"This plot has {n} panels; got {len(axes)} axes.")
     for unused in axes[n:]:
         unused.set_axis_off()
     return axes[:n]
@@ -86,15 +87,15 @@ def _divided(ax, n, grid, options):
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
-            f"This picture has {n} panels. Pass ax=None, axes made by subplots, which "
-            f"can be divided, or {n} axes."
+            f"This plot has {n} panels and needs ax=None, one Axes made by subplots, "
+            f"which can be divided, or {n} Axes; got one that cannot be divided."
         )
     ax.set_axis_off()
     return place.subgridspec(*grid).subplots(squeeze=False, **options)
 
 
 def tidy(ax, *, grid=None):
-    """Take what is not data away."""
+    """Remove or lighten what is not data."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(color=GREY, labelsize=8)
@@ -104,21 +105,21 @@ def tidy(ax, *, grid=None):
 
 
 def title(ax, text, note=""):
-    """Write a panel's title on its left, and a note on its right."""
+    """Write the title of a panel at its left, and a note at its right."""
     ax.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK)
     if note:
         ax.set_title(note, loc="right", fontsize=8, color="#5F6670")
 
 
 def picture(row, layout, low, high):
-    """Return a row as an image that imshow takes, scaled to [0, 1]."""
+    """Return a sample as an image for imshow, scaled to [0, 1]."""
     span = high - low if high > low else 1.0
     image = np.clip((row.reshape(layout.image_shape) - low) / span, 0, 1)
     return image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
 
 
 def show_strip(ax, rows, layout, low, high):
-    """Draw rows as images side by side; return the middle of each on the axis."""
+    """Draw samples as images side by side; return their centres on the axis."""
     images = [picture(row, layout, low, high) for row in rows]
     gap = max(1, images[0].shape[1] // 12)
     white = np.ones((len(images[0]), gap, *images[0].shape[2:]))

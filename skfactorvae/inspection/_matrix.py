@@ -1,4 +1,4 @@
-"""Which code holds which factor, as a matrix."""
+"""Display of the association between components and known factors."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ METHODS = {
 
 
 class FactorMatrixDisplay:
-    """Which code holds which known factor: one number for each pair, in [0, 1].
+    """Matrix of the association of each component with each known factor, in [0, 1].
 
     Parameters
     ----------
     matrix : ndarray of shape (n_codes, n_factors)
-        Strength of each pair.
+        Association of each pair.
     factor_names, code_names : ndarray of str
-        Names of columns and rows.
+        Names of the factors (columns) and of the components (rows).
     measure : str
-        What the numbers are.
+        Name of the measure of association.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it is drawn.
+        The axes drawn on.
     figure_ : Figure
-        The figure it is in.
+        The figure of these axes.
 
     References
     ----------
@@ -97,15 +97,15 @@ class FactorMatrixDisplay:
         estimator : estimator, Pipeline or search
             Fitted.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-            Their true factors.
+            Their known factors.
         method : {"mutual_info", "correlation", "dci"}, default="mutual_info"
             See :meth:`from_codes`.
         factor_names : array-like of str, default=None
-            Names of the factors; None takes those of a data frame.
+            Names of the factors. None takes the columns of a DataFrame.
         **options : object
-            For the metric.
+            Passed to the metric.
 
         Returns
         -------
@@ -129,17 +129,17 @@ class FactorMatrixDisplay:
         Parameters
         ----------
         factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-            The true factors.
+            Known factors.
         codes : array-like of shape (n_samples, n_codes)
-            The codes.
+            Codes, one column for each component.
         method : {"mutual_info", "correlation", "dci"}, default="mutual_info"
-            The share of a factor's entropy that a code knows, the absolute rank
-            correlation of the two, or the importance of a code to a predictor of the
-            factor.
+            Measure of association: the mutual information as a share of the factor's
+            entropy, the absolute rank correlation, or the importance of the component
+            in a predictor of the factor (DCI).
         factor_names : array-like of str, default=None
-            Names of the factors; None takes those of a data frame.
+            Names of the factors. None takes the columns of a DataFrame.
         **options : object
-            For :func:`~skfactorvae.metrics.mutual_information_matrix`,
+            Passed to :func:`~skfactorvae.metrics.mutual_information_matrix`,
             :func:`~skfactorvae.metrics.mean_correlation_score` or
             :func:`~skfactorvae.metrics.dci_scores`.
 
@@ -160,19 +160,19 @@ class FactorMatrixDisplay:
         return cls(
             matrix,
             np.array([str(name) for name in factor_names], dtype=object),
-            np.array([f"code {d}" for d in range(len(matrix))], dtype=object),
+            np.array([f"component {d}" for d in range(len(matrix))], dtype=object),
             label,
         )
 
     def plot(self, ax=None, *, cmap="cividis"):
-        """Draw the matrix with its numbers in it.
+        """Plot the matrix, with the numbers in its cells.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw.
+            Axes to draw on. None makes a figure.
         cmap : str or Colormap, default="cividis"
-            Colours from zero to one.
+            Colours of values from 0 to 1.
 
         Returns
         -------
@@ -194,14 +194,14 @@ class FactorMatrixDisplay:
 
 
 def codes_of(estimator, X):
-    """Return the codes of rows, (n, d), chunk by chunk."""
+    """Return the codes of samples, (n, d), computed in chunks."""
     reading = read(estimator)
     width = len(reading.feature_names)
     return np.concatenate([reading.moments(chunk)[0] for chunk in chunks(X, width)])
 
 
 def draw_grid(ax, matrix, form, cmap, *, limits=None, texts=None):
-    """Draw a matrix as coloured cells with their numbers, dark on light or reverse."""
+    """Draw a matrix as coloured cells with their numbers in readable contrast."""
     colours = pyplot().get_cmap(cmap)
     image = ax.imshow(matrix, cmap=colours, aspect="auto")
     if limits:

@@ -1,4 +1,4 @@
-"""One HTML file in which a fitted decoder runs."""
+"""Self-contained HTML page with sliders for the components of a fitted decoder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from ._table import tabulate
 from ._traversal import paths
 
 REACH = 3.0
-"""Standard deviations that a slider goes to either side."""
+"""Standard deviations that a slider covers to either side."""
 
 N_STARTS = 6
-N_FEATURES_TOLD = 8
-CLOSE = 1e-6
-"""Error of a step back through the pipeline, in a feature's standard deviations."""
+"""Samples whose codes the page offers as starting points, at most."""
+
+N_FEATURES_SHOWN = 8
+"""Features in the table of a component, at most."""
+
+TOLERANCE = 1e-6
+"""Largest error of inverting the pipeline's steps, in standard deviations."""
 
 
 def explore(
@@ -34,7 +38,7 @@ def explore(
     path="factors.html",
     *,
     others=None,
-    title="What the factors do",
+    title="What the components do",
     kind="auto",
     x=None,
     feature_names=None,
@@ -43,53 +47,55 @@ def explore(
     y_label=None,
     max_bytes=20_000_000,
 ):
-    """Write one HTML file with a slider per factor and the decoded row, live.
+    """Write an HTML page with a slider per component and the decoded sample, live.
 
-    The file needs no server, no network and no Python: the decoder's weights are in it
-    and run in the browser. It also holds the factor table, the health of the training
-    and, given other fits, which factors come back. It holds no rows of X, but the codes
-    of a few of them to start from.
+    The file needs no server, no network and no Python: it contains the weights of the
+    decoder, which runs in the browser. It also shows the table of effects, the training
+    record with health marks and, given other fits, the stability of each component. It
+    contains no samples of X, but the codes of at most six of them as starting points.
 
     Parameters
     ----------
     estimator : estimator, Pipeline or search
         Fitted, with dense or convolutional networks. Steps of a pipeline before it are
-        undone in the page, so that units are those of X; they must be affine there and
-        back, as scalers and PCA are.
+        inverted in the page, so that units are those of X; their inverse must be
+        affine, as that of scalers and PCA.
     X : array-like of shape (n_samples, n_features)
-        Rows that say where codes lie.
+        Samples, from which the mean and standard deviation of codes are computed.
     path : str or path-like, default="factors.html"
-        Where to write. An existing file is overwritten.
+        Path of the file. An existing file is overwritten.
     others : sequence of estimator, default=None
-        The same model fitted with other seeds, to show which factors come back.
-    title : str, default="What the factors do"
+        The same model fitted with other random seeds, to show the stability of its
+        components.
+    title : str, default="What the components do"
         Title of the page.
     kind : {"auto", "curve", "bars", "image"}, default="auto"
-        How to draw a row. "auto" looks for an image shape, then for an axis.
+        How to draw a sample. "auto" means images if there is an image shape, curves if
+        there is an axis or there are more than 40 features, and else bars.
     x : array-like of shape (n_features,), default=None
-        Axis of curves: wavelengths, times.
+        Axis of curves, such as wavelengths or times.
     feature_names : array-like of str, default=None
         Names to use instead of those seen in ``fit``.
     image_shape : tuple, default=None
-        (height, width) or (channels, height, width). None asks the estimator.
+        (height, width) or (channels, height, width). None takes that of the estimator.
     x_label, y_label : str, default=None
-        What a curve's axes are, with units.
+        Labels of a curve's axes, with units.
     max_bytes : int, default=20_000_000
-        Largest file to write.
+        Largest allowed size of the file.
 
     Returns
     -------
     page : Bunch
-        ``path`` : Path of the file. ``n_bytes`` : its size. ``table`` : the
-        :class:`FactorTable` that it shows.
+        ``path`` : path of the file. ``n_bytes`` : its size. ``table`` : the
+        :class:`FactorTable` in the page.
 
     Raises
     ------
     TypeError
-        If the estimator cannot tell its decoder in layers.
+        If the estimator has no ``decoder_layers``.
     ValueError
-        If the model is too large for a page, its networks are the user's own modules,
-        or a step of the pipeline is not affine; the message says which.
+        If the model is too large for `max_bytes`, its networks are the user's own
+        modules, or the inverse of a step of the pipeline is not affine.
 
     Examples
     --------
@@ -140,10 +146,10 @@ def explore(
 
 
 def _check_size(reading, max_bytes):
-    """Refuse a model before any work is done on it."""
+    """Raise an error for a model that is too large, before any computation."""
     if not hasattr(reading.model, "decoder_layers"):
         raise TypeError(
-            f"A page needs a model that tells its decoder in layers, such as "
+            "A page needs a model with decoder_layers(), such as "
             f"FactorVAETransformer; got {type(reading.model).__name__}."
         )
     layers = reading.model.decoder_layers()
@@ -155,14 +161,14 @@ def _check_size(reading, max_bytes):
 def _too_large(size, max_bytes):
     return (
         f"The page would have {size / 1e6:.1f} MB, more than max_bytes="
-        f"{max_bytes / 1e6:.1f} MB: the decoder and the pipeline's steps go into it. "
-        "Raise max_bytes, or fit with smaller hidden_layer_sizes."
+        f"{max_bytes / 1e6:.1f} MB: it contains the decoder and the inverse of the "
+        "pipeline's steps. Raise max_bytes, or fit with smaller hidden_layer_sizes."
     )
 
 
 # ---------------------------------------------------------------------- contents
 class _Blob:
-    """Arrays one after the other; each is known by its place."""
+    """Concatenated arrays, each referred to by its offset and size."""
 
     def __init__(self):
         self.parts, self.size = [], 0
@@ -177,7 +183,7 @@ class _Blob:
         return place
 
     def add_layer(self, layer):
-        """Replace a layer's arrays by their places: weights float32, units float64."""
+        """Replace the arrays of a layer by references; scales need float64."""
         kinds = {"weight": "f4", "bias": "f4", "scale": "f8", "mean": "f8"}
         return {
             name: self.add(value, kinds[name]) if name in kinds else value
@@ -189,7 +195,7 @@ class _Blob:
 
 
 def _layers(reading, survey):
-    """Return the decoder's layers, and after them those that undo the pipeline."""
+    """Return the layers of the decoder, and a layer that inverts the pipeline."""
     layers, shape = [], None
     for layer in reading.model.decoder_layers():
         if layer["kind"] == "reshape":
@@ -199,16 +205,16 @@ def _layers(reading, survey):
             shape = layer["size"]
         else:
             layers.append(layer)
-    return [*layers, *_undoing(reading, survey)]
+    return [*layers, *_inversion(reading, survey)]
 
 
-def _undoing(reading, survey):
-    """Return the layer that takes the model's rows to the user's, where they differ.
+def _inversion(reading, survey):
+    """Return a layer that maps the model's samples to the user's, if they differ.
 
     Raises
     ------
     ValueError
-        If no affine map does.
+        If that map is not affine.
     """
     if not reading.before:
         return []
@@ -216,7 +222,7 @@ def _undoing(reading, survey):
     given = np.asarray(reading.model.inverse_transform(samples), dtype=np.float64)
     wanted = reading.decode(samples)
     origin, middle = given.mean(axis=0), wanted.mean(axis=0)
-    tolerance = CLOSE * np.where(survey.feature_std > 0, survey.feature_std, 1.0)
+    tolerance = TOLERANCE * np.where(survey.feature_std > 0, survey.feature_std, 1.0)
 
     def fits(mapped):
         return (np.abs(mapped + middle - wanted) <= tolerance).all()
@@ -236,26 +242,26 @@ def _undoing(reading, survey):
         return [{"kind": "dense", "activation": None, "weight": weight, "bias": bias}]
     names = ", ".join(repr(name) for name, _ in reading.before)
     raise ValueError(
-        f"The way back through the pipeline's steps ({names}) is not affine, and a "
-        "page can undo only what is, such as scalers and PCA. Explore the transformer "
-        "alone, on rows that have gone through these steps."
+        f"The inverse of the pipeline's steps ({names}) is not affine, and a page can "
+        "only invert affine steps, such as scalers and PCA. Call explore with the "
+        "transformer alone, on samples transformed by these steps."
     )
 
 
 def _sample(survey):
-    """Return some codes as they occur, (m, d), and the mean code."""
+    """Return the codes of some samples and the mean code, (m, d)."""
     rows = np.linspace(0, len(survey.mean) - 1, min(len(survey.mean), 50)).astype(int)
     return np.concatenate([survey.mean[rows], survey.centre[None]])
 
 
 def _movements(reading, survey):
-    """Return rows the page will show, (m, p), and what it starts from."""
+    """Return samples that the page can show, (m, p), and its starting points."""
     every = np.arange(len(survey.centre))
     moves = paths(survey, every, np.linspace(-REACH, REACH, 13), "aggregate")
     n_rows = len(survey.mean)
     chosen = np.linspace(0, n_rows - 1, min(n_rows, N_STARTS)).astype(int)
-    starts = [("the average code", survey.centre)]
-    starts += [(f"row {i}", survey.mean[i]) for i in chosen]
+    starts = [("the mean code", survey.centre)]
+    starts += [(f"sample {i}", survey.mean[i]) for i in chosen]
     codes = [moves.reshape(-1, len(every)), survey.mean[chosen]]
     return reading.decode(np.concatenate(codes)), {
         "centre": survey.centre.tolist(),
@@ -281,16 +287,16 @@ def _latents(reading, survey, table):
             "step": float(table.step[j]),
             "kl": None if table.kl is None else float(table.kl[j]),
             "is_used": j in used,
-            "sentence": table.summary[j].removeprefix(f"factor {j} "),
+            "sentence": table.summary[j].removeprefix(f"component {j} "),
             "share": float(table.share[j] @ weight),
-            "features": _told(table, j, strength[j]),
+            "features": _features(table, j, strength[j]),
         }
         for j in range(len(survey.centre))
     ]
 
 
-def _told(table, j, strength):
-    order = np.argsort(-strength, kind="stable")[:N_FEATURES_TOLD]
+def _features(table, j, strength):
+    order = np.argsort(-strength, kind="stable")[:N_FEATURES_SHOWN]
     return [
         {
             "name": _name(table.layout, i),
@@ -327,9 +333,9 @@ def _stability(estimator, others, X):
         return None
     display = StabilityDisplay.from_estimators([estimator, *others], X, reference=0)
     return {
-        "note": "Median absolute rank correlation with the matching factor of "
-        f"{display.agreement.shape[1]} other fits; 1 is best. Do not interpret what "
-        "does not come back.",
+        "note": "Median absolute rank correlation with the matched component of "
+        f"{display.agreement.shape[1]} other fits; 1 is best. Do not interpret "
+        "unstable components.",
         "components": [
             {"index": int(j), "median": float(m)}
             for j, m in zip(display.components, display.medians, strict=True)
@@ -339,7 +345,7 @@ def _stability(estimator, others, X):
 
 # ---------------------------------------------------------------------- the file
 def _filled(title, content, blob):
-    """Put everything into the template; what users name cannot end a script."""
+    """Fill the template, with names escaped so that they cannot end a script."""
     folder = files(__package__) / "page"
     parts = {
         kind: (folder / f"explore.{kind}").read_text(encoding="utf-8")

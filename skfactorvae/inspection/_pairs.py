@@ -1,4 +1,4 @@
-"""Codes against each other, coloured by what is known."""
+"""Scatter plots of pairs of components, coloured by a known factor."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ MOST_POINTS = 3000
 
 
 class LatentPairsDisplay:
-    """Pairs of codes, coloured by a factor: a good code runs along one axis.
+    """Scatter plots of pairs of components, coloured by a known factor.
+
+    Where one component represents the factor, colours change along one axis only.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_latents)
-        Codes of the latents shown.
+        Codes of the components shown.
     latents : ndarray of shape (n_latents,)
-        Their numbers.
+        Indices of these components.
     factor : ndarray of shape (n_samples,), default=None
-        What colours a row.
+        Value that colours each sample.
     factor_name : str, default=""
-        Its name.
+        Name of the factor.
 
     Attributes
     ----------
     ax_ : ndarray of Axes
         One panel per pair.
     figure_ : Figure
-        The figure they are in.
+        The figure of these axes.
 
     References
     ----------
@@ -57,20 +59,20 @@ class LatentPairsDisplay:
     def from_estimator(
         cls, estimator, X, factor=None, *, latents=None, factor_name=None
     ):
-        """Take the codes of a fitted estimator.
+        """Create a display from a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator, Pipeline or search
             Fitted.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         factor : array-like of shape (n_samples,), default=None
-            What colours a row: numbers or names.
+            Value that colours each sample: a number or a name.
         latents : array-like of int, default=None
-            At least two. None takes the first four that hold information.
+            Indices of at least two components. None takes the first four active ones.
         factor_name : str, default=None
-            Name of the factor; None takes that of a Series.
+            Name of the factor. None takes the name of a Series.
 
         Returns
         -------
@@ -86,18 +88,18 @@ class LatentPairsDisplay:
 
     @classmethod
     def from_codes(cls, codes, factor=None, *, latents=None, factor_name=None):
-        """Take codes that are at hand.
+        """Create a display from codes.
 
         Parameters
         ----------
         codes : array-like of shape (n_samples, n_codes)
-            The codes.
+            Codes, one column for each component.
         factor : array-like of shape (n_samples,), default=None
-            What colours a row: numbers or names.
+            Value that colours each sample: a number or a name.
         latents : array-like of int, default=None
-            At least two. None takes the first four.
+            Indices of at least two components. None takes the first four.
         factor_name : str, default=None
-            Name of the factor; None takes that of a Series.
+            Name of the factor. None takes the name of a Series.
 
         Returns
         -------
@@ -111,33 +113,33 @@ class LatentPairsDisplay:
         chosen = np.asarray(chosen, dtype=int)
         if len(chosen) < 2 or chosen.min() < 0 or chosen.max() >= codes.shape[1]:
             raise ValueError(
-                "latents must be at least two numbers from 0 to "
-                f"{codes.shape[1] - 1}, got {chosen.tolist()}."
+                "latents must hold at least two indices of components, from 0 to "
+                f"{codes.shape[1] - 1}; got {chosen.tolist()}."
             )
         name = getattr(factor, "name", None) if factor_name is None else factor_name
         values = None if factor is None else np.asarray(factor)
         if values is not None and values.shape != (len(codes),):
             raise ValueError(
-                f"factor must hold one value per row, shape {(len(codes),)}; got "
+                f"factor must hold one value per sample, shape {(len(codes),)}; got "
                 f"{values.shape}."
             )
         return cls(codes[:, chosen], chosen, factor=values, factor_name=str(name or ""))
 
     @property
     def pairs(self):
-        """Columns of ``codes`` that meet in each panel."""
+        """Pairs of columns of ``codes``, one for each panel."""
         n = len(self.latents)
         return [(i, j) for i in range(n) for j in range(i + 1, n)]
 
     def plot(self, ax=None, *, cmap="viridis"):
-        """Draw one panel per pair, of at most 3000 rows at even distances.
+        """Plot one panel per pair, with at most 3000 samples, evenly spaced.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one that can be divided, or one for each pair.
+            One that can be divided, or one for each pair. None makes a figure.
         cmap : str or Colormap, default="viridis"
-            Colours of a factor that is a number.
+            Colours of a continuous factor.
 
         Returns
         -------
@@ -153,8 +155,8 @@ class LatentPairsDisplay:
         draw = self._plot_levels if by_name else self._plot_numbers
         draw(axes, codes, factor, cmap)
         for panel, (i, j) in zip(axes, self.pairs, strict=True):
-            panel.set_xlabel(f"code {self.latents[i]}", fontsize=9)
-            panel.set_ylabel(f"code {self.latents[j]}", fontsize=9)
+            panel.set_xlabel(f"component {self.latents[i]}", fontsize=9)
+            panel.set_ylabel(f"component {self.latents[j]}", fontsize=9)
             tidy(panel)
         self.ax_, self.figure_ = axes, axes[0].figure
         return self
@@ -202,14 +204,14 @@ class LatentPairsDisplay:
 
 
 def _room(middles, pair):
-    """Return the smallest distance between labels in a panel: they go where it is."""
+    """Return the smallest distance between labels, were they in this panel."""
     places = middles[:, list(pair)]
     gaps = np.linalg.norm(places[:, None] - places[None], axis=-1)
     return gaps[np.triu_indices(len(places), 1)].min(initial=np.inf)
 
 
 def _is_nominal(factor):
-    """Tell names and few whole numbers from quantities."""
+    """Return whether a factor has levels: names, or few different integers."""
     if factor.dtype.kind not in "iuf":
         return True
     return factor.dtype.kind in "iu" and len(np.unique(factor)) <= len(LEVELS)

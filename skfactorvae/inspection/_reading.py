@@ -1,4 +1,4 @@
-"""What pictures need of a fitted estimator: codes of rows, and rows of codes.
+"""Encode and decode with the model of a pipeline, in chunks and in original units.
 
 Axes: ``n`` rows, ``d`` latents, ``p`` features as the user knows them.
 """
@@ -8,31 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from .._pipelines import FoundModel, find_model
+from .._pipelines import FoundModel, find_model, is_imputer
 
 VALUES_AT_ONCE = 2**22
-"""Values of a table that are in hand at the same time."""
-
-FILLERS = (SimpleImputer, KNNImputer)
-"""Steps that fill gaps and keep units: on the way back there is nothing to undo."""
+"""Largest number of values in a chunk."""
 
 UNITS = {"aggregate", "posterior"}
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What one pass over a table tells.
+    """Moments of the codes and of the features of a dataset.
 
     Attributes
     ----------
     mean, std : ndarray of shape (n, d)
-        Moments of each row's code; ``std`` is zero for a model without a posterior.
+        Posterior mean and standard deviation of each sample's code; ``std`` is zero for
+        a model without a posterior.
     feature_mean, feature_std : ndarray of shape (p,)
-        Moments of the columns as the user knows them, gaps left out.
+        Mean and standard deviation of the user's columns, without missing values.
     """
 
     mean: np.ndarray
@@ -46,7 +43,7 @@ class Survey:
         return self.mean.mean(axis=0)
 
     def step(self, unit):
-        """Return what one standard deviation of each latent is, (d,)."""
+        """Return one standard deviation of each component, (d,)."""
         within = np.square(self.std).mean(axis=0)
         if unit == "posterior" and within.any():
             return np.sqrt(within)
@@ -55,7 +52,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Reading:
-    """A transformer with latents, and the steps of a pipeline that come before it.
+    """A fitted transformer with components, and the steps of a pipeline before it.
 
     Attributes
     ----------
@@ -80,16 +77,16 @@ class Reading:
 
     @property
     def kl(self):
-        """Nats that each latent holds, (d,), or None where the model does not tell."""
+        """Information in each component, nats per sample, (d,); None if unknown."""
         return getattr(self.model, "kl_per_component_", None)
 
     def used_latents(self, n_latents):
-        """Return the latents that hold information; all, where none does."""
+        """Return the indices of the active components; of all, if none is active."""
         used = getattr(self.model, "active_components_", ())
         return np.asarray(used if len(used) else range(n_latents), dtype=int)
 
     def moments(self, X):
-        """Return mean and standard deviation of the codes of rows, each (n, d)."""
+        """Return mean and standard deviation of the codes of samples, each (n, d)."""
         X = self.found.transform_before(X)
         if hasattr(self.model, "posterior"):
             mean, std = self.model.posterior(X)
@@ -98,7 +95,7 @@ class Reading:
         return mean, np.zeros_like(mean)
 
     def survey(self, X):
-        """Go over a table once, chunk by chunk."""
+        """Compute the moments of codes and features in one pass over X, in chunks."""
         codes, sums = [], ColumnSums()
         for chunk in chunks(X, len(self.feature_names)):
             codes.append(self.moments(chunk))
@@ -107,12 +104,12 @@ class Reading:
         return Survey(mean, std, *sums.moments())
 
     def decode(self, codes):
-        """Return the rows of codes, (n, p) float64, in the user's units.
+        """Decode codes to samples in the user's units, (n, p) float64.
 
         Raises
         ------
         ValueError
-            If a step before the model cannot be undone.
+            If a step before the model cannot be inverted.
         """
         width = max(len(self.feature_names), codes.shape[1])
         parts = [self._decode(chunk) for chunk in chunks(codes, width)]
@@ -122,21 +119,21 @@ class Reading:
         return self.undo(self.model.inverse_transform(codes))
 
     def undo(self, rows):
-        """Take the model's rows back through the steps before it, (n, p) float64."""
+        """Invert the steps before the model on its samples, (n, p) float64."""
         for name, step in reversed(self.before):
-            rows = _undone(name, step, rows)
+            rows = _inverted(name, step, rows)
         rows = numbers(rows)
         if rows.shape[1] != len(self.feature_names):
             raise ValueError(
-                f"Going back through the pipeline gives rows of {rows.shape[1]} "
-                f"columns, but the table has {len(self.feature_names)}. A step loses "
-                "columns; inspect the pipeline from the step after it."
+                f"Inverting the pipeline's steps gives {rows.shape[1]} columns, but X "
+                f"has {len(self.feature_names)}. A step drops columns; inspect the "
+                "pipeline from the step after it."
             )
         return rows
 
 
 class ColumnSums:
-    """Moments of columns that arrive in chunks, around the first chunk's mean."""
+    """Moments of columns from sums over chunks, shifted by the first chunk's mean."""
 
     def __init__(self):
         self.origin = None
@@ -160,13 +157,14 @@ class ColumnSums:
 
 
 def read(estimator, feature_names=None):
-    """Find the model with latents in an estimator.
+    """Find the model of an estimator, and the steps before it.
 
     Parameters
     ----------
     estimator : estimator, Pipeline or search
-        Fitted. Of a search, its best estimator. Of a pipeline, the last step that has
-        a posterior, or else that can be inverted; later steps do not matter.
+        Fitted. A search stands for its best estimator. The model of a pipeline is the
+        last step with ``posterior``, or else with ``inverse_transform``; later steps
+        are ignored.
     feature_names : array-like of shape (p,), default=None
         Names to use instead of those seen in ``fit``.
 
@@ -177,14 +175,14 @@ def read(estimator, feature_names=None):
     Raises
     ------
     TypeError
-        If nothing in the estimator has latents.
+        If no step of the estimator can be decoded.
     """
     found = find_model(estimator, ("posterior", "inverse_transform"))
     if found is None:
         raise TypeError(
-            f"{type(estimator).__name__} has no latents to look at: expected a fitted "
-            "transformer with inverse_transform, such as FactorVAETransformer or PCA, "
-            "or a Pipeline that contains one."
+            f"{type(estimator).__name__} has no components to decode: expected a "
+            "fitted transformer with inverse_transform, such as FactorVAETransformer "
+            "or PCA, or a Pipeline that contains one."
         )
     check_is_fitted(found.model)
     return Reading(found, _names(found.first_step, feature_names))
@@ -198,85 +196,85 @@ def _names(first, feature_names):
     names = np.array([str(name) for name in feature_names], dtype=object)
     if len(names) != n_features:
         raise ValueError(
-            f"feature_names holds {len(names)} names, but the table has {n_features} "
-            "columns."
+            f"feature_names has {len(names)} names, but X has {n_features} features."
         )
     return names
 
 
-def _undone(name, step, rows):
-    if isinstance(step, FILLERS) and rows.shape[1] == step.n_features_in_:
+def _inverted(name, step, rows):
+    # An imputer keeps the units: there is nothing to invert.
+    if is_imputer(step) and rows.shape[1] == step.n_features_in_:
         return rows
     is_function = isinstance(step, FunctionTransformer)
     if is_function and step.inverse_func is None and step.func is not None:
-        raise ValueError(f"{_one_way(name, step)} It has no inverse_func.")
+        raise ValueError(f"{_not_invertible(name, step)} It has no inverse_func.")
     try:
         return step.inverse_transform(rows)
     except Exception as error:
         raise ValueError(
-            f"{_one_way(name, step)} Its inverse_transform said: {error}"
+            f"{_not_invertible(name, step)} Its inverse_transform raised: {error}"
         ) from error
 
 
-def _one_way(name, step):
+def _not_invertible(name, step):
     return (
-        f"The step {name!r} ({type(step).__name__}) cannot be undone: it has no "
-        "inverse_transform that works, and without it rows cannot be shown in your "
-        "units. Use a step that has one, or inspect the pipeline from the step after "
-        "it."
+        f"The step {name!r} ({type(step).__name__}) cannot be inverted: it has no "
+        "working inverse_transform, which is needed to show samples in your units. Use "
+        "a step that has one, or inspect the pipeline from the step after it."
     )
 
 
 def numbers(rows):
-    """Return rows as a float64 array, gaps as NaN."""
+    """Return samples as a float64 array, with NaN for missing values."""
     rows = rows.toarray() if hasattr(rows, "toarray") else rows
     try:
         return np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "Rows must hold numbers to be drawn and averaged; some values are not "
-            f"({error}). Encode those columns before the pipeline."
+            f"X must be numeric to be plotted and averaged; some values are not "
+            f"({error}). Encode these columns before the pipeline."
         ) from error
 
 
 def chunks(X, width):
-    """Cut a table into pieces of rows that are small enough to work on."""
+    """Split a table into chunks of at most VALUES_AT_ONCE values."""
     X = as_table(X)
     for rows in spans(X.shape[0], width):
         yield take(X, rows)
 
 
 def spans(n_rows, width):
-    """Cut ``n_rows`` into slices of few enough values."""
+    """Split ``n_rows`` into slices of at most VALUES_AT_ONCE values."""
     size = max(1, VALUES_AT_ONCE // max(1, width))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
 
 def as_table(X):
-    """Make an array of lists; leave arrays and data frames as they are."""
+    """Convert lists to an array; return arrays and DataFrames as they are."""
     return X if hasattr(X, "shape") else np.asarray(X)
 
 
 def take(X, rows):
-    """Return some rows of a table."""
+    """Return the given rows of a table."""
     return getattr(X, "iloc", X)[rows]
 
 
 def check_unit(unit):
-    """Raise unless `unit` names a standard deviation."""
+    """Raise a ValueError unless `unit` is "aggregate" or "posterior"."""
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {sorted(UNITS)}, got {unit!r}.")
 
 
 def check_latents(latents, reading, n_latents):
-    """Return the latents asked for as an array of their numbers."""
+    """Return the indices of the chosen components as an array; None means active."""
     if latents is None:
         return reading.used_latents(n_latents)
     chosen = np.atleast_1d(np.asarray(latents))
     is_valid = np.issubdtype(chosen.dtype, np.integer) and chosen.size > 0
     if not is_valid or chosen.min() < 0 or chosen.max() >= n_latents:
         raise ValueError(
-            f"latents must be numbers from 0 to {n_latents - 1}, got {latents!r}."
+            "latents must be indices of components, from 0 to "
+            f"{n_latents - 1}; got {latents!r}."
         )
     return chosen

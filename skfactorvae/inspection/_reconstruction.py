@@ -1,4 +1,4 @@
-"""Rows beside what comes back of them."""
+"""Display of samples and their reconstructions."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ from ._reading import ColumnSums, as_table, numbers, read, spans, take
 
 
 class ReconstructionDisplay:
-    """Rows beside their reconstructions, from the best to the worst.
+    """Samples and their reconstructions, from the best to the worst.
 
     Parameters
     ----------
     rows, reconstructions : ndarray of shape (n_shown, n_features)
-        Some rows, by ascending error, and what came back of them.
+        Some samples, by ascending error, and their reconstructions.
     index : ndarray of shape (n_shown,)
-        Their numbers in the table.
+        Their indices in X.
     errors : ndarray of shape (n_samples,)
-        Root mean square error of every row: for a table, of features in their own
-        standard deviations; for curves and images, in the mean one of all features.
+        Root mean square error of every sample: for a table, with each feature in its
+        own standard deviations; for curves and images, in the root mean square of all
+        standard deviations.
     r2 : ndarray of shape (n_features,)
-        Share of each feature's variance that comes back; NaN for a constant one.
+        R² of each feature, the share of its variance that is reconstructed; at most 1,
+        NaN for a constant feature.
     layout : Layout
-        How a row is drawn.
+        Layout of a sample.
 
     Attributes
     ----------
     ax_ : Axes or ndarray of Axes
-        Where it is drawn.
+        The axes drawn on.
     figure_ : Figure
-        The figure it is in.
+        The figure of these axes.
 
     References
     ----------
@@ -77,24 +79,27 @@ class ReconstructionDisplay:
         feature_names=None,
         image_shape=None,
     ):
-        """Send rows through a fitted estimator and back.
+        """Create a display from a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator, Pipeline or search
-            Fitted. Rows come back through the steps of a pipeline before it.
+            Fitted. Reconstructions are inverse-transformed by the steps of a pipeline
+            before the transformer.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         n_rows : int, default=6
-            Rows to show: quantiles of the error, from the best to the worst.
+            Number of samples to show: quantiles of the error, from the best to the
+            worst.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
-            How to draw a row; for a table, its features' R² is drawn instead.
+            How to draw a sample; for a table, the R² of its features is drawn instead.
         x : array-like of shape (n_features,), default=None
             Axis of curves.
         feature_names : array-like of str, default=None
             Names to use instead of those seen in ``fit``.
         image_shape : tuple, default=None
-            (height, width) or (channels, height, width). None asks the estimator.
+            (height, width) or (channels, height, width). None takes that of the
+            estimator.
 
         Returns
         -------
@@ -129,20 +134,20 @@ class ReconstructionDisplay:
         feature_names=None,
         image_shape=None,
     ):
-        """Compare rows with reconstructions that are at hand.
+        """Create a display from samples and their reconstructions.
 
         Parameters
         ----------
         X, reconstructions : array-like of shape (n_samples, n_features)
-            Rows, and what came back of them.
+            Samples, and their reconstructions.
         n_rows : int, default=6
-            Rows to show.
+            Number of samples to show.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
-            How to draw a row.
+            How to draw a sample.
         x : array-like of shape (n_features,), default=None
             Axis of curves.
         feature_names : array-like of str, default=None
-            Names of the features; None takes those of a data frame.
+            Names of the features. None takes the columns of a DataFrame.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width).
 
@@ -153,7 +158,7 @@ class ReconstructionDisplay:
         """
         if np.shape(X) != np.shape(reconstructions) or len(np.shape(X)) != 2:
             raise ValueError(
-                "X and reconstructions must be tables of one shape, got "
+                "X and reconstructions must be two-dimensional, of the same shape; got "
                 f"{np.shape(X)} and {np.shape(reconstructions)}."
             )
         if feature_names is None:
@@ -172,7 +177,7 @@ class ReconstructionDisplay:
 
     @classmethod
     def _of_rows(cls, X, back, n_rows, layout):
-        """Compare rows with what ``back`` gives for their numbers, chunk by chunk."""
+        """Compare samples with ``back(indices)``, their reconstructions, in chunks."""
         if not isinstance(n_rows, (int, np.integer)) or n_rows < 1:
             raise ValueError(f"n_rows must be an integer >= 1, got {n_rows!r}.")
         std, is_constant = _spread(X)
@@ -193,14 +198,15 @@ class ReconstructionDisplay:
         return cls(shown, back(index), index, errors, r2, layout)
 
     def plot(self, ax=None, *, x_label=None, y_label=None):
-        """Draw rows and reconstructions; of a table, the R² of each feature.
+        """Plot samples and reconstructions; for a table, the R² of each feature.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw.
+            For curves, one that can be divided, or one for each sample; else one. None
+            makes a figure.
         x_label, y_label : str, default=None
-            What a curve's axes are, with units.
+            Labels of a curve's axes, with units.
 
         Returns
         -------
@@ -231,7 +237,7 @@ class ReconstructionDisplay:
             panel.plot(self.layout.x, back, color=ORANGE, lw=1.2)
             tidy(panel, grid="y")
             panel.margins(x=0)
-            title(panel, f"row {self.index[i]}", notes[i])
+            title(panel, f"sample {self.index[i]}", notes[i])
             if i + 3 >= len(axes):
                 panel.set_xlabel(x_label, fontsize=9)
                 panel.tick_params(labelbottom=True)
@@ -292,7 +298,7 @@ class ReconstructionDisplay:
             )
         ax.set_yticks(np.arange(len(order)), self.layout.names[order])
         ax.set_xlim(min(0, values.min()), 1.08)
-        ax.set_xlabel("share of variance that comes back (R²)", fontsize=9)
+        ax.set_xlabel("share of variance reconstructed (R²)", fontsize=9)
         tidy(ax)
         ax.tick_params(axis="y", length=0)
         return ax
@@ -302,7 +308,7 @@ class ReconstructionDisplay:
 
 
 def _spread(X):
-    """Return each column's standard deviation, and whether it is constant."""
+    """Return the standard deviation of each column, and whether it is constant."""
     sums = ColumnSums()
     for rows in spans(X.shape[0], X.shape[1]):
         sums.add(numbers(take(X, rows)))

@@ -1,4 +1,4 @@
-"""How a score depends on gamma and on the number of latents."""
+"""Displays of a search: the score over gamma and the number of components."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ._matrix import draw_grid
 
 @dataclass(frozen=True)
 class _Surface:
-    """A score over two parameters: the best over all others that were searched."""
+    """Score over two parameters, maximal over all others that were searched."""
 
-    values: np.ndarray  # (a,) of the parameter
-    groups: np.ndarray  # (b,) of the other
-    mean: np.ndarray  # (a, b), NaN where nothing was tried
+    values: np.ndarray  # (a,) of the first parameter
+    groups: np.ndarray  # (b,) of the second
+    mean: np.ndarray  # (a, b), NaN for a pair that was not searched
     std: np.ndarray  # (a, b), over folds
 
 
@@ -34,7 +34,9 @@ def _read_search(search, parameter, group, score):
     first = _column(results, parameter)
     if first is None:
         searched = [n[6:] for n in results if n.startswith("param_")]
-        raise ValueError(f"The search did not vary {parameter!r}, but {searched}.")
+        raise ValueError(
+            f"The search did not vary {parameter!r}; it varied {searched}."
+        )
     second = _column(results, group)
     if second is None:
         second = np.array([""] * len(first), dtype=object)
@@ -42,7 +44,7 @@ def _read_search(search, parameter, group, score):
 
 
 def _column(results, parameter):
-    """Return a searched parameter's values, wherever in a pipeline it is."""
+    """Return the values of a searched parameter of any step; None if not searched."""
     for name, values in results.items():
         if name == f"param_{parameter}" or (
             name.startswith("param_") and name.endswith(f"__{parameter}")
@@ -73,26 +75,26 @@ def _order(value):
 
 
 class GammaPathDisplay:
-    """A search's score along gamma, a line for each number of latents.
+    """Score of a search over gamma, with a line for each number of components.
 
     Parameters
     ----------
     values : ndarray of shape (n_values,)
         Values of the parameter, ascending.
     groups : ndarray of shape (n_groups,)
-        Values of the grouping parameter; one empty string where there is none.
+        Values of the grouping parameter; one empty string without one.
     mean, std : ndarray of shape (n_values, n_groups)
-        Mean and standard deviation of the score over folds, NaN where nothing was
-        tried. Where other parameters were searched too, these are the best.
+        Mean and standard deviation of the score over folds; NaN for a pair that was not
+        searched. If other parameters were searched too, those of the best of them.
     labels : tuple (parameter, group, score)
-        What the axes are.
+        Names of the two parameters and of the score.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it is drawn.
+        The axes drawn on.
     figure_ : Figure
-        The figure it is in.
+        The figure of these axes.
 
     References
     ----------
@@ -123,18 +125,18 @@ class GammaPathDisplay:
     def from_estimator(
         cls, search, *, parameter="gamma", group="n_components", score="score"
     ):
-        """Read a fitted search.
+        """Create a display from a fitted search.
 
         Parameters
         ----------
         search : GridSearchCV or another fitted search
             With ``cv_results_``.
         parameter : str, default="gamma"
-            Along the axis; the step of a pipeline need not be named.
+            Parameter of the horizontal axis, without the name of the pipeline's step.
         group : str, default="n_components"
-            One line for each of its values, if the search varied it.
+            Parameter with one line for each value, if the search varied it.
         score : str, default="score"
-            Which score, where the search has several.
+            Name of the score, if the search has several.
 
         Returns
         -------
@@ -146,12 +148,12 @@ class GammaPathDisplay:
         return cls(read.values, read.groups, read.mean, read.std, labels)
 
     def plot(self, ax=None):
-        """Draw means, with error bars of one standard deviation over the folds.
+        """Plot the mean scores, with error bars of one standard deviation over folds.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -179,7 +181,7 @@ class GammaPathDisplay:
                 ends.append((self.mean[known, b][-1], f"{group}", colour))
         ax.set_xticks(places, [f"{value}" for value in self.values])
         ax.set_xlabel(self.labels[0], fontsize=9)
-        lines = f"a line per {self.labels[1]}, " if ends else ""
+        lines = f"one line per {self.labels[1]}, " if ends else ""
         title(ax, self.labels[2], f"{lines}± one sd over folds")
         tidy(ax, grid="y")
         _label_lines(ax, places[-1], ends)
@@ -188,12 +190,12 @@ class GammaPathDisplay:
 
 
 def _places(values):
-    """Return evenly spaced places: what is searched is rarely on a linear scale."""
+    """Return evenly spaced positions, since few searches are on a linear scale."""
     return np.arange(len(values), dtype=float)
 
 
 def _label_lines(ax, right, ends):
-    """Write each line's value at its end, moved apart where they would meet."""
+    """Label each line at its end, with labels moved apart where they would overlap."""
     bottom, top = ax.get_ylim()
     height = 0.07 * (top - bottom)
     last = -np.inf
@@ -213,24 +215,24 @@ def _label_lines(ax, right, ends):
 
 
 class SearchDisplay:
-    """A search's score over gamma and the number of latents, as a table of colours.
+    """Score of a search over gamma and the number of components, as a heat map.
 
     Parameters
     ----------
     rows, columns : ndarray of shape (n_rows,), (n_columns,)
         Values of the two parameters, ascending.
     mean, std : ndarray of shape (n_rows, n_columns)
-        Mean and standard deviation of the score over folds, NaN where nothing was
-        tried. Where other parameters were searched too, these are the best.
+        Mean and standard deviation of the score over folds; NaN for a pair that was not
+        searched. If other parameters were searched too, those of the best of them.
     labels : tuple (row parameter, column parameter, score)
-        What they are.
+        Names of the two parameters and of the score.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it is drawn.
+        The axes drawn on.
     figure_ : Figure
-        The figure it is in.
+        The figure of these axes.
 
     References
     ----------
@@ -262,18 +264,18 @@ class SearchDisplay:
     def from_estimator(
         cls, search, *, rows="n_components", columns="gamma", score="score"
     ):
-        """Read a fitted search.
+        """Create a display from a fitted search.
 
         Parameters
         ----------
         search : GridSearchCV or another fitted search
             With ``cv_results_``.
         rows : str, default="n_components"
-            One parameter; the step of a pipeline need not be named.
+            Parameter of the rows, without the name of the pipeline's step.
         columns : str, default="gamma"
-            The other.
+            Parameter of the columns.
         score : str, default="score"
-            Which score, where the search has several.
+            Name of the score, if the search has several.
 
         Returns
         -------
@@ -285,12 +287,12 @@ class SearchDisplay:
         return cls(read.values, read.groups, read.mean, read.std, labels)
 
     def plot(self, ax=None, *, cmap="cividis"):
-        """Draw the table; its best cell is framed.
+        """Plot the heat map, with a frame around the best cell.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw.
+            Axes to draw on. None makes a figure.
         cmap : str or Colormap, default="cividis"
             Colours from the lowest to the highest score.
 

@@ -1,4 +1,4 @@
-"""Which components come back with another seed."""
+"""Display of the stability of components over random seeds."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ._matrix import codes_of
 from ._reading import read
 
 STABLE = 0.8
-"""Median agreement from which a component counts as one that comes back."""
+"""Median agreement from which a component counts as stable."""
 
 
 class StabilityDisplay:
-    """Which components of a fit come back in fits with other seeds.
+    """Stability of the components of a fit in fits with other random seeds.
 
-    Components of the reference fit are matched to those of each other fit, one to one,
-    by absolute rank correlation over the same rows. What does not come back is not to
-    be interpreted. What does can still be an artefact that all fits share.
+    Components of the reference fit are matched with those of each other fit, one to
+    one, by absolute rank correlation over the same samples. Do not interpret unstable
+    components. Stable ones can still be an artefact that all fits share.
 
     Parameters
     ----------
     agreement : ndarray of shape (n_components, n_fits - 1)
-        Absolute rank correlation of each of the reference's components with its match,
-        0 where a fit has none left for it.
+        Absolute rank correlation of each component of the reference with its match, in
+        [0, 1]; 0 where a fit has too few components for a match.
     components : ndarray of shape (n_components,)
-        Numbers of the reference's components that vary.
+        Indices of the reference's components that vary.
     reference : int
-        Number of the fit whose components these are.
+        Index of the reference fit.
     scores : ndarray of shape (n_fits,)
-        Each fit's :func:`~skfactorvae.metrics.udr_score`.
+        :func:`~skfactorvae.metrics.udr_score` of each fit.
 
     Attributes
     ----------
     ax_ : Axes
-        Where it is drawn.
+        The axes drawn on.
     figure_ : Figure
-        The figure it is in.
+        The figure of these axes.
 
     References
     ----------
@@ -66,22 +66,22 @@ class StabilityDisplay:
 
     @classmethod
     def from_estimators(cls, estimators, X, *, reference=None):
-        """Compare fitted estimators on the same rows.
+        """Create a display from fitted estimators.
 
         Parameters
         ----------
         estimators : sequence of estimator or Pipeline
             At least two, fitted.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples, the same for all estimators.
         reference : int, default=None
-            The fit whose components are shown. None takes the one that agrees best
-            with the others.
+            Index of the fit whose components are shown. None takes the one with the
+            largest score.
 
         Returns
         -------
         display : StabilityDisplay
-            Ready to plot. Components without information are left out.
+            Ready to plot. Inactive components are left out.
         """
         estimators = list(estimators)
         kl = [read(estimator).kl for estimator in estimators]
@@ -91,19 +91,20 @@ class StabilityDisplay:
 
     @classmethod
     def from_codes(cls, codes, *, kl=None, kl_threshold=0.01, reference=None):
-        """Compare the codes of several fits.
+        """Create a display from the codes of several fits.
 
         Parameters
         ----------
         codes : sequence of array-like of shape (n_samples, n_codes)
-            Codes of at least two fits on the same rows.
+            Codes of the same samples by at least two fits.
         kl : sequence of array-like of shape (n_codes,), default=None
-            Nats that each code holds, per fit. None leaves out constant codes only.
+            Information in each component of each fit, nats per sample. None leaves out
+            constant codes only.
         kl_threshold : float, default=0.01
-            Codes that hold no more are left out.
+            Components with at most as many nats are left out.
         reference : int, default=None
-            The fit whose components are shown. None takes the one that agrees best
-            with the others.
+            Index of the fit whose components are shown. None takes the one with the
+            largest score.
 
         Returns
         -------
@@ -116,8 +117,8 @@ class StabilityDisplay:
             reference = int(scores.argmax())
         if reference not in range(len(scores)):
             raise ValueError(
-                f"reference must be a fit's number, from 0 to {len(scores) - 1}; got "
-                f"{reference!r}."
+                "reference must be the index of a fit, from 0 to "
+                f"{len(scores) - 1}; got {reference!r}."
             )
         kept = [
             _used(fit, None if kl is None else kl[i], kl_threshold)
@@ -127,8 +128,8 @@ class StabilityDisplay:
             _unit_ranks(np.asarray(fit)[:, used])
             for fit, used in zip(codes, kept, strict=True)
         ]
-        home = ranks.pop(reference)
-        agreement = np.array([_matched(home, other) for other in ranks])
+        own = ranks.pop(reference)
+        agreement = np.array([_matched(own, other) for other in ranks])
         return cls(agreement.T, kept[reference], reference, scores)
 
     @property
@@ -137,12 +138,12 @@ class StabilityDisplay:
         return np.median(self.agreement, axis=1)
 
     def plot(self, ax=None):
-        """Draw each component's agreement with every other fit.
+        """Plot the agreement of each component with every other fit.
 
         Parameters
         ----------
         ax : Axes, default=None
-            Where to draw.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -169,11 +170,13 @@ class StabilityDisplay:
         for place, median in zip(places, medians, strict=True):
             ax.text(1.04, place, f"{median:.2f}", va="center", fontsize=8.5, color=INK)
         ax.axvline(STABLE, color=INK, lw=0.8, ls=(0, (4, 3)))
-        ax.set_yticks(places, [f"factor {j}" for j in self.components])
+        ax.set_yticks(places, [f"component {j}" for j in self.components])
         ax.invert_yaxis()
         ax.set_xlim(0, 1.12)
         ax.set_xticks(np.linspace(0, 1, 6))
-        ax.set_xlabel("absolute rank correlation with its match", fontsize=9)
+        ax.set_xlabel(
+            "absolute rank correlation with the matched component", fontsize=9
+        )
         fits = "fit" if n_others == 1 else "fits"
         title(ax, f"fit {self.reference} against {n_others} other {fits}", "median")
         tidy(ax)
@@ -192,16 +195,16 @@ def _used(codes, kl, kl_threshold):
 
 
 def _unit_ranks(codes):
-    """Return centred ranks of unit length: their products are rank correlations."""
+    """Return centred ranks of unit length, whose products are rank correlations."""
     ranks = rankdata(codes, axis=0) if codes.size else codes.astype(np.float64)
     ranks = ranks - ranks.mean(axis=0)
     return ranks / np.linalg.norm(ranks, axis=0)
 
 
-def _matched(home, other):
-    """Return each component's agreement with its match, zero without one, (d,)."""
-    strength = np.abs(home.T @ other)
-    agreement = np.zeros(home.shape[1])
+def _matched(own, other):
+    """Return the agreement of each component with its match, (d,); 0 without one."""
+    strength = np.abs(own.T @ other)
+    agreement = np.zeros(own.shape[1])
     rows, columns = linear_sum_assignment(strength, maximize=True)
     agreement[rows] = np.minimum(strength[rows, columns], 1.0)
     return agreement

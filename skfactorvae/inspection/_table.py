@@ -1,4 +1,4 @@
-"""What each latent does to each feature, as numbers and as sentences."""
+"""Table of the effect of each component on each feature, and sentences about it."""
 
 from __future__ import annotations
 
@@ -13,52 +13,54 @@ from ._wording import sentence
 
 N_STEPS = 17
 N_NODES = 65
-"""Quantiles of a latent at which its share of the variance is read."""
+"""Quantiles of a component over which its share of the variance is computed."""
 
-SAME = 1e-3
-"""Step against the trend, as a share of the range, that does not count."""
+SLACK = 1e-3
+"""Step against the trend that monotone features may have, as a share of the range."""
 
 
 @dataclass(frozen=True)
 class FactorTable:
-    """What each latent does to each feature; :func:`factor_table` makes it.
+    """Effect of each component on each feature; the result of :func:`factor_table`.
 
-    ``print`` it for one sentence per latent.
+    ``print`` it for one sentence per component.
 
     Parameters
     ----------
     low, high : ndarray of shape (n_latents, n_features)
-        The row at -2 and at +2 standard deviations of a latent, in original units.
+        Decoded sample at -2 and at +2 standard deviations of a component, in original
+        units.
     effect : ndarray of shape (n_latents, n_features)
         ``high - low``.
     share : ndarray of shape (n_latents, n_features)
-        Variance of the feature when only this latent varies, as it does over the rows,
-        divided by the feature's variance in the data. Shares of one feature need not
-        add up to 1: what latents do together is in none of them, and a share is above
-        1 where the model moves a feature further than the data do.
+        Variance of the decoded feature when only this component varies, with its
+        distribution over the samples, divided by the variance of the feature in the
+        data. The shares of a feature need not add up to 1: interactions of components
+        are in none of them, and a share is above 1 where the decoded feature varies
+        more than the data.
     sign : ndarray of int8, shape (n_latents, n_features)
         Sign of the effect.
     monotone : ndarray of bool, shape (n_latents, n_features)
-        Whether the feature only rises, or only falls, on the way.
+        Whether the feature only rises, or only falls, from low to high.
     centre, step : ndarray of shape (n_latents,)
-        Mean of each latent, and what one standard deviation is.
+        Mean of each component, and one standard deviation.
     feature_std : ndarray of shape (n_features,)
         Standard deviation of the features.
     layout : Layout
         Names and axis of the features.
     kl : ndarray of shape (n_latents,), default=None
-        Nats that each latent holds.
+        Information in each component, nats per sample.
 
     Attributes
     ----------
     summary : list of str
-        One sentence per latent.
+        One sentence per component.
 
     References
     ----------
     Sobol (2001), "Global sensitivity indices for nonlinear mathematical models", for
-    shares of variance; ours hold the other latents at their mean instead of
-    averaging over them, so that a feature's sharp shape stays sharp.
+    shares of variance. Here the other components are held at their mean instead of
+    averaged over, so that sharp shapes such as peaks are not smoothed.
 
     Examples
     --------
@@ -90,7 +92,7 @@ class FactorTable:
             self,
             "summary",
             [
-                sentence(f"factor {j}", *ends, self.feature_std, self.layout)
+                sentence(f"component {j}", *ends, self.feature_std, self.layout)
                 for j, ends in enumerate(zip(self.low, self.high, strict=True))
             ],
         )
@@ -100,23 +102,23 @@ class FactorTable:
 
     def __repr__(self):
         n_latents, n_features = self.effect.shape
-        return f"<FactorTable: {n_latents} latents, {n_features} features>\n{self}"
+        return f"<FactorTable: {n_latents} components, {n_features} features>\n{self}"
 
     def to_frame(self):
-        """Return the table as a DataFrame, one line per latent and feature.
+        """Return the table as a DataFrame, one row per component and feature.
 
         Returns
         -------
         frame : pandas.DataFrame
-            Columns ``latent``, ``feature``, ``low``, ``high``, ``effect``, ``share``,
-            ``sign`` and ``monotone``.
+            Columns ``latent`` (index of the component), ``feature``, ``low``,
+            ``high``, ``effect``, ``share``, ``sign`` and ``monotone``.
         """
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError(
                 "to_frame() needs pandas: pip install pandas. The arrays are in the "
-                "attributes of the table without it."
+                "attributes of the table, without it."
             ) from error
         n_latents, n_features = self.effect.shape
         columns = {
@@ -132,52 +134,54 @@ class FactorTable:
 def factor_table(
     estimator, X, *, unit="aggregate", kind="auto", x=None, feature_names=None
 ):
-    r"""Say what each latent does to each feature, in original units.
+    r"""Compute the effect of each component on each feature, in original units.
 
-    A latent goes from -2 to +2 standard deviations around its mean while the others
-    stay at theirs, and the decoder says what happens to the row.
+    A component is moved from -2 to +2 standard deviations around its mean, with the
+    other components at their means, and the codes are decoded.
 
-    Which standard deviation? By default that of the aggregate posterior, the
-    distribution of a latent's code over all rows of X,
+    The standard deviation is by default that of the aggregate posterior, the
+    distribution of a component's code over all samples of X,
 
     .. math:: \operatorname{var}(z_j) = \operatorname{var}_x(\mu_j(x)) +
               \mathbb{E}_x[\sigma_j^2(x)],
 
-    so that -2 to +2 spans the range that the data have, and the effect is the size of
-    what the factor does in them. ``unit="posterior"`` takes the mean posterior,
-    :math:`\mathbb{E}_x[\sigma_j^2(x)]` alone: the uncertainty about one row's code.
-    The effect is then what cannot be told apart, the more informative the latent the
-    smaller.
+    so that -2 to +2 covers the range of the data, and the effect has the size of the
+    component's effect in the data. ``unit="posterior"`` takes the mean posterior
+    variance :math:`\mathbb{E}_x[\sigma_j^2(x)]` alone, the uncertainty of one sample's
+    code. The effect is then a change that the model cannot resolve: the more
+    informative the component, the smaller.
 
     Parameters
     ----------
     estimator : estimator, Pipeline or search
-        Fitted. A pipeline may hold the transformer anywhere; rows come back through
-        the steps before it, so that units are those of X.
+        Fitted. The transformer may be any step of a pipeline; decoded samples are
+        inverse-transformed by the steps before it, so that units are those of X.
     X : array-like of shape (n_samples, n_features)
-        Rows. They are read in chunks.
+        Samples. They are encoded in chunks.
     unit : {"aggregate", "posterior"}, default="aggregate"
-        Which standard deviation a latent moves by. A transformer without a posterior,
-        such as PCA, has the first only.
+        Standard deviation by which a component is moved. A transformer without a
+        posterior, such as PCA, has the first only.
     kind : {"auto", "curve", "bars", "image"}, default="auto"
-        What rows are, for the sentences. "auto" looks for an image shape, then for an
-        axis.
+        What a sample is, for the sentences. "auto" means images if there is an image
+        shape, curves if there is an axis or there are more than 40 features, and else
+        bars.
     x : array-like of shape (n_features,), default=None
-        Axis of curves: wavelengths, times. Sentences speak of peaks in its units.
+        Axis of curves, such as wavelengths or times. Sentences give the positions of
+        peaks in its units.
     feature_names : array-like of str, default=None
         Names to use instead of those seen in ``fit``.
 
     Returns
     -------
     table : FactorTable
-        Arrays, ``to_frame()`` and, printed, sentences.
+        Arrays, ``to_frame()``, and sentences when printed.
 
     Raises
     ------
     TypeError
-        If the estimator has no latents.
+        If the estimator has no components that can be decoded.
     ValueError
-        If a step of the pipeline cannot be undone, or a parameter is out of range.
+        If a step of the pipeline cannot be inverted, or a parameter is out of range.
 
     Examples
     --------
@@ -188,7 +192,7 @@ def factor_table(
     >>> factors = [[0.5, 0.05, a, 0] for a in np.linspace(0.5, 1.5, 50)]
     >>> peaks = make_gaussian_peaks(factors=factors, noise=0, return_bunch=True)
     >>> print(factor_table(PCA(1).fit(peaks.data), peaks.data, x=peaks.grid))
-    factor 0 raises the peak: height from 0.4 to 1.6
+    component 0 raises the peak: height from 0.4 to 1.6
     """
     check_unit(unit)
     reading = read(estimator, feature_names)
@@ -197,7 +201,7 @@ def factor_table(
 
 
 def tabulate(reading, survey, layout, unit):
-    """Make the table from what a pass over the rows told."""
+    """Create the table from the moments of codes and features."""
     positions = np.linspace(-SPAN, SPAN, N_STEPS)
     n_latents = len(survey.centre)
     lines = [
@@ -224,7 +228,7 @@ def tabulate(reading, survey, layout, unit):
 
 
 def _line(reading, survey, latent, positions, unit):
-    """Return both ends, monotony and variance of every feature, for one latent."""
+    """Return low, high, monotone and variance of all features, for one component."""
     rows = reading.decode(paths(survey, latent, positions, unit)[0])
     levels = (np.arange(N_NODES) + 0.5) / N_NODES
     (j,) = latent
@@ -235,7 +239,7 @@ def _line(reading, survey, latent, positions, unit):
 
 
 def _is_monotone(rows):
-    """Tell whether a column only rises or only falls, but for small change."""
+    """Return whether each column only rises or only falls, up to a small slack."""
     steps = np.diff(rows, axis=0)
-    slack = SAME * (rows.max(axis=0) - rows.min(axis=0))
+    slack = SLACK * (rows.max(axis=0) - rows.min(axis=0))
     return (steps >= -slack).all(axis=0) | (steps <= slack).all(axis=0)

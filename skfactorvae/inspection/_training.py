@@ -1,6 +1,8 @@
-"""The record of a fit, as curves with marks of its health."""
+"""Display of a training record: a curve for each term, and health marks."""
 
 from __future__ import annotations
+
+import textwrap
 
 import numpy as np
 
@@ -12,14 +14,19 @@ TITLES = {
     "reconstruction": ("reconstruction", "nats"),
     "kl": ("KL divergence", "nats"),
     "total_correlation": ("total correlation", "nats, estimated"),
-    "discriminator_loss": ("discriminator's loss", "nats"),
-    "discriminator_accuracy": ("discriminator's accuracy", ""),
+    "discriminator_loss": ("discriminator loss", "nats"),
+    "discriminator_accuracy": ("discriminator accuracy", ""),
     "mutual_information": ("mutual information", "nats"),
-    "dimensionwise_kl": ("KL divergence by latent", "nats"),
-    "prior_mismatch": ("mismatch with the prior", "nats"),
-    "self_weight": ("a row's own share", ""),
-    "validation_elbo": ("ELBO of held-out rows", "nats"),
+    "dimensionwise_kl": ("dimension-wise KL", "nats"),
+    "prior_mismatch": ("prior mismatch", "nats"),
+    "generator_loss": ("generator loss", "nats"),
+    "gradient_penalty": ("gradient penalty", ""),
+    "self_weight": ("weight of the own sample", ""),
+    "validation_elbo": ("held-out ELBO", "nats"),
 }
+CHARACTERS_PER_INCH = 14
+"""Characters of a mark that fit on a line."""
+
 CHANCE_LEVELS = {
     "discriminator_loss": CHANCE_LOSS,
     "discriminator_accuracy": CHANCE_ACCURACY,
@@ -27,23 +34,24 @@ CHANCE_LEVELS = {
 
 
 class TrainingDisplay:
-    """The terms of a fit over its steps, and what they say about its health.
+    """Training curves of a fitted estimator, with health marks.
 
     Parameters
     ----------
     history : dict of str to ndarray of shape (n_records,)
-        The record; ``step`` is among its names.
+        The training record, ``history_``, with ``step`` among its keys.
     marks : list of (name, is_well, message)
-        What :func:`health_marks` says of it.
+        Result of :func:`health_marks`.
     warmup : float, default=0.0
-        Share of the steps over which the objective grew to its full form; shaded.
+        Share of the steps over which the objective grew to its full form, in [0, 1];
+        shaded in the plot.
 
     Attributes
     ----------
     ax_ : ndarray of Axes
         One panel per term.
     figure_ : Figure
-        The figure they are in.
+        The figure of these axes.
 
     References
     ----------
@@ -68,7 +76,7 @@ class TrainingDisplay:
 
     @classmethod
     def from_estimator(cls, estimator):
-        """Read the record of a fitted estimator.
+        """Create a display from the training record of a fitted estimator.
 
         Parameters
         ----------
@@ -85,12 +93,13 @@ class TrainingDisplay:
         return cls(dict(model.history_), marks, warmup=_warmup(model))
 
     def plot(self, ax=None):
-        """Draw one panel per term, and the marks below where it makes the figure.
+        """Plot one panel per term, and the marks below them in a figure of its own.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one that can be divided, or one for each term.
+            One that can be divided, or one for each term. None makes a figure, with
+            the marks below the panels.
 
         Returns
         -------
@@ -118,7 +127,7 @@ class TrainingDisplay:
         if end > step[0]:
             panel.axvspan(step[0], end, color="#F1F2F4", zorder=0, lw=0)
         title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
-        _keep_start_out(panel, values)
+        _set_limits(panel, values)
         if term in CHANCE_LEVELS:
             panel.axhline(CHANCE_LEVELS[term], color=INK, lw=0.9, ls=(0, (4, 3)))
             panel.text(
@@ -133,16 +142,22 @@ class TrainingDisplay:
     def _write_marks(self):
         signs = {True: ("✓", GREEN), False: ("!", ORANGE)}
         figure = self.figure_
-        height = 0.24 * len(self.marks) + 0.15
         width, panels_height = figure.get_size_inches()
-        figure.set_size_inches(width, panels_height + height)
-        share = height / (panels_height + height)
+        fit = int(CHARACTERS_PER_INCH * width)
+        paragraphs = [textwrap.wrap(mark.message, fit) for mark in self.marks]
+        heights = [0.08 + 0.16 * len(lines) for lines in paragraphs]
+        total = panels_height + sum(heights) + 0.15
+        figure.set_size_inches(width, total)
+        share = 1 - panels_height / total
         figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
-        for i, mark in enumerate(self.marks):
-            y = share - (0.24 * i + 0.2) / (panels_height + height)
+        tops = share - (0.04 + np.cumsum([0.0, *heights[:-1]])) / total
+        for mark, lines, y in zip(self.marks, paragraphs, tops, strict=True):
             sign, colour = signs[mark.is_well]
-            figure.text(0.012, y, sign, color=colour, fontsize=11, fontweight="bold")
-            figure.text(0.035, y, mark.message, color=INK, fontsize=8.5)
+            style = {"va": "top", "color": colour, "fontweight": "bold"}
+            figure.text(0.12 / width, y, sign, fontsize=10, **style)
+            figure.text(
+                0.34 / width, y, "\n".join(lines), color=INK, fontsize=8.5, va="top"
+            )
 
 
 def _warmup(model):
@@ -152,8 +167,8 @@ def _warmup(model):
     return min(1.0, model.warmup_fraction_ * model.max_iter / max(1, model.n_iter_))
 
 
-def _keep_start_out(panel, values):
-    """Scale to what happens after the first tenth: the start would flatten it."""
+def _set_limits(panel, values):
+    """Leave the first tenth out of the limits if it would flatten the rest."""
     finite = values[np.isfinite(values)]
     later = finite[len(finite) // 10 :]
     if len(later) < 5:

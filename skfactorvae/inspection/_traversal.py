@@ -1,4 +1,4 @@
-"""What moving one latent does to a row, as pictures."""
+"""Display of latent traversals: decoded samples as one component moves."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from ._reading import check_latents, check_unit, read
 from ._wording import pair
 
 SPAN = 2.0
-"""Standard deviations that a latent moves to either side."""
+"""Standard deviations by which a component moves to either side."""
 
 
 def paths(survey, latents, positions, unit):
-    """Return codes that move one latent each, the others at their mean.
+    """Return codes in which one component moves, with the others at their means.
 
     Parameters
     ----------
     survey : Survey
+        Moments of the codes.
     latents : ndarray of shape (l,)
+        Indices of the components to move.
     positions : ndarray of shape (s,)
-        Where to stop, in standard deviations from the mean code.
+        Positions, in standard deviations from the mean code.
     unit : {"aggregate", "posterior"}
+        Which standard deviation.
 
     Returns
     -------
@@ -47,36 +50,36 @@ def paths(survey, latents, positions, unit):
 
 
 class LatentTraversalDisplay:
-    """What each latent does to a row: one latent moves, the others stay at their mean.
+    """Latent traversals: decoded samples as one component moves, others at their mean.
 
-    Rows are drawn as curves (spectra, series), as bars (tables) or as strips of images,
-    in the units of the data before any step of a pipeline.
+    Samples are drawn as curves (spectra, series), as bars (tables) or as strips of
+    images, in the units of the data before any step of a pipeline.
 
-    Use :meth:`from_estimator` to make one.
+    Use :meth:`from_estimator` to create one.
 
     Parameters
     ----------
     rows : ndarray of shape (n_latents, n_steps, n_features)
-        Decoded rows.
+        Decoded samples.
     codes : ndarray of shape (n_latents, n_steps)
-        The code of the latent that moves.
+        Code of the component that moves.
     positions : ndarray of shape (n_steps,)
         The same in standard deviations from the mean code.
     latents : ndarray of shape (n_latents,)
-        Numbers of the latents.
+        Indices of the components.
     feature_std : ndarray of shape (n_features,)
-        Standard deviation of each feature in the data; the length of a bar is in it.
+        Standard deviation of each feature in the data, the unit of a bar's length.
     layout : Layout
-        How a row is drawn.
+        Layout of a sample.
     kl : ndarray of shape (n_latents,), default=None
-        Nats each latent holds.
+        Information in each component, nats per sample.
 
     Attributes
     ----------
     ax_ : ndarray of Axes, shape (n_latents,)
-        One panel per latent.
+        One panel per component.
     figure_ : Figure
-        The figure they are in.
+        The figure of these axes.
 
     References
     ----------
@@ -122,30 +125,33 @@ class LatentTraversalDisplay:
         feature_names=None,
         image_shape=None,
     ):
-        """Move the latents of a fitted estimator.
+        """Create a display from a fitted estimator.
 
         Parameters
         ----------
         estimator : estimator, Pipeline or search
-            Fitted. A pipeline may hold the transformer anywhere; rows come back
-            through the steps before it.
+            Fitted. The transformer may be any step of a pipeline; decoded samples are
+            inverse-transformed by the steps before it.
         X : array-like of shape (n_samples, n_features)
-            Rows that say where codes lie.
+            Samples, from which the mean and standard deviation of codes are computed.
         latents : array-like of int, default=None
-            Latents to move. None takes those that hold information.
+            Indices of the components to move. None takes the active ones.
         n_steps : int, default=9
-            Stops from -2 to +2 standard deviations.
+            Number of positions from -2 to +2 standard deviations.
         unit : {"aggregate", "posterior"}, default="aggregate"
-            Which standard deviation: of the latent over all rows, or of one row's
+            Standard deviation of the component over all samples, or of one sample's
             posterior. See :func:`factor_table`.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
-            How to draw a row. "auto" looks for an image shape, then for an axis.
+            How to draw a sample. "auto" means images if there is an image shape, curves
+            if there is an axis or there are more than 40 features, and else bars.
         x : array-like of shape (n_features,), default=None
-            Axis of curves: wavelengths, times. A Series' name is the label.
+            Axis of curves, such as wavelengths or times. The name of a Series is its
+            label.
         feature_names : array-like of str, default=None
             Names to use instead of those seen in ``fit``.
         image_shape : tuple, default=None
-            (height, width) or (channels, height, width). None asks the estimator.
+            (height, width) or (channels, height, width). None takes that of the
+            estimator.
 
         Returns
         -------
@@ -155,7 +161,8 @@ class LatentTraversalDisplay:
         Raises
         ------
         ValueError
-            If a step of the pipeline cannot be undone, or a parameter is out of range.
+            If a step of the pipeline cannot be inverted, or a parameter is out of
+            range.
         """
         check_unit(unit)
         if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
@@ -184,16 +191,16 @@ class LatentTraversalDisplay:
         )
 
     def plot(self, ax=None, *, x_label=None, y_label=None, max_features=12):
-        """Draw one panel per latent.
+        """Plot one panel per component.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            Where to draw: one that can be divided, or one for each latent.
+            One that can be divided, or one for each component. None makes a figure.
         x_label, y_label : str, default=None
-            What a curve's axes are, with units.
+            Labels of a curve's axes, with units.
         max_features : int, default=12
-            Bars in a panel: the features that move most.
+            Largest number of bars in a panel, those of the largest effects.
 
         Returns
         -------
@@ -216,7 +223,7 @@ class LatentTraversalDisplay:
         return self
 
     def _titles(self):
-        names = [f"factor {j}" for j in self.latents]
+        names = [f"component {j}" for j in self.latents]
         if self.kl is None:
             return names, [""] * len(names)
         return names, [f"{nats:.2f} nats" for nats in self.kl]
@@ -301,7 +308,7 @@ class LatentTraversalDisplay:
 
 
 def _within(furthest):
-    """Put ticks under the bars only: the numbers beside them share the panel."""
+    """Return a locator of ticks under the bars, not under the numbers beside them."""
     pyplot()
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
@@ -310,7 +317,7 @@ def _within(furthest):
 
 
 def _label_ends(panel, positions):
-    """Say which colour is which, in the colours themselves."""
+    """Label the two ends of the range, in their colours."""
     for text, place, align, colour in (
         (f"{positions[0]:+.0f} sd".replace("-", "−"), 0.02, "left", BLUE),
         (f"{positions[-1]:+.0f} sd", 0.98, "right", ORANGE),

@@ -1,4 +1,4 @@
-"""Sentences about what a latent does."""
+"""Sentences that describe the effect of a component."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 LEAST_EFFECT = 0.2
-"""Effect in a feature's standard deviations below which nothing is said of it."""
+"""Effect, in standard deviations of a feature, below which a component has none."""
 
 LEAST_SHIFT = 0.15
+"""Relative change of a curve below which it does not count as a change of its peak."""
 
 
 def pair(a, b):
-    """Write two numbers with as many digits as tell them apart."""
+    """Format two numbers with enough digits to distinguish them."""
     gap = abs(float(b) - float(a))
     largest = max(abs(float(a)), abs(float(b)))
     if not np.isfinite(gap) or gap <= 1e-12 * largest:
@@ -32,22 +33,23 @@ def _unsigned_zero(value):
 
 
 def sentence(subject, low, high, spread, layout):
-    """Say what a latent does, from the rows at its two ends.
+    """Return a sentence on the effect of a component.
 
     Parameters
     ----------
     subject : str
+        What the sentence is about, such as "component 0".
     low, high : ndarray of shape (p,)
-        Rows at -2 and +2 standard deviations.
+        Decoded samples at -2 and +2 standard deviations of the component.
     spread : ndarray of shape (p,)
         Standard deviations of the features.
     layout : Layout
-        How rows are drawn says what words fit.
+        Its ``kind`` decides what is described: features, pixels or peaks.
     """
     effect = high - low
     size = np.abs(effect) / layout.scale(spread)
     if size.max() < LEAST_EFFECT:
-        return f"{subject} hardly changes a row"
+        return f"{subject} has hardly any effect"
     if layout.kind == "bars":
         return f"{subject} {_of_columns(low, high, size, layout)}"
     if layout.kind == "image":
@@ -112,7 +114,7 @@ class Peak(NamedTuple):
 
 
 def _of_peaks(low, high, x):
-    """Describe a curve's peak moving, growing or widening; None if it does not."""
+    """Describe the change of a curve's peak; None if the change is elsewhere."""
     order = np.argsort(x)
     x, low, high = x[order], low[order], high[order]
     middle = (low + high) / 2
@@ -121,7 +123,7 @@ def _of_peaks(low, high, x):
     first, last = (find_peak(x, sign * row) for row in (low, high))
     if first is None or last is None or not _is_of_peak(first, last, x, high - low):
         return None
-    # How much a bell's root mean square changes for each of its three parameters.
+    # The root mean square change of a bell curve, for each of its three parameters.
     changes = {
         "moves": 1.67
         * abs(last.position - first.position)
@@ -148,8 +150,8 @@ def _of_peaks(low, high, x):
 def find_peak(x, row):
     """Return the highest peak of a curve on an ascending axis, or None.
 
-    A peak lies inside the axis, falls to half of its height on both sides, and is
-    at least half as high as the curve ranges.
+    A peak lies inside the axis, falls to half of its height on both sides, and its
+    height is at least half the range of the curve.
     """
     base, top = np.median(row), int(row.argmax())
     height = row[top] - base
@@ -168,7 +170,7 @@ def find_peak(x, row):
 
 
 def _is_of_peak(first, last, x, effect):
-    """Tell whether most of a change happens where the peak is."""
+    """Return whether at least half of the squared change is near the peaks."""
     near = np.zeros(len(x), dtype=bool)
     for peak in (first, last):
         near |= np.abs(x - peak.position) < peak.width

@@ -372,9 +372,9 @@ def _check_baselines(subject):
             yield Finding(
                 "baseline",
                 "note",
-                f"{same.sum()} of {len(same)} active components are {what} components "
-                f"(rank correlation at least {SAME}).",
-                f"They need no nonlinear model; {name} finds them, too.",
+                f"{same.sum()} of {len(same)} active components match {what} "
+                f"components (rank correlation at least {SAME}).",
+                f"{name} finds these without a nonlinear model.",
             )
 
 

@@ -128,6 +128,7 @@ def test_a_model_that_is_lost_costs_the_others_nothing(make):
     assert_same_fit(beside_a_twin, beside_a_wreck, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAMILY.keys() - {"InfoGAN"}))
 def test_the_reconstruction_gets_better(name):
     """Of all but an InfoGAN, whose generator never hears of it."""

@@ -255,6 +255,7 @@ class TestTheDiscriminatorsSide:
         assert not any(g.requires_grad for g in gradients.values())
         assert not any(v.requires_grad for v in seen.record.values())
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("correlation", [0.6, 0.9])
     def test_a_converged_discriminator_knows_the_total_correlation(self, correlation):
         """TC of a Gaussian is -log det R / 2."""
@@ -680,6 +681,7 @@ class TestGroups:
         assert correlation[2, 3] == pytest.approx(1)
         assert np.abs(correlation[:2, 2:]).max() < 0.05
 
+    @pytest.mark.slow
     def test_an_angle_wants_a_group_of_two(self):
         """The coordinates of a circle depend on each other, and on nothing else."""
         apart = converged_total_correlation(angle_and_number)

@@ -75,13 +75,13 @@ class Browser:
             ready, _, _ = select.select([self.read], [], [], end - time.monotonic())
             assert ready, "The browser does not answer."
             piece = os.read(self.read, 1 << 16)
-            assert piece, "The browser has gone."
+            assert piece, "The browser has exited."
             self.buffer += piece
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)
 
     def open(self, path, *, width=1100, height=800):
-        """Open a file in a new tab of a size, and wait until it stands."""
+        """Open a file in a new tab, and wait until it has loaded."""
         self.session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -91,10 +91,10 @@ class Browser:
         self.resize(width, height)
         self.call("Page.navigate", url=path.resolve().as_uri())
         while not self.evaluate(
-            "document.readyState === 'complete' && !!globalThis.factors"
+            "document.readyState === 'complete' && !!globalThis.explorer"
         ):
             time.sleep(0.02)
-            assert not self.complaints(), self.complaints()
+            assert not self.errors(), self.errors()
 
     def resize(self, width, height):
         self.call(
@@ -127,13 +127,13 @@ class Browser:
                 windowsVirtualKeyCode=code,
             )
 
-    def complaints(self):
-        """Return everything the page wrote to its console, or threw."""
+    def errors(self):
+        """Return the console messages and uncaught errors of the page."""
         bad = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
         return [event for event in self.events if event.get("method") in bad]
 
     def requests(self):
-        """Return the addresses that the page asked for."""
+        """Return the addresses that the page requested."""
         return [
             event["params"]["request"]["url"]
             for event in self.events
@@ -142,7 +142,7 @@ class Browser:
 
 
 def _moved_up(end):
-    """Give a file a number that is in nobody's way."""
+    """Move a file descriptor above those that the browser uses."""
     high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(end)
     return high

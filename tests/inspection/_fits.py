@@ -1,10 +1,10 @@
-"""An estimator that is fitted in no time."""
+"""A small estimator."""
 
 from skfactorvae import FactorVAETransformer
 
 
 def small(**parameters):
-    """Return an estimator that is fitted in no time, but bends."""
+    """Return an estimator that is fitted quickly, and nonlinear."""
     return FactorVAETransformer(
         **{
             "n_components": 3,

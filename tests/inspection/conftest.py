@@ -1,4 +1,4 @@
-"""A browser, and fitted models to look at."""
+"""Fixtures: a browser, datasets and fitted models."""
 
 import shutil
 
@@ -16,10 +16,10 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory):
-    """Chromium, where there is one."""
+    """Chromium; tests that need it are skipped without it."""
     found = [path for name in CHROMIUM if (path := shutil.which(name))]
     if not found:
-        pytest.skip(f"There is none of {', '.join(CHROMIUM)} on this machine.")
+        pytest.skip(f"None of {', '.join(CHROMIUM)} is installed.")
     browser = Browser(found[0], tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
@@ -27,14 +27,14 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def browser(chromium):
-    """Chromium for one test, in which no page may complain."""
+    """Chromium for one test, after which no page may have logged an error."""
     yield chromium
-    assert not chromium.complaints()
+    assert not chromium.errors()
 
 
 @pytest.fixture(autouse=True)
 def no_figures_are_left(monkeypatch):
-    """Close what a test drew."""
+    """Close the figures of a test."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
     yield
     import matplotlib.pyplot as plt
@@ -44,7 +44,7 @@ def no_figures_are_left(monkeypatch):
 
 @pytest.fixture(scope="session")
 def peaks():
-    """Spectra of one peak, in units of their own."""
+    """Spectra of one peak, with an offset and a scale."""
     bunch = make_gaussian_peaks(300, n_features=30, return_bunch=True, random_state=0)
     bunch.data = 5 + 200 * bunch.data
     return bunch

@@ -1,4 +1,4 @@
-"""Every transformer of the family can be looked at."""
+"""Every transformer of the family works with every display."""
 
 from skfactorvae.inspection import (
     LatentTraversalDisplay,

@@ -1,4 +1,4 @@
-"""The page on inspection names everything there is."""
+"""The documentation page on inspection mentions every public name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page in a browser: what its decoder draws is what the estimator decodes."""
+"""The page in a browser: it draws what the estimator decodes."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from torch import nn
 from skfactorvae.inspection import explore
 
 MOVE = """(() => {{
-  const slider = document.getElementById("factor-{latent}");
+  const slider = document.getElementById("component-{latent}");
   slider.value = {value};
   slider.dispatchEvent(new Event("input", {{ bubbles: true }}));
   return slider.valueAsNumber;
@@ -22,14 +22,14 @@ MOVE = """(() => {{
 
 
 def move(browser, latent, value):
-    """Move a slider, and return the code and the row the page then has."""
+    """Move a slider, and return the resulting code and sample of the page."""
     assert browser.evaluate(MOVE.format(latent=latent, value=value)) == value
-    state = browser.evaluate("({ code: factors.code, row: factors.row })")
+    state = browser.evaluate("({ code: explorer.code, row: explorer.row })")
     return np.array(state["code"]), np.array(state["row"])
 
 
 def drawn_curve(browser):
-    """Read a curve's values back from the path in the picture."""
+    """Read the values of a curve back from the path in the plot."""
     path = browser.evaluate(
         """(() => {
           const path = document.querySelector("path.now");
@@ -44,14 +44,14 @@ def drawn_curve(browser):
 
 
 def assert_same_row(row, expected):
-    """Rows agree to 1e-4 of their range."""
+    """Assert that samples agree to 1e-4 of their range."""
     np.testing.assert_allclose(row, expected, rtol=0, atol=1e-4 * np.ptp(expected))
 
 
 def test_a_moved_slider_draws_what_inverse_transform_gives(
     browser, pipe, peaks, tmp_path
 ):
-    page = explore(pipe, peaks.data, tmp_path / "factors.html", x=peaks.grid)
+    page = explore(pipe, peaks.data, tmp_path / "page.html", x=peaks.grid)
     browser.open(page.path)
     before = drawn_curve(browser)
     for latent, value in ((0, 2.0), (1, -1.5), (2, 3.0)):
@@ -66,7 +66,7 @@ def test_a_moved_slider_draws_what_inverse_transform_gives(
 def test_a_slider_counts_standard_deviations_from_the_mean_code(
     browser, vae, peaks, tmp_path
 ):
-    page = explore(vae, peaks.data, tmp_path / "factors.html")
+    page = explore(vae, peaks.data, tmp_path / "page.html")
     browser.open(page.path)
     code, _ = move(browser, 1, 2.0)
     expected = page.table.centre + 2 * page.table.step * [0, 1, 0]
@@ -78,7 +78,7 @@ def test_a_slider_counts_standard_deviations_from_the_mean_code(
 )
 def test_every_activation_runs_in_the_page(browser, peaks, tmp_path, activation):
     vae = small(activation=activation, init="random", max_iter=40).fit(peaks.data)
-    browser.open(explore(vae, peaks.data, tmp_path / "factors.html").path)
+    browser.open(explore(vae, peaks.data, tmp_path / "page.html").path)
     code, row = move(browser, 0, -2.0)
     assert_same_row(row, vae.inverse_transform(code[None])[0])
 
@@ -90,7 +90,7 @@ def test_images_are_decoded_by_the_convolutions(
 ):
     vae = small(network="conv", image_shape=shape, likelihood=likelihood, max_iter=20)
     vae.fit(images)
-    browser.open(explore(vae, images, tmp_path / "factors.html").path)
+    browser.open(explore(vae, images, tmp_path / "page.html").path)
     code, row = move(browser, 1, 1.0)
     assert_same_row(row, vae.inverse_transform(code[None])[0])
     pixels = browser.evaluate(
@@ -114,7 +114,7 @@ def test_images_are_decoded_by_the_convolutions(
 def test_deep_convolutions_with_odd_sizes_are_decoded(browser, tmp_path):
     X = np.random.RandomState(0).uniform(size=(30, 18 * 35))
     vae = small(network="conv", image_shape=(1, 18, 35), max_iter=3).fit(X)
-    browser.open(explore(vae, X, tmp_path / "factors.html").path)
+    browser.open(explore(vae, X, tmp_path / "page.html").path)
     code, row = move(browser, 0, 3.0)
     assert_same_row(row, vae.inverse_transform(code[None])[0])
 
@@ -122,9 +122,9 @@ def test_deep_convolutions_with_odd_sizes_are_decoded(browser, tmp_path):
 @pytest.mark.parametrize(
     "before", [MinMaxScaler(), PCA(12, random_state=0)], ids=["scaler", "pca"]
 )
-def test_a_page_undoes_affine_steps(browser, peaks, tmp_path, before):
+def test_a_page_inverts_affine_steps(browser, peaks, tmp_path, before):
     pipe = make_pipeline(StandardScaler(), before, small()).fit(peaks.data)
-    browser.open(explore(pipe, peaks.data, tmp_path / "factors.html").path)
+    browser.open(explore(pipe, peaks.data, tmp_path / "page.html").path)
     code, row = move(browser, 0, 1.0)
     assert_same_row(row, pipe.inverse_transform(code[None])[0])
 
@@ -132,7 +132,7 @@ def test_a_page_undoes_affine_steps(browser, peaks, tmp_path, before):
 def test_a_small_spread_far_from_zero_keeps_its_digits(browser, peaks, tmp_path):
     X = 1e7 + peaks.data
     vae = small().fit(X)
-    browser.open(explore(vae, X, tmp_path / "factors.html").path)
+    browser.open(explore(vae, X, tmp_path / "page.html").path)
     code, row = move(browser, 0, 1.0)
     assert_same_row(row, vae.inverse_transform(code[None])[0])
 
@@ -140,7 +140,7 @@ def test_a_small_spread_far_from_zero_keeps_its_digits(browser, peaks, tmp_path)
 def test_bars_show_the_row_in_its_units(browser, peaks, tmp_path):
     names = [f"channel <{i}>" for i in range(30)]
     vae = small().fit(peaks.data)
-    page = explore(vae, peaks.data, tmp_path / "factors.html", feature_names=names)
+    page = explore(vae, peaks.data, tmp_path / "page.html", feature_names=names)
     browser.open(page.path)
     code, _ = move(browser, 0, 1.0)
     lines = browser.evaluate(
@@ -152,10 +152,10 @@ def test_bars_show_the_row_in_its_units(browser, peaks, tmp_path):
 
 
 def test_the_keyboard_is_enough(browser, vae, peaks, tmp_path):
-    """Tab goes to the sliders, arrows move them, and the row follows."""
-    browser.open(explore(vae, peaks.data, tmp_path / "factors.html", x=peaks.grid).path)
+    """Tab reaches the sliders, arrow keys move them, and the sample follows."""
+    browser.open(explore(vae, peaks.data, tmp_path / "page.html", x=peaks.grid).path)
     seen = []
-    while "factor-0" not in seen:
+    while "component-0" not in seen:
         browser.press("Tab", 9)
         seen.append(browser.evaluate("document.activeElement.id"))
         assert len(seen) < 10, seen
@@ -165,14 +165,14 @@ def test_the_keyboard_is_enough(browser, vae, peaks, tmp_path):
         browser.press("ArrowRight", 39)
     text = browser.evaluate("document.activeElement.getAttribute('aria-valuetext')")
     assert text == "1.00 standard deviations"
-    code = np.array(browser.evaluate("factors.code"))
+    code = np.array(browser.evaluate("explorer.code"))
     after = drawn_curve(browser)
     assert_same_row(after, vae.inverse_transform(code[None])[0])
     assert np.ptp(after - before) > 1
 
 
 def test_every_control_has_a_name(browser, vae, peaks, tmp_path):
-    browser.open(explore(vae, peaks.data, tmp_path / "factors.html").path)
+    browser.open(explore(vae, peaks.data, tmp_path / "page.html").path)
     browser.call("Accessibility.enable")
     nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
     roles = {"slider", "button", "combobox", "image", "meter"}
@@ -187,7 +187,7 @@ def test_every_control_has_a_name(browser, vae, peaks, tmp_path):
 
 @pytest.mark.parametrize("kind", ["curve", "bars"])
 def test_a_phone_needs_no_sideways_scrolling(browser, vae, peaks, tmp_path, kind):
-    page = explore(vae, peaks.data, tmp_path / "factors.html", kind=kind)
+    page = explore(vae, peaks.data, tmp_path / "page.html", kind=kind)
     browser.open(page.path, width=360, height=740)
     sizes = browser.evaluate(
         """({ page: document.documentElement.scrollWidth,
@@ -205,10 +205,10 @@ def test_a_phone_needs_no_sideways_scrolling(browser, vae, peaks, tmp_path, kind
 
 
 @pytest.mark.parametrize("width", [360, 1100])
-def test_the_row_stays_in_sight_of_its_sliders_and_covers_nothing_else(
+def test_the_sample_stays_visible_beside_the_sliders_and_covers_nothing_else(
     browser, vae, peaks, tmp_path, width
 ):
-    page = explore(vae, peaks.data, tmp_path / "factors.html", x=peaks.grid)
+    page = explore(vae, peaks.data, tmp_path / "page.html", x=peaks.grid)
     browser.open(page.path, width=width, height=500)
     see = """(() => {{
       const target = document.getElementById("{name}");
@@ -221,40 +221,43 @@ def test_the_row_stays_in_sight_of_its_sliders_and_covers_nothing_else(
         row_is_seen: row.top >= 0 && row.bottom <= innerHeight,
       }};
     }})()"""
-    slider = browser.evaluate(see.format(name="factor-2", block="end"))
+    slider = browser.evaluate(see.format(name="component-2", block="end"))
     assert slider == {"is_seen": True, "row_is_seen": True}
     table = browser.evaluate(see.format(name="health-title", block="start"))
     assert table["is_seen"]
 
 
-def test_starting_rows_and_the_way_back(browser, vae, peaks, tmp_path):
-    browser.open(explore(vae, peaks.data, tmp_path / "factors.html").path)
+def test_starting_samples_and_reset(browser, vae, peaks, tmp_path):
+    browser.open(explore(vae, peaks.data, tmp_path / "page.html").path)
     browser.evaluate(
         """(() => { const select = document.getElementById("start");
         select.value = 1; select.dispatchEvent(new Event("change")); })()"""
     )
     codes = vae.transform(peaks.data[:1])
-    row = np.array(browser.evaluate("factors.row"))
+    row = np.array(browser.evaluate("explorer.row"))
     assert_same_row(row, vae.inverse_transform(codes)[0])
     move(browser, 0, 2.5)
     browser.evaluate("document.getElementById('reset').click()")
-    np.testing.assert_allclose(browser.evaluate("factors.row"), row)
+    np.testing.assert_allclose(browser.evaluate("explorer.row"), row)
 
 
-def test_the_page_asks_for_nothing_else(browser, vae, peaks, tmp_path):
-    browser.open(explore(vae, peaks.data, tmp_path / "factors.html").path)
+def test_the_page_requests_nothing_else(browser, vae, peaks, tmp_path):
+    browser.open(explore(vae, peaks.data, tmp_path / "page.html").path)
     assert all(url.startswith(("file:", "data:")) for url in browser.requests())
     assert len([url for url in browser.requests() if url.startswith("file:")]) == 1
 
 
-def test_table_health_and_stability_are_told(browser, vae, peaks, tmp_path):
+def test_the_page_shows_table_health_and_stability(browser, vae, peaks, tmp_path):
     other = small(random_state=1).fit(peaks.data)
     page = explore(
-        vae, peaks.data, tmp_path / "factors.html", x=peaks.grid, others=[other]
+        vae, peaks.data, tmp_path / "page.html", x=peaks.grid, others=[other]
     )
     browser.open(page.path)
     text = browser.evaluate("document.body.innerText")
-    assert all("F" + sentence[1:] in text for sentence in page.table.summary)
+    assert all(
+        sentence.capitalize()[:1] + sentence[1:] in text
+        for sentence in page.table.summary
+    )
     assert "All 150 steps were made." in text
     assert browser.evaluate("document.querySelectorAll('meter').length") == 3
 
@@ -265,7 +268,7 @@ def test_names_cannot_break_out_of_the_page(vae, peaks, tmp_path):
     page = explore(
         vae,
         peaks.data,
-        tmp_path / "factors.html",
+        tmp_path / "page.html",
         title=evil,
         feature_names=[evil] * 30,
         kind="bars",
@@ -278,15 +281,15 @@ def test_names_cannot_break_out_of_the_page(vae, peaks, tmp_path):
 
 
 def test_the_size_is_stated(vae, peaks, tmp_path):
-    page = explore(vae, peaks.data, tmp_path / "factors.html")
+    page = explore(vae, peaks.data, tmp_path / "page.html")
     assert page.n_bytes == page.path.stat().st_size < 100_000
 
 
 def test_a_model_too_large_is_refused_before_anything_is_written(vae, peaks, tmp_path):
     with pytest.raises(ValueError, match=r"more than max_bytes=0\.0 MB"):
-        explore(vae, peaks.data, tmp_path / "factors.html", max_bytes=1000)
+        explore(vae, peaks.data, tmp_path / "page.html", max_bytes=1000)
     with pytest.raises(ValueError, match=r"The page would have 0\.0 MB"):
-        explore(vae, peaks.data, tmp_path / "factors.html", max_bytes=20_000)
+        explore(vae, peaks.data, tmp_path / "page.html", max_bytes=20_000)
     assert not list(tmp_path.iterdir())
 
 
@@ -298,15 +301,15 @@ def test_modules_of_the_user_are_refused(peaks, tmp_path):
 
     vae = small(network=own, max_iter=2).fit(peaks.data)
     with pytest.raises(ValueError, match="module of your own"):
-        explore(vae, peaks.data, tmp_path / "factors.html")
+        explore(vae, peaks.data, tmp_path / "page.html")
 
 
 def test_a_step_that_is_not_affine_is_refused(peaks, tmp_path):
     pipe = make_pipeline(PowerTransformer(), small(max_iter=20)).fit(peaks.data)
     with pytest.raises(ValueError, match=r"'powertransformer'.* is not affine"):
-        explore(pipe, peaks.data, tmp_path / "factors.html")
+        explore(pipe, peaks.data, tmp_path / "page.html")
 
 
 def test_a_model_without_layers_is_refused(peaks, tmp_path):
     with pytest.raises(TypeError, match="got PCA"):
-        explore(PCA(2).fit(peaks.data), peaks.data, tmp_path / "factors.html")
+        explore(PCA(2).fit(peaks.data), peaks.data, tmp_path / "page.html")

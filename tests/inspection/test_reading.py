@@ -1,4 +1,4 @@
-"""What is read of estimators: any pipeline, the user's units, errors that say why."""
+"""Decoding through pipelines, in the user's units, and its errors."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from skfactorvae.inspection import LatentTraversalDisplay, factor_table
 
 
 def traversal_by_hand(pipe, X, latent, positions):
-    """Move one code by the pipeline's own transform and inverse_transform."""
+    """Compute a traversal with the pipeline's transform and inverse_transform."""
     mean, std = pipe[-1].posterior(pipe[:-1].transform(X) if len(pipe) > 1 else X)
     mean, std = mean.astype(np.float64), std.astype(np.float64)
     step = np.sqrt(mean.var(axis=0) + np.square(std).mean(axis=0))[latent]
@@ -40,7 +40,7 @@ def traversal_by_hand(pipe, X, latent, positions):
     ],
     ids=["none", "scaler", "power", "quantile", "pca"],
 )
-def test_traversals_come_back_through_the_pipeline(peaks, before):
+def test_traversals_are_inverted_by_the_pipeline(peaks, before):
     pipe = make_pipeline(*before, small(max_iter=40)).fit(peaks.data)
     display = LatentTraversalDisplay.from_estimator(pipe, peaks.data, latents=[0, 2])
     for rows, latent in zip(display.rows, (0, 2), strict=True):
@@ -48,8 +48,8 @@ def test_traversals_come_back_through_the_pipeline(peaks, before):
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_units_are_the_users_whatever_scales_them_away(peaks):
-    """1024 times the data, through a scaler, has 1024 times the effect."""
+def test_units_are_those_of_X_whatever_the_scaler(peaks):
+    """1024 times the data, in a pipeline with a scaler, has 1024 times the effect."""
     tables = [
         factor_table(make_pipeline(StandardScaler(), small()).fit(X), X)
         for X in (peaks.data, 1024 * peaks.data)
@@ -72,7 +72,7 @@ def test_later_steps_and_nested_pipelines_and_searches_do_not_matter(peaks):
         np.testing.assert_array_equal(table.effect, alone.effect)
 
 
-def test_a_decomposition_of_others_can_be_looked_at(peaks):
+def test_other_decompositions_have_a_table(peaks):
     """PCA's traversals are its components, times four standard deviations."""
     pca = PCA(2).fit(peaks.data)
     table = factor_table(pca, peaks.data)
@@ -98,7 +98,7 @@ def test_pandas_between_the_steps_is_fine(peaks):
     assert np.isfinite(factor_table(pipe, X).effect).all()
 
 
-def test_gaps_that_are_filled_leave_units_alone(peaks):
+def test_imputed_values_leave_units_unchanged(peaks):
     X = peaks.data.copy()
     X[::7, 3] = np.nan
     pipe = make_pipeline(SimpleImputer(), small(max_iter=20)).fit(X)
@@ -117,14 +117,14 @@ def test_gaps_that_are_filled_leave_units_alone(peaks):
     ],
     ids=["function", "columns"],
 )
-def test_a_step_that_cannot_be_undone_is_named(peaks, step):
+def test_a_step_that_cannot_be_inverted_is_named(peaks, step):
     X = peaks.data + 1000
     pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(X)
-    with pytest.raises(ValueError, match=r"'first' .\w+. cannot be undone"):
+    with pytest.raises(ValueError, match=r"'first' .\w+. cannot be inverted"):
         factor_table(pipe, X)
 
 
-def test_a_step_whose_way_back_fails_says_what_it_said(peaks):
+def test_the_error_of_a_failing_inverse_is_quoted(peaks):
     def refuse(X):
         raise ArithmeticError("not today")
 
@@ -134,9 +134,9 @@ def test_a_step_whose_way_back_fails_says_what_it_said(peaks):
         factor_table(pipe, peaks.data)
 
 
-def test_what_has_no_latents_is_refused(peaks):
+def test_a_model_without_components_is_refused(peaks):
     model = LogisticRegression().fit(peaks.data, peaks.factors[:, 0] > 0.5)
-    with pytest.raises(TypeError, match="LogisticRegression has no latents"):
+    with pytest.raises(TypeError, match="LogisticRegression has no components"):
         factor_table(model, peaks.data)
 
 

@@ -9,7 +9,7 @@ from skfactorvae.inspection import factor_table
 
 
 class Decoder:
-    """A transformer whose codes are its rows, decoded by a given function."""
+    """A transformer whose code is the first column, decoded by a given function."""
 
     def __init__(self, function, n_features_in_, std=0.0):
         self.function, self.n_features_in_, self.std = function, n_features_in_, std
@@ -41,7 +41,7 @@ def columns(*functions):
     return lambda z: np.column_stack([function(z) for function in functions])
 
 
-def test_effect_sign_and_monotony_of_known_functions():
+def test_effect_sign_and_monotone_of_known_functions():
     z = np.random.RandomState(0).normal(size=(4000, 1))
     X = np.hstack([z, -z, z**2, 0 * z])
     decoder = Decoder(columns(lambda z: z, lambda z: -z, np.square, np.zeros_like), 4)
@@ -51,7 +51,7 @@ def test_effect_sign_and_monotony_of_known_functions():
     np.testing.assert_allclose(table.low[0, 0], z.mean() - 2 * s)
     assert table.sign[0, :2].tolist() == [1, -1]
     assert table.monotone[0].tolist() == [True, True, False, True]
-    # 65 quantiles cut the tails of a bell
+    # 65 quantiles omit the tails of a normal distribution
     np.testing.assert_allclose(table.share[0, :2], 1, atol=0.03)
     np.testing.assert_allclose(table.share[0, 3], 0)
 
@@ -87,7 +87,7 @@ def bell(position=0.0, height=1.0, width=0.1, base=0.0):
     )
 
 
-SAYS = {
+SENTENCES = {
     "moves the peak from -0.40 to 0.40": lambda z: bell(position=0.2 * np.c_[z]),
     "raises the peak: height from 0.60 to 1.40": lambda z: bell(
         height=1 + 0.2 * np.c_[z]
@@ -105,22 +105,22 @@ SAYS = {
     "raises the value at -1 from -2.0 to 2.0": lambda z: bell() + np.c_[z],
     "lowers the value at -1 from 2.0 to -2.0 and raises the value at 1 "
     "from -2.0 to 2.0": lambda z: bell() + np.c_[z] * GRID,
-    "hardly changes a row": lambda z: bell() + 1e-3 * np.c_[z],
+    "has hardly any effect": lambda z: bell() + 1e-3 * np.c_[z],
 }
 
 
-@pytest.mark.parametrize("said", SAYS)
-def test_a_sentence_names_what_happens_to_a_curve(said):
-    """A code of unit spread moves one property of a curve."""
+@pytest.mark.parametrize("said", SENTENCES)
+def test_a_sentence_describes_the_change_of_a_curve(said):
+    """A component of unit standard deviation changes one property of a curve."""
     z = np.array([-1.0, 1.0] * 50)
     spread = np.random.RandomState(0).normal(size=(100, 200)) * 0.5
     X = np.column_stack([z, spread])
-    table = factor_table(Decoder(SAYS[said], 201), X, x=GRID)
-    assert str(table) == f"factor 0 {said}"
+    table = factor_table(Decoder(SENTENCES[said], 201), X, x=GRID)
+    assert str(table) == f"component 0 {said}"
 
 
 def test_positions_are_those_of_the_simulated_peak():
-    """The issue's own sentence, of curves whose peak moves and nothing else."""
+    """Of curves of which only the peak moves."""
     factors = [[p, 0.05, 1, 0] for p in np.linspace(0.3, 0.7, 400)]
     X = make_gaussian_peaks(factors=factors, noise=0)[0]
     at = np.linspace(0, 1, 100)
@@ -135,7 +135,7 @@ def test_positions_are_those_of_the_simulated_peak():
             return at[np.asarray(X).argmax(axis=1)][:, None]
 
     assert str(factor_table(Located(decode, 100), X, x=at)) == (
-        "factor 0 moves the peak from 0.30 to 0.70"
+        "component 0 moves the peak from 0.30 to 0.70"
     )
 
 
@@ -144,13 +144,13 @@ def test_columns_are_named_in_the_order_of_their_change():
     z = np.array([-1.0, 1.0] * 50)[:, None]
     X = np.hstack([z, -0.5 * z, 5 * z])
     table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
-    assert str(table) == "factor 0 raises mass from -200 to 200"
+    assert str(table) == "component 0 raises mass from -200 to 200"
     X[:, 1] /= 200
     table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
-    assert str(table).startswith("factor 0 lowers length from")
+    assert str(table).startswith("component 0 lowers length from")
 
 
-def test_the_frame_has_a_line_for_each_latent_and_feature(vae, peaks):
+def test_the_frame_has_a_row_for_each_component_and_feature(vae, peaks):
     pytest.importorskip("pandas")
     table = factor_table(vae, peaks.data)
     frame = table.to_frame()

@@ -266,6 +266,7 @@ def test_noise_scores_nothing(seed):
     assert abs(few_points(factors, codes) - 1 / 3) < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 300, 3000])
 @pytest.mark.parametrize("levels", [2, 40])
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])

@@ -176,6 +176,7 @@ def test_votes_are_the_reference_within_their_errors(case):
     assert_matches(beta_vae_score(factors, codes, **settings), values["beta_vae"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "name"), [("range", "lq"), ("iqr", "tripod")])
 def test_infomec_without_adjustment_is_the_reference(case, rule, name):
     factors, codes, types, values = case
@@ -190,6 +191,7 @@ def test_infomec_without_adjustment_is_the_reference(case, rule, name):
         assert_matches(scores[part], values[f"infomec_{name}_{part}"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "name"), [("lasso", "lasso"), ("random_forest", "rf")]
 )
@@ -198,6 +200,7 @@ def test_dci_is_the_reference(case, estimator, name):
     assert_dci(factors, codes, types, values, estimator, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK_BOOSTING)
 def test_dci_by_boosting_is_the_reference(name):
     """The quick cases; all ten agree, but take minutes."""

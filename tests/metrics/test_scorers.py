@@ -116,6 +116,7 @@ def test_smaller_is_better_flips_the_sign(data):
     assert neg_code_mutual_info_scorer(Counting(), X) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_grid_search_prefers_the_setting_that_keeps_all_factors(data, n_jobs):
     X, factors = data

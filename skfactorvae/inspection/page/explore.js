@@ -152,7 +152,7 @@
     };
   };
   const bars = () => {
-    const list = make("div", { class: "bars", role: "list", tabindex: "0", "aria-label": "Features of the row" });
+    const list = make("div", { class: "bars", role: "list", tabindex: "0", "aria-label": "Features of the sample" });
     stage.append(list);
     const lines = data.names.map((name) => {
       const fill = make("span", { class: "fill" }), value = make("span", { class: "value" });
@@ -172,7 +172,7 @@
         value.dataset.value = row[j];
         if (Math.abs(change) > far) { far = Math.abs(change); most = j; }
       });
-      return far > 0.005 ? `${data.names[most]} is furthest from the average row: ${short(row[most])}` : "the average row";
+      return far > 0.005 ? `${data.names[most]} differs most from the mean code's sample: ${short(row[most])}` : "the sample of the mean code";
     };
   };
   const image = () => {
@@ -196,9 +196,9 @@
   };
   const show = { curve, bars, image }[data.kind]();
   byId("caption").textContent = {
-    curve: `${data.y_label ? data.y_label + ". " : ""}Solid: the row. Dashed: the average code's row.`,
-    bars: "Bars: distance from the average code's row, in standard deviations of the feature, up to 4. Numbers: original units.",
-    image: "Dark is low, bright is high.",
+    curve: `${data.y_label ? data.y_label + ". " : ""}Solid: the decoded sample. Dashed: the sample of the mean code.`,
+    bars: "Bars: difference from the sample of the mean code, in standard deviations of the feature, up to 4. Numbers: original units.",
+    image: "Dark: low values. Bright: high values.",
   }[data.kind];
 
   // ------------------------------------------------------------------ sliders
@@ -209,7 +209,7 @@
     row = decode(code);
     const words = show(row);
     const target = stage.querySelector("[role=img]");
-    if (target) target.setAttribute("aria-label", `The decoded row: ${words}`);
+    if (target) target.setAttribute("aria-label", `Decoded sample: ${words}`);
     clearTimeout(announced);
     announced = setTimeout(() => { byId("reading").textContent = words; }, 250);
   };
@@ -219,12 +219,12 @@
     slider.setAttribute("aria-valuetext", `${steps.toFixed(2)} standard deviations`);
   };
   const addSlider = (latent, parent) => {
-    const id = `factor-${latent.index}`;
+    const id = `component-${latent.index}`;
     const slider = make("input", {
       type: "range", id, min: -3, max: 3, step: 0.05, value: 0, "aria-describedby": `${id}-text`,
     });
     const output = make("output", { for: id });
-    const head = make("div", { class: "head" }, make("label", { for: id, text: `Factor ${latent.index}` }), output);
+    const head = make("div", { class: "head" }, make("label", { for: id, text: `Component ${latent.index}` }), output);
     parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: capital(latent.sentence) })));
     slider.addEventListener("input", () => {
       code[latent.index] = latent.mean + latent.step * slider.valueAsNumber;
@@ -240,7 +240,7 @@
   if (unused.length) {
     byId("unused").hidden = false;
     byId("unused").firstElementChild.textContent =
-      `${unused.length} ${unused.length === 1 ? "factor holds" : "factors hold"} no information`;
+      `${unused.length} inactive ${unused.length === 1 ? "component" : "components"}`;
   }
   const select = byId("start");
   data.starts.forEach(({ label }, i) => select.append(make("option", { value: i, text: label })));
@@ -255,7 +255,7 @@
   select.addEventListener("change", restart);
   byId("reset").addEventListener("click", restart);
 
-  // ------------------------------------------------------------- what is known
+  // ----------------------------------------------------- table, training, stability
   const cells = (tag, values) => values.map((value) => {
     const isNumber = typeof value === "number";
     return make(tag, { text: isNumber ? short(value) : value, ...(isNumber ? { class: "number" } : {}) });
@@ -269,17 +269,17 @@
   for (const latent of data.latents) {
     const facts = [`${Math.round(100 * latent.share)} % of the variance`];
     if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
-    const caption = `${facts.join(", ")}; the features it moves most`;
+    const caption = `${facts.join(", ")}; features with the largest effects`;
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
-      make("summary", { text: `Factor ${latent.index} ${latent.sentence}` }),
-      table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Way"],
-        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "one way" : "turns back"]))));
+      make("summary", { text: `Component ${latent.index} ${latent.sentence}` }),
+      table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Monotone"],
+        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "yes" : "no"]))));
   }
   if (data.health) {
     byId("health").hidden = false;
     for (const [, isWell, message] of data.health.marks) {
       byId("marks").append(make("li", isWell ? {} : { class: "warns" },
-        make("span", { class: "sign", role: "img", "aria-label": isWell ? "well" : "look here", text: isWell ? "✓" : "!" }),
+        make("span", { class: "sign", role: "img", "aria-label": isWell ? "fine" : "warning", text: isWell ? "✓" : "!" }),
         make("span", { text: message })));
     }
     const steps = data.health.history.step;
@@ -304,8 +304,8 @@
     section.querySelector("p").textContent = data.stability.note;
     for (const { index, median } of data.stability.components) {
       section.querySelector("ul").append(make("li", {},
-        make("span", { text: `Factor ${index}` }),
-        make("meter", { min: 0, max: 1, value: median, "aria-label": `Factor ${index}: agreement ${median.toFixed(2)}` }),
+        make("span", { text: `Component ${index}` }),
+        make("meter", { min: 0, max: 1, value: median, "aria-label": `Component ${index}: agreement ${median.toFixed(2)}` }),
         make("span", { class: "number", text: median.toFixed(2) })));
     }
   }
@@ -314,5 +314,5 @@
     if (stage.clientWidth !== shown) { shown = stage.clientWidth; redraw(); }
   }).observe(stage);
   restart();
-  globalThis.factors = { get code() { return Array.from(code); }, get row() { return Array.from(row); } };
+  globalThis.explorer = { get code() { return Array.from(code); }, get row() { return Array.from(row); } };
 })();
