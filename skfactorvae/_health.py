@@ -291,8 +291,8 @@ def _check_discriminator(
         return Verdict(
             "discriminator",
             "warning",
-            f"The discriminator stayed at chance level throughout: {scores}. Either the "
-            "components were independent from the start, or it did not learn.",
+            f"The discriminator stayed at chance level throughout: {scores}. Either "
+            "the components were independent from the start, or it did not learn.",
             "Raise discriminator_learning_rate, and see whether that changes it.",
         )
     separates = "hardly separates" if _is_low(loss, accuracy) else "partly separates"
