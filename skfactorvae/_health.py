@@ -224,32 +224,32 @@ def check_components(n_active: int, n_components: int) -> Verdict:
     return Verdict("components", "fine", message)
 
 
-class _Game(NamedTuple):
-    """What a discriminator separates, and what it means if it can."""
+class _Task(NamedTuple):
+    """Two classes of a discriminator, and the meaning of a high accuracy."""
 
     classes: str
     meaning: str
     advice: str
 
 
-CODES_AND_PERMUTED = _Game(
+CODES_AND_PERMUTED = _Task(
     "codes from permuted ones",
     "components depend on each other, or it memorises the samples",
     "Raise gamma or train longer; for a small data set, use a smaller discriminator.",
 )
-CODES_AND_PRIOR = _Game(
+CODES_AND_PRIOR = _Task(
     "codes from draws of the prior",
     "the codes do not have the distribution of the prior",
     "Raise gamma, train longer, or use fewer components.",
 )
-REAL_AND_GENERATED = _Game(
+REAL_AND_GENERATED = _Task(
     "real samples from generated ones",
     "generated samples are not like real ones",
     "Raise max_iter or lower lambda_.",
 )
 
 
-def _game(history: Mapping[str, Any]) -> _Game:
+def _task(history: Mapping[str, Any]) -> _Task:
     if "prior_mismatch" in history:
         return CODES_AND_PRIOR
     return REAL_AND_GENERATED if "generator_loss" in history else CODES_AND_PERMUTED
@@ -265,16 +265,16 @@ def _check_discriminator(
     loss = final_value(history, "discriminator_loss")
     if loss is None or not gamma:
         return None
-    game = _game(history)
+    task = _task(history)
     accuracy = final_value(history, "discriminator_accuracy")
-    seen = f"loss {loss:.2f} (chance {CHANCE_LOSS:.2f})"
+    scores = f"loss {loss:.2f} (chance {CHANCE_LOSS:.2f})"
     if accuracy is not None:
-        seen = f"accuracy {accuracy:.0%} (chance {CHANCE_ACCURACY:.0%}), {seen}"
-    if loss < STRONG_LOSS and game is CODES_AND_PERMUTED:
+        scores = f"accuracy {accuracy:.0%} (chance {CHANCE_ACCURACY:.0%}), {scores}"
+    if loss < STRONG_LOSS and task is CODES_AND_PERMUTED:
         return Verdict(
             "discriminator",
             "warning",
-            f"The discriminator is too strong: {seen}. Its gradient no longer shows "
+            f"The discriminator is too strong: {scores}. Its gradient no longer shows "
             "how to reduce the total correlation.",
             "Lower gamma or discriminator_learning_rate, or raise warmup.",
         )
@@ -283,20 +283,20 @@ def _check_discriminator(
         return Verdict(
             "discriminator",
             "warning",
-            f"The discriminator separates {game.classes}: {seen}; {game.meaning}.",
-            game.advice,
+            f"The discriminator separates {task.classes}: {scores}; {task.meaning}.",
+            task.advice,
         )
     may_depend = n_active is None or n_active > 1
-    if game is CODES_AND_PERMUTED and may_depend and _is_flat(history):
+    if task is CODES_AND_PERMUTED and may_depend and _is_flat(history):
         return Verdict(
             "discriminator",
             "warning",
-            f"The discriminator stayed at chance level throughout: {seen}. Either the "
-            "components were independent from the start, or it did not learn.",
+            f"The discriminator stayed at chance level throughout: {scores}. Either "
+            "the components were independent from the start, or it did not learn.",
             "Raise discriminator_learning_rate, and see whether that changes it.",
         )
     separates = "hardly separates" if _is_low(loss, accuracy) else "partly separates"
-    message = f"The discriminator {separates} {game.classes}: {seen}."
+    message = f"The discriminator {separates} {task.classes}: {scores}."
     return Verdict("discriminator", "fine", message)
 
 
@@ -349,14 +349,14 @@ def check_audit(model: Any, auc: float) -> Verdict | None:
     loss = final_value(history, "discriminator_loss")
     if loss is None or not getattr(model, "gamma", 1) or loss < STRONG_LOSS:
         return None
-    if _game(history) is not CODES_AND_PERMUTED:
+    if _task(history) is not CODES_AND_PERMUTED:
         return None
-    seen = f"its loss is {loss:.2f} (chance {CHANCE_LOSS:.2f}), the audit's AUC"
+    scores = f"its loss is {loss:.2f} (chance {CHANCE_LOSS:.2f}), the audit's AUC"
     if loss > WEAK_LOSS and auc > DEPENDENT_AUC:
         return Verdict(
             "audit",
             "warning",
-            f"The discriminator is too weak: {seen} {auc:.2f}. It misses dependence "
+            f"The discriminator is too weak: {scores} {auc:.2f}. It misses dependence "
             "between components, so that gamma has little effect.",
             "Raise discriminator_learning_rate, discriminator_hidden_layer_sizes or "
             "max_iter; a larger gamma does not help.",
@@ -365,7 +365,7 @@ def check_audit(model: Any, auc: float) -> Verdict | None:
         return Verdict(
             "audit",
             "warning",
-            f"The discriminator memorises samples: {seen} {auc:.2f}. It finds "
+            f"The discriminator memorises samples: {scores} {auc:.2f}. It finds "
             "dependence that these samples do not show.",
             "Use more samples, a smaller discriminator, or a smaller "
             "discriminator_learning_rate.",

@@ -338,16 +338,16 @@ def _check_dependence(subject):
     if subject.active.sum() < 2:
         return
     least = audit.auc - 2 * audit.auc_std_error
-    seen = f"AUC {audit.auc:.2f}, copula {audit.gaussian_copula_tc:.2f} nats"
+    scores = f"AUC {audit.auc:.2f}, copula {audit.gaussian_copula_tc:.2f} nats"
     if least <= 0.5:
-        message = f"No dependence between components was found ({seen})."
+        message = f"No dependence between components was found ({scores})."
         yield Finding("dependence", "fine", message)
         return
     yield Finding(
         "dependence",
         "warning" if least > DEPENDENT_AUC else "note",
         "Components depend on each other: a classifier separates their codes from "
-        f"permuted ones ({seen}).",
+        f"permuted ones ({scores}).",
         "Raise gamma, or interpret them together; factors that are dependent in the "
         "data cannot be made independent without loss.",
     )

@@ -109,14 +109,14 @@ SENTENCES = {
 }
 
 
-@pytest.mark.parametrize("said", SENTENCES)
-def test_a_sentence_describes_the_change_of_a_curve(said):
+@pytest.mark.parametrize("text", SENTENCES)
+def test_a_sentence_describes_the_change_of_a_curve(text):
     """A component of unit standard deviation changes one property of a curve."""
     z = np.array([-1.0, 1.0] * 50)
     spread = np.random.RandomState(0).normal(size=(100, 200)) * 0.5
     X = np.column_stack([z, spread])
-    table = factor_table(Decoder(SENTENCES[said], 201), X, x=GRID)
-    assert str(table) == f"component 0 {said}"
+    table = factor_table(Decoder(SENTENCES[text], 201), X, x=GRID)
+    assert str(table) == f"component 0 {text}"
 
 
 def test_positions_are_those_of_the_simulated_peak():

@@ -213,7 +213,7 @@
     clearTimeout(announced);
     announced = setTimeout(() => { byId("reading").textContent = words; }, 250);
   };
-  const tell = (latent, slider, output) => {
+  const update = (latent, slider, output) => {
     const steps = (code[latent.index] - latent.mean) / latent.step;
     output.textContent = `${signed(steps)} sd`;
     slider.setAttribute("aria-valuetext", `${steps.toFixed(2)} standard deviations`);
@@ -228,7 +228,7 @@
     parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: capital(latent.sentence) })));
     slider.addEventListener("input", () => {
       code[latent.index] = latent.mean + latent.step * slider.valueAsNumber;
-      tell(latent, slider, output);
+      update(latent, slider, output);
       redraw();
     });
     sliders.push({ latent, slider, output });
@@ -248,7 +248,7 @@
     code.set(data.starts[select.value].code);
     for (const { latent, slider, output } of sliders) {
       slider.value = (code[latent.index] - latent.mean) / latent.step;
-      tell(latent, slider, output);
+      update(latent, slider, output);
     }
     redraw();
   };
