@@ -1,8 +1,8 @@
 """Disentanglement metrics of two arrays, and scorers for model selection.
 
 Every function takes ``(factors, codes)``, in the order of scikit-learn's ``(y_true,
-y_pred)``: the true factors of each row and the codes a model gave it. Nothing here
-knows which model that was.
+y_pred)``: the true factors of each sample and its codes under some model. No metric
+depends on which model that is.
 """
 
 from ._audit import total_correlation_audit

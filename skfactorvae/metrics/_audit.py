@@ -1,4 +1,4 @@
-"""A fresh look at the dependence among codes, without labels."""
+"""Estimate of the dependence among components by a new classifier, without labels."""
 
 import numpy as np
 from sklearn.base import clone
@@ -14,7 +14,7 @@ from ._unsupervised import (
 from ._validation import check_codes, check_int, varying, warn_undefined
 
 MIN_ROWS = 20
-MIN_TRAIN = 6  # below it, early stopping has no row of each kind to watch
+MIN_TRAIN = 6  # below it, early stopping lacks a validation sample of each class
 LEAST_PROBABILITY = 1e-6
 
 
@@ -26,37 +26,38 @@ def total_correlation_audit(
     test_size=1 / 2,
     random_state=0,
 ):
-    r"""Audit the dependence among codes with a classifier that has not seen them.
+    r"""Measure the dependence among components with a newly trained classifier.
 
-    A fresh classifier learns, on one part of the rows, to tell codes from codes whose
-    columns were permuted independently. On the other part it is scored:
+    The classifier is trained on one part of the samples to distinguish codes from
+    codes whose columns are permuted independently. It is scored on the other part:
 
     .. math:: \mathrm{AUC} = P\bigl(s(z) > s(\tilde z)\bigr), \qquad
               \widehat{\mathrm{TC}} = \mathrm{E}_{z} \log \frac{s(z)}{1 - s(z)}
 
-    The area is 0.5 for independent codes. The log-ratio estimates the total
-    correlation in nats; a classifier that learns too little underestimates it, and one
-    that overfits can make it negative. Beside them stands the total correlation of the
-    codes' Gaussian copula, less its exact mean for independent Gaussian codes of the
-    same shape, which sees only monotone dependence but has no classifier to fail.
+    The area is 0.5 for independent components. The log-ratio estimates the total
+    correlation in nats; a classifier that underfits underestimates it, and one that
+    overfits can make it negative. The total correlation of the Gaussian copula of the
+    codes is returned as well, less its exact mean for independent Gaussian codes of
+    the same shape. It measures monotone dependence only, but needs no classifier.
 
-    This is not the total correlation that a FactorVAE logs: the training
-    discriminator is one of the players, and when it loses, its value says that
-    everything is fine. Never use that as a score.
+    Not to be confused with the total correlation in the history of a FactorVAE, which
+    comes from the training discriminator. When that discriminator fails, its estimate
+    is near zero whatever the dependence. Do not use it as a score.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        The codes, finite. Codes that are constant on the rows used are dropped.
+        Codes, one column per component, finite. Components that are constant on the
+        samples used are left out.
     classifier : estimator, default=None
-        Classifier with ``predict_proba``; it is cloned. None is histogram gradient
+        Classifier with ``predict_proba``; it is cloned. None means histogram gradient
         boosting with early stopping.
     max_samples : int, default=10000
-        Rows used, drawn at random if there are more.
+        Number of samples used, drawn at random if there are more.
     test_size : float, default=1/2
-        Share of the rows on which the classifier is scored.
+        Fraction of the samples on which the classifier is scored.
     random_state : int, RandomState instance or None, default=0
-        Draws rows and permutations.
+        Seed of the draw of samples and of permutations.
 
     Returns
     -------
@@ -66,22 +67,22 @@ def total_correlation_audit(
         ``log_ratio`` : float, in nats, about 0 for independence.
         ``log_ratio_std_error`` : float.
         ``gaussian_copula_tc`` : float, in nats, mean 0 for independence, so it may be
-        slightly negative; infinite if a code is a monotone function of another, or if
-        there are no more rows than codes.
-        ``gaussian_copula_tc_bias`` : float, what was subtracted.
-        ``n_train``, ``n_test``, ``n_codes`` : int, rows and codes used.
+        slightly negative; infinite if a component is a monotone function of another, or
+        if there are no more samples than components.
+        ``gaussian_copula_tc_bias`` : float, the mean that was subtracted.
+        ``n_train``, ``n_test``, ``n_codes`` : int, samples and components used.
 
     Raises
     ------
     ValueError
-        If codes are not finite, have fewer than 20 rows, leave fewer than 6 to train
-        on, or a parameter is out of range.
+        If codes are not finite, have fewer than 20 samples, fewer than 6 of them for
+        training, or a parameter is out of range.
 
     Warns
     -----
     UndefinedMetricWarning
-        If fewer than two codes vary: nothing can depend, so the area is 0.5 and the
-        rest 0. If the copula's total correlation is infinite.
+        If fewer than two components vary: the area is then 0.5, and all other values
+        are 0. If the copula's total correlation is infinite.
 
     References
     ----------
@@ -103,25 +104,25 @@ def total_correlation_audit(
     values = check_codes(codes)[0]
     if len(values) < MIN_ROWS:
         raise ValueError(
-            f"an audit needs at least {MIN_ROWS} rows, got n_samples={len(values)}."
+            f"the audit needs at least {MIN_ROWS} samples, got n_samples={len(values)}."
         )
     rng = check_random_state(random_state)
     seed = rng.randint(np.iinfo(np.int32).max)
     train, test = split_rows(min(len(values), max_samples), test_size, False, None)
     if len(train) < MIN_TRAIN:
         raise ValueError(
-            f"test_size={test_size} leaves n_train={len(train)} rows; an audit trains "
-            f"on at least {MIN_TRAIN}."
+            f"test_size={test_size} leaves n_train={len(train)} training samples; at "
+            f"least {MIN_TRAIN} are needed. Lower test_size or raise max_samples."
         )
     values = values[rng.permutation(len(values))[: len(train) + len(test)]]
     values = values[:, varying(values)].astype(np.float64)
     if values.shape[1] < 2:
-        warn_undefined("Fewer than two codes vary, so there is no dependence to audit.")
+        warn_undefined("Fewer than two components vary, so the dependence is set to 0.")
         return _independent(len(train), len(test), values.shape[1])
     model = _default_classifier(seed) if classifier is None else clone(classifier)
     real, fake = _score(model, values[train], values[test], rng)
     return Bunch(
-        **_verdict(real, fake),
+        **_summary(real, fake),
         **_copula(values),
         n_train=len(train),
         n_test=len(test),
@@ -141,7 +142,7 @@ def _default_classifier(seed):
 
 
 def _score(model, train, test, rng):
-    """Return the log-odds of being real: for real test rows, and for permuted ones."""
+    """Return the log-odds of being unpermuted, for test samples and permuted ones."""
     real, fake = scale_by(train, train), scale_by(train, _permuted(train, rng))
     model.fit(np.vstack([real, fake]), np.repeat([1, 0], len(train)))
     real, fake = scale_by(train, test), scale_by(train, _permuted(test, rng))
@@ -149,7 +150,7 @@ def _score(model, train, test, rng):
 
 
 def _permuted(values, rng):
-    """Return the columns, each in an order of its own."""
+    """Return the values with each column permuted independently."""
     return np.column_stack([rng.permutation(column) for column in values.T])
 
 
@@ -160,8 +161,8 @@ def _log_odds(model, values):
     return np.log(p) - np.log1p(-p)
 
 
-def _verdict(real, fake):
-    """Return the area and the mean log-ratio, with standard errors."""
+def _summary(real, fake):
+    """Return the area under the curve and the mean log-ratio, with standard errors."""
     n = len(real)
     labels = np.repeat([1, 0], n)
     area = one_vs_rest_areas(labels, np.concatenate([real, fake])[:, None].repeat(2, 1))
@@ -177,15 +178,15 @@ def _verdict(real, fake):
 
 
 def _copula(values):
-    """Return the total correlation of normal scores, and the bias it lost."""
+    """Return the total correlation of normal scores less its bias, and the bias."""
     bias = (
         total_correlation_bias(*values.shape) if len(values) > values.shape[1] else 0.0
     )
     raw = total_correlation_of(normal_scores(values))
     if np.isinf(raw):
         warn_undefined(
-            "The copula's total correlation is infinite: some code is a monotone "
-            "function of another, or there are no more rows than codes."
+            "The copula's total correlation is infinite: a component is a monotone "
+            "function of another, or there are no more samples than components."
         )
     return {"gaussian_copula_tc": raw - bias, "gaussian_copula_tc_bias": bias}
 

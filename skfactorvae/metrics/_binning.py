@@ -1,4 +1,4 @@
-"""From real columns to bins: the one place where values become counts."""
+"""Binning of continuous columns, for all metrics based on counts."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from .._inputs import CONTINUOUS, level_index
 from ._validation import check_choice, check_int
 
 STRATEGIES = {"uniform", "quantile"}
-BLOCK = 8  # code columns gathered at a time: one cache line of float64
-CHUNK = 32_768  # rows compared with the edges at a time
+BLOCK = 8  # columns gathered at a time: one cache line of float64
+CHUNK = 32_768  # values compared with the edges at a time
 
 
 def check_binning(n_bins, strategy):
@@ -22,11 +22,11 @@ def bin_index(column, n_bins, strategy, weight=None):
     ``"uniform"`` cuts ``[min, max]`` into bins of equal width, each closed on its left
     and the last on both sides, as :func:`numpy.histogram` does. ``"quantile"`` puts
     cut ``j`` at the first value with more than ``j / n_bins`` of the weight at or
-    below it, so a table repeated row by row, or weighted instead of repeated, keeps
-    its bins, and so does any strictly increasing warp. The cuts separate the same
-    rows as those of ``numpy.quantile(column, j / n_bins)`` when `n_bins` divides the
-    number of rows, and at most one row more or less otherwise. Tied values are never
-    separated.
+    below it. Bins are therefore invariant to repetition of all samples, to integer
+    weights in place of repetition, and to strictly increasing transformations. The
+    cuts separate the same samples as ``numpy.quantile(column, j / n_bins)`` if
+    `n_bins` divides the number of samples, and otherwise differ by at most one
+    sample. Tied values are never separated.
     """
     if strategy == "uniform":
         return _count_edges(column, _uniform_edges(column, n_bins))
@@ -34,7 +34,7 @@ def bin_index(column, n_bins, strategy, weight=None):
 
 
 def factor_index(values, kind, n_bins, strategy, weight=None):
-    """Return the label (n,) of every row of one labelled factor, and their count.
+    """Return the label (n,) of every sample of one labelled factor, and their number.
 
     Discrete factors keep their levels, continuous ones are binned.
     """
@@ -44,16 +44,16 @@ def factor_index(values, kind, n_bins, strategy, weight=None):
 
 
 def labels_of(table, k, n_bins, strategy):
-    """Return (labelled rows, their labels, number of levels) of factor `k`."""
+    """Return (labelled samples, their labels, number of levels) of factor `k`."""
     rows = np.flatnonzero(~np.isnan(table.factors[:, k]))
     values = table.factors[rows, k]
     return rows, *factor_index(values, table.kinds[k], n_bins, strategy)
 
 
 def code_columns(codes):
-    """Yield the codes column by column, float64 and contiguous.
+    """Yield the columns of the codes, float64 and contiguous.
 
-    Columns are gathered in blocks, so a large table is never copied whole.
+    Columns are gathered in blocks, so that a large table is never copied as a whole.
     """
     for start in range(0, codes.shape[1], BLOCK):
         block = codes[:, start : start + BLOCK].T
@@ -71,7 +71,7 @@ def _uniform_edges(column, n_bins):
 
 
 def _quantile_edges(column, n_bins, weight):
-    """Return the n_bins - 1 cuts, by rank, or by cumulative weight if there is one."""
+    """Return the n_bins - 1 cuts, by rank, or by cumulative weight if given."""
     cuts = np.arange(1, n_bins)
     if weight is None:
         return np.sort(column)[len(column) * cuts // n_bins]
@@ -82,9 +82,9 @@ def _quantile_edges(column, n_bins, weight):
 
 
 def _count_edges(column, edges):
-    """Return how many edges (sorted) are at or below each value.
+    """Return the number of (sorted) edges at or below each value.
 
-    Comparing with every edge beats a binary search while edges are few.
+    Comparison with every edge is faster than a binary search if there are few edges.
     """
     if len(edges) > 64:
         return np.searchsorted(edges, column, side="right")

@@ -1,21 +1,21 @@
-"""What mutual information would be by chance: exact expectations and significance."""
+"""Mutual information under independence: exact expectations and significance."""
 
 import numpy as np
 from scipy.special import gammaln
 from scipy.stats import chi2
 
 LARGE_MEAN = 500.0
-SPREAD = 12.0  # standard deviations of the hypergeometric that are summed
+SPREAD = 12.0  # standard deviations of the hypergeometric distribution summed over
 SIGNIFICANCE = 0.01
 
 
 def expected_information(rows, columns):
-    r"""Exact mean of the plug-in mutual information over shuffles of the rows, nats.
+    r"""Return the exact mean of the plug-in mutual information under permutation, nats.
 
-    A cell of a table with margins :math:`a, b` and :math:`n` rows is then
-    hypergeometric, and the mean needs only :math:`E[x \log x]` of each cell. Means
-    above 500 use its expansion to the fourth moment, right to about
-    :math:`1 / \mu^2`.
+    Under random permutation of the samples, the count in a cell with margins
+    :math:`a, b` of :math:`n` samples is hypergeometric, and the mean depends only on
+    :math:`E[x \log x]` of each cell. For cell means above 500 this is expanded to the
+    fourth moment, with an error of about :math:`1 / \mu^2`.
 
     References
     ----------
@@ -48,11 +48,12 @@ def cell_expectation(a, b, total):
 
 
 def significant(found):
-    """Return the (D, K) mask of entries that chance does not explain.
+    """Return the (D, K) mask of entries that are significantly above chance.
 
-    The likelihood-ratio statistic ``2 n I``, scaled to the mean it has under shuffled
-    rows (which is right in sparse tables, where the textbook mean is not), is compared
-    with chi-squared at 0.01 divided by the number of pairs.
+    The likelihood-ratio statistic ``2 n I`` is scaled so that its exact mean under
+    permutation equals the degrees of freedom (the asymptotic mean is wrong in sparse
+    tables), and compared with the chi-squared distribution at level 0.01 divided by
+    the number of pairs (Bonferroni).
     """
     mean = 2.0 * found.n_rows * found.expected
     statistic = 2.0 * found.n_rows * found.mutual
@@ -73,7 +74,7 @@ def _by_moments(a, b, total):
 
 
 def _by_summation(a, b, total):
-    """Return E[x log x] by summing over the counts within reach of the mean."""
+    """Return E[x log x] by summing over the counts near the mean."""
     mean = a * b / total
     spread = np.sqrt(mean * (1 - a / total) * (1 - b / total))
     low = np.maximum(np.maximum(a + b - total, 1.0), np.floor(mean - SPREAD * spread))

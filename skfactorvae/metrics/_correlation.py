@@ -1,4 +1,4 @@
-"""Mean correlation coefficient: codes matched to factors one to one."""
+"""Mean correlation coefficient of factors and the components matched to them."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -27,39 +27,42 @@ def mean_correlation_score(
     factor_types="auto",
     sample_weight=None,
 ):
-    r"""Mean absolute correlation of codes and factors matched one to one (MCC).
+    r"""Compute the mean correlation coefficient (MCC) of matched components.
 
     .. math:: \mathrm{MCC} = \frac{1}{M} \max_\pi \sum_{(d, k) \in \pi}
               |\operatorname{corr}(z_d, y_k)|
 
-    where :math:`\pi` matches each code to at most one factor. It asks for one code
-    per factor, but says nothing about the other codes. Codes related to a factor by
-    a curve that turns back (an angle, a square) score low however well they know it.
-    Not to be confused with Matthews' correlation coefficient.
+    where :math:`\pi` matches each component to at most one factor, one to one, and M
+    is the number of matched pairs. The score measures whether each factor has one
+    component; it does not depend on the components that are not matched. A component
+    that is a non-monotone function of a factor (an angle, a square) scores low, even
+    if it determines the factor. Not to be confused with Matthews' correlation
+    coefficient.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. Names without an order (strings) take
-        part only if they have two levels.
+        The true factors; NaN means unlabelled. Strings and unordered categories
+        are used only if they have two levels.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite. Constant codes are dropped.
+        Codes, one column per component, finite. Constant components are left out.
     method : {"spearman", "pearson"}, default="spearman"
-        Correlation of ranks, which ignores monotone warps, or of values.
+        Correlation of ranks, which is invariant to monotone transformations, or of
+        values.
     over : {"matched", "factors"}, default="matched"
         Divide by the number of matched pairs (``min(n_codes, n_factors)`` without
-        constants) as the literature does, or by the number of factors. With
-        "matched", one good code and nothing else scores 1: compare models with
-        "factors".
+        constants), as in the literature, or by the number of factors. With
+        "matched", a single component that holds one factor scores 1; use "factors"
+        to compare models.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
     score : float
-        In [0, 1], 1 is best. 0 if every code is constant, NaN if no factor varies.
+        In [0, 1], 1 is best. 0 if every component is constant, NaN if no factor varies.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def mean_correlation_score(
     -----
     UndefinedMetricWarning
         If a factor is constant, unlabelled or without an order (it is left out), or
-        if all codes are constant.
+        if all components are constant.
 
     References
     ----------
@@ -95,7 +98,7 @@ def mean_correlation_score(
         return float("nan")
     table = table._replace(codes=table.codes[:, varying(table.codes)])
     if table.codes.shape[1] == 0:
-        warn_undefined(f"{SCORE} is 0 because every code is constant.")
+        warn_undefined(f"{SCORE} is 0 because every component is constant.")
         return 0.0
     strength = absolute_correlations(table, method, weight)  # (D, K)
     matched = strength[linear_sum_assignment(strength, maximize=True)]
@@ -103,23 +106,23 @@ def mean_correlation_score(
 
 
 def numeric_factors(table, score=SCORE):
-    """Return the indices of the factors that vary and have an order; warn if not all.
+    """Return the indices of the factors that vary and are ordered; warn if not all.
 
-    Two levels always have an order, up to a sign.
+    Two levels are ordered, up to a sign.
     """
     kept = defined_factors(table, score)
     nominal = [k for k in kept if not table.ordered[k] and _n_levels(table, k) > 2]
     if nominal:
         names = ", ".join(table.names[k] for k in nominal)
         warn_undefined(
-            f"{score} needs numbers; factors whose levels are names without an order "
-            f"are left out: {names}."
+            f"{score} needs numbers; factors whose levels are without an order are "
+            f"left out: {names}."
         )
     return [k for k in kept if k not in nominal]
 
 
 def absolute_correlations(table, method, weight=None):
-    """Return |correlation| (D, K) of codes and factors, each on its labelled rows."""
+    """Return |correlation| (D, K) of codes and factors, on labelled samples."""
     strength = np.zeros((table.codes.shape[1], len(table.names)))
     for rows, members in labelled_groups(table.factors):
         w = None if weight is None else weight[rows]
@@ -137,7 +140,7 @@ def _n_levels(table, k):
 
 
 def _scores(column, method, weight):
-    """Return the column (or its ranks) centred and scaled to unit length; or zeros.
+    """Return the column (or its ranks) centred and scaled to unit length, or zeros.
 
     The dot product of two such columns is their correlation.
     """
@@ -151,12 +154,12 @@ def _scores(column, method, weight):
 
 
 def _shrunk(column):
-    """Return the column over its largest magnitude, so that squares cannot overflow."""
+    """Return the column over its largest magnitude, to avoid overflow of squares."""
     return column / max(np.abs(column).max(), np.finfo(np.float64).tiny)
 
 
 def _ranks(column, weight):
-    """Return average ranks; with weights, the rank within the repeated column."""
+    """Return average ranks; with weights, those of the repeated column."""
     if weight is None:
         return rankdata(column)
     _, level = np.unique(column, return_inverse=True)

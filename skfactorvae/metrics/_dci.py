@@ -1,4 +1,4 @@
-"""Disentanglement, completeness, informativeness: from importances of codes."""
+"""Disentanglement, completeness and informativeness, from importances of components."""
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -66,69 +66,72 @@ def dci_scores(
     shuffle=True,
     random_state=0,
 ):
-    r"""Disentanglement, completeness and informativeness (DCI).
+    r"""Compute disentanglement, completeness and informativeness (DCI).
 
-    One predictor per factor sees all codes; :math:`R_{dk}` is the importance of code
-    :math:`d` for factor :math:`k`.
+    Each factor is predicted from all components; :math:`R_{dk}` is the importance of
+    component :math:`d` for factor :math:`k`.
 
     .. math:: D = \sum_d \rho_d \bigl(1 - H_K(R_{d\cdot})\bigr), \qquad
               C = \sum_k w_k \bigl(1 - H_D(R_{\cdot k})\bigr)
 
-    with entropies of normalised rows to base :math:`K` and columns to base :math:`D`
-    (all codes count, constant ones too), and weights proportional to the row and
-    column sums. Informativeness is the mean test accuracy or :math:`R^2`.
+    with entropies of normalised rows to base :math:`K` and of columns to base
+    :math:`D` (the number of all components, constant ones included), and weights
+    proportional to the row and column sums. Informativeness is the mean test accuracy
+    or :math:`R^2`.
 
-    DCI is not one number. On the same data, disentanglement is 0.56 with gradient
-    boosting, 0.64 to 0.68 with other boosting libraries, and 0.96 if ordered factors
-    are regressed. Report the estimator with the score; only "gradient_boosting" is
-    comparable with published numbers.
+    The value depends on the estimator. On the same data, disentanglement is 0.56 with
+    gradient boosting, 0.64 to 0.68 with other boosting libraries, and 0.96 if ordered
+    factors are regressed. Report the estimator with the score; only
+    "gradient_boosting" is comparable with published numbers.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     estimator : str or estimator, default="gradient_boosting"
         Predictors, classifiers for discrete and regressors for continuous factors:
 
-        - "gradient_boosting": the published choice; slow, minutes at 10,000 rows.
-        - "hist": histogram boosting, with importances by permutation of test rows.
+        - "gradient_boosting": the published choice; minutes for 10,000 samples.
+        - "hist": histogram boosting, with permutation importances on test samples.
         - "random_forest", "extra_trees": 100 trees of depth 8.
-        - "lasso": of every factor as a number on standardised codes (alpha 0.01).
+        - "lasso": regression of every factor on standardised codes (alpha 0.01).
         - "mutual_info": no predictor; :math:`R` is the binned mutual information over
           its column sums (MED).
 
-        An estimator object is cloned for every factor: a classifier sees continuous
-        factors in quantile bins, a regressor sees levels as numbers. Importances are
-        its ``feature_importances_``, or ``abs(coef_)``, or by permutation.
+        An estimator object is cloned for every factor. A classifier predicts
+        continuous factors in quantile bins; a regressor predicts levels as numbers.
+        Importances are its ``feature_importances_``, else ``abs(coef_)``, else
+        permutation importances.
     n_bins : int, default=20
         Bins for "mutual_info", and of continuous factors for a given classifier.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count for "mutual_info".
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     n_jobs : int, default=None
-        Factors fitted at the same time.
+        Number of factors fitted in parallel.
     max_samples : int, default=None
-        Fit and test on this many rows drawn at random.
+        Number of samples to fit and test on, drawn at random; None uses all.
     test_size : float, default=1/3
-        Share of the rows on which informativeness is measured.
+        Fraction of the samples on which informativeness is measured.
     shuffle : bool, default=True
-        Whether test rows are drawn at random, or are the last ones.
+        Draw test samples at random; if False, they are the last ones.
     random_state : int, RandomState instance or None, default=0
-        Draws rows and seeds the predictors.
+        Seed of the draw of samples and of the predictors.
 
     Returns
     -------
     scores : Bunch
         ``disentanglement`` and ``completeness`` : float in [0, 1], 1 is best.
         ``informativeness`` : float, at most 1, 1 is best; for "mutual_info" the mean
-        share of a factor's entropy that its best code knows.
+        over factors of the largest mutual information with a component, divided by
+        the entropy of the factor.
         ``importances`` : ndarray of shape (n_codes, n_factors), zero for constant
-        codes and NaN for factors left out.
+        components and NaN for factors left out.
         ``per_code``, ``per_factor``, ``informativeness_per_factor`` : ndarrays.
-        ``estimator`` : str, what was used.
+        ``estimator`` : str, the estimator used.
 
     Raises
     ------
@@ -138,8 +141,8 @@ def dci_scores(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out; if fewer than two remain, when disentanglement is
-        NaN; if there is one code, when completeness is NaN; if nothing is important.
+        If a factor is left out; if fewer than two remain (disentanglement is NaN); if
+        there is one component (completeness is NaN); if all importances are zero.
 
     References
     ----------
@@ -175,14 +178,16 @@ def dci_scores(
 
 
 def dci_disentanglement_score(factors, codes, **kwargs):
-    """Disentanglement of :func:`dci_scores`: whether a code serves one factor.
+    """Compute DCI disentanglement: whether each component holds one factor.
+
+    It is ``dci_scores(...).disentanglement``; see :func:`dci_scores`.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled.
+        The true factors; NaN means unlabelled.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     **kwargs : dict
         Passed to :func:`dci_scores`.
 
@@ -205,21 +210,23 @@ def dci_disentanglement_score(factors, codes, **kwargs):
 
 
 def dci_completeness_score(factors, codes, **kwargs):
-    """Completeness of :func:`dci_scores`: whether a factor is held by one code.
+    """Compute DCI completeness: whether each factor is held by one component.
+
+    It is ``dci_scores(...).completeness``; see :func:`dci_scores`.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled.
+        The true factors; NaN means unlabelled.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     **kwargs : dict
         Passed to :func:`dci_scores`.
 
     Returns
     -------
     score : float
-        In [0, 1], 1 is best. NaN with a single code.
+        In [0, 1], 1 is best. NaN with a single component.
 
     Examples
     --------
@@ -235,22 +242,24 @@ def dci_completeness_score(factors, codes, **kwargs):
 
 
 def dci_informativeness_score(factors, codes, **kwargs):
-    """Informativeness of :func:`dci_scores`: how well codes predict factors.
+    """Compute DCI informativeness: how well codes predict factors.
+
+    It is ``dci_scores(...).informativeness``; see :func:`dci_scores`.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled.
+        The true factors; NaN means unlabelled.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     **kwargs : dict
         Passed to :func:`dci_scores`.
 
     Returns
     -------
     score : float
-        Mean test accuracy or R squared, at most 1, 1 is best. Chance is not 0 for
-        discrete factors: it is the share of their most frequent level.
+        Mean test accuracy or R squared, at most 1, 1 is best. For discrete factors
+        chance is the proportion of the most frequent level, not 0.
 
     Examples
     --------
@@ -264,9 +273,9 @@ def dci_informativeness_score(factors, codes, **kwargs):
 
 
 def disentanglement_of(importances):
-    """Return (score, per code) of an importance matrix (D, K).
+    """Return (score, value per component) of an importance matrix (D, K).
 
-    Codes without importance get 0 and no weight.
+    Components without importance get 0 and no weight.
     """
     n_factors = importances.shape[1]
     if n_factors < 2:
@@ -279,7 +288,7 @@ def disentanglement_of(importances):
 
 
 def completeness_of(importances):
-    """Return (score, per factor) of an importance matrix (D, K)."""
+    """Return (score, value per factor) of an importance matrix (D, K)."""
     return disentanglement_of(importances.T)
 
 
@@ -311,14 +320,14 @@ def _measured_factors(table, estimator):
 
 
 def _reads_levels(estimator):
-    """Whether discrete factors are predicted as classes."""
+    """Return whether discrete factors are predicted as classes."""
     if isinstance(estimator, str):
         return estimator != "lasso"
     return is_classifier(estimator)
 
 
 def _shares(table, n_bins, strategy):
-    """Return (importances, quality) from mutual information alone."""
+    """Return (importances, quality) from mutual information, without a predictor."""
     if not table.names:
         return np.zeros((table.codes.shape[1], 0)), np.zeros(0)
     found = information(table, n_bins, strategy)
@@ -344,7 +353,7 @@ def _fit_all(table, estimator, n_bins, max_samples, split, random_state, n_jobs)
 
 
 def _model(estimator, kind, seed):
-    """Return (an unfitted predictor for this kind of factor, whether of classes)."""
+    """Return (an unfitted predictor for this kind of factor, is it a classifier)."""
     if isinstance(estimator, str):
         model = clone(ESTIMATORS[estimator][0 if kind == DISCRETE else 1])
     else:
@@ -355,7 +364,7 @@ def _model(estimator, kind, seed):
 
 
 def _fit_one(model, codes, labelled, target, rows, max_samples, seed):
-    """Return (importances of codes, test score) of one factor."""
+    """Return (importances of components, test score) of one factor."""
     train, test = _subsampled(rows, max_samples, seed)
     y_train, y_test = target[train], target[test]
     z_train = scale_by(codes[labelled[train]], codes[labelled[train]])
@@ -378,7 +387,7 @@ def _standardized(train, values):
 
 
 def _subsampled(rows, max_samples, seed):
-    """Return (train, test) thinned to `max_samples` rows in all."""
+    """Return (train, test), subsampled to `max_samples` in all."""
     train, test = rows
     n_rows = len(train) + len(test)
     if max_samples is None or max_samples >= n_rows:
@@ -390,12 +399,12 @@ def _subsampled(rows, max_samples, seed):
 
 
 def _importances(model, codes_test, target_test, seed):
-    """Return the importance of every code, >= 0."""
+    """Return the importance of every component, >= 0."""
     if hasattr(model, "feature_importances_"):
         return np.abs(model.feature_importances_)
     if hasattr(model, "coef_"):
         return np.abs(np.atleast_2d(model.coef_)).mean(axis=0)
-    rows = slice(None, PERMUTED_ROWS)  # rows come shuffled, or as the user ordered them
+    rows = slice(None, PERMUTED_ROWS)  # samples are in random order, or in the user's
     found = permutation_importance(
         model, codes_test[rows], target_test[rows], n_repeats=5, random_state=seed
     )
@@ -404,7 +413,7 @@ def _importances(model, codes_test, target_test, seed):
 
 
 def _quality(model, codes_test, target_test):
-    """Return the accuracy or R squared on test rows."""
+    """Return the accuracy or R squared on test samples."""
     predicted = model.predict(codes_test)
     if is_classifier(model):
         return float(np.mean(predicted == target_test))
@@ -412,7 +421,7 @@ def _quality(model, codes_test, target_test):
 
 
 def _constant_quality(model, y_train, y_test):
-    """Return the quality of the best constant, where nothing can be learnt."""
+    """Return the quality of the best constant prediction."""
     if is_classifier(model):
         values, counts = np.unique(y_train, return_counts=True)
         return float(np.mean(y_test == values[counts.argmax()]))
@@ -420,18 +429,18 @@ def _constant_quality(model, y_train, y_test):
 
 
 def _r_squared(truth, predicted):
-    """Return the share of variance explained; 0 where there is none to explain."""
+    """Return the fraction of variance explained; 0 if there is no variance."""
     total = np.sum((truth - truth.mean()) ** 2)
     return float(1 - np.sum((truth - predicted) ** 2) / total) if total > 0 else 0.0
 
 
 def _summary(importances, quality, kept, estimator):
-    """Return the Bunch of scores, with the warnings it deserves."""
+    """Return the Bunch of scores; warn of those that are undefined."""
     disentanglement, per_code = disentanglement_of(importances[:, kept])
     completeness, of_kept = completeness_of(importances[:, kept])
     per_factor = np.full(importances.shape[1], np.nan)
     per_factor[kept] = of_kept
-    _warn_of_gaps(importances[:, kept])
+    _warn_of_undefined(importances[:, kept])
     return Bunch(
         disentanglement=disentanglement,
         completeness=completeness if kept else float("nan"),
@@ -444,12 +453,12 @@ def _summary(importances, quality, kept, estimator):
     )
 
 
-def _warn_of_gaps(importances):
-    """Warn of the scores that importances (D, K) leave undefined."""
+def _warn_of_undefined(importances):
+    """Warn of the scores that are undefined for importances (D, K)."""
     n_codes, n_factors = importances.shape
     if n_factors < 2:
         warn_undefined("DCI disentanglement is NaN with fewer than two factors.")
     if n_codes < 2:
-        warn_undefined("DCI completeness is NaN with a single code.")
+        warn_undefined("DCI completeness is NaN with a single component.")
     if n_factors and not importances.sum() > 0:
-        warn_undefined("DCI is 0: no code is important for any factor.")
+        warn_undefined("DCI is 0: no component is important for any factor.")

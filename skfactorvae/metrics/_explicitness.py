@@ -1,4 +1,4 @@
-"""Explicitness: whether a linear reader finds each level of each factor."""
+"""Explicitness: how well linear classifiers predict each level of each factor."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -25,41 +25,44 @@ def explicitness_score(
     shuffle=True,
     random_state=0,
 ):
-    r"""Explicitness: area under the ROC curve of a logistic reader of all codes.
+    r"""Compute explicitness: the area under the ROC curve of logistic regressions.
 
     .. math:: E = \frac{1}{K} \sum_k \frac{1}{|V_k|} \sum_{v \in V_k}
               \bigl(2\, \mathrm{AUC}_{kv} - 1\bigr)
 
-    It measures how much the codes say, and nothing of how they are arranged: a
-    rotation scores 1. Read it beside :func:`modularity_score`.
+    where AUC is that of level :math:`v` of factor :math:`k` against all others, by a
+    logistic regression on all components. It measures linear predictability, not
+    alignment with components: a rotation scores 1. Report it with
+    :func:`modularity_score`.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     scaled : bool, default=True
-        Return ``2 AUC - 1``, in which chance is 0, or the mean AUC, in which chance
-        is 0.5.
+        If True, return ``2 AUC - 1``, for which chance is 0; if False, the mean AUC,
+        for which chance is 0.5.
     n_bins : int, default=10
-        Quantile bins that make levels of continuous factors.
+        Quantile bins of continuous factors, used as levels.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"macro"} or None, default="macro"
-        The mean over factors, or one value per factor (NaN where undefined).
+        "macro" is the mean over factors; None returns one value per factor (NaN
+        where undefined).
     test_size : float, default=1/3
-        Share of the rows on which areas are measured.
+        Fraction of the samples on which AUCs are measured.
     shuffle : bool, default=True
-        Whether test rows are drawn at random, or are the last ones.
+        Draw test samples at random; if False, they are the last ones.
     random_state : int, RandomState instance or None, default=0
-        Draws the test rows.
+        Seed of the draw of test samples.
 
     Returns
     -------
     score : float or ndarray of shape (n_factors,)
-        1 is best. The mean is in [0, 1]: if `scaled`, below chance counts as chance
-        there; a single factor below chance is negative. NaN if no factor varies.
+        1 is best. The mean is clipped to [0, 1]; if `scaled`, the value of a single
+        factor below chance is negative. NaN if no factor varies.
 
     Raises
     ------
@@ -100,8 +103,8 @@ def explicitness_score(
 def _area(table, k, n_bins, split):
     """Return the mean one-versus-rest area of the levels of factor `k`.
 
-    Levels missing among the training or the test rows cannot be measured; if none
-    can, the area is that of chance.
+    Levels that do not occur among both training and test samples are left out; if
+    none remains, the area is 0.5.
     """
     rows, labels, n_levels = labels_of(table, k, n_bins, "quantile")
     codes = table.codes[rows].astype(np.float64)
@@ -116,7 +119,7 @@ def _area(table, k, n_bins, split):
 
 
 def level_scores(codes, labels, codes_test, n_levels):
-    """Return the logistic probability (rows, levels) of every level on test rows."""
+    """Return the predicted probability (samples, levels) of test samples."""
     model = LogisticRegression(max_iter=1000).fit(scale_by(codes, codes), labels)
     scores = np.zeros((len(codes_test), n_levels))
     scores[:, model.classes_] = model.predict_proba(scale_by(codes, codes_test))

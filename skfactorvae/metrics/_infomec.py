@@ -1,4 +1,4 @@
-"""InfoMEC: modularity, explicitness, compactness from nearest-neighbour information."""
+"""InfoMEC: modularity, explicitness and compactness from mutual information."""
 
 import numpy as np
 from scipy.special import digamma
@@ -37,9 +37,9 @@ def infomec_scores(
     factor_types="auto",
     random_state=0,
 ):
-    r"""InfoM, InfoE and InfoC: modularity, explicitness, compactness.
+    r"""Compute InfoM, InfoE and InfoC: modularity, explicitness, compactness.
 
-    With :math:`N_{dk} = I(z_d; y_k) / H(y_k)`, over active codes,
+    With :math:`N_{dk} = I(z_d; y_k) / H(y_k)`, over active components,
 
     .. math:: \mathrm{InfoM} = \frac{\bar m - 1/K}{1 - 1/K}, \quad
               \bar m = \operatorname{mean}_d \frac{\max_k N_{dk}}{\sum_k N_{dk}},
@@ -47,48 +47,50 @@ def infomec_scores(
               \mathrm{InfoC} = \frac{\bar c - 1/D}{1 - 1/D}, \quad
               \bar c = \operatorname{mean}_k \frac{\max_d N_{dk}}{\sum_d N_{dk}}
 
-    and InfoE is one minus the cross-entropy of a logistic reader of all codes over
-    that of a blind guess. InfoE is measured on the rows it is fitted to, so small
-    tables flatter it. Repeated rows (oversampling) deceive neighbours: copies share
-    every factor, and codes seem to know them all. Pass distinct rows, or
+    and InfoE is one minus the ratio of two cross-entropies: that of a logistic
+    regression on all components, and that of a uniform prediction. InfoE is measured
+    on the samples it is fitted to, and is therefore too high on small data sets.
+    Repeated samples (oversampling) bias the nearest-neighbour estimates upwards,
+    because copies share every factor. Pass distinct samples, or use
     ``estimator="bins"``.
 
-    The published ratios are undefined as soon as one active code knows nothing, and
-    0.485 for InfoC on pure noise. By default information that chance explains is set
-    to zero, and codes and factors are weighted by the information they have.
-    ``adjusted=False`` gives the published means.
+    The published ratios are undefined if an active component has no information, and
+    InfoC is 0.485 on pure noise. By default, information that is not significantly
+    above chance is set to zero, and components and factors are weighted by their
+    information. ``adjusted=False`` gives the published means.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     estimator : {"knn", "bins"}, default="knn"
         Mutual information by nearest neighbours, or by quantile bins.
     n_neighbors : int, default=10
         Neighbours of "knn".
     n_bins : int, default=20
-        Bins of continuous factors, and of codes for "bins" and for significance.
+        Bins of continuous factors, and of components for "bins" and for significance.
     strategy : {"uniform", "quantile"}, default="uniform"
         How continuous factors are binned.
     active : {"varying", "range", "iqr"}, default="varying"
-        Codes that count: all that are not constant; those whose range exceeds a
-        twentieth of the largest; those whose interquartile range exceeds a tenth of
-        the largest. The last two are published, and depend on the scale of each code.
+        Components that are active: all that are not constant; those whose range
+        exceeds 1/20 of the largest; those whose interquartile range exceeds 1/10 of
+        the largest. The last two are published, and depend on the scale of each
+        component.
     adjusted : bool, default=True
-        Remove what chance explains, and weight by information.
+        Set information that is not significant to zero, and weight by information.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     random_state : int, RandomState instance or None, default=0
-        Breaks ties among equal codes, for "knn".
+        Seed of the noise that breaks ties among equal codes, for "knn".
 
     Returns
     -------
     scores : Bunch
         ``infom``, ``infoe``, ``infoc`` : float in [0, 1], 1 is best. ``nmi`` : ndarray
         of shape (n_codes, n_factors), normalised information before any adjustment,
-        zero for codes that are not active, NaN for factors left out. ``active`` :
+        zero for inactive components, NaN for factors left out. ``active`` :
         bool ndarray of shape (n_codes,).
 
     Raises
@@ -99,8 +101,8 @@ def infomec_scores(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out; if fewer than two factors (InfoM) or active codes
-        (InfoC) remain, when the score is NaN; if no code is informative, when it is 0.
+        If a factor is left out; if fewer than two factors (InfoM) or active components
+        (InfoC) remain (the score is NaN); if no component is informative (it is 0).
 
     References
     ----------
@@ -142,14 +144,14 @@ def infomec_scores(
     return Bunch(
         infom=_concentration(shares, adjusted, "InfoM", "factors"),
         infoe=_explained(part, n_bins, strategy),
-        infoc=_concentration(shares.T, adjusted, "InfoC", "active codes"),
+        infoc=_concentration(shares.T, adjusted, "InfoC", "active components"),
         nmi=nmi,
         active=mask,
     )
 
 
 def active_codes(codes, rule):
-    """Return the mask (D,) of the codes that count."""
+    """Return the mask (D,) of the active components."""
     varies = varying(codes)
     if rule == "varying":
         return varies
@@ -162,7 +164,7 @@ def active_codes(codes, rule):
 
 
 def neighbor_information(table, n_neighbors, n_bins, strategy, rng):
-    """Return nearest-neighbour information over factor entropy (D, K), in [0, 1]."""
+    """Return nearest-neighbour information over factor entropy, (D, K), in [0, 1]."""
     shares = np.zeros((table.codes.shape[1], len(table.names)))
     for rows, members in labelled_groups(table.factors):
         labels = [
@@ -182,10 +184,10 @@ def neighbor_information(table, n_neighbors, n_bins, strategy, rng):
 
 
 def _untied(column, rng):
-    """Return the column on unit scale; ties, if any, are broken by tiny noise.
+    """Return the standardised column, with ties broken by noise of 1e-10.
 
-    Without it a code that repeats its values has neighbours at distance zero, and
-    the estimate says that it knows nothing.
+    Without noise, a column with repeated values has neighbours at distance zero, and
+    the estimate of its information is zero.
     """
     z = scale_by(column[:, None], column[:, None])[:, 0]
     in_order = np.sort(z)
@@ -195,9 +197,9 @@ def _untied(column, rng):
 
 
 def _information(z, labels, n_levels, n_neighbors):
-    """Return the information (nats) of sorted codes `z` on their labels, >= 0.
+    """Return the mutual information (nats) of sorted values `z` and labels, >= 0.
 
-    Levels with a single row say nothing of distances and are left out.
+    Levels with a single sample have no neighbours and are left out.
     """
     sizes = np.bincount(labels, minlength=n_levels)
     order = np.argsort(labels, kind="stable")
@@ -217,10 +219,11 @@ def _information(z, labels, n_levels, n_neighbors):
 
 
 def _kth_distance(grouped, starts, counts, reach):
-    """Return the distance of each row to its k-th neighbour within its level.
+    """Return the distance of each value to its k-th neighbour within its level.
 
-    The k nearest of a sorted row are a window of k + 1 rows around it: take the
-    window, among the k + 1 possible, whose farther end is nearest.
+    In sorted order, the k nearest neighbours of a value form a window of k + 1 values
+    that contains it. Of the k + 1 such windows, the one with the nearest far end is
+    taken.
     """
     index = np.arange(len(grouped))
     first = np.repeat(starts, counts)
@@ -241,8 +244,8 @@ def _kth_distance(grouped, starts, counts, reach):
 def _count_within(z, centers, radius):
     """Return how many of the sorted `z` lie within `radius` of each centre.
 
-    The sum of centre and radius is rounded, so the row on either side of the answer is
-    asked for its distance.
+    The sum of centre and radius is rounded, so the values on either side of the result
+    are compared by their exact distance.
     """
     padded = np.concatenate([[-np.inf], z, [np.inf]])
     high = np.searchsorted(z, centers + radius, side="right")
@@ -255,14 +258,14 @@ def _count_within(z, centers, radius):
 
 
 def _concentration(shares, adjusted, score, what):
-    """Return how much rows of (D, K) sit in one column: 0 if evenly, 1 if wholly."""
+    """Return how concentrated rows of (D, K) are: 0 if uniform, 1 if in one column."""
     n_columns = shares.shape[1]
     if n_columns < 2:
         warn_undefined(f"{score} is undefined with fewer than two {what}: NaN.")
         return float("nan")
     total = shares.sum(axis=1)
     if not np.any(total > 0):
-        warn_undefined(f"{score} is set to 0: no code is informative.")
+        warn_undefined(f"{score} is set to 0: no component is informative.")
         return 0.0
     peak = np.divide(
         shares.max(axis=1), total, out=np.zeros(len(total)), where=total > 0
@@ -273,7 +276,7 @@ def _concentration(shares, adjusted, score, what):
 
 
 def _explained(table, n_bins, strategy):
-    """Return the mean over factors of the share of cross-entropy explained."""
+    """Return the mean over factors of the fraction of cross-entropy explained."""
     shares = []
     for k in range(len(table.names)):
         rows, labels, n_levels = labels_of(table, k, n_bins, strategy)
@@ -283,19 +286,19 @@ def _explained(table, n_bins, strategy):
 
 
 def _explained_entropy(unit, labels, n_levels):
-    """Return one minus the balanced cross-entropy over that of a blind guess."""
+    """Return one minus the balanced cross-entropy over that of a uniform prediction."""
     model = LogisticRegression(
         C=RIDGE, class_weight="balanced", max_iter=2000, tol=1e-3
     ).fit(unit, labels)
     p = model.predict_proba(unit)[np.arange(len(labels)), labels]
-    log_p = np.log(np.maximum(p, np.finfo(np.float64).eps))  # a sure error is finite
+    log_p = np.log(np.maximum(p, np.finfo(np.float64).eps))  # keep the loss finite
     per_level = np.bincount(labels, log_p) / np.bincount(labels)
     return float(np.clip(1.0 + per_level.mean() / np.log(n_levels), 0.0, 1.0))
 
 
 def _degenerate(nmi, mask, kept):
-    """Return the scores where there is no factor, or no code, to speak of."""
+    """Return the scores if no factor varies or no component is active."""
     value = 0.0 if kept else float("nan")
-    reason = "no code is active" if kept else "no factor varies"
+    reason = "no component is active" if kept else "no factor varies"
     warn_undefined(f"The InfoMEC scores are {value}: {reason}.")
     return Bunch(infom=value, infoe=value, infoc=value, nmi=nmi, active=mask)

@@ -1,4 +1,4 @@
-"""Scores that are functions of the mutual-information matrix and of nothing else."""
+"""Scores computed from the matrix of mutual information."""
 
 import numpy as np
 
@@ -31,46 +31,48 @@ def modularity_score(
     adjusted=True,
     sample_weight=None,
 ):
-    r"""Modularity: whether each code knows of one factor and no other.
+    r"""Compute modularity: whether each component holds one factor and no other.
 
     .. math:: m_d = 1 - \frac{\sum_{k \neq k^*} I_{dk}^2}{(K - 1)\, I_{dk^*}^2},
               \qquad k^* = \arg\max_k I_{dk}
 
-    The published score is the plain mean of :math:`m_d` over all codes, with plug-in
-    mutual information: pure noise then scores 0.859, and a perfect model with four
-    unused codes 0.429. By default the mean is therefore weighted by the information
-    of each code, information that chance explains is set to zero, and the rest loses
-    its expectation by chance. ``average="macro", adjusted=False`` is the published
-    score. Either way a rotation is not punished much (0.667 for 45 degrees): show
-    informativeness and MIG beside it.
+    The published score is the unweighted mean of :math:`m_d` over all components, with
+    plug-in mutual information. Pure noise then scores 0.859, and a perfect model with
+    four unused components of seven 0.429. By default, information that is not
+    significantly above chance is set to zero, its expectation under independence is
+    subtracted from the rest, and the mean is weighted by the information of each
+    component. ``average="macro", adjusted=False`` is the published score. Both are
+    insensitive to rotations (0.667 for 45 degrees): report informativeness and MIG as
+    well.
 
     Not to be confused with the modularity of a graph, nor with
-    :func:`mutual_info_gap_score`, which asks whether each factor sits in one code.
+    :func:`mutual_info_gap_score`, which measures whether each factor is held by one
+    component.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"weighted", "macro"} or None, default="weighted"
-        Weigh codes by their information, or all alike, or return one value per code.
+        Mean weighted by information, unweighted mean, or one value per component.
     adjusted : bool, default=True
-        Remove what chance explains. Takes no `sample_weight`.
+        Remove the information expected by chance. Not with `sample_weight`.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights >= 0, with ``adjusted=False``.
 
     Returns
     -------
     score : float or ndarray of shape (n_codes,)
-        In [0, 1], 1 is best. A code that knows nothing scores 0. If none knows
-        anything the score is 0. NaN with fewer than two factors that vary.
+        In [0, 1], 1 is best. A component without information scores 0. If no
+        component has any, the score is 0. NaN with fewer than two factors that vary.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def modularity_score(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out, if fewer than two remain, or if no code is
+        If a factor is left out, if fewer than two remain, or if no component is
         informative.
 
     References
@@ -119,35 +121,36 @@ def mig_sup_score(
     average="macro",
     sample_weight=None,
 ):
-    r"""MIG-sup: the information gap of each code between its two best factors.
+    r"""Compute MIG-sup: the gap of each component between its two best factors.
 
     .. math:: \frac{1}{D} \sum_d \left(\max_k N_{dk} -
               \operatorname{second}_k N_{dk}\right),
               \qquad N_{dk} = \frac{I(z_d; y_k)}{H(y_k)}
 
-    The supplement of :func:`mutual_info_gap_score`, which compares codes within a
-    factor: this compares factors within a code. Codes that know nothing have no gap
-    and pull the mean down; constant codes are left out.
+    It is the supplement of :func:`mutual_info_gap_score`, which compares components
+    for each factor: here factors are compared for each component. Components without
+    information have a gap near zero and lower the mean; constant ones are left out.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     normalize : {"factor", "code"}, default="factor"
-        Divide by the entropy of the factor, or of the binned code, as one widely
-        used implementation does.
+        Divide by the entropy of the factor, or by that of the binned component, as in
+        one widely used implementation.
     average : {"macro"} or None, default="macro"
-        The mean over codes, or one value per code (NaN for constant codes).
+        "macro" is the mean over components; None returns one value per component (NaN
+        for constant ones).
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def mig_sup_score(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out, if none varies, or if all codes are constant (0).
+        If a factor is left out, if none varies, or if all components are constant (0).
 
     References
     ----------
@@ -202,29 +205,29 @@ def dcimig_score(
     factor_types="auto",
     sample_weight=None,
 ):
-    r"""DCIMIG (3CharM): information gaps of codes, credited to their factors.
+    r"""Compute DCIMIG (3CharM): the information gaps of components, by factor.
 
     .. math:: \frac{\sum_k \max_{d: k^*(d) = k}
               \left(I_{dk} - \operatorname{second}_l I_{dl}\right)}{\sum_k H(y_k)}
 
-    Each code is credited to the factor it knows best, with its gap to the next
-    factor; each factor keeps its best credit. A factor no code is credited to counts
-    as 0, so that all factors must be found.
+    Each component is assigned to the factor with which it has most information, with
+    the gap to the second factor; each factor takes its largest gap. A factor without
+    an assigned component counts as 0, so that all factors must be found.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
@@ -275,34 +278,36 @@ def jemmig_score(
     average="macro",
     sample_weight=None,
 ):
-    r"""JEMMIG: MIG that also asks the best code to hold nothing but its factor.
+    r"""Compute JEMMIG: the MIG with a penalty on the entropy of the best component.
 
     .. math:: \frac{1}{K} \sum_k \left(1 - \frac{H(y_k, z^*) - I(y_k; z^*) +
               I(y_k; z_{(2)})}{H(y_k) + \log B}\right)
 
-    with :math:`z^*` the code that knows factor :math:`k` best (of equals, the one of
-    least entropy) and :math:`B` the number of bins. Because :math:`H(z^*)` counts, a
-    code with finer detail than its factor scores below 1: perfect codes of a 5-level
-    factor need 5 distinct values. And it makes noise pay: a code of few values that
-    knows little outscores one of many. A factor of which no code knows anything scores
-    0, where the formula would reward a constant.
+    where :math:`z^*` is the component with most information on factor :math:`k` (of
+    equal ones, that of least entropy), :math:`z_{(2)}` the second, and :math:`B` the
+    number of bins. As :math:`H(y_k, z^*)` grows with the entropy of :math:`z^*`, a
+    component with finer detail than its factor scores below 1: a perfect component of
+    a 5-level factor has 5 distinct values. Among components with little information,
+    those with few values score higher. A factor without information in any component
+    scores 0, where the formula would favour a constant.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"macro"} or None, default="macro"
-        The mean over factors, or one value per factor (NaN where undefined).
+        "macro" is the mean over factors; None returns one value per factor (NaN
+        where undefined).
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
@@ -337,7 +342,7 @@ def jemmig_score(
     kept = defined_factors(table, "JEMMIG")
     found = information(table, n_bins, strategy, weight)
     columns = np.arange(len(table.names))
-    best = _best_code(found)
+    best = _best_component(found)
     gap = top_gap(found.mutual)
     best_entropy = found.code_entropy[best, columns]
     joint = found.factor_entropy + best_entropy - found.mutual[best, columns]
@@ -348,7 +353,7 @@ def jemmig_score(
 
 
 def informative_part(found):
-    """Return the information (D, K) that chance does not explain; zero elsewhere."""
+    """Return the information (D, K) beyond chance where significant; zero elsewhere."""
     return np.where(significant(found), chance_corrected(found), 0.0)
 
 
@@ -360,8 +365,11 @@ def per_code_modularity(matrix):
     return np.where(best > 0, 1.0 - others / (matrix.shape[1] - 1), 0.0)
 
 
-def _best_code(found):
-    """Return the code (K,) that knows each factor best; of equals, the simplest."""
+def _best_component(found):
+    """Return the component (K,) of most information on each factor.
+
+    Of equal ones, that of least entropy is taken.
+    """
     equal = found.mutual >= found.mutual.max(axis=0) - 1e-12
     return np.where(equal, found.code_entropy, np.inf).argmin(axis=0)
 
@@ -373,19 +381,19 @@ def _modularity(matrix, average):
     weights = matrix.sum(axis=1) if average == "weighted" else np.ones(len(matrix))
     if not np.any(matrix > 0):
         warn_undefined(
-            "Modularity is set to 0: no code has more information on a factor than "
-            "chance explains."
+            "Modularity is set to 0: no component has more information on a factor "
+            "than expected by chance."
         )
         return 0.0
     return float(np.clip(np.average(scores, weights=weights), 0.0, 1.0))
 
 
 def _mean_of_active(values, active, average, score):
-    """Return `values`, or their mean over active codes; 0 and a warning if none is."""
+    """Return `values`, or their mean over active components; 0 if there is none."""
     if average is None:
         return values
     if not active.any():
-        warn_undefined(f"{score} is 0 because every code is constant.")
+        warn_undefined(f"{score} is 0 because every component is constant.")
         return 0.0
     return float(np.clip(values[active].mean(), 0.0, 1.0))
 

@@ -1,4 +1,4 @@
-"""The mutual-information matrix, and the mutual information gap read off it."""
+"""The matrix of mutual information, and the mutual information gap."""
 
 from typing import NamedTuple
 
@@ -16,14 +16,16 @@ from ._validation import (
 
 
 class Information(NamedTuple):
-    """What the contingency tables of codes and factors say, in nats."""
+    """Statistics of the contingency tables of components and factors, in nats."""
 
     mutual: np.ndarray  # (D, K) plug-in mutual information, >= 0
-    expected: np.ndarray | None  # (D, K) its mean if the rows of a factor are shuffled
+    expected: (
+        np.ndarray | None
+    )  # (D, K) its mean if the samples of a factor are permuted
     dof: np.ndarray  # (D, K) degrees of freedom of the tables
-    code_entropy: np.ndarray  # (D, K) of the binned code, on the rows factor k labels
+    code_entropy: np.ndarray  # (D, K) of the binned component, where factor k is known
     factor_entropy: np.ndarray  # (K,)
-    n_rows: np.ndarray  # (K,) labelled rows
+    n_rows: np.ndarray  # (K,) labelled samples
 
 
 def mutual_information_matrix(
@@ -36,13 +38,13 @@ def mutual_information_matrix(
     adjusted=False,
     sample_weight=None,
 ):
-    r"""Mutual information of every code with every factor, in nats.
+    r"""Compute the mutual information of every component with every factor, in nats.
 
     .. math:: I(z_d; y_k) = \sum_{b, v} p(b, v) \log \frac{p(b, v)}{p(b)\, p(v)}
 
-    where :math:`b` runs over the bins of code :math:`d` and :math:`v` over the levels
-    of factor :math:`k` (the bins of a continuous factor). This is the plug-in
-    estimate: it is biased upwards by about ``dof / (2 n)``, in every entry.
+    where :math:`b` runs over the bins of component :math:`d` and :math:`v` over the
+    levels of factor :math:`k` (the bins of a continuous factor). This is the plug-in
+    estimate: every entry is biased upwards by about ``dof / (2 n)``.
 
     Not to be confused with :func:`sklearn.feature_selection.mutual_info_classif`,
     which estimates by nearest neighbours, without bins
@@ -51,34 +53,36 @@ def mutual_information_matrix(
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors. Numbers, strings, booleans, dates; NaN, None, NaT are
-        unlabelled and drop the row for that factor alone.
+        The true factors: numbers, strings, booleans, categories or dates. An entry
+        that is NaN, None, NaT or masked is unlabelled, and the sample is left out for
+        that factor only.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor, >= 2. Scores depend on it: report it.
+        Bins per component and per continuous factor, >= 2. The value depends on it;
+        report it.
     strategy : {"uniform", "quantile"}, default="quantile"
-        Bins of equal width, or of equal count. Equal width is what the literature
-        prints; equal counts resist outliers and monotone warps.
+        Bins of equal width, as in the literature, or of equal count. Equal counts are
+        robust to outliers and invariant to monotone transformations.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors, in one word or one word each. "auto" calls booleans,
-        strings, categoricals and integers discrete; dates continuous; floats
-        continuous, unless they are whole numbers with at most 50 levels and at least
-        5 rows per level on average. Integers with more than 20 levels and fewer than
-        2 rows per level are continuous.
+        Type of all factors, or of each. With "auto", booleans, strings, categories and
+        integers are discrete, but integers with more than 20 levels and fewer than 2
+        samples per level are continuous. Dates are continuous. Floats are continuous,
+        unless all are whole numbers, with at most 50 levels and at least 5 samples
+        per level on average.
     adjusted : bool, default=False
-        Subtract from each entry its exact expectation when the rows of the factor are
-        shuffled, and clip at zero. Independent codes then score about zero at any
-        sample size. Takes no `sample_weight`.
+        Subtract from each entry its exact expectation when the samples of the factor
+        are permuted, and clip at zero. Values of independent components are then
+        about zero at any sample size. Not with `sample_weight`.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
     mutual_information : ndarray of shape (n_codes, n_factors)
-        In nats, in [0, entropy]. A constant code or factor has zeros.
+        In nats, in [0, entropy]. Entries of a constant component or factor are zero.
     entropies : ndarray of shape (n_factors,)
-        Entropy of every factor as it was discretised, in nats.
+        Entropy of every factor after binning, in nats.
 
     Raises
     ------
@@ -114,40 +118,43 @@ def mutual_info_gap_score(
     average="macro",
     sample_weight=None,
 ):
-    r"""Mutual information gap (MIG): whether each factor is in one code and no other.
+    r"""Compute the mutual information gap (MIG).
 
     .. math:: \mathrm{MIG} = \frac{1}{K} \sum_k
               \frac{I(z_{(1)}; y_k) - I(z_{(2)}; y_k)}{H(y_k)}
 
-    where :math:`z_{(1)}` and :math:`z_{(2)}` are the two codes that know most of
-    factor :math:`k`. A factor written into two codes scores low although nothing
-    mixes (see :func:`mig_sup_score` for the other direction). Never compare values
-    across sample sizes or numbers of bins: on linear codes of continuous factors, 5,
-    20 and 100 bins give 0.751, 0.652 and 0.288.
+    where :math:`z_{(1)}` and :math:`z_{(2)}` are the two components with most
+    information on factor :math:`k`. It measures whether each factor is held by one
+    component only. A factor that two components hold scores low, even if neither
+    holds another factor (:func:`mig_sup_score` measures the other direction). Values
+    for different sample sizes or numbers of bins cannot be compared: on linear codes
+    of continuous factors, 5, 20 and 100 bins give 0.751, 0.652 and 0.288.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     strategy : {"uniform", "quantile"}, default="uniform"
-        "uniform" is the literature's; one row of 50 standard deviations in each code
-        takes the score from 0.652 to 0.250. "quantile" resists: 0.659 and 0.659.
+        "uniform" is used in the literature; one outlier of 50 standard deviations in
+        each component changes the score from 0.652 to 0.250. "quantile" is robust:
+        0.659 and 0.659.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"macro"} or None, default="macro"
-        The mean over factors, or one value per factor (NaN where undefined).
+        "macro" is the mean over factors; None returns one value per factor (NaN
+        where undefined).
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights >= 0. Integers act as repeated rows.
+        Weights >= 0. An integer weight equals repetition of the sample.
 
     Returns
     -------
     score : float or ndarray of shape (n_factors,)
-        In [0, 1], 1 is best. With a single code, the second best counts as 0. NaN if
-        no factor varies.
+        In [0, 1], 1 is best. With a single component, the second best counts as 0.
+        NaN if no factor varies.
 
     Raises
     ------
@@ -185,18 +192,18 @@ def mutual_info_gap_score(
 
 
 def top_gap(matrix):
-    """Return the largest entry of each column less the second, or less 0 if alone."""
+    """Return the largest entry of each column less the second; less 0 if alone."""
     best_two = np.sort(np.vstack([matrix, np.zeros_like(matrix[:1])]), axis=0)[-2:]
     return best_two[1] - best_two[0]
 
 
 def information(table, n_bins, strategy, weight=None, *, adjusted=False):
-    """Return the :class:`Information` of a table, one code in memory at a time."""
+    """Return the :class:`Information` of a table, one component in memory at a time."""
     check_binning(n_bins, strategy)
     if adjusted and weight is not None:
         raise ValueError(
-            "adjusted=True shuffles rows of equal weight and takes no sample_weight; "
-            "drop one of the two."
+            "adjusted=True assumes samples of equal weight and takes no sample_weight; "
+            "set adjusted=False, or leave sample_weight at None."
         )
     shape = table.codes.shape[1], table.factors.shape[1]
     found = Information(
@@ -213,7 +220,7 @@ def information(table, n_bins, strategy, weight=None, *, adjusted=False):
 
 
 def chance_corrected(found):
-    """Return the information beyond what shuffled rows would show, >= 0."""
+    """Return the information less its expectation under permutation, >= 0."""
     return np.maximum(found.mutual - found.expected, 0.0)
 
 
@@ -224,18 +231,18 @@ def entropy_of(counts):
 
 
 def xlogx(counts):
-    """Return ``x log x`` entry by entry, 0 at 0."""
+    """Return ``x log x`` element-wise, 0 at 0."""
     return counts * np.log(np.where(counts > 0, counts, 1.0))
 
 
 def pair_counts(left, n_left, right, n_right, weight=None):
-    """Return the contingency table of two integer labels; see `_joint` for large."""
+    """Return the contingency table of two integer labels."""
     flat = np.bincount(left * n_right + right, weight, minlength=n_left * n_right)
     return flat.reshape(n_left, n_right)
 
 
 def _fill(found, table, rows, members, n_bins, strategy, weight):
-    """Write the columns `members` of `found`, which share their labelled rows."""
+    """Write the columns `members` of `found`, which have the same labelled samples."""
     if found.n_rows[members[0]] == 0:
         return
     weight = None if weight is None else weight[rows]
@@ -256,7 +263,7 @@ def _fill(found, table, rows, members, n_bins, strategy, weight):
 
 
 def _fill_entry(found, d, k, bins, size, label, n_levels, margin, weight):
-    """Write the entry of code `d` and factor `k`."""
+    """Write the entry of component `d` and factor `k`."""
     total = size.sum()
     joint = _joint_xlogx(bins, len(size), label, n_levels, weight)
     margin_terms = xlogx(size).sum() + xlogx(margin).sum()
@@ -272,7 +279,7 @@ def _fill_entry(found, d, k, bins, size, label, n_levels, margin, weight):
 def _joint_xlogx(bins, n_bins, label, n_levels, weight):
     """Return the sum of ``c log c`` over the cells of a contingency table.
 
-    A table with far more cells than rows is never laid out.
+    A table with many more cells than samples is not formed.
     """
     if n_bins * n_levels <= 4 * len(bins) + 10_000:
         return xlogx(pair_counts(bins, n_bins, label, n_levels, weight)).sum()

@@ -1,4 +1,4 @@
-"""What the scores that train a predictor share: splits, areas, linear models."""
+"""Functions shared by metrics with predictors: splits, areas and scaling."""
 
 import numpy as np
 from scipy.stats import rankdata
@@ -11,11 +11,13 @@ def check_test_size(test_size):
     """Raise unless `test_size` is a proper fraction."""
     check_real("test_size", test_size, 0.0, 1.0, inclusive_low=False)
     if test_size == 1:
-        raise ValueError("test_size must leave rows to train on, got 1.")
+        raise ValueError(
+            "test_size must be less than 1, got 1; no sample is left to fit."
+        )
 
 
 def split_rows(n_rows, test_size, shuffle, random_state):
-    """Return (train, test) row indices: shuffled, or the last rows for the test."""
+    """Return (train, test) indices of samples; without shuffle, test ones come last."""
     n_test = int(n_rows * test_size + 1e-9)
     n_test = min(max(n_test, 1), n_rows - 1)
     order = np.arange(n_rows)
@@ -25,10 +27,10 @@ def split_rows(n_rows, test_size, shuffle, random_state):
 
 
 def one_vs_rest_areas(labels, scores):
-    """Return the area under the ROC curve of each column of `scores`; ties half.
+    """Return the area under the ROC curve of each column of `scores`.
 
-    Column ``c`` is the score of label ``c``. NaN for a label without rows, or with
-    all of them.
+    Ties count one half. Column ``c`` is the score of label ``c``. NaN for a label
+    without samples, or with all of them.
     """
     n_rows, n_labels = scores.shape
     ranks = rankdata(scores, axis=0)
@@ -41,7 +43,7 @@ def one_vs_rest_areas(labels, scores):
 
 
 def scale_by(train, values):
-    """Return `values` centred and scaled by the columns of `train`; constants to 0."""
+    """Return `values` standardised by the columns of `train`; constant ones are 0."""
     size = np.maximum(np.abs(train).max(axis=0), np.finfo(np.float64).tiny)
     train, values = train / size, values / size
     spread = train.std(axis=0)

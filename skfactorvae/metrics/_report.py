@@ -1,4 +1,4 @@
-"""Every score of one table on one page, with errors and with what was skipped."""
+"""Report of all metrics of one table, with standard errors."""
 
 import numbers
 import warnings
@@ -39,18 +39,18 @@ N_EVAL = 5_000
 
 
 class Entry(NamedTuple):
-    """One metric of the report: how to compute it, and how to read it."""
+    """One entry of the report: its function, names, error and reference values."""
 
     function: Any  # of (table, settings); a float, or a dict of floats by name
     names: tuple[str, ...]
-    error: str | None  # how the standard error comes about
-    chance: tuple[str, ...]  # by name, the value without information: "0", "1/K", ...
+    error: str | None  # method of the standard error
+    chance: tuple[str, ...]  # by name, the value for uninformative codes: "0", "1/K"
     best: float
     fast: bool
 
 
 class DisentanglementReport(Bunch):
-    """What :func:`disentanglement_report` found; prints as a page of text."""
+    """Result of :func:`disentanglement_report`, which prints as text."""
 
     def to_frame(self):
         """Return the scores as a data frame, one row per metric.
@@ -90,7 +90,7 @@ class DisentanglementReport(Bunch):
                 "",
                 *_factor_lines(self),
                 "",
-                *_code_lines(self),
+                *_component_lines(self),
                 *_skipped_lines(self),
             ]
         )
@@ -111,49 +111,49 @@ def disentanglement_report(
     n_jobs=None,
     random_state=0,
 ):
-    """Report what codes know of factors: scores, errors, and which code holds what.
+    """Report disentanglement metrics, their errors, and the factor of each component.
 
-    Scores come from several families on purpose: they disagree where it matters, as
-    on rotated codes, which BetaVAE scores 0.95 and MIG 0.20. Quantile bins are used
-    throughout, so values differ from those of the functions' defaults, and the score
-    of every metric depends on the number of rows.
+    Metrics are of several families, because they disagree in important cases: rotated
+    codes have a BetaVAE score of 0.95 and a MIG of 0.20. Quantile bins are used
+    throughout, so that values differ from those with the defaults of the functions.
+    The value of every metric depends on the number of samples.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     metrics : {"fast", "all"} or sequence of str, default="fast"
         "all" adds explicitness, InfoMEC and DCI by `dci_estimator`, which may take
-        minutes. A sequence names the scores wanted.
+        minutes. A sequence holds names of scores.
     n_bins : int, default=20
-        Bins per code and per continuous factor.
+        Bins per component and per continuous factor.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors; the report says how each was read.
+        Type of all factors, or of each; the report prints the type of each factor.
     n_blocks : int, default=10
-        Blocks of rows of the delete-one-block jackknife behind the standard errors;
-        0 leaves these out. Votes have binomial errors. Errors are about rows: another
-        fit of the same model differs by more.
+        Blocks of samples of the delete-one-block jackknife for standard errors; 0
+        omits them. Scores by votes have binomial errors. The errors are those of
+        sampling; the values of fits with other seeds usually differ by more.
     dci_estimator : str or estimator, default="gradient_boosting"
         Passed to :func:`dci_scores`.
     n_jobs : int, default=None
         Passed to :func:`dci_scores`.
     random_state : int, RandomState instance or None, default=0
-        Draws splits, votes and blocks, the same for every metric and block.
+        Seed of splits, votes and blocks, the same for every metric and block.
 
     Returns
     -------
     report : DisentanglementReport
-        A Bunch that prints readably and has ``to_frame()``.
+        A Bunch that prints as text and has ``to_frame()``.
         ``scores``, ``std_errors``, ``chance``, ``best`` : dict by metric; a standard
-        error is NaN where none was computed, and chance where it is not one known
-        number, or where there are no labels to know by chance.
-        ``per_factor``, ``per_code`` : list of dict, one per factor and per code.
+        error is NaN if it was not computed, and chance if it is not a known constant
+        or the metric uses no factors.
+        ``per_factor``, ``per_code`` : list of dict, one per factor and per component.
         ``matrices`` : Bunch of ``mutual_information`` and ``adjusted`` in nats and
         ``significant``, all of shape (n_codes, n_factors), and ``entropies``.
-        ``n_used`` : dict, labelled rows by factor. ``skipped`` : dict, by metric or
-        factor, why it is not there. ``params`` : dict.
+        ``n_used`` : dict, number of labelled samples by factor. ``skipped`` : dict, the
+        reason by metric or factor. ``params`` : dict.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def disentanglement_report(
     >>> round(report.scores["mig"], 3)
     1.0
     >>> [factor["best_code"] for factor in report.per_factor]
-    ['code1', 'code0']
+    ['component1', 'component0']
     """
     check_binning(n_bins, "quantile")
     if n_blocks != 0:
@@ -187,20 +187,20 @@ def disentanglement_report(
     )
     for key, names in _requested(metrics):
         _add(report, table, ENTRIES[key], names, settings)
-    report.update(_readings(table, n_bins))
+    report.update(_summaries(table, n_bins))
     report.update(n_used=_labelled_rows(table), params=_parameters(table, settings))
     return report
 
 
 def _seed(random_state):
-    """Return an integer, so that every replicate repeats the same draws."""
+    """Return an integer, so that every replicate uses the same draws."""
     if isinstance(random_state, numbers.Integral):
         return random_state
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 def _scored(function, **fixed):
-    """Return an entry's function: a metric with quantile bins of the chosen number."""
+    """Return the function of an entry: a metric with a given number of bins."""
     return lambda table, s: function(table, None, n_bins=s.n_bins, **fixed)
 
 
@@ -327,7 +327,7 @@ ENTRIES = {
 
 
 def _requested(metrics):
-    """Yield (key of ENTRIES, names wanted from it)."""
+    """Yield (key of ENTRIES, requested names of it)."""
     if isinstance(metrics, str) and metrics in ("fast", "all"):
         chosen = [k for k, entry in ENTRIES.items() if entry.fast or metrics == "all"]
         return [(key, ENTRIES[key].names) for key in chosen]
@@ -348,7 +348,7 @@ def _requested(metrics):
 
 
 def _add(report, table, entry, names, settings):
-    """Add the scores of one entry to the report, or why they are missing."""
+    """Add the scores of one entry to the report, or the reason why they are missing."""
     values, notes = _computed(entry, table, settings)
     errors = _errors(entry, table, settings, values)
     columns = zip(entry.names, values, errors, entry.chance, strict=True)
@@ -364,7 +364,7 @@ def _add(report, table, entry, names, settings):
 
 
 def _computed(entry, table, settings):
-    """Return the values of one entry, and what it warned of."""
+    """Return the values of one entry, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UndefinedMetricWarning)
         values = np.atleast_1d(entry.function(table, settings)).astype(float)
@@ -388,7 +388,7 @@ def _errors(entry, table, settings, values):
 
 
 def _without_each(blocks):
-    """Yield the rows of all blocks but one."""
+    """Yield the samples of all blocks but one."""
     for left_out in range(len(blocks)):
         yield np.concatenate(blocks[:left_out] + blocks[left_out + 1 :])
 
@@ -401,13 +401,13 @@ def _jackknife(replicates):
 
 
 def _chance(chance, table):
-    """Return the value of a metric without information, NaN if it is not known."""
+    """Return the value of a metric for uninformative codes, NaN if not known."""
     n_factors = len(table.names) - len(constant_factors(table))
     return {"0": 0.0, "1/K": 1 / max(n_factors, 1)}.get(chance, float("nan"))
 
 
 def _constants(table):
-    reason = "constant or unlabelled on these rows"
+    reason = "constant or unlabelled on these samples"
     return {f"factor {table.names[k]}": reason for k in constant_factors(table)}
 
 
@@ -428,16 +428,16 @@ def _parameters(table, settings):
     } | estimator
 
 
-def _readings(table, n_bins):
-    """Return who holds what: the matrices, and their rows and columns in words."""
+def _summaries(table, n_bins):
+    """Return the matrices of information, and a summary per factor and component."""
     found = information(table, n_bins, "quantile", adjusted=True)
     entropy = found.factor_entropy
     known = informative_part(found)
-    room = entropy - found.expected  # (D, K) what there is to know beyond chance
+    room = entropy - found.expected  # (D, K) largest information beyond chance
     share = np.where(known > 0, known / np.where(room > 0, room, 1.0), 0.0)
     return {
-        "per_factor": [_factor_reading(table, found, share, k) for k in _each(entropy)],
-        "per_code": [_code_reading(table, known, share, d) for d in _each(share)],
+        "per_factor": [_factor_summary(table, found, share, k) for k in _each(entropy)],
+        "per_code": [_component_summary(table, known, share, d) for d in _each(share)],
         "matrices": Bunch(
             mutual_information=found.mutual,
             adjusted=known,
@@ -451,8 +451,8 @@ def _each(items):
     return range(len(items))
 
 
-def _factor_reading(table, found, share, k):
-    """Return who holds factor `k`; shares are of its entropy, beyond chance."""
+def _factor_summary(table, found, share, k):
+    """Return the components that hold factor `k`; shares are of its entropy."""
     order = np.argsort(-share[:, k], kind="stable")
     best, second = order[0], order[1] if len(order) > 1 else order[0]
     held = bool(share[best, k] > 0)
@@ -470,7 +470,7 @@ def _factor_reading(table, found, share, k):
     }
 
 
-def _code_reading(table, known, share, d):
+def _component_summary(table, known, share, d):
     best = int(share[d].argmax())
     held = bool(share[d, best] > 0)
     several = known.shape[1] > 1
@@ -485,8 +485,8 @@ def _code_reading(table, known, share, d):
 def _title(report):
     p = report.params
     return (
-        f"Disentanglement of {p['n_codes']} codes, {len(report.per_factor)} factors, "
-        f"{p['n_samples']} rows ({p['n_bins']} quantile bins)"
+        f"Disentanglement of {p['n_codes']} components, {len(report.per_factor)} "
+        f"factors, {p['n_samples']} samples ({p['n_bins']} quantile bins)"
     )
 
 
@@ -502,7 +502,7 @@ def _score_lines(report):
 
 def _factor_lines(report):
     width = max(len(row["factor"]) for row in report.per_factor) + 2
-    yield f"{'factor':<{max(width, 8)}}{'read as':<12}{'levels':>7}{'rows':>9}  held by"
+    yield f"{'factor':<{max(width, 8)}}{'type':<12}{'levels':>7}{'samples':>9}  held by"
     for row in report.per_factor:
         yield (
             f"{row['factor']:<{max(width, 8)}}{row['kind']:<12}{row['n_levels']:>7}"
@@ -512,16 +512,16 @@ def _factor_lines(report):
 
 def _holder(row):
     if row["best_code"] is None:
-        return "no code"
+        return "no component"
     text = f"{row['best_code']} ({row['share']:.0%} of its entropy)"
     if row["second_code"] is not None:
         text += f", then {row['second_code']} ({row['second_share']:.0%})"
     return text
 
 
-def _code_lines(report):
-    idle = [row["code"] for row in report.per_code if row["best_factor"] is None]
-    yield "codes that hold no factor: " + (", ".join(idle) or "none")
+def _component_lines(report):
+    without = [row["code"] for row in report.per_code if row["best_factor"] is None]
+    yield "components that hold no factor: " + (", ".join(without) or "none")
 
 
 def _skipped_lines(report):

@@ -1,4 +1,4 @@
-"""Interventional robustness: how still a code holds while its factor does."""
+"""Interventional robustness: how constant a component is when its factor is fixed."""
 
 import numpy as np
 
@@ -24,41 +24,43 @@ def interventional_robustness_score(
     factor_types="auto",
     average="weighted",
 ):
-    r"""Interventional robustness (IRS): how little a code moves if its factor does not.
+    r"""Compute the interventional robustness score (IRS).
 
     .. math:: \mathrm{IRS}_d = \max_k \left(1 - \frac{\operatorname{mean}_v\,
               q_{.99}\bigl(|z_d - \mathrm{E}[z_d | y_k = v]|\bigr)}
               {\max |z_d - \mathrm{E} z_d|}\right)
 
-    and the score is the mean over codes weighted by :math:`\max |z_d - \mathrm{E}
-    z_d|`, so the scale of each code matters. Pure noise does not score 0 (0.310):
-    within a level, the 99th percentile of noise lies below its maximum.
+    and the score is the mean over components weighted by :math:`\max |z_d -
+    \mathrm{E} z_d|`. It measures how little a component varies when its factor is
+    fixed, and depends on the scale of each component. Pure noise does not score 0
+    (0.310): within a level, the 99th percentile of noise is below its maximum.
 
-    "Interventional" is the paper's word; on a table the rows are conditioned on, so
-    correlated factors are measured by association.
+    "Interventional" is the term of the paper. On a table of samples, factors are
+    conditioned on, so that for correlated factors the score measures association.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     quantile : float, default=0.99
         Quantile of the deviations within a level, in (0, 1].
     n_bins : int, default=20
         Bins of continuous factors. Discrete factors keep all their levels; the
-        literature's implementation merges levels beyond 20.
+        published implementation merges levels beyond 20.
     strategy : {"uniform", "quantile"}, default="quantile"
         Bins of equal width or of equal count.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"weighted"} or None, default="weighted"
-        The weighted mean over codes, or one value per code (NaN for constant codes).
+        "weighted" is the weighted mean over components; None returns one value per
+        component (NaN for constant ones).
 
     Returns
     -------
     score : float or ndarray of shape (n_codes,)
-        In [0, 1], 1 is best. 0 if every code is constant, NaN if no factor varies.
+        In [0, 1], 1 is best. 0 if every component is constant, NaN if no factor varies.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def interventional_robustness_score(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out, if none varies, or if every code is constant.
+        If a factor is left out, if none varies, or if every component is constant.
 
     References
     ----------
@@ -95,7 +97,7 @@ def interventional_robustness_score(
         warn_undefined("IRS is undefined without a factor that varies: NaN.")
         return scores if average is None else float("nan")
     if not active.any():
-        warn_undefined("IRS is 0 because every code is constant.")
+        warn_undefined("IRS is 0 because every component is constant.")
         return scores if average is None else 0.0
     labelled = ~np.isnan(table.factors).all(axis=1)
     table = take_rows(table, labelled)
@@ -116,7 +118,7 @@ def _weighted(scores, reach):
 
 
 def _deviation(table, k, quantile, n_bins, strategy):
-    """Return the deviation (D,) within levels of factor `k`, over the largest at all.
+    """Return the deviation (D,) within levels of factor `k`, over the largest overall.
 
     Within levels it is a quantile, averaged over the levels.
     """

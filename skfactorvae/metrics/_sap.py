@@ -1,4 +1,4 @@
-"""Separated attribute predictability: how far the best code is ahead per factor."""
+"""Separated attribute predictability: gap between the two best components."""
 
 import numpy as np
 from sklearn.svm import LinearSVC
@@ -17,7 +17,7 @@ from ._validation import (
     varying,
 )
 
-LARGEST = 1e3  # beyond it the penalty is negligible, and the solver at a loss
+LARGEST = 1e3  # beyond it the penalty is negligible and the solver may not converge
 
 
 def sap_score(
@@ -33,51 +33,54 @@ def sap_score(
     shuffle=True,
     random_state=0,
 ):
-    r"""Separated attribute predictability (SAP): gap of the two best single codes.
+    r"""Compute the separated attribute predictability (SAP) score.
 
     .. math:: \mathrm{SAP} = \frac{1}{K} \sum_k \left(S_{(1)k} - S_{(2)k}\right)
 
-    where :math:`S_{dk}` is the squared Pearson correlation for a continuous factor,
-    and for a discrete one the test accuracy of a classifier that sees code
-    :math:`d` alone. No code counts for less than a blind guess of the most frequent
-    level, as a constant code would; so unused codes change nothing, and the ceiling
-    for discrete factors is one minus chance.
+    where :math:`S_{(1)k}` and :math:`S_{(2)k}` are the two largest of the scores
+    :math:`S_{dk}` of component :math:`d` for factor :math:`k`: the squared Pearson
+    correlation for a continuous factor, and the test accuracy of a classifier on
+    component :math:`d` alone for a discrete one. The accuracy of predicting the most
+    frequent level is the lower limit for every component, as for a constant one.
+    Unused components therefore do not change the score, and its maximum for discrete
+    factors is one minus chance.
 
-    The published classifier, a linear SVM on one number, cannot carve out interior
-    levels: a perfect code of an ordered factor scores 0.502 with 2 levels, 0.180 with
-    5, 0.093 with 10 and 0.021 with 40, and 100 times the code 0.196 instead of 0.093.
-    ``classifier="threshold"`` reads the majority level per bin and scores 0.506,
-    0.790, 0.900 and 0.973; it is scale-free.
+    The published classifier, a linear SVM on one variable, cannot separate interior
+    levels: a perfect component of an ordered factor scores 0.502 with 2 levels, 0.180
+    with 5, 0.093 with 10 and 0.021 with 40. Multiplication by 100 changes 0.093 to
+    0.196. ``classifier="threshold"`` predicts the majority level of each bin and
+    scores 0.506, 0.790, 0.900 and 0.973; it does not depend on the scale.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     classifier : {"linear_svc", "threshold"}, default="linear_svc"
-        How a discrete factor is predicted from one code.
+        Classifier of a discrete factor from one component.
     chance_corrected : bool, default=False
-        Replace accuracies ``a`` by ``(a - c) / (1 - c)``, at least 0, with ``c`` the
-        accuracy of the most frequent level.
+        Replace each accuracy ``a`` by ``max(0, (a - c) / (1 - c))``, where ``c`` is
+        the accuracy of predicting the most frequent level.
     n_bins : int, default=20
         Quantile bins of the threshold classifier.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"macro"} or None, default="macro"
-        The mean over factors, or one value per factor (NaN where undefined).
+        "macro" is the mean over factors; None returns one value per factor (NaN
+        where undefined).
     test_size : float, default=1/3
-        Share of the rows on which accuracies are measured.
+        Fraction of the samples on which accuracies are measured.
     shuffle : bool, default=True
-        Whether test rows are drawn at random, or are the last ones.
+        Draw test samples at random; if False, they are the last ones.
     random_state : int, RandomState instance or None, default=0
-        Draws the test rows.
+        Seed of the draw of test samples.
 
     Returns
     -------
     score : float or ndarray of shape (n_factors,)
-        In [0, 1], 1 is best. With a single code, the second best is a blind guess.
-        NaN if no factor varies.
+        In [0, 1], 1 is best. With a single component, the second best is the
+        prediction of the most frequent level. NaN if no factor varies.
 
     Raises
     ------
@@ -117,7 +120,7 @@ def sap_score(
 
 
 def _gap(table, predict, chance_corrected, split):
-    """Return the gap of one factor, given as a table of its own."""
+    """Return the gap of a table of one factor."""
     if table.kinds[0] == CONTINUOUS:
         active = table._replace(codes=table.codes[:, varying(table.codes)])
         strength, floor = absolute_correlations(active, "pearson")[:, 0] ** 2, 0.0
@@ -131,7 +134,7 @@ def _gap(table, predict, chance_corrected, split):
 
 
 def _accuracies(table, predict, split):
-    """Return the test accuracy (D,) of every varying code, and that of chance."""
+    """Return the test accuracy (D,) of every varying component, and that of chance."""
     rows, labels, n_levels = labels_of(table, 0, 2, "quantile")
     train, test = split_rows(len(labels), **split)
     codes = table.codes[rows].astype(np.float64)
@@ -146,7 +149,7 @@ def _accuracies(table, predict, split):
 
 
 def _linear_svc(z, labels, z_test):
-    """Return the labels a linear SVM reads from one code."""
+    """Return the labels that a linear SVM predicts from one component."""
     if labels.min() == labels.max():
         return np.full(len(z_test), labels[0])
     scale = max(np.abs(z).max() / LARGEST, 1.0)
@@ -156,7 +159,7 @@ def _linear_svc(z, labels, z_test):
 
 
 def _majority_per_bin(n_bins):
-    """Return a predictor that reads the most frequent label of the code's bin."""
+    """Return a predictor of the most frequent label in the bin of the component."""
 
     def predict(z, labels, z_test):
         bins = bin_index(np.append(z, z_test), n_bins, "quantile")

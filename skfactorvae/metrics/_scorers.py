@@ -1,8 +1,7 @@
-"""Scorers: ``scoring=`` objects that read codes from ``transform``.
+"""Scorers: ``scoring=`` objects that evaluate the output of ``transform``.
 
-:func:`sklearn.metrics.make_scorer` knows ``predict`` and its relatives, not
-``transform``, so these are objects of our own, built on scikit-learn's public
-routing interface.
+:func:`sklearn.metrics.make_scorer` supports ``predict`` and similar methods, but not
+``transform``. The scorers here are built on the public interface of metadata routing.
 """
 
 import inspect
@@ -42,38 +41,39 @@ def make_disentanglement_scorer(
     step=None,
     **kwargs,
 ):
-    """Make a scorer for ``scoring=`` out of a metric of factors and codes.
+    """Make a scorer for ``scoring=`` from a metric of factors and codes.
 
     The scorer is called as ``scorer(estimator, X, y=None, *, factors=None,
-    sample_weight=None)``. Factors come from `factors` if they are given (by metadata
-    routing), else from `y`. Codes come from the estimator's `response_method`.
+    sample_weight=None)``. The factors are `factors` if given (by metadata routing),
+    else `y`. The codes are the output of the estimator's `response_method`.
 
-    In a :class:`~sklearn.pipeline.Pipeline` the codes are what leaves the step named
-    `step`. Without a name they are what leaves the last step that has
-    `response_method`: the last step of a pipeline of transformers, and in a pipeline
-    that ends with a classifier, whatever the classifier is fed.
+    In a :class:`~sklearn.pipeline.Pipeline` the codes are the output of the step named
+    `step`. By default, they are the output of the last step that has
+    `response_method`: the last step of a pipeline of transformers, or the input of
+    the classifier in a pipeline that ends with a classifier.
 
-    Choosing hyper-parameters with a scorer that sees factors is supervision, even
-    when ``fit`` never sees them. Say so where the result is reported.
+    To choose hyper-parameters with a scorer that uses factors is supervision, even if
+    ``fit`` does not use them. Report it with the result.
 
     Parameters
     ----------
     score_func : callable or dict of str to callable
         ``score_func(factors, codes, **kwargs)``, or ``score_func(codes, **kwargs)``
-        if `needs_factors` is False. A dict, of such functions or of scorers made
-        here, makes one scorer that transforms once and returns a dict of scores.
+        if `needs_factors` is False. From a dict of such functions, or of scorers made
+        by this function, one scorer is made that calls `response_method` once and
+        returns a dict of scores.
     greater_is_better : bool, default=True
-        If False, the sign of the score is flipped, so that searches maximise it.
+        If False, the score is negated, so that searches maximise it.
     response_method : str, default="transform"
         The estimator's method that returns codes of shape (n_samples, n_codes).
     needs_factors : bool, default=True
         Whether `score_func` takes factors.
     step : str, default=None
-        Name of the pipeline step whose output are the codes; steps of nested
-        pipelines are joined by a double underscore.
+        Name of the pipeline step whose output are the codes; names of nested steps
+        are joined by a double underscore.
     **kwargs : dict
-        Passed to `score_func`; in a dict, to its functions, while scorers keep their
-        own.
+        Passed to `score_func`, or to the functions of a dict; scorers in a dict keep
+        their own.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def make_disentanglement_scorer(
 
     See Also
     --------
-    mig_scorer : A scorer ready made.
+    mig_scorer : Scorer of the mutual information gap.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def make_disentanglement_scorer(
 
 
 class _RoutedScorer:
-    """What a scorer owes to metadata routing: the requests it makes."""
+    """Base class with the metadata requests of a scorer."""
 
     def set_score_request(self, **requests):
         """Request metadata for scoring, under metadata routing.
@@ -134,8 +134,8 @@ class _RoutedScorer:
         Parameters
         ----------
         **requests : bool, None or str
-            ``factors=True`` asks for metadata named factors; a string for metadata of
-            that name; likewise ``sample_weight``.
+            ``factors=True`` requests metadata named "factors"; a string requests
+            metadata of that name. The same holds for ``sample_weight``.
 
         Returns
         -------
@@ -156,17 +156,17 @@ class _RoutedScorer:
         Returns
         -------
         requests : MetadataRequest
-            What the scorer asks for.
+            Requests of the scorer.
         """
         return deepcopy(self._request)
 
     def _accept_sample_weight(self):
-        """Tell searches without routing to keep sample weights for ``fit``."""
+        """Return False: without routing, weights are passed to ``fit`` only."""
         return False
 
 
 class DisentanglementScorer(_RoutedScorer):
-    """One metric of codes as a scorer; made by :func:`make_disentanglement_scorer`."""
+    """Scorer of one metric of codes, made by :func:`make_disentanglement_scorer`."""
 
     def __init__(
         self,
@@ -196,25 +196,25 @@ class DisentanglementScorer(_RoutedScorer):
         )
 
     def __call__(self, estimator, X, y=None, *, factors=None, sample_weight=None):
-        """Score the codes of `X`, against factors where the metric needs them.
+        """Score the codes of `X`, given factors if the metric needs them.
 
         Parameters
         ----------
         estimator : object
             A fitted transformer or pipeline.
         X : array-like of shape (n_samples, n_features)
-            What the estimator transforms.
+            Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
             The factors, unless `factors` are given.
         factors : array-like of shape (n_samples, n_factors), default=None
-            The factors; `y` is then left alone.
+            The factors; `y` is then ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Passed to the metric.
 
         Returns
         -------
         score : float
-            The score, with its sign flipped if smaller is better.
+            The score; negated if smaller is better.
         """
         truth = _truth(self, y, factors) if self._needs_factors else None
         codes = codes_of(estimator, X, self._response_method, self._step)
@@ -232,7 +232,7 @@ class DisentanglementScorer(_RoutedScorer):
 
 
 class MultiDisentanglementScorer(_RoutedScorer):
-    """Several metrics of the same codes: one transform, a dict of scores."""
+    """Scorer of several metrics of the same codes, which returns a dict."""
 
     def __init__(self, scorers, response_method, step):
         self._scorers = scorers
@@ -249,11 +249,11 @@ class MultiDisentanglementScorer(_RoutedScorer):
         estimator : object
             A fitted transformer or pipeline.
         X : array-like of shape (n_samples, n_features)
-            What the estimator transforms, once.
+            Samples; they are transformed once.
         y : array-like of shape (n_samples,) or (n_samples, n_factors), default=None
             The factors, unless `factors` are given.
         factors : array-like of shape (n_samples, n_factors), default=None
-            The factors; `y` is then left alone.
+            The factors; `y` is then ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Passed to every metric.
 
@@ -302,7 +302,7 @@ def _no_codes(estimator, response_method, step):
 
 
 def _truth(scorer, y, factors):
-    """Return the factors a scorer was given, after a look at how rows are ordered."""
+    """Return the factors given to a scorer; warn if folds are contiguous."""
     truth = y if factors is None else factors
     if truth is None:
         raise ValueError(
@@ -314,7 +314,7 @@ def _truth(scorer, y, factors):
 
 
 def _unrequested(owner):
-    """Return the requests of a new scorer: it may be given factors and weights."""
+    """Return the requests of a new scorer: factors and weights, neither requested."""
     request = MetadataRequest(owner=owner)
     for parameter in ("factors", "sample_weight"):
         request.score.add_request(param=parameter, alias=None)
@@ -329,11 +329,11 @@ def _as_scorer(part, settings, kwargs):
             settings["step"],
         ):
             raise ValueError(
-                f"{part!r} reads other codes (response_method="
+                f"{part!r} uses other codes (response_method="
                 f"{part._response_method!r}, step={part._step!r}) than the scorer of "
                 f"the whole dict, which transforms once (response_method="
                 f"{settings['response_method']!r}, step={settings['step']!r}). Give "
-                "both the same, or score them apart."
+                "both the same, or make separate scorers."
             )
         return part
     return DisentanglementScorer(part, kwargs=kwargs, **settings)
@@ -350,22 +350,22 @@ def _summary(function):
 
 
 class _Fold(NamedTuple):
-    """What is remembered of the factors of a scored fold."""
+    """Ranges of the sorted factors of a scored fold."""
 
     n_rows: int
-    low: tuple[float, ...]  # K, the least of each factor that is sorted; NaN if not
-    high: tuple[float, ...]  # K
+    low: tuple[float, ...]  # K, minimum of each sorted factor; NaN for others
+    high: tuple[float, ...]  # K, maximum
 
 
 _RECENT_FOLDS: deque[_Fold] = deque(maxlen=16)
 
 
 def _warn_of_contiguous_folds(truth):
-    """Warn if this fold and a recent one are two slices of a table sorted by a factor.
+    """Warn if this fold and a recent one are slices of a table sorted by a factor.
 
-    One fold cannot tell: rows drawn evenly from a sorted table are sorted too. Two
-    folds can: if the rows of each are sorted by a factor and their ranges do not
-    overlap, nobody shuffled. Ranges of recent folds are remembered per process.
+    One fold is not enough: shuffled folds of a sorted table are sorted as well. If
+    two folds are sorted by a factor and their ranges do not overlap, the folds are
+    contiguous. Ranges of recent folds are stored per process.
     """
     fold = _fold(truth)
     if fold is None:
@@ -376,9 +376,10 @@ def _warn_of_contiguous_folds(truth):
     if sliced:
         _RECENT_FOLDS.clear()
         warnings.warn(
-            "The rows are sorted by a factor and the folds are contiguous, so each "
-            "fold sees only a slice of that factor and its scores mean little. "
-            "Shuffle: cv=KFold(n_splits, shuffle=True, random_state=0).",
+            "The samples are sorted by a factor and the folds are contiguous, so that "
+            "each fold covers only a part of its range, and scores are not "
+            "representative. Shuffle: "
+            "cv=KFold(n_splits, shuffle=True, random_state=0).",
             UserWarning,
             stacklevel=4,
         )
@@ -400,7 +401,7 @@ def _fold(truth):
 
 
 def _are_slices(fold, other):
-    """Whether a factor sorts both folds and their ranges share an end at most."""
+    """Return whether a factor sorts both folds and their ranges do not overlap."""
     if abs(fold.n_rows - other.n_rows) > 1 or len(fold.low) != len(other.low):
         return False
     low, high = np.array([fold.low, other.low]), np.array([fold.high, other.high])

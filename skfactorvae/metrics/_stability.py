@@ -1,4 +1,4 @@
-"""Unsupervised disentanglement ranking: codes of several fits against each other."""
+"""Unsupervised disentanglement ranking: comparison of the codes of several fits."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -11,27 +11,29 @@ from ._validation import check_choice, check_codes, check_real, varying
 
 
 def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1):
-    r"""Unsupervised disentanglement ranking (UDR) of several fits of one setting.
+    r"""Compute the unsupervised disentanglement ranking (UDR) of several fits.
 
     .. math:: \mathrm{UDR}_{ab} = \frac{1}{2} \Bigl(
               \frac{1}{|a|} \sum_{i \in a} \frac{\max_j R_{ij}^2}{\sum_j R_{ij}} +
               \frac{1}{|b|} \sum_{j \in b} \frac{\max_i R_{ij}^2}{\sum_i R_{ij}}\Bigr)
 
-    where :math:`R` is the strength between the active codes of fits a and b. The
-    score of a fit is the median over the other fits. Two fits agree one code to one
-    code when both found axes that the data single out. Not comparable across numbers
-    of codes: fewer codes agree more easily.
+    where :math:`R` is the similarity of the active components of fits a and b, which
+    have the same parameters and different seeds. The score of a fit is the median over
+    the other fits. It is high if the components of the fits correspond one to one.
+    Values for different numbers of components cannot be compared: fewer components
+    agree more easily.
 
     Parameters
     ----------
     codes : sequence of array-like of shape (n_samples, n_codes)
-        The codes of at least two fits on the same rows, finite.
+        Codes of at least two fits on the same samples, finite.
     kl : sequence of array-like of shape (n_codes,), default=None
-        Mean KL divergence of every code from the prior, per fit, in nats. Codes at or
-        below `kl_threshold` are left out. None leaves out constant codes only.
+        Mean KL divergence of every component from the prior, per fit, in nats.
+        Components at or below `kl_threshold` are left out. None leaves out constant
+        components only.
     method : {"spearman", "lasso"}, default="spearman"
-        Strength: absolute rank correlation, or absolute coefficients of lasso fits of
-        each code of b on the codes of a, which are shrunk: equal fits score 0.9.
+        Similarity: absolute rank correlations, or absolute coefficients of lasso fits
+        of each component of b on those of a. These are shrunk: equal fits score 0.9.
     kl_threshold : float, default=0.01
         Threshold on `kl`, in nats.
     alpha : float, default=0.1
@@ -40,12 +42,12 @@ def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1
     Returns
     -------
     scores : ndarray of shape (n_fits,)
-        In [0, 1], 1 is best. Pairs in which a fit has no active code count as 0.
+        In [0, 1], 1 is best. Pairs in which a fit has no active component count as 0.
 
     Raises
     ------
     ValueError
-        If there are fewer than two fits, rows differ between fits, codes are not
+        If there are fewer than two fits, the numbers of samples differ, codes are not
         finite, or a parameter is out of range.
 
     References
@@ -79,35 +81,35 @@ def udr_score(codes, *, kl=None, method="spearman", kl_threshold=0.01, alpha=0.1
 
 
 def match_codes(codes, reference):
-    r"""Match the codes of one fit with those of another, one to one.
+    r"""Match the components of one fit with those of another, one to one.
 
     .. math:: \max_\pi \sum_i |\rho_S(r_i, z_{\pi(i)})|
 
-    over assignments of codes to reference codes (the Hungarian method on rank
-    correlations). Codes of two fits come in any order and with either sign; this says
-    which is which. It also compares codes with principal components.
+    over assignments of components to reference components (the Hungarian method on
+    rank correlations). Components of two fits have an arbitrary order and sign; the
+    match returns both. Principal components can be compared in the same way.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        Codes to be put in order, finite.
+        Codes whose components are matched, finite.
     reference : array-like of shape (n_samples, n_reference)
-        Codes of the other fit, on the same rows.
+        Codes of the other fit, on the same samples.
 
     Returns
     -------
     match : Bunch
-        ``order`` : ndarray of int, shape (n_reference,), the code matched with each
-        reference code; -1 where none is left.
-        ``sign`` : ndarray of shape (n_reference,), 1 or -1, which gives the matched
-        code the direction of its reference.
+        ``order`` : ndarray of int, shape (n_reference,), the component matched with
+        each reference component; -1 if there is none.
+        ``sign`` : ndarray of shape (n_reference,), 1 or -1; multiplied by it, the
+        matched component correlates positively with its reference.
         ``correlation`` : ndarray of shape (n_reference,), absolute rank correlations
-        in [0, 1]; 0 without a match, and for codes that are constant.
+        in [0, 1]; 0 without a match, and for constant components.
 
     Raises
     ------
     ValueError
-        If rows differ, or codes are not finite.
+        If the numbers of samples differ, or codes are not finite.
 
     References
     ----------
@@ -136,7 +138,7 @@ def match_codes(codes, reference):
 
 
 def _rank_correlations(left, right):
-    """Return the rank correlations (codes of left, codes of right)."""
+    """Return the rank correlations (components of left, components of right)."""
     return _products(_prepared(left, "spearman"), _prepared(right, "spearman"))
 
 
@@ -156,13 +158,14 @@ def _checked_fits(codes):
         raise ValueError(f"codes must hold at least two fits, got {len(fits)}.")
     if len({len(fit) for fit in fits}) > 1:
         raise ValueError(
-            f"all fits must code the same rows, got {[len(fit) for fit in fits]} rows."
+            f"all fits must have codes of the same samples, got "
+            f"{[len(fit) for fit in fits]} samples."
         )
     return [fit.astype(np.float64) for fit in fits]
 
 
 def _active_masks(fits, kl, kl_threshold):
-    """Return the boolean mask of the active codes of every fit."""
+    """Return the boolean mask of the active components of every fit."""
     masks = [varying(fit) for fit in fits]
     if kl is None:
         return masks
@@ -170,7 +173,7 @@ def _active_masks(fits, kl, kl_threshold):
     shapes = [values.shape for values in divergences]
     if shapes != [mask.shape for mask in masks]:
         raise ValueError(
-            f"kl must hold one value per code of each fit, shapes "
+            f"kl must hold one value per component of each fit, shapes "
             f"{[mask.shape for mask in masks]}, got {shapes}."
         )
     pairs = zip(masks, divergences, strict=True)
@@ -183,7 +186,7 @@ def _prepared(values, method):
 
 
 def _strength(left, right, method, alpha):
-    """Return the strength (codes of left, codes of right)."""
+    """Return the similarity (components of left, components of right)."""
     if method == "spearman" or left.shape[1] == 0 or right.shape[1] == 0:
         return np.abs(_products(left, right))
     coefficients = Lasso(alpha=alpha).fit(left, right).coef_
@@ -191,7 +194,7 @@ def _strength(left, right, method, alpha):
 
 
 def _agreement(strength):
-    """Return how much a matrix of strengths looks like a permutation, in [0, 1]."""
+    """Return how close a matrix of similarities is to a permutation, in [0, 1]."""
     if strength.size == 0:
         return 0.0
     return float((_sharpness(strength) + _sharpness(strength.T)) / 2)

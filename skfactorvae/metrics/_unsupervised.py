@@ -1,4 +1,4 @@
-"""Scores that see codes and no factors."""
+"""Scores of codes without factors."""
 
 import numpy as np
 from scipy.special import digamma, ndtri
@@ -10,31 +10,32 @@ from ._validation import check_codes, check_real, varying, warn_undefined
 
 
 def gaussian_total_correlation(codes):
-    r"""Total correlation of the Gaussian with the covariance of the codes, in nats.
+    r"""Compute the total correlation of a Gaussian fitted to the codes, in nats.
 
     .. math:: \mathrm{TC} = \tfrac{1}{2} \Bigl(\sum_d \log \Sigma_{dd} -
               \log\det \Sigma\Bigr)
 
-    It sees linear dependence only, and collapsed codes score 0, the best value: never
-    select models by it alone. Not to be confused with the total correlation that a
-    FactorVAE's training discriminator reports, which means nothing once that
-    discriminator is beaten; :func:`total_correlation_audit` asks a fresh one.
+    where :math:`\Sigma` is the covariance of the codes. It measures linear dependence
+    only. Collapsed codes score 0, the best value: do not select models by it alone.
+    Not to be confused with the total correlation in the history of a FactorVAE, which
+    is not valid when the training discriminator fails;
+    :func:`total_correlation_audit` trains a new classifier.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        The codes, finite. Constant codes are dropped.
+        Codes, one column per component, finite. Constant components are left out.
 
     Returns
     -------
     total_correlation : float
-        In nats, in [0, inf], 0 is independence. Infinite if a code is a linear
-        function of others, or if there are no more rows than codes.
+        In nats, in [0, inf], 0 means independence. Infinite if a component is a linear
+        function of others, or if there are no more samples than components.
 
     Raises
     ------
     ValueError
-        If codes are not finite or have fewer than two rows.
+        If codes are not finite or have fewer than two samples.
 
     Warns
     -----
@@ -60,38 +61,39 @@ def gaussian_total_correlation(codes):
     value = total_correlation_of(standardized(_active_codes(codes)))
     if np.isinf(value):
         warn_undefined(
-            "The Gaussian total correlation is infinite: some code is a linear "
-            "function of the others, or there are no more rows than codes."
+            "The Gaussian total correlation is infinite: a component is a linear "
+            "function of the others, or there are no more samples than components."
         )
     return value
 
 
 def gaussian_wasserstein_correlation(codes, *, normalize=True):
-    r"""Squared Wasserstein distance from the Gaussian of the codes to independence.
+    r"""Compute the squared Wasserstein distance of a fitted Gaussian from independence.
 
     .. math:: 2 \operatorname{tr} \Sigma -
               2 \operatorname{tr} \bigl(\Delta^{1/2} \Sigma \Delta^{1/2}\bigr)^{1/2},
               \qquad \Delta = \operatorname{diag} \Sigma
 
-    Unlike the total correlation it stays finite when a code is a function of others.
+    where :math:`\Sigma` is the covariance of the codes. Unlike the total correlation it
+    is finite when a component is a linear function of others.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        The codes, finite. Constant codes are dropped.
+        Codes, one column per component, finite. Constant components are left out.
     normalize : bool, default=True
-        Divide by the trace of the covariance. Without it the value has the squared
+        Divide by the trace of the covariance. If False, the value has the squared
         units of the codes.
 
     Returns
     -------
     distance : float
-        >= 0, 0 is independence.
+        >= 0, 0 means independence.
 
     Raises
     ------
     ValueError
-        If codes are not finite or have fewer than two rows.
+        If codes are not finite or have fewer than two samples.
 
     References
     ----------
@@ -119,33 +121,34 @@ def gaussian_wasserstein_correlation(codes, *, normalize=True):
 
 
 def code_mutual_info(codes, *, n_bins=20, strategy="uniform"):
-    r"""Mean mutual information between pairs of different codes, in nats.
+    r"""Compute the mean mutual information of pairs of components, in nats.
 
     .. math:: \frac{1}{D (D - 1)} \sum_{i \neq j} I(z_i; z_j)
 
-    Sees any dependence of pairs, none of triples. The plug-in estimate has a floor of
-    about ``(n_bins - 1)**2 / (2 n)`` for independent codes, so compare equal sample
-    sizes only. Collapsed codes score 0, the best value: never select by it alone.
+    It measures any dependence within pairs, but none that needs three components. The
+    plug-in estimate is about ``(n_bins - 1)**2 / (2 n)`` for independent components,
+    so that only values of equal sample sizes can be compared. Collapsed codes score 0,
+    the best value: do not select models by it alone.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
-        The codes, finite. Constant codes are dropped.
+        Codes, one column per component, finite. Constant components are left out.
     n_bins : int, default=20
-        Bins per code.
+        Bins per component.
     strategy : {"uniform", "quantile"}, default="uniform"
         Bins of equal width or of equal count.
 
     Returns
     -------
     mutual_information : float
-        In nats, in [0, log n_bins], 0 is independence and the value for fewer than
-        two codes that vary.
+        In nats, in [0, log n_bins], 0 means independence; also 0 if fewer than two
+        components vary.
 
     Raises
     ------
     ValueError
-        If codes are not finite, have fewer than two rows, or a parameter is out of
+        If codes are not finite, have fewer than two samples, or a parameter is out of
         range.
 
     References
@@ -173,19 +176,19 @@ def code_mutual_info(codes, *, n_bins=20, strategy="uniform"):
 
 
 def active_units(codes, *, threshold=0.01):
-    r"""Count the codes whose variance over the rows exceeds a threshold.
+    r"""Count the components whose variance over the samples exceeds a threshold.
 
     .. math:: \#\{d : \operatorname{Var}(\mathrm{E}[z_d | x]) > \delta\}
 
-    The threshold supposes codes on the scale of a unit-variance prior, such as the
-    posterior means of a variational autoencoder; rescaled codes change the count.
+    The threshold applies to codes on the scale of a unit-variance prior, such as the
+    posterior means of a variational autoencoder; the count changes with the scale.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_codes)
         Posterior means, finite.
     threshold : float, default=0.01
-        Variance above which a code is active, >= 0.
+        Variance above which a component is active, >= 0.
 
     Returns
     -------
@@ -195,7 +198,8 @@ def active_units(codes, *, threshold=0.01):
     Raises
     ------
     ValueError
-        If codes are not finite, have fewer than two rows, or `threshold` is negative.
+        If codes are not finite, have fewer than two samples, or `threshold` is
+        negative.
 
     References
     ----------
@@ -232,7 +236,8 @@ def total_correlation_bias(n_rows, n_codes):
     .. math:: \tfrac{1}{2} \sum_{i=1}^D \Bigl[\psi\bigl(\tfrac{n-1}{2}\bigr) -
               \psi\bigl(\tfrac{n-i}{2}\bigr)\Bigr]
 
-    from the mean log-determinant of a Wishart matrix; exact, for any n > D.
+    It follows from the mean log-determinant of a Wishart matrix, and is exact for any
+    n > D.
     """
     lost = digamma((n_rows - 1) / 2) - digamma((n_rows - np.arange(1, n_codes + 1)) / 2)
     return float(lost.sum() / 2)
@@ -252,7 +257,7 @@ def normal_scores(values):
 
 
 def _active_codes(codes, dtype=np.float64):
-    """Return the codes that vary; `dtype` float32 leaves the dtype as it came."""
+    """Return the components that vary; `dtype` float32 keeps the dtype of the codes."""
     values = check_codes(codes)[0]
     active = varying(values)
     values = values if active.all() else values[:, active]
@@ -260,7 +265,7 @@ def _active_codes(codes, dtype=np.float64):
 
 
 def _pair_information(left, right, n_bins):
-    """Return the mutual information of two binned codes, in nats."""
+    """Return the mutual information of two binned components, in nats."""
     counts = pair_counts(left, n_bins, right, n_bins)
     joint = np.log(counts.sum()) - xlogx(counts).sum() / counts.sum()
     return max(entropy_of(counts.sum(0)) + entropy_of(counts.sum(1)) - joint, 0.0)

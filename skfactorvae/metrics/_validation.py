@@ -1,9 +1,8 @@
-"""Input checking for every metric: one table of factors beside one of codes.
+"""Input validation for every metric: a table of factors and one of codes.
 
-Axes: ``n`` rows, ``D`` codes, ``K`` factors. A factor is held as one float64 column
-in which NaN means unlabelled; discrete factors keep their numbers where they have
-numbers (so that correlations see them) and the rank of their level where they have
-not.
+Axes: ``n`` samples, ``D`` components, ``K`` factors. A factor is one float64 column in
+which NaN means unlabelled. Discrete factors that are numbers keep their values, so that
+correlations can be computed; others are represented by the index of their level.
 """
 
 import numbers
@@ -23,18 +22,18 @@ from .._inputs import (
 
 
 class Table(NamedTuple):
-    """Factors and codes that passed the door, row by row."""
+    """Validated factors and codes of the same samples."""
 
     factors: np.ndarray  # (n, K) float64, NaN = unlabelled
     kinds: tuple[str, ...]  # K times "discrete" or "continuous"
-    ordered: tuple[bool, ...]  # K; False: levels are names without an order
+    ordered: tuple[bool, ...]  # K; False if levels are names without an order
     names: tuple[str, ...]  # K
     codes: np.ndarray  # (n, D) float32 or float64, finite
     code_names: tuple[str, ...]  # D
 
 
 def warn_undefined(message):
-    """Say that a score, or a part of it, has no value on these data."""
+    """Warn that a score, or a part of it, is undefined on these data."""
     warnings.warn(message, UndefinedMetricWarning, stacklevel=3)
 
 
@@ -65,7 +64,7 @@ def check_real(name, value, low, high, inclusive_low=True):
 def check_table(factors, codes, factor_types="auto"):
     """Return the :class:`Table` of two array-likes with one row per sample.
 
-    A table made before passes as it is, whatever the other arguments.
+    If `factors` is a Table, it is returned as it is; other arguments are ignored.
     """
     if isinstance(factors, Table):
         return factors
@@ -92,19 +91,18 @@ def check_table(factors, codes, factor_types="auto"):
 
 def check_codes(codes, name="codes"):
     """Return finite float codes of shape (n, D) and their D names."""
-    raw, names = columns(codes, name, "code")
+    raw, names = columns(codes, name, "component")
     values = _float_matrix(codes, raw, name)
     if len(values) < 2:
         raise ValueError(
-            f"{name} have n_samples={len(values)}; at least 2 rows are needed to "
-            "measure anything."
+            f"{name} have n_samples={len(values)}; at least 2 samples are needed."
         )
     _check_finite(values, names, name)
     return values, names
 
 
 def weighted_table(factors, codes, factor_types, sample_weight):
-    """Return the table without its rows of zero weight, and the weights left."""
+    """Return the table without samples of zero weight, and the other weights."""
     table = check_table(factors, codes, factor_types)
     if sample_weight is None:
         return table, None
@@ -141,13 +139,13 @@ def constant_factors(table):
 
 
 def defined_factors(table, score):
-    """Return the indices of the factors with two labels or more; warn of the rest."""
+    """Return the indices of factors with at least two labels; warn of the others."""
     constant = constant_factors(table)
     if constant:
         names = ", ".join(table.names[k] for k in constant)
         warn_undefined(
             f"{score} is undefined for factors that are constant or unlabelled on "
-            f"these rows, which are left out: {names}."
+            f"these samples, which are left out: {names}."
         )
     return [k for k in range(len(table.names)) if k not in constant]
 
@@ -169,9 +167,9 @@ def average_over(values, kept, average, score):
 
 
 def labelled_groups(values):
-    """Yield (rows, factor indices) for the factors labelled on the same rows.
+    """Yield (rows, factor indices) for the factors labelled on the same samples.
 
-    `rows` is a slice where every row is labelled, so that taking it copies nothing.
+    `rows` is a slice if all samples are labelled, so that indexing does not copy.
     """
     labelled = ~np.isnan(values)  # (n, K)
     groups = {}
@@ -188,7 +186,7 @@ def _varies(column):
 
 
 def _check_finite(values, names, what):
-    """Raise if a code is NaN or infinite; one sum settles the common case."""
+    """Raise if a code is NaN or infinite; a finite sum is the common case."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum(dtype=np.float64)):
             return
@@ -197,13 +195,13 @@ def _check_finite(values, names, what):
     if bad:
         raise ValueError(
             f"{what} contain NaN or infinity in {bad}. Factors may be NaN "
-            "(unlabelled), codes may not: drop these rows or repair the model. The "
+            "(unlabelled), codes may not: remove these samples or check the model. The "
             "order of the arguments is (factors, codes)."
         )
 
 
 def _float_matrix(codes, raw, name):
-    """Return (n, D) floats; a float32 or float64 array comes back uncopied."""
+    """Return (n, D) floats; a float32 or float64 array is not copied."""
     plain = isinstance(codes, np.ndarray) and not np.ma.isMaskedArray(codes)
     if plain and codes.dtype in (np.float32, np.float64):
         return codes.reshape(len(codes), len(raw))
@@ -212,8 +210,8 @@ def _float_matrix(codes, raw, name):
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{name} must be real numbers, got {np.asarray(raw[0]).dtype} values. "
-            f"Categorical {name} need a number per level first; and the order of the "
-            "arguments is (factors, codes)."
+            f"Encode categorical {name} as numbers first. The order of the arguments "
+            "is (factors, codes)."
         ) from error
 
 

@@ -1,9 +1,9 @@
-"""Scores that hold one factor still and ask which factor it was.
+"""Scores of predicting which factor is fixed in a batch of samples.
 
-The papers intervene: they draw new samples with one factor fixed. On a table that
-becomes conditional sampling: rows that share the factor's value. The two agree in law
-on a full factorial design; where factors are correlated, the conditional version
-measures association.
+The papers generate new samples with one factor fixed (an intervention). On a given
+table, samples that share a value of the factor are drawn instead (conditioning). The
+two have the same distribution for a full factorial design; for correlated factors,
+conditioning measures association.
 """
 
 from typing import NamedTuple
@@ -24,18 +24,18 @@ from ._validation import (
     warn_undefined,
 )
 
-CACHED = 64  # votes whose rows are gathered at a time
+CACHED = 64  # votes whose samples are gathered at a time
 ROUNDING = 1e-12
 
 
 class Groups(NamedTuple):
-    """The labelled rows of every factor, level after level, factor after factor."""
+    """The labelled samples of every factor, sorted by factor and level."""
 
-    rows: np.ndarray  # (m,) rows of the table
-    start: np.ndarray  # (m,) where in `rows` the level of each entry begins
-    size: np.ndarray  # (m,) and how many entries it has
-    base: np.ndarray  # (K,) where in `rows` each factor begins
-    total: np.ndarray  # (K,) and how many entries it has
+    rows: np.ndarray  # (m,) indices of samples
+    start: np.ndarray  # (m,) position in `rows` where the level of each entry begins
+    size: np.ndarray  # (m,) number of entries of that level
+    base: np.ndarray  # (K,) position in `rows` where each factor begins
+    total: np.ndarray  # (K,) number of entries of each factor
 
 
 def factor_vae_score(
@@ -50,51 +50,52 @@ def factor_vae_score(
     factor_types="auto",
     random_state=0,
 ):
-    r"""FactorVAE score (Z-min): whether the stillest code betrays the fixed factor.
+    r"""Compute the FactorVAE score (Z-min) of Kim & Mnih.
 
-    A vote draws a factor :math:`k`, a batch of rows that share its value, and names
-    the code with the least relative variance,
+    For each vote, a factor :math:`k` and a batch of samples that share its value are
+    drawn. The vote goes to the component with the least relative variance,
 
     .. math:: d^* = \arg\min_d \operatorname{Var}_{batch}(z_d) / \operatorname{Var}(z_d)
 
-    Each code is given the factor it was named for most often in the training votes;
-    the score is the accuracy of that rule on fresh votes. Values of continuous
-    factors are shared within quantile bins.
+    Each component predicts the factor for which it had most training votes; the score
+    is the accuracy of this majority vote on new votes. Continuous factors share a value
+    within a quantile bin.
 
-    Chance is one over the number of factors, not zero. The score hardly punishes
-    rotations (0.86 for random rotations of four factors, where MIG is 0.20) and does
-    not notice a factor that no code holds (0.872 with one of four missing). With a
-    few rows per level, batches repeat rows and the score exceeds chance on noise.
+    Chance is one over the number of factors, not zero. The score is insensitive to
+    rotations (0.86 for random rotations of four factors, where MIG is 0.20) and to a
+    missing factor (0.872 if no component holds one of four). With few samples per
+    level, batches repeat samples and the score exceeds chance on noise.
 
-    Not to be confused with the objective of a FactorVAE, which this score does not
-    use: it applies to any codes.
+    Not to be confused with the objective of a FactorVAE: the score applies to any
+    codes.
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     batch_size : int, default=64
-        Rows per vote, drawn with replacement, >= 2.
+        Samples per vote, drawn with replacement, >= 2.
     n_train : int, default=10000
-        Votes that build the rule.
+        Number of training votes.
     n_eval : int, default=5000
-        Votes that measure it. The standard error is ``sqrt(p (1 - p) / n_eval)``.
+        Number of votes that are scored. The standard error is
+        ``sqrt(p (1 - p) / n_eval)``.
     n_bins : int, default=20
         Quantile bins of continuous factors.
     min_std : float, default=0.0
-        Codes with a standard deviation at or below it take no part. The literature's
-        0.05 supposes codes on the scale of a unit-variance prior.
+        Components with a standard deviation at or below it are left out. The value
+        0.05 of the literature applies to codes on the scale of a unit-variance prior.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     random_state : int, RandomState instance or None, default=0
-        Draws the votes. Keep it fixed when comparing models.
+        Seed of the votes. Keep it fixed to compare models.
 
     Returns
     -------
     score : float
-        In [0, 1], 1 is best, 1 / n_factors is chance. 0 if no code takes part. NaN
+        In [0, 1], 1 is best, 1 / n_factors is chance. 0 if no component is left. NaN
         with fewer than two factors that vary.
 
     Raises
@@ -105,7 +106,7 @@ def factor_vae_score(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out, fewer than two remain, or no code takes part.
+        If a factor is left out, fewer than two remain, or no component is left.
 
     References
     ----------
@@ -153,40 +154,42 @@ def beta_vae_score(
     factor_types="auto",
     random_state=0,
 ):
-    r"""BetaVAE score (Z-diff): whether differences within pairs betray what they share.
+    r"""Compute the BetaVAE score (Z-diff) of Higgins et al.
 
-    A point is the mean of :math:`|z - z'|` over a batch of pairs that share the value
-    of one factor; a logistic regression tells which. Codes are standardised first, so
-    that units do not matter.
+    A point is the mean of :math:`|z - z'|` over a batch of pairs of samples that share
+    the value of one factor. The score is the accuracy of a logistic regression that
+    predicts this factor from the point. Codes are standardised first, so that it does
+    not depend on their units.
 
-    Chance is one over the number of factors. The score is lenient: random rotations
-    of four factors score 0.95 where MIG is 0.20, and codes that miss one of four
-    factors altogether 0.998. Pure noise in small tables exceeds chance (0.574 with
-    five factors and 200 rows).
+    Chance is one over the number of factors. The score is insensitive: random
+    rotations of four factors score 0.95, where MIG is 0.20, and codes without one of
+    four factors 0.998. Pure noise exceeds chance on small tables (0.574 with five
+    factors and 200 samples).
 
     Parameters
     ----------
     factors : array-like of shape (n_samples, n_factors) or (n_samples,)
-        The true factors; NaN is unlabelled. See :func:`mutual_information_matrix`.
+        The true factors; NaN means unlabelled. See :func:`mutual_information_matrix`.
     codes : array-like of shape (n_samples, n_codes) or (n_samples,)
-        The codes, finite.
+        Codes, one column per component, finite.
     batch_size : int, default=64
         Pairs per point, drawn with replacement, >= 1.
     n_train : int, default=10000
-        Points that train the regression.
+        Number of points to fit the regression.
     n_eval : int, default=5000
-        Points that measure it. The standard error is ``sqrt(p (1 - p) / n_eval)``.
+        Number of points that are scored. The standard error is
+        ``sqrt(p (1 - p) / n_eval)``.
     n_bins : int, default=20
         Quantile bins of continuous factors.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
-        How to read the factors. See :func:`mutual_information_matrix`.
+        Type of all factors, or of each. See :func:`mutual_information_matrix`.
     random_state : int, RandomState instance or None, default=0
-        Draws the points. Keep it fixed when comparing models.
+        Seed of the points. Keep it fixed to compare models.
 
     Returns
     -------
     score : float
-        In [0, 1], 1 is best, 1 / n_factors is chance. 0 if every code is constant.
+        In [0, 1], 1 is best, 1 / n_factors is chance. 0 if every component is constant.
         NaN with fewer than two factors that vary.
 
     Raises
@@ -197,7 +200,7 @@ def beta_vae_score(
     Warns
     -----
     UndefinedMetricWarning
-        If a factor is left out, fewer than two remain, or every code is constant.
+        If a factor is left out, fewer than two remain, or every component is constant.
 
     References
     ----------
@@ -229,7 +232,7 @@ def beta_vae_score(
 
 
 def _prepare(factors, codes, factor_types, n_train, n_eval, n_bins, min_std, score):
-    """Return (standardised codes, groups per factor), or the score if it is settled."""
+    """Return (standardised codes, groups per factor), or the score if undefined."""
     check_int("n_train", n_train, 1)
     check_int("n_eval", n_eval, 1)
     check_binning(n_bins, "quantile")
@@ -240,21 +243,24 @@ def _prepare(factors, codes, factor_types, n_train, n_eval, n_bins, min_std, sco
         return float("nan")
     active = _active(table.codes, min_std)
     if not active.any():
-        warn_undefined(f"The {score} is 0: no code varies more than min_std={min_std}.")
+        warn_undefined(
+            f"The {score} is 0: no component has a standard deviation above "
+            f"min_std={min_std}."
+        )
         return 0.0
     values = table.codes[:, active].astype(np.float64)
-    unit = np.ascontiguousarray(scale_by(values, values))  # rows will be gathered
+    unit = np.ascontiguousarray(scale_by(values, values))  # rows are gathered below
     return unit, _groups(table, n_bins)
 
 
 def _generator(random_state):
-    """Return a fast generator seeded by `random_state`."""
+    """Return a numpy Generator seeded by `random_state`."""
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     return np.random.default_rng(seed)
 
 
 def _active(codes, min_std):
-    """Return the mask (D,) of codes that vary, and by more than `min_std`."""
+    """Return the mask (D,) of components with a standard deviation above `min_std`."""
     spread = codes.std(axis=0, ddof=1, dtype=np.float64) if min_std > 0 else np.inf
     return varying(codes) & (spread > min_std)
 
@@ -281,12 +287,12 @@ def _factor_groups(rows, labels, n_levels):
 
 
 def _votes(unit, groups, n_votes, batch_size, rng):
-    """Return the factor held fixed in each vote and the code that moved least.
+    """Return the fixed factor and the component of least variance of each vote.
 
-    Votes come sorted by the level they share: its rows are then still in cache.
+    Votes are sorted by the shared level, so that its samples are still in cache.
     """
     fixed = rng.integers(len(groups.total), size=n_votes)
-    at = np.sort(_anchors(groups, fixed, rng.random(n_votes)))
+    at = np.sort(_drawn_entries(groups, fixed, rng.random(n_votes)))
     winner = np.empty(n_votes, dtype=np.intp)
     buffer = np.empty((CACHED, batch_size, unit.shape[1]))
     for part in _chunks(n_votes, CACHED):
@@ -300,8 +306,8 @@ def _votes(unit, groups, n_votes, batch_size, rng):
 def _differences(unit, groups, n_points, batch_size, rng):
     """Return the factor shared in each point and its mean differences (points, D).
 
-    Single precision halves what is gathered; its rounding, a ten-millionth of a
-    standard deviation, is far below what a regression on the means can see.
+    Single precision halves the memory traffic; its rounding error, 1e-7 standard
+    deviations, is negligible in a regression on the means.
     """
     unit = unit.astype(np.float32)
     fixed = np.sort(rng.integers(len(groups.total), size=n_points))
@@ -309,7 +315,7 @@ def _differences(unit, groups, n_points, batch_size, rng):
     buffers = np.empty((2, CACHED, batch_size, unit.shape[1]), dtype=unit.dtype)
     for part in _chunks(n_points, CACHED):
         u = rng.random((2, len(fixed[part]), batch_size))
-        at = _anchors(groups, fixed[part, None], u[0])
+        at = _drawn_entries(groups, fixed[part, None], u[0])
         left, right = groups.rows.take(at), _partners(groups, at, u[1])
         one = unit.take(left, axis=0, out=buffers[0, : len(left)], mode="clip")
         other = unit.take(right, axis=0, out=buffers[1, : len(left)], mode="clip")
@@ -318,39 +324,39 @@ def _differences(unit, groups, n_points, batch_size, rng):
     return fixed, points
 
 
-def _anchors(groups, fixed, u):
-    """Return entries of the groups, uniform over the rows of the factors `fixed`.
+def _drawn_entries(groups, fixed, u):
+    """Return entries of the groups, uniform over the samples of the factors `fixed`.
 
-    So levels come up as often as they occur.
+    Levels are therefore drawn in proportion to their frequency.
     """
     return groups.base[fixed] + (u * groups.total[fixed]).astype(np.intp)
 
 
 def _partners(groups, at, u):
-    """Return rows of the levels of the entries `at`."""
+    """Return samples of the levels of the entries `at`."""
     return groups.rows.take(groups.start[at] + (u * groups.size[at]).astype(np.intp))
 
 
 def _chunks(n, size):
-    """Yield slices that cut `n` items into pieces of `size`."""
+    """Yield slices of at most `size` items that cover `n` items."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 
 
 def _sum(batches):
-    """Return the sum (votes, D) over the rows of batches (votes, rows, D).
+    """Return the sum (votes, D) over the samples of batches (votes, samples, D).
 
-    A product with ones is several times faster than a sum over a middle axis.
+    A product with ones is several times faster than a sum over the middle axis.
     """
     ones = np.ones((1, batches.shape[1]), dtype=batches.dtype)
     return np.matmul(ones, batches)[:, 0]
 
 
 def _variances(batches):
-    """Return the sum of squared deviations (votes, D) within batches (votes, rows, D).
+    """Return the sum of squared deviations (votes, D) of batches (votes, samples, D).
 
-    A code that does not move gets exactly zero, not what rounding leaves of it. The
-    batches are overwritten.
+    It is exactly zero for a component that is constant within a batch, in spite of
+    rounding. The batches are overwritten.
     """
     total = _sum(batches)
     squares = _sum(np.multiply(batches, batches, out=batches))

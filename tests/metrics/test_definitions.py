@@ -1,4 +1,4 @@
-"""On tiny tables the scores are what their definitions say, written out in loops."""
+"""On small tables the scores equal their definitions, written out in loops."""
 
 from itertools import permutations
 from math import log
@@ -38,7 +38,7 @@ from skfactorvae.metrics._validation import check_table
 
 @pytest.fixture
 def table():
-    """Twelve rows, three codes and two factors with few levels, no symmetry."""
+    """Twelve samples, three components and two factors with few levels, no symmetry."""
     rng = np.random.RandomState(3)
     factors = np.column_stack([rng.randint(3, size=12), rng.randint(2, size=12)])
     codes = np.column_stack(
@@ -67,7 +67,7 @@ def entropies_by_hand(columns):
 
 
 def test_information_is_a_sum_over_cells(table):
-    """With more bins than values, no code is merged."""
+    """With more bins than values, no values are merged."""
     factors, codes = table
     matrix, entropies = mutual_information_matrix(
         factors, codes, n_bins=50, strategy="uniform"
@@ -76,7 +76,7 @@ def test_information_is_a_sum_over_cells(table):
     np.testing.assert_allclose(entropies, entropies_by_hand(factors), atol=1e-12)
 
 
-def test_gap_is_the_difference_of_the_two_best_codes(table):
+def test_gap_is_the_difference_of_the_two_best_components(table):
     factors, codes = table
     matrix, entropies = matrix_by_hand(factors, codes), entropies_by_hand(factors)
     gaps = np.array([sorted(i)[-1] - sorted(i)[-2] for i in matrix.T])
@@ -84,7 +84,7 @@ def test_gap_is_the_difference_of_the_two_best_codes(table):
     assert score == pytest.approx(np.mean(gaps / entropies))
 
 
-def test_modularity_punishes_squares_of_the_other_factors(table):
+def test_modularity_subtracts_squares_of_the_other_factors(table):
     factors, codes = table
     per_code = [
         1 - (np.sum(row**2) - row.max() ** 2) / row.max() ** 2
@@ -98,7 +98,7 @@ def test_modularity_punishes_squares_of_the_other_factors(table):
     assert weighted == pytest.approx(np.average(per_code, weights=weights))
 
 
-def test_dcimig_credits_each_code_to_its_best_factor(table):
+def test_dcimig_assigns_each_component_to_its_best_factor(table):
     factors, codes = table
     credit = [0.0, 0.0]
     for row in matrix_by_hand(factors, codes):
@@ -108,7 +108,7 @@ def test_dcimig_credits_each_code_to_its_best_factor(table):
     assert score == pytest.approx(sum(credit) / entropies_by_hand(factors).sum())
 
 
-def test_jemmig_charges_the_entropy_of_the_best_code(table):
+def test_jemmig_penalises_the_entropy_of_the_best_component(table):
     factors, codes = table
     matrix, scores = matrix_by_hand(factors, codes), []
     for k, y in enumerate(factors.T):
@@ -215,7 +215,7 @@ def test_neighbour_information_is_that_of_scikit_learn():
 
 
 def test_neighbour_information_of_a_grid_does_not_collapse():
-    """A code equal to its factor repeats its values, and knows everything."""
+    """A component equal to its factor repeats its values, and determines it."""
     label = np.repeat([0, 1, 2], 50)
     rng = np.random.RandomState(0)
     found = neighbor_information(check_table(label, label), 10, 20, "uniform", rng)

@@ -1,4 +1,4 @@
-"""What may not change a score does not, and what must change it does."""
+"""Scores are invariant where they should be, and sensitive where they should be."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ WEIGHTED = [mutual_info_gap_score, mig_sup_score, dcimig_score, jemmig_score]
 
 @st.composite
 def tables(draw, max_levels=4):
-    """Draw discrete factors, and codes that know something of them."""
+    """Draw discrete factors, and codes with information on them."""
     rng = np.random.RandomState(draw(st.integers(0, 2**16)))
     n = draw(st.integers(40, 120))
     n_factors, n_codes = draw(st.integers(2, 3)), draw(st.integers(2, 4))
@@ -95,7 +95,7 @@ def each(scores):
 
 @each(SCORES)
 @given(tables())
-def test_a_score_lies_between_nought_and_one(score, table):
+def test_a_score_lies_between_zero_and_one(score, table):
     factors, codes, _ = table
     value = score(factors, codes)
     assert isinstance(value, float)
@@ -129,7 +129,7 @@ def test_the_order_of_rows_is_immaterial(score, table):
 @each(SCALED)
 @given(tables(), st.sampled_from([2.0**-30, 0.25, 8.0, 2.0**40]))
 def test_the_scale_and_origin_of_codes_are_immaterial(score, table, scale):
-    """The shift is small beside the spread: rounding, not the score, limits it."""
+    """The shift is small relative to the deviation, because of rounding."""
     factors, codes, _ = table
     scales = scale * np.where(np.arange(codes.shape[1]) % 2, -1.0, 1.0)
     before = score(factors, np.where(scales > 0, codes, -codes))
@@ -151,7 +151,7 @@ def test_the_sign_of_a_code_is_immaterial(score, table):
 @each([s for s in SCORES if s is not mean_correlation_score])
 @given(tables())
 def test_the_names_of_levels_are_immaterial(score, table):
-    """Only a correlation reads them as numbers. Votes draw rows, not levels."""
+    """Only correlations use them as numbers. Votes draw samples, not levels."""
     factors, codes, _ = table
     names = np.array(["zebra", "ant", "quail", "mole"])[factors]
     numbers = np.unique(names, return_inverse=True)[1].reshape(factors.shape)
@@ -179,7 +179,7 @@ def test_doubling_every_row_changes_no_information(score, strategy, table):
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
 @given(tables())
 def test_whole_weights_are_repeated_rows(score, strategy, table):
-    """Weights of zero are absent rows, and only the ratios of weights matter."""
+    """Samples of weight zero do not count, and only ratios of weights matter."""
     factors, codes, rng = table
     weight = rng.randint(4, size=len(codes))
     weight[: factors.shape[1] + 1] += 1
@@ -210,7 +210,7 @@ def test_a_constant_code_changes_nothing(score, table, constant):
 
 
 @given(tables())
-def test_a_constant_code_lowers_only_the_raw_modularity(table):
+def test_a_constant_component_lowers_only_the_raw_modularity(table):
     factors, codes, _ = table
     padded = np.column_stack([codes, np.zeros(len(codes))])
     raw = {"average": "macro", "adjusted": False}
@@ -221,7 +221,7 @@ def test_a_constant_code_lowers_only_the_raw_modularity(table):
 
 @each([*INFORMATION[:1], *INFORMATION[2:], mean_correlation_score])
 @given(tables())
-def test_a_monotone_warp_is_immaterial_under_quantile_bins(score, table):
+def test_scores_with_quantile_bins_are_invariant_to_monotone_maps(score, table):
     factors, codes, _ = table
     settings = {} if score is mean_correlation_score else {"strategy": "quantile"}
     warped = np.exp(codes / np.abs(codes).max(axis=0)) ** 3
@@ -232,7 +232,7 @@ def test_a_monotone_warp_is_immaterial_under_quantile_bins(score, table):
 
 @each(CLOSED)
 @given(tables())
-def test_unlabelled_rows_of_a_lone_factor_are_absent_rows(score, table):
+def test_unlabelled_samples_of_a_single_factor_do_not_count(score, table):
     factors, codes, rng = table
     factor = factors[:, 0].astype(float)
     unlabelled = rng.uniform(size=len(factor)) < 0.3
@@ -253,7 +253,7 @@ def test_float_codes_of_either_width_score_alike(score, table):
 
 
 @given(st.integers(0, 1000))
-def test_noise_scores_nothing(seed):
+def test_noise_scores_zero(seed):
     rng = np.random.RandomState(seed)
     factors, codes = rng.randint(4, size=(2000, 3)), rng.normal(size=(2000, 4))
     assert mutual_info_gap_score(factors, codes) < 0.02
@@ -270,8 +270,8 @@ def test_noise_scores_nothing(seed):
 @pytest.mark.parametrize("n", [60, 300, 3000])
 @pytest.mark.parametrize("levels", [2, 40])
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])
-def test_adjusted_modularity_seldom_finds_anything_in_noise(n, levels, strategy):
-    """The family-wise error is one in a hundred; five in a hundred would be luck."""
+def test_adjusted_modularity_of_noise_is_rarely_above_zero(n, levels, strategy):
+    """The family-wise error is 0.01; a rate of 0.05 is very unlikely."""
     rng = np.random.RandomState(0)
     found = [
         modularity_score(
@@ -285,7 +285,7 @@ def test_adjusted_modularity_seldom_finds_anything_in_noise(n, levels, strategy)
 
 
 @pytest.mark.parametrize("n", [200, 2000])
-def test_adjusted_modularity_and_infom_ignore_noise_codes(n):
+def test_adjusted_modularity_and_infom_ignore_noise_components(n):
     rng = np.random.RandomState(0)
     factors = rng.randint([3, 6, 10], size=(n, 3))
     signal = factors + 0.1 * rng.normal(size=(n, 3))
@@ -295,7 +295,7 @@ def test_adjusted_modularity_and_infom_ignore_noise_codes(n):
     assert modularity_score(factors, codes, average="macro", adjusted=False) < 0.9
 
 
-def test_a_factor_written_twice_keeps_disentanglement_and_loses_the_rest():
+def test_a_factor_held_twice_lowers_all_but_disentanglement():
     rng = np.random.RandomState(0)
     factors = rng.randint(5, size=(1000, 3))
     once = factors + 0.05 * rng.normal(size=(1000, 3))
@@ -310,7 +310,7 @@ def test_a_factor_written_twice_keeps_disentanglement_and_loses_the_rest():
     assert gaps[1] == pytest.approx(gaps[0] * 2 / 3, abs=0.02)
 
 
-def test_a_rotation_destroys_the_gap_and_not_the_explicitness():
+def test_a_rotation_lowers_the_gap_and_not_the_explicitness():
     rng = np.random.RandomState(0)
     factors = rng.randint(5, size=(2000, 2))
     codes = factors - 2.0 + 0.05 * rng.normal(size=(2000, 2))

@@ -25,18 +25,18 @@ def test_every_code_block_of_the_page_runs_in_order(capsys):
 
 def test_the_page_names_every_score():
     text = PAGE.read_text(encoding="utf-8")
-    thin = {"dci_disentanglement_score", "dci_completeness_score"}
-    thin |= {"dci_informativeness_score"}
+    parts = {"dci_disentanglement_score", "dci_completeness_score"}
+    parts |= {"dci_informativeness_score"}
     scores = {name for name in metrics.__all__ if name.endswith(("_score", "_scores"))}
-    assert {name for name in scores - thin if name not in text} == set()
+    assert {name for name in scores - parts if name not in text} == set()
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_say_the_truth(name):
+def test_the_examples_of_a_module_run(name):
     module = importlib.import_module(f"skfactorvae.metrics.{name}")
     assert doctest.testmod(module).failed == 0
 
 
-def test_the_window_is_sorted_and_complete():
+def test_all_is_sorted_and_complete():
     assert list(metrics.__all__) == sorted(metrics.__all__)
     assert all(hasattr(metrics, name) for name in metrics.__all__)

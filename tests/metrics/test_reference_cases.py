@@ -1,4 +1,4 @@
-"""On the public cases our values are those of the published implementations."""
+"""Values on the public cases equal those of the published implementations."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scorers read codes wherever scikit-learn scores, and factors wherever they are."""
+"""Scorers find codes and factors wherever scikit-learn uses scorers."""
 
 import copy
 import pickle
@@ -43,7 +43,7 @@ SHUFFLED = KFold(3, shuffle=True, random_state=0)
 
 
 class Counting(TransformerMixin, BaseEstimator):
-    """A transformer that keeps its first columns, and counts its calls."""
+    """Transformer that returns the first columns, and counts its calls."""
 
     calls = 0
 
@@ -93,7 +93,7 @@ def test_a_scorer_survives_pickle_and_copy(name, data):
             assert twin(Counting(), X, factors) == scorer(Counting(), X, factors)
 
 
-def test_a_scorer_says_what_it_scores():
+def test_the_docstring_of_a_scorer_names_its_metric():
     metric = mutual_info_gap_score.__doc__.split("\n\n")[0]
     assert mig_scorer.__doc__.startswith(metric)
     assert neg_code_mutual_info_scorer.__doc__.split("\n\n")[0].endswith("negated.")
@@ -215,7 +215,7 @@ def test_a_dict_of_scorers_is_multimetric(data):
 
 @pytest.mark.parametrize("several", [False, True])
 def test_routed_factors_reach_the_scorer_and_never_fit(data, several):
-    """The label stays the label; the factors are metadata."""
+    """The label is y; the factors are metadata."""
     X, factors = data
     y = (factors[:, 0] > 0).astype(int)
     model = Pipeline([("vae", Counting()), ("classifier", LogisticRegression())])
@@ -258,7 +258,7 @@ def test_contiguous_folds_of_a_sorted_table_are_warned_of(data):
 
 @pytest.mark.parametrize("by_factor", [False, True])
 def test_shuffled_folds_or_tables_are_not_warned_of(data, by_factor):
-    """KFold hands out even shuffled rows in ascending order: sorted is not enough."""
+    """KFold sorts the indices of shuffled folds: sorted factors are not enough."""
     X, factors = data
     order = np.argsort(factors[:, 0]) if by_factor else np.arange(len(X))
     cv = SHUFFLED if by_factor else 3
@@ -292,9 +292,9 @@ def test_a_scorer_without_factors_needs_none(data):
     assert scorer(Counting(3), X) == 3
 
 
-def test_a_dict_refuses_a_scorer_that_reads_other_codes():
+def test_a_dict_refuses_a_scorer_of_other_codes():
     apart = make_disentanglement_scorer(mutual_info_gap_score, step="vae")
-    with pytest.raises(ValueError, match=r"reads other codes .*step='vae'"):
+    with pytest.raises(ValueError, match=r"uses other codes .*step='vae'"):
         make_disentanglement_scorer({"mig": apart, "mcc": mcc_scorer})
     both = {"mig": apart, "mcc": mean_correlation_score}
     assert callable(make_disentanglement_scorer(both, step="vae"))

@@ -1,4 +1,4 @@
-"""Any table of factors is read as documented, or refused with advice."""
+"""Factors and codes of any type are read as documented, or refused with advice."""
 
 import warnings
 from decimal import Decimal
@@ -61,7 +61,7 @@ def score(name, factors, codes):
 
 
 def quietly(name, factors, codes):
-    """Return the score, and whether it warned that something is undefined."""
+    """Return the score, and whether it raised a warning of undefined values."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         value = score(name, factors, codes)
@@ -173,7 +173,7 @@ def test_a_polars_frame_is_a_table(codes):
 
 @pytest.mark.parametrize("name", OF_FACTORS)
 @pytest.mark.parametrize("n", [2, 3, 7])
-def test_very_few_rows_have_an_answer(name, n):
+def test_very_few_samples_have_a_score(name, n):
     rng = np.random.RandomState(0)
     factors = np.column_stack([np.arange(n) % 2, rng.permutation(np.arange(n) % 2)])
     value, warned = quietly(name, factors, rng.normal(size=(n, 2)))
@@ -181,7 +181,7 @@ def test_very_few_rows_have_an_answer(name, n):
 
 
 @pytest.mark.parametrize("name", OF_FACTORS)
-def test_constant_codes_alone_score_nought_or_chance(name):
+def test_constant_components_alone_score_zero_or_chance(name):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     value, warned = quietly(name, factors, np.ones((60, 3)))
     assert np.isfinite(value)
@@ -209,7 +209,7 @@ def test_factors_that_are_all_constant_leave_nan_and_a_warning(name, codes):
 
 
 @pytest.mark.parametrize("name", OF_FACTORS)
-def test_one_factor_and_one_code_have_an_answer(name, codes):
+def test_one_factor_and_one_component_have_a_score(name, codes):
     factor = np.arange(60) % 3
     value, warned = quietly(name, factor, factor + 0.01 * codes[:, 0])
     needs_two = {
@@ -227,7 +227,7 @@ def test_one_factor_and_one_code_have_an_answer(name, codes):
 
 
 @pytest.mark.parametrize("name", OF_FACTORS)
-def test_more_codes_than_rows_have_an_answer(name):
+def test_more_components_than_samples_have_a_score(name):
     rng = np.random.RandomState(0)
     factors = np.column_stack([np.arange(12) % 2, np.arange(12) % 3])
     value, _ = quietly(name, factors, rng.normal(size=(12, 30)))
@@ -236,7 +236,7 @@ def test_more_codes_than_rows_have_an_answer(name):
 
 @pytest.mark.parametrize("name", OF_FACTORS)
 @pytest.mark.parametrize("scale", [1e-200, 1e12, 1e300])
-def test_extreme_scales_have_the_answer_of_moderate_ones(name, scale, codes):
+def test_extreme_scales_have_the_score_of_moderate_ones(name, scale, codes):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     value, _ = quietly(name, factors, codes * scale)
     if name != "sap_score":  # its linear SVM is not scale-free
@@ -248,7 +248,7 @@ def test_extreme_scales_have_the_answer_of_moderate_ones(name, scale, codes):
 @pytest.mark.parametrize(
     "name", [n for n in OF_FACTORS if n != "mean_correlation_score"]
 )
-def test_a_label_per_row_has_an_answer(name, codes):
+def test_one_level_per_sample_has_a_score(name, codes):
     names = np.array([f"row {i}" for i in range(60)])
     factors = np.column_stack([names, np.roll(names, 7)])
     with warnings.catch_warnings():
@@ -260,12 +260,12 @@ def test_a_label_per_row_has_an_answer(name, codes):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_codes_that_are_not_finite_are_refused_by_name(name, bad, codes):
     codes[5, 1] = bad
-    with pytest.raises(ValueError, match="NaN or infinity in code1"):
+    with pytest.raises(ValueError, match="NaN or infinity in component1"):
         score(name, np.arange(60) % 3, codes)
 
 
 @pytest.mark.parametrize("name", OF_CODES)
-def test_scores_of_codes_answer_for_any_finite_table(name, codes):
+def test_scores_of_codes_are_defined_for_any_finite_table(name, codes):
     function = getattr(metrics, name)
     for table in (codes, codes[:, :1], np.ones((5, 3)), codes[:2], codes * 1e300):
         with warnings.catch_warnings():
@@ -273,7 +273,7 @@ def test_scores_of_codes_answer_for_any_finite_table(name, codes):
             assert function(table) >= 0
     with pytest.raises(ValueError, match="NaN or infinity"):
         function(np.where(codes > 2, np.inf, codes))
-    with pytest.raises(ValueError, match="at least 2 rows"):
+    with pytest.raises(ValueError, match="at least 2 samples"):
         function(codes[:1])
 
 
@@ -294,7 +294,7 @@ def test_codes_that_repeat_each_other_have_infinite_total_correlation(codes):
         (np.zeros(6), np.array(list("abcdef")), "codes must be real numbers"),
         (np.zeros(6), np.zeros(6, dtype=complex), "codes must be real numbers"),
         (np.array([1j] * 6), np.zeros(6), "complex"),
-        (np.zeros(1), np.zeros(1), "at least 2 rows"),
+        (np.zeros(1), np.zeros(1), "at least 2 samples"),
     ],
 )
 def test_bad_tables_are_refused_with_advice(factors, given, message):
@@ -326,7 +326,7 @@ def test_bad_parameters_are_refused_with_what_was_expected(settings, message, co
         mutual_info_gap_score(np.arange(60) % 3, codes, **settings)
 
 
-def test_names_cannot_be_continuous(codes):
+def test_strings_cannot_be_continuous(codes):
     with pytest.raises(ValueError, match="labels without an order"):
         mutual_info_gap_score(
             np.array(list("abc") * 20), codes, factor_types="continuous"
@@ -338,7 +338,7 @@ def test_weights_and_chance_adjustment_exclude_each_other(codes):
         modularity_score(np.eye(2)[np.arange(60) % 2], codes, sample_weight=np.ones(60))
 
 
-def test_names_take_part_in_correlations_only_if_there_are_two(codes):
+def test_strings_are_correlated_only_if_they_have_two_levels(codes):
     two = np.array(["a", "b"] * 30)
     assert mean_correlation_score(two, codes) == mean_correlation_score(
         np.arange(60) % 2, codes
@@ -372,7 +372,7 @@ def test_importances_come_from_any_predictor():
 
 
 @pytest.mark.parametrize("estimator", ["hist", "extra_trees", "random_forest"])
-def test_fast_estimators_find_what_is_plain(estimator):
+def test_fast_estimators_find_aligned_factors(estimator):
     rng = np.random.RandomState(0)
     factors = rng.randint(3, size=(300, 2))
     codes = factors + 0.1 * rng.normal(size=(300, 2))
@@ -401,9 +401,9 @@ def test_a_perfect_ordered_code_needs_thresholds_to_be_predictable():
     assert sap_score(levels, codes, **corrected) > 0.85
 
 
-def test_infomec_of_noise_is_nought_and_says_so():
+def test_infomec_of_noise_is_zero_with_a_warning():
     rng = np.random.RandomState(0)
-    with pytest.warns(UndefinedMetricWarning, match="no code is informative"):
+    with pytest.warns(UndefinedMetricWarning, match="no component is informative"):
         scores = infomec_scores(
             rng.randint(4, size=(500, 2)), rng.normal(size=(500, 3))
         )
@@ -420,9 +420,9 @@ def test_the_matrix_of_an_uninformative_table_is_plain_zeros(codes):
 def test_stability_needs_two_fits_of_the_same_rows(codes):
     with pytest.raises(ValueError, match="at least two fits"):
         udr_score([codes])
-    with pytest.raises(ValueError, match="same rows"):
+    with pytest.raises(ValueError, match="same samples"):
         udr_score([codes, codes[1:]])
-    with pytest.raises(ValueError, match="one value per code"):
+    with pytest.raises(ValueError, match="one value per component"):
         udr_score([codes, codes], kl=[[1, 1], [1, 1, 1]])
     nothing_active = udr_score([codes, codes], kl=np.zeros((2, 3)))
     np.testing.assert_array_equal(nothing_active, 0)
@@ -434,7 +434,7 @@ def test_active_units_are_counted_by_variance(codes):
         active_units(codes, threshold=-1)
 
 
-def test_an_audit_tells_dependence_from_independence():
+def test_an_audit_distinguishes_dependence_from_independence():
     rng = np.random.RandomState(0)
     z = rng.normal(size=(3000, 3))
     free = total_correlation_audit(z)
@@ -448,14 +448,14 @@ def test_an_audit_tells_dependence_from_independence():
     assert bent.gaussian_copula_tc < 0.05 * bent.log_ratio
 
 
-def test_an_audit_refuses_what_it_cannot_judge(codes):
-    with pytest.raises(ValueError, match="at least 20 rows"):
+def test_an_audit_needs_enough_samples_and_components(codes):
+    with pytest.raises(ValueError, match="at least 20 samples"):
         total_correlation_audit(codes[:19])
-    with pytest.warns(UndefinedMetricWarning, match="Fewer than two codes vary"):
+    with pytest.warns(UndefinedMetricWarning, match="Fewer than two components vary"):
         assert total_correlation_audit(codes[:, 0]).auc == 0.5
 
 
-def test_a_report_says_what_was_used_and_what_was_skipped(codes):
+def test_a_report_lists_types_components_and_skipped_factors(codes):
     frame = pd.DataFrame(
         {"shape": list("ab") * 30, "size": np.arange(60) % 3, "same": np.zeros(60)}
     )
@@ -468,7 +468,7 @@ def test_a_report_says_what_was_used_and_what_was_skipped(codes):
     held = {row["factor"]: row["best_code"] for row in report.per_factor}
     assert held == {"shape": "z0", "size": None, "same": None}
     text = str(report)
-    for word in ("mig", "z0 (100% of its entropy)", "no code", "skipped", "same"):
+    for word in ("mig", "z0 (100% of its entropy)", "no component", "skipped", "same"):
         assert word in text
 
 
@@ -498,7 +498,7 @@ def test_a_full_report_has_every_metric(codes):
 
 
 def test_standard_errors_are_of_the_size_of_sampling_errors():
-    """The jackknife of one table agrees with the spread over fresh tables."""
+    """The jackknife of one table agrees with the deviation over new tables."""
     rng = np.random.RandomState(0)
 
     def draw():
@@ -527,7 +527,7 @@ def test_masked_is_unlabelled_for_factors_and_an_error_for_codes(codes):
     table = check_table(masked, codes)
     assert np.array_equal(np.isnan(table.factors[:, 0]), masked.mask)
     assert table.kinds == ("discrete",)
-    with pytest.raises(ValueError, match="NaN or infinity in code0"):
+    with pytest.raises(ValueError, match="NaN or infinity in component0"):
         check_table(factors, np.ma.masked_array(codes, np.eye(*codes.shape) > 0))
 
 
@@ -542,7 +542,7 @@ def test_an_empty_table_is_refused_by_its_number_of_rows():
         sap_score(np.zeros((0, 2)), np.zeros((0, 2)))
 
 
-def test_swapped_strings_are_told_the_order_of_the_arguments(codes):
+def test_swapped_arguments_are_refused_with_their_order(codes):
     with pytest.raises(ValueError, match=r"order of the arguments is \(factors, codes"):
         sap_score(codes, np.tile(["a", "b"], 30))
 
@@ -554,7 +554,7 @@ def test_factor_types_is_a_word_or_a_sequence(codes, types):
 
 
 def test_a_rare_level_does_not_stop_histogram_boosting():
-    """Boosting that stops early, as it does beyond 10,000 rows, must split levels."""
+    """Boosting stops early beyond 10,000 samples, and then splits by level."""
     rng = np.random.RandomState(0)
     factors = rng.randint(2, size=16_000)
     codes = factors[:, None] + rng.normal(size=(16_000, 1))
@@ -565,7 +565,7 @@ def test_a_rare_level_does_not_stop_histogram_boosting():
     assert found.informativeness > 0.6
 
 
-def test_an_audit_drops_codes_that_are_constant_on_the_rows_it_draws():
+def test_an_audit_leaves_out_components_that_are_constant_on_its_samples():
     codes = np.random.RandomState(0).normal(size=(400, 3))
     codes[:, 2] = np.arange(400) < 2
     audits = [
@@ -576,9 +576,9 @@ def test_an_audit_drops_codes_that_are_constant_on_the_rows_it_draws():
     assert all(np.isfinite(audit.gaussian_copula_tc) for audit in audits)
 
 
-def test_an_audit_says_when_it_cannot_train_or_is_infinite():
+def test_an_audit_reports_too_few_samples_and_infinite_values():
     codes = np.random.RandomState(0).normal(size=(20, 2))
-    with pytest.raises(ValueError, match="leaves n_train=2 rows"):
+    with pytest.raises(ValueError, match="leaves n_train=2 training samples"):
         total_correlation_audit(codes, test_size=0.9)
     with pytest.warns(
         UndefinedMetricWarning, match="copula's total correlation is inf"
@@ -586,7 +586,7 @@ def test_an_audit_says_when_it_cannot_train_or_is_infinite():
         total_correlation_audit(np.hstack([codes, codes]))
 
 
-def test_ranking_wants_a_list_of_tables_and_not_one(codes):
+def test_ranking_needs_a_list_of_tables_and_not_one(codes):
     with pytest.raises(ValueError, match="one table per fit"):
         udr_score(codes)
 
@@ -614,8 +614,8 @@ def test_every_score_of_a_report_has_its_bins(codes):
     )
 
 
-def test_a_report_of_unseeded_draws_has_errors_of_rows_and_not_of_draws():
-    """Blocks repeat the draws of the whole; fresh ones would double the error."""
+def test_a_report_without_a_seed_has_errors_of_sampling_and_not_of_draws():
+    """Blocks use the draws of the whole table; new ones would double the error."""
     factors = np.random.RandomState(0).randint(3, size=(300, 2))
     codes = factors + np.random.RandomState(1).normal(size=(300, 2))
     for random_state in (None, np.random.RandomState(0)):
