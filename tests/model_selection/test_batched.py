@@ -140,9 +140,16 @@ SCORINGS = {
     "a rule for refit": {"scoring": two_scores, "refit": second},
     "no refit": {"refit": False},
 }
+QUICK = ("own score", "dict of callables")
 
 
-@pytest.mark.parametrize("options", SCORINGS.values(), ids=SCORINGS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(options, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, options in SCORINGS.items()
+    ],
+)
 def test_a_batching_search_fills_the_table_of_the_search(X, stacks, options):
     theirs = GridSearchCV(make_vae(), GRID, cv=CV, **options).fit(X)
     assert set(stacks) == {1}

@@ -1,0 +1,94 @@
+"""Importing the package: torch is imported with the first estimator, not before."""
+
+import importlib
+import inspect
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import skfactorvae
+
+ESTIMATORS = [
+    member
+    for name in skfactorvae.__all__
+    if inspect.isclass(member := getattr(skfactorvae, name))
+]
+
+
+def run(code, *arguments):
+    """Run code in a fresh process in which warnings are errors; return its output."""
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+WITHOUT_TORCH = """
+import sys
+import skfactorvae
+assert "torch" not in sys.modules, "skfactorvae"
+import skfactorvae.metrics
+assert "torch" not in sys.modules, "skfactorvae.metrics"
+import skfactorvae.datasets
+assert "torch" not in sys.modules, "skfactorvae.datasets"
+names = dir(skfactorvae)
+assert set(skfactorvae.__all__) <= set(names), set(skfactorvae.__all__) - set(names)
+assert "torch" not in sys.modules, "dir(skfactorvae)"
+skfactorvae.__version__, skfactorvae.metrics.mig_scorer
+skfactorvae.datasets.make_gaussian_peaks(5)
+assert "torch" not in sys.modules, "attributes"
+skfactorvae.FactorVAETransformer
+assert "torch" in sys.modules
+"""
+
+
+def test_the_package_its_metrics_and_its_datasets_do_not_import_torch():
+    run(WITHOUT_TORCH)
+
+
+ATTRIBUTES = """
+import skfactorvae
+skfactorvae.inspection.explore, skfactorvae.model_selection.select_gamma
+skfactorvae.metrics.mig_scorer, skfactorvae.datasets.make_gaussian_peaks
+from skfactorvae import *
+missing = [name for name in skfactorvae.__all__ if name not in globals()]
+assert not missing, missing
+"""
+
+
+def test_subpackages_are_attributes_and_a_star_import_gives_every_public_name():
+    run(ATTRIBUTES)
+
+
+def test_dir_lists_every_public_name():
+    assert set(skfactorvae.__all__) <= set(dir(skfactorvae))
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+def test_an_estimator_is_found_in_the_module_that_it_names(cls):
+    """Pickle stores a class as this module and this name."""
+    assert cls.__module__.startswith("skfactorvae.")
+    assert getattr(importlib.import_module(cls.__module__), cls.__name__) is cls
+    assert getattr(skfactorvae, cls.__name__) is cls
+
+
+LOAD = """
+import pickle, sys
+model = pickle.loads(bytes.fromhex(sys.argv[1]))
+assert type(model).__name__ == sys.argv[2]
+assert type(model) is getattr(sys.modules["skfactorvae"], sys.argv[2])
+"""
+
+
+def test_a_process_without_the_package_loads_a_pickled_estimator():
+    model = skfactorvae.FactorVAETransformer(3)
+    run(LOAD, pickle.dumps(model).hex(), type(model).__name__)
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_the_module():
+    with pytest.raises(AttributeError, match=r"'skfactorvae'.*'FactorVAE'"):
+        skfactorvae.FactorVAE  # noqa: B018
+    with pytest.raises(ImportError, match="FactorVAE"):
+        from skfactorvae import FactorVAE  # noqa: F401
