@@ -1,6 +1,7 @@
 """What the docstrings say of parameters is what the signatures say."""
 
 import ast
+import functools
 import inspect
 import re
 from itertools import pairwise
@@ -54,8 +55,24 @@ CALLABLES = {**CLASSES, **FUNCTIONS, **METHODS}
 FITTABLE = {name: cls for name, cls in CLASSES.items() if hasattr(cls, "fit")}
 
 
-def each(members):
-    return pytest.mark.parametrize("member", members.values(), ids=members)
+def holds_for(members):
+    """Turn a check of one member into a test of all that lists those that fail it."""
+
+    def test_of(check):
+        @functools.wraps(check)
+        def test():
+            offenders = []
+            for name, member in members.items():
+                try:
+                    check(member)
+                except (AssertionError, KeyError) as error:
+                    offenders.append(f"{name}: {error}")
+            assert not offenders, "\n".join(offenders)
+
+        del test.__wrapped__  # pytest would ask it for the arguments
+        return test
+
+    return test_of
 
 
 def doc_of(member):
@@ -112,12 +129,12 @@ def test_there_is_something_to_document():
     assert METHODS
 
 
-@each(CALLABLES)
+@holds_for(CALLABLES)
 def test_every_parameter_is_documented_in_order(member):
     assert list(documented(member)) == list(parameters_of(member))
 
 
-@each(CALLABLES)
+@holds_for(CALLABLES)
 def test_a_documented_default_is_the_default(member):
     types = documented(member)
     for name, parameter in parameters_of(member).items():
@@ -132,7 +149,7 @@ def test_a_documented_default_is_the_default(member):
             assert is_same, f"{name}={parameter.default!r}, documented {text}"
 
 
-@each(CALLABLES)
+@holds_for(CALLABLES)
 def test_an_optional_parameter_says_so(member):
     """``y : None`` and the like, which are there for convention, excepted."""
     types = documented(member)
@@ -141,7 +158,7 @@ def test_an_optional_parameter_says_so(member):
             assert default_in(types[name]) == "None", name
 
 
-@each(CALLABLES)
+@holds_for(CALLABLES)
 def test_every_parameter_is_described(member):
     for parameter in doc_of(member)["Parameters"]:
         assert parameter.type, parameter.name
@@ -149,14 +166,14 @@ def test_every_parameter_is_described(member):
         assert description.endswith((".", ":", "```", ")")), parameter.name
 
 
-@each({**PUBLIC, **METHODS})
+@holds_for({**PUBLIC, **METHODS})
 def test_a_docstring_begins_with_one_sentence(member):
     first = inspect.getdoc(member).split("\n\n")[0]
     assert first.endswith("."), first
     assert len(first.splitlines()) <= 2
 
 
-@each({**FUNCTIONS, **METHODS})
+@holds_for({**FUNCTIONS, **METHODS})
 def test_what_is_returned_is_documented(member):
     returned = doc_of(member)["Returns"]
     assert returned
@@ -197,19 +214,19 @@ def test_every_fitted_attribute_is_documented(fitted):
     assert public_attributes(fitted) | OPTIONAL >= names >= public_attributes(fitted)
 
 
-@each(CLASSES)
+@holds_for(CLASSES)
 def test_a_class_shows_an_example_and_its_source(member):
     doc = ClassDoc(member)
     assert doc["Examples"]
     assert doc["References"]
 
 
-@each(FUNCTIONS)
+@holds_for(FUNCTIONS)
 def test_a_function_shows_an_example(member):
     assert FunctionDoc(member)["Examples"]
 
 
-@each({**PUBLIC, **METHODS})
+@holds_for({**PUBLIC, **METHODS})
 def test_a_docstring_is_well_formed(member):
     """numpydoc finds no section it does not know, and none twice."""
     lines = inspect.getdoc(member).splitlines()
