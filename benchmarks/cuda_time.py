@@ -1,9 +1,9 @@
-"""Time a training step on a CUDA device: recorded, asked for, and on the processor.
+"""Time a training step on a CUDA device, with and without a CUDA graph, and on a CPU.
 
-A step of a small model asks a device for some hundred kernels, one by one; the library
-records them once and replays them. Each row of the table tells milliseconds a step of
-one stack: recorded on the device, asked for on the device, and on one thread of the
-processor. Blocks of the first two take turns; each time is the median of the blocks.
+A step of a small model launches some hundred kernels; the library records them once in
+a CUDA graph and replays it. Each row of the table gives milliseconds per step of one
+stack: replayed on the device, launched kernel by kernel on the device, and on one CPU
+thread. Blocks of the first two alternate; each time is the median over blocks.
 
     python benchmarks/cuda_time.py --help
 """
@@ -24,7 +24,7 @@ from skfactorvae.core._replay import at_once
 from skfactorvae.core._training import _Stack
 
 WARM_UP = 5
-"""Steps that are not counted; the recording is among them."""
+"""Number of steps that are not timed; they include the recording of the graph."""
 
 PAPER = KIM_MNIH | FULL["model"]
 STACKS = {
@@ -36,14 +36,14 @@ STACKS = {
 
 
 def rows_of(kind):
-    """Return the rows that a kind of stack learns from."""
+    """Return the samples of a kind of stack."""
     if kind == "sprites":
         return datasets.make_dsprites_like(2000, random_state=0)[0]
     return datasets.make_stellar_spectra(5000, 64, random_state=0)[0]
 
 
 class Contestant:
-    """A stack in training on a device, block after block."""
+    """A stack that is trained on a device in timed blocks."""
 
     def __init__(self, jobs, plan, device, *, is_recorded=True):
         self.stack, self.device = _Stack(jobs, plan, device), device
@@ -72,7 +72,7 @@ class Contestant:
 
 
 def jobs_of(kind, n_models, parameters):
-    """Return the jobs of fits that differ in their seed, and their plan."""
+    """Return the jobs of fits that differ in their seed, and their schedule."""
     model = FactorVAETransformer(random_state=0, **parameters)
     X = rows_of(kind).astype(np.float32)
     model.n_features_in_ = X.shape[1]
@@ -91,7 +91,7 @@ def main():
     torch.set_num_threads(1)
     if device.type == "cuda":
         print(f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}\n")
-    print("| stack | recorded, ms | asked for, ms | ratio | processor, ms |")
+    print("| stack | graph, ms | kernel by kernel, ms | ratio | CPU, ms |")
     print("|---|---|---|---|---|")
     for name in options.only:
         jobs, plan = jobs_of(*STACKS[name])

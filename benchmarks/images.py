@@ -1,8 +1,8 @@
-"""Take the temperature apart on images: the default estimator, hot and cold.
+"""Measure what likelihood annealing is worth on images.
 
 Simulated images with known factors, a Bernoulli likelihood, and everything else by
-default. Each table is fitted with the likelihood at full weight from the first step
-(T = 1), and cooled from the temperature that a fit takes by itself, or from others.
+default. Each table is fitted with the full weight of the likelihood from the first step
+(T = 1), and with annealing from the temperature that a fit chooses, or from others.
 
     python benchmarks/images.py --help
 """
@@ -25,7 +25,7 @@ from skfactorvae import FactorVAETransformer, datasets, metrics
 
 RESULTS = recovery.RESULTS / "images.csv"
 N_NEW = 2000
-"""Images to score."""
+"""Number of images to score."""
 
 TABLES = {
     "pendulum": (partial(datasets.make_pendulum_shadow, image_size=32), 5000, [0, 1]),
@@ -48,13 +48,13 @@ TABLES = {
     ),
     "sprites-64": (datasets.make_dsprites_like, 20_000, [1, 3, 4]),
 }
-"""Maker, images to learn from, and the factors that one code can order."""
+"""Function, number of images to fit, and the factors that one component can order."""
 
 NETWORKS = ("mlp", "conv")
 
 
 def measure(table, network, temperature, seed, max_iter):
-    """Fit one model; return its scores on images that it has not seen."""
+    """Fit one model; return its scores on held-out images."""
     maker, n_rows, ordered = TABLES[table]
     seen = maker(n_rows, random_state=0, return_bunch=True)
     new = maker(N_NEW, random_state=1, return_bunch=True)
@@ -90,7 +90,7 @@ def measure(table, network, temperature, seed, max_iter):
 
 
 def print_table(records):
-    """Print the means over seeds, a row for each table, network and temperature."""
+    """Print the means over seeds, by table, network and temperature."""
     keys = ("temperature", "mcc", "mig", "factor_vae", "bound", "used")
     names = ("images", "network", "T", "fits", "correlation", "MIG", "FactorVAE score")
     print(f"\n| {' | '.join(names)} | ELBO, nats | active |")
@@ -115,13 +115,13 @@ def main():
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--network", default="mlp", choices=NETWORKS)
     parser.add_argument(
-        "--temperatures", nargs="+", type=recovery.heat, default=[1.0, "auto"]
+        "--temperatures", nargs="+", type=recovery.temperature, default=[1.0, "auto"]
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--max-iter", type=int, default=5000, help="steps of a fit")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
-        "--stored", action="store_true", help="only print what --out holds"
+        "--stored", action="store_true", help="only print the results stored in --out"
     )
     options = parser.parse_args()
     if options.stored:

@@ -1,8 +1,8 @@
-"""Measure what a look at a large table adds to a process: 100,000 rows x 5,000 columns.
+"""Measure the memory that inspecting a large table adds to a process.
 
-The table is float32 on disk, read through a memory map, so that what grows is the
-work's own. Each look is a process of its own; it reports the most memory that it ever
-held beyond what it held before, without the pages of the map, which are the file's.
+The table has 100,000 samples x 5,000 columns. It is float32 on disk, read through a
+memory map. Each inspection runs in a process of its own and reports its peak memory
+minus the memory before it, without the pages of the map, which belong to the file.
 
     python benchmarks/inspection_memory.py [--pipeline]
 """
@@ -24,7 +24,7 @@ LOOKS = ("factor_table", "traversal", "reconstruction", "explore")
 
 
 def write_table(path, n_rows, n_features):
-    """Write curves of four factors, some rows at a time."""
+    """Write curves of four factors, in blocks of samples."""
     rng = np.random.default_rng(0)
     grid = np.linspace(0, 1, n_features, dtype=np.float32)
     table = np.lib.format.open_memmap(path, "w+", np.float32, (n_rows, n_features))
@@ -39,15 +39,15 @@ def write_table(path, n_rows, n_features):
 
 
 def own_bytes():
-    """Memory that the process holds and no file stands behind."""
+    """Return the anonymous memory of the process (not backed by a file), in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("This benchmark reads /proc/self/status, which Linux has.")
+    raise RuntimeError("This benchmark requires Linux: it reads /proc/self/status.")
 
 
 class Peak:
-    """The most memory held while a block runs, looked at every few milliseconds."""
+    """The peak memory while a block runs, sampled every few milliseconds."""
 
     def __enter__(self):
         self.before = self.most = own_bytes()
@@ -66,7 +66,7 @@ class Peak:
 
 
 def look(kind, path, with_scaler):
-    """Fit to a thousand rows, look at all, and print seconds and bytes."""
+    """Fit to a thousand samples, inspect all, and print seconds and bytes."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -110,7 +110,8 @@ def main():
         path = Path(folder) / "table.npy"
         write_table(path, options.rows, options.features)
         print(
-            f"{options.rows:,} rows x {options.features:,} columns, float32: ", end=""
+            f"{options.rows:,} samples x {options.features:,} columns, float32: ",
+            end="",
         )
         print(f"{path.stat().st_size / 2**20:,.0f} MiB")
         command = [sys.executable, __file__, "--table", str(path)]

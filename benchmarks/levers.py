@@ -1,7 +1,9 @@
-"""Take the default estimator apart: what each choice is worth on the tuning tables.
+"""Measure what each choice behind the default estimator is worth (an ablation study).
 
-Each row of the result changes one thing of the default ``FactorVAETransformer()``. The
-tables are those for tuning of ``recovery.py``; none of those set aside is touched.
+Each row of the result changes one setting of ``FactorVAETransformer()``. The tables are
+the tuning tables of ``recovery.py``; those set aside are not used.
+
+    python benchmarks/levers.py --help
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ RESULTS = recovery.RESULTS / "levers.csv"
 SCORES = ("mcc", "mig", "reconstruction", "used", "bound")
 
 
-# --------------------------------------------------------- what no parameter changes
+# ------------------------------------------------- changes that are not parameters
 @dataclass(frozen=True, kw_only=True)
-class SlopePenalised(core.FactorVAE):
-    """FactorVAE whose discriminator pays for the slope of its logits at codes (R1).
+class GradientPenalised(core.FactorVAE):
+    """FactorVAE with a gradient penalty on the discriminator's logits at codes (R1).
 
     Mescheder et al. (2018), "Which Training Methods for GANs do actually Converge?",
-    Eq. 9, by autograd, since the discriminator's own pass back knows no second order.
+    Eq. 9, by autograd, since the discriminator's own backward pass has no second order.
     """
 
     weight: float = 0.1
@@ -59,10 +61,10 @@ class SlopePenalised(core.FactorVAE):
 
 @dataclass(frozen=True, kw_only=True)
 class Orthogonal(core.FactorVAE):
-    """FactorVAE whose decoder pays for directions that are not orthogonal.
+    """FactorVAE with a penalty on decoder directions that are not orthogonal.
 
-    The derivatives of the output by two latents are compared at each code, along finite
-    differences: their squared cosine, for one random pair of latents a step.
+    The penalty is the squared cosine between the derivatives of the output with respect
+    to one random pair of latents per step, at each code, by finite differences.
     """
 
     weight: float = 10.0
@@ -88,24 +90,24 @@ class Orthogonal(core.FactorVAE):
         return {**super().terms(forward), "cosine": off * cosine.mean(1)}
 
 
-class Undimmed(Forward):
-    """A step whose discriminator sees idle latents as large as others."""
+class UnscaledForward(Forward):
+    """A forward pass whose discriminator inputs are not scaled by informativeness."""
 
     _informativeness = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeesIdle(core.FactorVAE):
-    """FactorVAE whose discriminator sees all latents at the scale that they have."""
+class UnscaledInputs(core.FactorVAE):
+    """FactorVAE whose discriminator inputs have the scale of the codes."""
 
     def play(self, forward, adversary, gradients):
         parts = {f.name: getattr(forward, f.name) for f in fields(forward)}
-        return super().play(Undimmed(**parts), adversary, gradients)
+        return super().play(UnscaledForward(**parts), adversary, gradients)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeesSharply(core.FactorVAE):
-    """FactorVAE whose discriminator sees codes without blur."""
+class NoInstanceNoise(core.FactorVAE):
+    """FactorVAE without instance noise on the discriminator inputs."""
 
     def play(self, forward, adversary, gradients):
         sharp = torch.zeros_like(forward.batch.instance_noise)
@@ -114,8 +116,8 @@ class SeesSharply(core.FactorVAE):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unclipped(core.FactorVAE):
-    """FactorVAE whose encoder follows the slope of confident logits, too."""
+class UnboundedLogits(core.FactorVAE):
+    """FactorVAE without the bound on the logits in the encoder's gradient."""
 
     def play(self, forward, adversary, gradients):
         z = forward.discriminator_input
@@ -129,14 +131,14 @@ class Unclipped(core.FactorVAE):
 
 
 MORE_STEPS: dict[torch.Tensor, torch.optim.Adam] = {}
-"""The optimiser of further steps of a discriminator, by its first weight."""
+"""The optimiser of the additional steps of a discriminator, by its first weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TwoSteps(core.FactorVAE):
-    """FactorVAE whose discriminator makes a further step first, of batches swapped.
+    """FactorVAE whose discriminator makes an additional step first, on swapped batches.
 
-    That step has an Adam of its own, with moments of its own.
+    That step has its own Adam optimiser, with separate moments.
     """
 
     plan: core.Schedule
@@ -162,7 +164,7 @@ class TwoSteps(core.FactorVAE):
 
 
 class WithObjective(FactorVAETransformer):
-    """The default with another objective."""
+    """The default estimator with another objective."""
 
     def _objective(self):
         plain = super()._objective()
@@ -170,59 +172,59 @@ class WithObjective(FactorVAETransformer):
         return self.kind(**fields)
 
 
-class SlopePenalty(WithObjective):
-    """With R1."""
+class WithGradientPenalty(WithObjective):
+    """The default estimator with the R1 penalty."""
 
-    kind = SlopePenalised
-
-
-class IdleSeen(WithObjective):
-    """With idle latents as loud as others."""
-
-    kind = SeesIdle
+    kind = GradientPenalised
 
 
-class Sharp(WithObjective):
-    """Without blur."""
+class WithUnscaledInputs(WithObjective):
+    """The default estimator without the scaling of discriminator inputs."""
 
-    kind = SeesSharply
+    kind = UnscaledInputs
+
+
+class WithoutInstanceNoise(WithObjective):
+    """The default estimator without instance noise."""
+
+    kind = NoInstanceNoise
 
 
 class OrthogonalDecoder(WithObjective):
-    """With orthogonal directions."""
+    """The default estimator with the orthogonality penalty."""
 
     kind = Orthogonal
 
 
-class LogitsUnclipped(WithObjective):
-    """Without a bound on logits."""
+class WithUnboundedLogits(WithObjective):
+    """The default estimator without a bound on logits."""
 
-    kind = Unclipped
+    kind = UnboundedLogits
 
 
 class TwiceTheSteps(WithObjective):
-    """With two steps of the discriminator for each of the model's."""
+    """The default estimator with two discriminator steps per model step."""
 
     def kind(self, **parts):
         return TwoSteps(**parts, plan=self._plan())
 
 
-class SteadyPlan(core.Schedule):
-    """A plan whose rates stay."""
+class ConstantSchedule(core.Schedule):
+    """A schedule with constant learning rates."""
 
     def decay(self, step):
         return 1.0
 
 
-class Steady(FactorVAETransformer):
-    """The default with rates that stay."""
+class ConstantRates(FactorVAETransformer):
+    """The default estimator with constant learning rates."""
 
     def _plan(self):
-        return SteadyPlan(**vars(super()._plan()))
+        return ConstantSchedule(**vars(super()._plan()))
 
 
 class SlowScale(FactorVAETransformer):
-    """The default with a noise scale that moves as fast as other weights."""
+    """The default estimator with the common learning rate for the noise scale."""
 
     def _prepare(self, X, y, sample_weight):
         table = super()._prepare(X, y, sample_weight)
@@ -240,13 +242,13 @@ class SlowScale(FactorVAETransformer):
 
 
 class SlowGaussian(core.Gaussian):
-    """A Gaussian likelihood whose scale is a weight like others."""
+    """A Gaussian likelihood whose scale has the common learning rate."""
 
     LR_MULTIPLIER = 1.0
 
 
 class Averaged(FactorVAETransformer):
-    """The default with the mean of the weights over the last fifth of the records."""
+    """The default estimator with weights averaged over the last fifth of a fit."""
 
     def fit(self, X, y=None):
         X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
@@ -266,10 +268,10 @@ class Averaged(FactorVAETransformer):
 
 
 class BestOfThree(FactorVAETransformer):
-    """The best of three fits, by the evidence lower bound of the rows they saw."""
+    """The best of three fits, by the evidence lower bound of the training samples."""
 
     SHARE = 1.0
-    """Of the steps, for each fit."""
+    """Share of the steps that each fit gets."""
 
     def fit(self, X, y=None):
         parameters = self.get_params()
@@ -285,7 +287,7 @@ class BestOfThree(FactorVAETransformer):
 
 
 class BestOfThreeShort(BestOfThree):
-    """The same, in the time of one fit."""
+    """The best of three fits with a third of the steps each."""
 
     SHARE = 1 / 3
 
@@ -323,16 +325,16 @@ LEVERS = {
     "discriminator: learning rate 1e-4": changed(discriminator_learning_rate=1e-4),
     "discriminator: learning rate 3e-3": changed(discriminator_learning_rate=3e-3),
     "discriminator: two steps per model step": changed(TwiceTheSteps),
-    "discriminator: gradient penalty (R1)": changed(SlopePenalty),
-    "discriminator: logits not bounded": changed(LogitsUnclipped),
-    "discriminator input: not scaled": changed(IdleSeen),
-    "discriminator input: no instance noise": changed(Sharp),
+    "discriminator: gradient penalty (R1)": changed(WithGradientPenalty),
+    "discriminator: logits not bounded": changed(WithUnboundedLogits),
+    "discriminator input: not scaled": changed(WithUnscaledInputs),
+    "discriminator input: no instance noise": changed(WithoutInstanceNoise),
     "encoder input: no noise": changed(input_noise=0.0),
     "encoder input: noise of one": changed(input_noise=1.0),
     "orthogonal decoder": changed(OrthogonalDecoder),
     "no warm-up": changed(warmup=0.0),
     "warm-up over half of the steps": changed(warmup=0.5),
-    "constant learning rates": changed(Steady),
+    "constant learning rates": changed(ConstantRates),
     "learning rate 1e-3": changed(learning_rate=1e-3),
     "learning rate 1e-2": changed(learning_rate=1e-2),
     "averaged weights": changed(Averaged),
@@ -349,7 +351,7 @@ LEVERS = {
 
 
 def measure(levers, tables, n_seeds):
-    """Yield one record for each table, lever and seed; a table's fits run together."""
+    """Yield one record per table, lever and seed; the fits of a table run together."""
     for table in tables:
         start = time.perf_counter()
         split = recovery.Split.of(recovery.TUNING[table]())
@@ -371,7 +373,7 @@ def measure(levers, tables, n_seeds):
 
 
 def print_table(records):
-    """Print each lever's scores, and what it changes in the mean over the tables."""
+    """Print the scores of each lever, and its change of the mean over the tables."""
     names = list(dict.fromkeys(r["lever"] for r in records))
     tables = list(dict.fromkeys(r["table"] for r in records))
 
@@ -413,8 +415,8 @@ def print_all(records, scores):
 
 
 def print_starts():
-    """Print what decides the start on each table."""
-    print("| table | components | area | start |\n|---|---|---|---|")
+    """Print the test that selects the initialisation of each table."""
+    print("| table | components | area | initialisation |\n|---|---|---|---|")
     for name, table in recovery.TUNING.items():
         split = recovery.Split.of(table())
         X = split.X[split.train]
@@ -439,16 +441,18 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument(
-        "--stored", action="store_true", help="only print what --out holds"
+        "--stored", action="store_true", help="only print the results stored in --out"
     )
     parser.add_argument(
-        "--starts", action="store_true", help="only print what decides the start"
+        "--starts",
+        action="store_true",
+        help="only print the test that selects the initialisation",
     )
     parser.add_argument(
         "--show",
         nargs="+",
         choices=SCORES,
-        help="print these scores, each by table, and store nothing",
+        help="print these scores by table, and store nothing",
     )
     options = parser.parse_args()
     if options.starts:

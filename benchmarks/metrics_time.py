@@ -1,12 +1,12 @@
 """Time the metrics beside plain reference loops, in one run, on one thread.
 
 Run it as ``python benchmarks/metrics_time.py``. Each row times our function and a loop
-that says the same thing one pair, one vote or one factor at a time, on 10,000 rows, 10
-codes and 5 factors; the last column is the largest difference of the results. Votes
-are random, so they are compared in law: the difference stands beside the number of
-binomial standard errors it makes. ``--memory`` (on by default, ``--no-memory`` to
-leave out) then measures the mutual-information family on 1,000,000 rows, 50 codes and
-10 factors.
+that computes the same for one pair, one vote or one factor at a time, on 10,000
+samples, 10 codes and 5 factors; the last column is the largest difference of the
+results. Votes are random, so that their results are compared in distribution: the
+difference is also given in binomial standard errors. ``--memory`` (default;
+``--no-memory`` to omit) then measures the mutual-information family on 1,000,000
+samples, 50 codes and 10 factors.
 """
 
 # ruff: noqa: E402  (the number of threads must be set before numpy loads)
@@ -44,7 +44,7 @@ def make_table(levels, n=N, n_codes=D, seed=0):
     return factors, codes
 
 
-# The references: what one would write with scikit-learn and a loop.
+# The references: scikit-learn and plain loops.
 
 
 def loop_bins(codes):
@@ -174,11 +174,13 @@ PAIRS = [
     ("InfoMEC information", "InfoMEC", ours_neighbors, loop_neighbors, 3, None),
 ]
 ROWS_OF: list[dict] = []
-PADDED: list[tuple] = []  # per factor, the rows of each level side by side, and sizes
+PADDED: list[
+    tuple
+] = []  # per factor, the samples of each level, padded, and their numbers
 
 
 def best_time(function, factors, codes, repeats):
-    """Return (least seconds, last result): what else runs can only add."""
+    """Return (minimum of the seconds, last result): other load only adds time."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -198,7 +200,7 @@ def difference(ours, loop, n_votes):
 
 
 def pad(rows_of):
-    """Return (rows of each level, padded with zeros, and how many there are)."""
+    """Return the samples of each level, padded with zeros, and their numbers."""
     size = np.array([len(rows_of[v]) for v in sorted(rows_of)])
     padded = np.zeros((len(size), size.max()), dtype=int)
     for v, rows in enumerate(rows_of[v] for v in sorted(rows_of)):
@@ -213,7 +215,7 @@ def compare(levels):
         for column in factors.T
     ]
     PADDED[:] = [pad(rows_of) for rows_of in ROWS_OF]
-    print(f"\n{N} rows, {D} codes, {K} factors of {levels} levels")
+    print(f"\n{N} samples, {D} codes, {K} factors of {levels} levels")
     print(
         f"{'metric':<26}{'loop ms':>10}{'ours ms':>10}{'ratio':>8}{'target':>8}  equal"
     )
@@ -228,9 +230,9 @@ def compare(levels):
 
 
 def time_dci(levels):
-    """Time the estimators of DCI on 3,000 rows: not comparable with each other."""
+    """Time the estimators of DCI on 3,000 samples; their scores are not comparable."""
     factors, codes = make_table(levels, n=3000)
-    print("\nDCI on 3,000 rows: scores of different estimators are not comparable")
+    print("\nDCI on 3,000 samples: scores of different estimators are not comparable")
     for name in ("gradient_boosting", "random_forest", "extra_trees", "mutual_info"):
         start = time.perf_counter()
         found = metrics.dci_scores(factors, codes, estimator=name)
@@ -242,7 +244,7 @@ def time_dci(levels):
 
 
 def measure(name, *data):
-    """Return (name, seconds, peak of what was allocated on the way, in bytes)."""
+    """Return (name, seconds, peak of the allocated memory in bytes)."""
     start = time.perf_counter()
     getattr(metrics, name)(*data)
     seconds = time.perf_counter() - start
@@ -260,9 +262,11 @@ def memory():
     factors = rng.integers(10, size=(1_000_000, 10)).astype(float)
     factors[:, 0] += rng.normal(size=1_000_000)
     size = codes.nbytes + factors.nbytes
-    print("\n1,000,000 rows, 50 codes, 10 factors: memory as multiples of the input,")
+    print(
+        "\n1,000,000 samples, 50 codes, 10 factors: memory in multiples of the input,"
+    )
     print(f"which is {size / 2**20:.0f} MiB")
-    print(f"{'metric':<30}{'seconds':>8}{'beyond it':>12}{'with it':>9}")
+    print(f"{'metric':<30}{'seconds':>8}{'added':>12}{'total':>9}")
     names = ("mutual_information_matrix", "mutual_info_gap_score", "modularity_score")
     for name in (*names, "mig_sup_score", "dcimig_score", "jemmig_score"):
         show(*measure(name, factors, codes), size)

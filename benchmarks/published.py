@@ -1,7 +1,7 @@
-"""Put published figures beside ours: an oscillator, single cells, sprites.
+"""Repeat published experiments: an oscillator, single cells, sprites.
 
-Each command prints a markdown table, and leaves its records and a figure in
-benchmarks/results. docs/evidence/published.md says what differs from the papers.
+Each command prints a markdown table, and writes records and a figure to
+benchmarks/results. docs/evidence/published.md lists the differences from the papers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from recovery import RESULTS, heat, read, used_codes, write
+from recovery import RESULTS, read, temperature, used_codes, write
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -31,7 +31,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "evidence" / "published.md"
 
 # ------------------------------------------------------------------------ reports
 def report(name, header, rows, note, options):
-    """Print rows of text as a markdown table; with --page, write it to the page too."""
+    """Print a markdown table; with --page, also write it to the page."""
     lines = [f"| {' | '.join(row)} |" for row in (header, *rows)]
     lines.insert(1, f"|{'---|' * len(header)}")
     table = "\n".join([*lines, "", note])
@@ -50,7 +50,7 @@ def spread(values):
 
 
 def shortened(model, max_iter):
-    """Return a model with another number of gradient steps, where it takes any."""
+    """Return a model with another number of gradient steps, if it has any."""
     if max_iter is None or isinstance(model, PCA):
         return model
     return model.set_params(max_iter=max_iter)
@@ -65,7 +65,7 @@ def summary(record):
 
 
 def length(options):
-    """Say how many fits of which length the figures come from."""
+    """Return the number and the length of the fits behind the figures, as text."""
     steps = "numbers of steps as given below"
     if options.max_iter:
         steps = f"{options.max_iter} steps each, a short trial"
@@ -116,7 +116,7 @@ OSCILLATOR_METHODS = {
 
 
 def oscillations(damping, stiffness):
-    """Return curves of given factors, and their frequency and rate of decay."""
+    """Return curves of given factors, and their frequency and decay rate."""
     factors = np.column_stack([damping, stiffness])
     X, _ = datasets.make_damped_oscillator(factors=factors)
     frequency = np.sqrt(stiffness - damping**2 / 4)  # radian per unit of time
@@ -124,13 +124,13 @@ def oscillations(damping, stiffness):
 
 
 def oscillator_record(name, model, seed, X, X_new, truth):
-    """Fit a model; return what its active codes say of frequency and damping."""
+    """Fit a model; return the correlations of its codes with frequency and damping."""
     model.fit(X)
     codes = model.transform(X_new)
     active = getattr(model, "active_components_", np.arange(3))
     used = codes[:, active]
     match = metrics.match_codes(used, truth)
-    others = [  # the most that a code says of the factor that it was not matched with
+    others = [  # correlation of a code with the factor that it is not matched with
         metrics.match_codes(used[:, [code]], truth[:, [1 - factor]]).correlation[0]
         for factor, code in enumerate(match.order)
         if code >= 0
@@ -150,7 +150,7 @@ def oscillator_record(name, model, seed, X, X_new, truth):
 
 
 def draw_oscillator(models, path):
-    """Draw each latent of each model over damping and stiffness, as the paper does."""
+    """Plot each latent of each model over damping and stiffness, as in the paper."""
     plt, fig, axes = canvas(len(models), 3, (8, 2.2 * len(models)), sharex=True)
     damping, stiffness = np.meshgrid(np.linspace(0.5, 1, 40), np.linspace(5, 10, 40))
     X, _ = oscillations(damping.ravel(), stiffness.ravel())
@@ -245,7 +245,7 @@ def posterior(model, X):
 
 
 def entropies(mean, std, z):
-    """Nats of each aggregate posterior q(z_j), a mixture with a normal for each row."""
+    """Return the entropy of each q(z_j), a mixture of a normal per sample, in nats."""
     columns = zip(mean.T, std.T, z.T, strict=True)
     return np.array([entropy(*moments) for moments in columns])
 
@@ -256,7 +256,7 @@ def entropy(mean, std, z):
 
 
 def posterior_mig(levels, mean, std, rng):
-    """Return each factor's gap from draws of the posteriors, as Chen et al. (2018)."""
+    """Return the gap of each factor from posterior draws, as Chen et al. (2018)."""
     z = mean + std * rng.standard_normal(mean.shape)
     marginal, gaps = entropies(mean, std, z), []
     for factor in levels.T:
@@ -268,7 +268,7 @@ def posterior_mig(levels, mean, std, rng):
 
 
 def cells_record(name, model, steps, seed, X, X_new, factors_new):
-    """Fit a model; return the scores of its codes on cells it has not seen."""
+    """Fit a model; return the scores of its codes of held-out cells."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # self_weight
         model.fit(X)
@@ -295,7 +295,7 @@ def cells_record(name, model, steps, seed, X, X_new, factors_new):
 
 
 def draw_cells(records, kinds, path):
-    """Draw the published and our mean gaps side by side."""
+    """Plot the published and our mean gaps side by side."""
     plt, fig, axes = canvas(1, len(kinds), (9, 3), sharey=True)
     for ax, steps in zip(axes[0], kinds, strict=True):
         here = [r for r in records if r["steps"] == steps]
@@ -346,7 +346,7 @@ def run_cells(options):
 
 
 def cell_tables(steps, n_rows):
-    """Return logarithms of counts to learn from, others to score, and their factors."""
+    """Return log counts to fit, log counts to score, and the factors of the latter."""
     counts, factors = datasets.make_cell_counts(
         n_rows + 2000, steps=steps, random_state=0
     )
@@ -366,7 +366,7 @@ KIM_MNIH = {
     "image_shape": (1, 64, 64),
     "likelihood": "bernoulli",
 }
-"""Their networks; the discriminator's layers and the rates come from a protocol."""
+"""Their networks; the discriminator and the learning rates are in the protocols."""
 
 SHORT = {
     "gammas": (0.0, 10.0, 35.0),
@@ -374,7 +374,7 @@ SHORT = {
     "steps": 1200,
     "model": {"batch_size": 32},
 }
-"""What a processor can do in a quarter of an hour; the rest are defaults."""
+"""A protocol for a quarter of an hour on a CPU; the rest are defaults."""
 
 FULL = {
     "gammas": (10.0, 35.0),
@@ -388,17 +388,17 @@ FULL = {
         "warmup": 0.0,
     },
 }
-"""Kim & Mnih's protocol, of which rows are a draw instead of all 737,280 images."""
+"""Kim & Mnih's protocol, with random images instead of all 737,280."""
 
 
 def cross_entropy(X, model):
-    """Nats per image of its pixels, each a coin as the mean code has it."""
+    """Return the Bernoulli cross entropy per image, in nats, given the mean codes."""
     chance = np.clip(model.inverse_transform(model.transform(X)), 1e-6, 1 - 1e-6)
     return -(X * np.log(chance) + (1 - X) * np.log1p(-chance)).sum(1).mean()
 
 
 def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
-    """Fit one model; return its scores on images it has not seen, and the model."""
+    """Fit one model; return its scores on held-out images, and the model."""
     model = FactorVAETransformer(
         gamma=gamma, max_iter=steps, random_state=0, **KIM_MNIH, **parameters
     ).fit(X)
@@ -424,7 +424,7 @@ def sprites_record(gamma, X, X_new, factors_new, steps, parameters):
 
 
 def curves(models):
-    """Return the history of each model, a record for each of its lines."""
+    """Return the histories of all models as records."""
     return [
         {
             "gamma": model.gamma,
@@ -437,24 +437,24 @@ def curves(models):
 
 
 def fit_of(record):
-    """Return what tells one fit of a protocol from another."""
+    """Return the settings that distinguish fits of one protocol."""
     return record["gamma"], record["temperature"]
 
 
 def with_stored(records, path, options):
-    """Return records, and with --add before them those stored of other fits."""
+    """Return records, preceded with --add by the stored ones of other fits."""
     anew = set(map(fit_of, records))
     stored = read(path) if options.add and path.exists() else []
     return [r for r in stored if fit_of(r) not in anew] + records
 
 
 def called(gamma, temperature):
-    """Return what a fit is called in figures and tables."""
+    """Return the name of a fit in figures and tables."""
     return f"gamma = {gamma:g}, T = {temperature:.0f}"
 
 
 def draw_sprites(records, models, X, path):
-    """Draw the learning curves, and images above what each model makes of them."""
+    """Plot the learning curves, and images above their reconstructions."""
     plt, fig, axes = canvas(1, 2, (9, 3.2))
     lines, pictures = axes[0]
     strips = [X[:8]] + [m.inverse_transform(m.transform(X[:8])) for m in models]
@@ -493,7 +493,7 @@ def run_sprites(options):
 
 
 def tell_sprites(records, models, X_new, options):
-    """Store, draw and print fits of a protocol."""
+    """Store, plot and print the fits of a protocol."""
     block = "sprites-full" if options.full else "sprites"
     path = RESULTS / f"published_{block.replace('-', '_')}.csv"
     path_of_curves = path.with_name(f"{path.stem}_curves.csv")
@@ -532,7 +532,7 @@ def parse():
     oscillator.set_defaults(run=run_oscillator)
     cells = commands.add_parser("cells", help="MichiGAN's table of disentanglement")
     cells.add_argument("--seeds", type=int, default=5, help="fits of each model")
-    cells.add_argument("--rows", type=int, default=3000, help="cells to learn from")
+    cells.add_argument("--rows", type=int, default=3000, help="cells to fit")
     cells.add_argument("--max-iter", type=int, help="steps, for a short trial")
     kinds = ("linear", "nonlinear")
     cells.add_argument("--steps", nargs="+", default=kinds, choices=kinds)
@@ -540,13 +540,13 @@ def parse():
     sprites = commands.add_parser("sprites", help="Kim & Mnih's networks, shortened")
     sprites.add_argument("--full", action="store_true", help="the paper's protocol")
     sprites.add_argument("--gammas", type=float, nargs="+", help="one fit for each")
-    sprites.add_argument("--rows", type=int, help="images to learn from")
+    sprites.add_argument("--rows", type=int, help="images to fit")
     sprites.add_argument("--max-iter", type=int, help="gradient steps")
     sprites.add_argument(
-        "--temperature", type=heat, default="auto", help="1 is the paper's"
+        "--temperature", type=temperature, default="auto", help="1 is the paper's"
     )
     sprites.add_argument(
-        "--add", action="store_true", help="keep what is stored of other fits"
+        "--add", action="store_true", help="keep the stored results of other fits"
     )
     sprites.set_defaults(run=run_sprites)
     for command in (oscillator, cells, sprites):

@@ -1,7 +1,9 @@
-"""Score how well untuned models find the factors that simulated tables were made of.
+"""Measure how well estimators find the factors of simulated tables without tuning.
 
-Every method has one setting for all tables. Tables in SET_ASIDE were named before any
-default was chosen, and are for reports alone: nothing may be tuned on them.
+Every method has one setting for all tables. The tables in SET_ASIDE were fixed before
+any default was chosen and are for reports only: nothing may be tuned on them.
+
+    python benchmarks/recovery.py --help
 """
 
 from __future__ import annotations
@@ -35,17 +37,17 @@ from skfactorvae.model_selection import batched_fits
 RESULTS = Path(__file__).parent / "results"
 N_COMPONENTS = 10
 SCORED_ROWS = 2000
-"""Rows that scores are computed from; gradient boosting is slow on more."""
+"""Number of samples for scores; gradient boosting is slow on more."""
 
 SAME_FIT = 0.01
-"""Difference of correlations up to which a fit is the stored one, made again."""
+"""Difference of correlations up to which a repeated fit counts as the stored one."""
 
 DATA_SEED = 0
 
 
 # ------------------------------------------------------------------------- tables
 def draw_source(kind, n_rows, rng):
-    """Draw one source of variance about one."""
+    """Return one random source of variance about one."""
     if kind == "uniform":
         return rng.uniform(-1.7, 1.7, n_rows)
     if kind == "laplace":
@@ -54,7 +56,7 @@ def draw_source(kind, n_rows, rng):
 
 
 def tanh_mixture(n_rows, n_features, kinds, *, depth=1, noise=0.01):
-    """Mix independent sources by a random network with tanh layers of 32."""
+    """Return independent sources mixed by a random network with tanh layers of 32."""
     rng = np.random.default_rng(DATA_SEED)
     sources = np.column_stack([draw_source(kind, n_rows, rng) for kind in kinds])
     hidden = sources
@@ -66,7 +68,7 @@ def tanh_mixture(n_rows, n_features, kinds, *, depth=1, noise=0.01):
 
 
 def absorbance(n_rows, n_features, n_substances, *, noise=0.01):
-    """Light absorbed by a mixture: 1 - exp(-c S), c uniform, S spectra of two bands."""
+    """Return absorbances of mixtures: 1 - exp(-c S), uniform c, two bands in each S."""
     rng = np.random.default_rng(DATA_SEED)
     grid = np.linspace(0, 1, n_features)
     centres = rng.uniform(0.1, 0.9, (n_substances, 2, 1))
@@ -78,7 +80,7 @@ def absorbance(n_rows, n_features, n_substances, *, noise=0.01):
 
 
 def heat_profiles(n_rows):
-    """Merge conductivity and time, of which only the product leaves a trace."""
+    """Return profiles with kappa * time as one factor: only their product matters."""
     X, factors = datasets.make_heat_profiles(n_rows, random_state=DATA_SEED)
     position, heat, kappa, moment, gradient = factors.T
     return X, np.column_stack([position, heat, kappa * moment, gradient])
@@ -92,7 +94,7 @@ def shadows(n_rows):
 
 
 def sprites(n_rows):
-    """Scale and position of hearts, ellipses and squares; angles have no one code."""
+    """Return sprites with scale and position as factors; angles are circular."""
     X, factors = datasets.make_dsprites_like(
         n_rows, image_size=16, antialias=1.0, random_state=DATA_SEED
     )
@@ -130,7 +132,7 @@ TUNING: dict[str, Table] = {
     ),
     "sensors": lambda: with_seed(datasets.make_sensor_table, 4000),
     "shadows": lambda: shadows(2000),
-    # set aside at first; a look at it said that FastICA was given too many directions
+    # set aside at first; its evaluation showed that FastICA got too many directions
     "bimodal": lambda: tanh_mixture(500, 500, ["bimodal"] * 4, noise=0.3),
 }
 
@@ -151,7 +153,7 @@ TABLES = TUNING | SET_ASIDE
 
 # ------------------------------------------------------------------------ methods
 def ours(name: str, **parameters: Any):
-    """Return a maker of one of our estimators; None where it is not exported."""
+    """Return a function that makes one of our estimators; None if not exported."""
     estimator = getattr(skfactorvae, name, None)
     return estimator and (
         lambda n_features, seed: estimator(
@@ -167,12 +169,12 @@ def linear(estimator, **parameters):
 
 
 def few_directions(n_features, seed):
-    """FastICA on the principal directions that carry more than a feature does."""
+    """Return FastICA on the principal directions of more variance than a feature."""
     return KaiserICA(random_state=seed)
 
 
 class KaiserICA(BaseEstimator, TransformerMixin):
-    """FastICA on the directions of Kaiser's rule, at most as many as others get."""
+    """FastICA on the directions of Kaiser's rule, at most as many as other methods."""
 
     def __init__(self, random_state=None):
         self.random_state = random_state
@@ -213,7 +215,7 @@ METHODS = {
 # ------------------------------------------------------------------------- scores
 @dataclass
 class Outcome:
-    """A fitted model's codes of the scored rows, and what it scored."""
+    """The codes of a fitted model for the scored samples, and its scores."""
 
     codes: np.ndarray
     scores: dict[str, float]
@@ -226,7 +228,7 @@ def rebuilt(model, codes):
 
 
 def used_codes(model, codes, nats=0.0):
-    """Leave out components that hold less, that are idle, or that are still."""
+    """Return codes without components that are inactive, constant or below `nats`."""
     active = getattr(model, "active_components_", np.flatnonzero(np.ptp(codes, axis=0)))
     held = getattr(model, "kl_per_component_", np.full(codes.shape[1], np.inf))
     active = active[held[active] >= nats]
@@ -235,7 +237,7 @@ def used_codes(model, codes, nats=0.0):
 
 @dataclass
 class Split:
-    """A table on one scale, the rows to fit and to test, and some to score."""
+    """A standardized table, with the samples to fit, to test and to score."""
 
     X: np.ndarray
     factors: np.ndarray
@@ -247,14 +249,14 @@ class Split:
     def of(cls, table):
         X, factors = table
         train, test = train_test_split(np.arange(len(X)), random_state=DATA_SEED)
-        # ours bring features to one scale themselves; the others get the same table
+        # our estimators standardize by themselves; the others get the same table
         X = StandardScaler().fit(X[train]).transform(X)
         scored = np.random.default_rng(DATA_SEED).permutation(len(X))[:SCORED_ROWS]
         return cls(X, factors, train, test, scored)
 
 
 def fit_all(models, X):
-    """Fit models, ours as one stack; return them, and each one's share of the time."""
+    """Fit models, ours together; return them, and the mean time of a fit."""
     start = time.perf_counter()
     with warnings.catch_warnings(), batched_fits():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -263,7 +265,7 @@ def fit_all(models, X):
 
 
 def evaluate(model, split, *, with_dci, nats=0.0):
-    """Score a fitted model; its components of so many nats count as used."""
+    """Score a fitted model; components count as used from so many nats on."""
     X, test = split.X, split.test
     codes, truth = model.transform(X[split.scored]), split.factors[split.scored]
     residual = X[test] - rebuilt(model, model.transform(X[test]))
@@ -280,10 +282,10 @@ def evaluate(model, split, *, with_dci, nats=0.0):
 
 
 def fill_dci(records, tables, methods):
-    """Yield each record of a first seed whose DCI was missing, and is known now.
+    """Yield each record of a first seed whose DCI was missing and has been added.
 
-    The fit is made once more. Should it not come to what the record says, it is another
-    fit by now, and DCI stays unknown.
+    The fit is repeated. If its correlation differs from that of the record, it is
+    another fit, and the DCI stays unknown.
     """
     for record in records:
         is_wanted = record["table"] in tables and record["method"] in methods
@@ -304,7 +306,7 @@ def fill_dci(records, tables, methods):
 
 
 def agreement(outcomes):
-    """Mean matched correlation between the codes of each two seeds, in [0, 1]."""
+    """Return the mean matched correlation between codes of two seeds, in [0, 1]."""
     pairs = itertools.permutations([o.codes for o in outcomes], 2)
     values = [
         metrics.mean_correlation_score(one, other, over="factors")
@@ -321,7 +323,7 @@ def measure(tables, methods, n_seeds, *, with_dci, nats=0.0):
         models = [make(split.X.shape[1], seed) for seed in range(n_seeds)]
         models, seconds = fit_all(models, split.X[split.train])
         outcomes = [
-            # gradient boosting takes longer than the fit: once is enough
+            # gradient boosting takes longer than the fit: for one seed only
             evaluate(model, split, with_dci=with_dci and seed == 0, nats=nats)
             for seed, model in enumerate(models)
         ]
@@ -352,7 +354,7 @@ def versions():
 
 
 def write(records, path):
-    """Write records, each with the versions it was made with."""
+    """Write records, each with the versions of Python and the packages."""
     stamp = versions()
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(records[0] | stamp))
@@ -364,13 +366,13 @@ def write(records, path):
             writer.writerow(stamp | rounded)
 
 
-def heat(text):
+def temperature(text):
     """Read a temperature from the command line."""
     return text if text == "auto" else float(text)
 
 
 def joined(older, newer):
-    """Return all records, the newer of a table and method in the place of the older."""
+    """Return all records; newer ones replace older ones of a table and method."""
     anew = {(r["table"], r["method"]) for r in newer}
     kept = [r for r in older if (r["table"], r["method"]) not in anew]
     place = {(t, m): i for i, (t, m) in enumerate(itertools.product(TABLES, METHODS))}
@@ -421,13 +423,13 @@ def means(records, key):
 
 
 def print_row(name, values):
-    """Print a row of a markdown table; what is not known stays empty."""
+    """Print a row of a markdown table; missing values stay empty."""
     cells = ["" if np.isnan(v) else f"{v:.3f}" for v in values]
     print(f"| {name} | {' | '.join(cells)} |")
 
 
 def print_table(records, key):
-    """Print a markdown table of one score, with the medians below it."""
+    """Print a markdown table of one score, with medians in the last row."""
     table = means(records, key)
     methods = list(dict.fromkeys(r["method"] for r in records))
     print(f"\n{key}\n\n| table | {' | '.join(methods)} |\n|---|{'---|' * len(methods)}")
@@ -438,7 +440,7 @@ def print_table(records, key):
 
 
 def print_verdict(records, role, own="FactorVAE", idle="VAE"):
-    """Print how our default stands among the methods, over the tables of a role."""
+    """Print the rank of our default among the methods, over the tables of a role."""
     chosen = [r for r in records if r["role"] == role]
     table = means(chosen, "mcc")
     needed = {own, idle, "PCA", "FastICA"}
@@ -471,7 +473,7 @@ def print_time():
 
 
 def draw(records, path):
-    """Draw each method's mean correlation with the factors, table by table."""
+    """Plot the mean correlation of each method with the factors, by table."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -517,21 +519,26 @@ def parse():
     )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, default=5, help="fits of each method")
-    parser.add_argument("--no-dci", action="store_true", help="leave out what is slow")
     parser.add_argument(
-        "--nats", type=float, default=0.0, help="a component in use holds at least that"
+        "--no-dci", action="store_true", help="do not compute DCI, which is slow"
+    )
+    parser.add_argument(
+        "--nats",
+        type=float,
+        default=0.0,
+        help="KL divergence from which a component counts",
     )
     parser.add_argument(
         "--quick", action="store_true", help="two seeds, tuning tables, no DCI"
     )
     parser.add_argument(
-        "--stored", action="store_true", help="only report what --out holds"
+        "--stored", action="store_true", help="only print the results stored in --out"
     )
     parser.add_argument(
-        "--add", action="store_true", help="keep what --out holds and is not run anew"
+        "--add", action="store_true", help="keep the other results stored in --out"
     )
     parser.add_argument(
-        "--dci", action="store_true", help="only add the DCI that --out lacks"
+        "--dci", action="store_true", help="only add the DCI that is missing in --out"
     )
     parser.add_argument("--time", action="store_true", help="only time one fit")
     parser.add_argument(
@@ -570,7 +577,7 @@ def main():
         nats=options.nats,
     ):
         records.append(record)
-        # a long run that is stopped leaves what it has
+        # so that an interrupted run keeps its results
         write(joined(older, records), options.out)
     report(read(options.out), options.out)
 

@@ -1,20 +1,20 @@
 """Time a training step beside pythae's FactorVAE, and count a fit's copies of its data.
 
-Each contestant is a process of one thread that trains without end, in blocks of some
-steps. The blocks of all contestants take turns, so that whatever else the machine does
-hits each of them alike. A step's time is the median over blocks of a block's time
-divided by its steps. It is told twice: on the clock, and on the processor. Where they
-differ, others took the processor away: believe the second, or wait for a quiet hour.
+Each contestant is a process with one thread that trains continuously, in blocks of
+steps. The blocks of all contestants alternate, so that other load on the machine
+affects all of them alike. The time of a step is the median over blocks of a block's
+time divided by its steps, as wall time and as CPU time. If they differ, other processes
+used the CPU: use the CPU time, or repeat the measurement on an idle machine.
 
-- Ours is a whole ``fit`` of the public estimator, seen through a scikit-learn callback:
-  draws, records, checks for divergence and kept weights are all in it.
-- pythae is the body of its trainer's step alone: forward, two backward passes, two
-  steps of Adam, three reads of a loss; no DataLoader, no logs. ``--trainer`` adds its
-  real trainer as one more contestant.
-- The third is ``torch.mm`` on float32 matrices of the discriminator's shape: the rate
-  that the share of our step refers to.
+- Ours is a whole ``fit`` of the public estimator, timed by a scikit-learn callback. It
+  includes random draws, records, checks for divergence and stored weights.
+- pythae is the body of its trainer's step only: a forward pass, two backward passes,
+  two steps of Adam, three reads of a loss; no DataLoader, no logs. ``--trainer`` adds
+  its real trainer as another contestant.
+- The third is ``torch.mm`` on float32 matrices of the discriminator's shape, the rate
+  that our step is compared with.
 
-pythae lives in an environment of its own, made on first use with the same torch.
+pythae is installed in an environment of its own on first use, with the same torch.
 
     python benchmarks/step_time.py --help
 """
@@ -45,7 +45,7 @@ PYTHAE = "0.1.2"
 
 @dataclass(frozen=True)
 class Setting:
-    """A discriminator to compare at, and how many steps make about half a second."""
+    """A discriminator to compare, and the number of steps in about half a second."""
 
     discriminator: tuple[int, ...]
     steps: int
@@ -65,14 +65,15 @@ SETTINGS = {
 
 # ------------------------------------------------------------------ floating point
 def multiplications(discriminator):
-    """Multiplications that one of our steps cannot do without.
+    """Return the number of multiplications that one of our steps requires.
 
-    B rows are encoded with gradients and decoded, another B are encoded without; the
-    discriminator sees 2 B codes. A layer of i inputs and o outputs takes i * o
-    multiplications a row to go forward, the same again for the gradient of its weights,
-    and the same again for the gradient of its inputs, which the encoder's first layer
-    is not asked for, and the discriminator's first layer only for the B codes of the
-    first batch. Biases, activations, likelihood, sampling and Adam count nothing.
+    B samples are encoded with gradients and decoded, another B are encoded without; the
+    discriminator gets 2 B codes. A layer of i inputs and o outputs needs i * o
+    multiplications per sample in the forward pass, as many for the gradient of its
+    weights, and as many for the gradient of its inputs. The latter is not needed in the
+    encoder's first layer, and in the discriminator's first layer only for the B codes
+    of the first batch. Biases, activations, likelihood, sampling and Adam are not
+    counted.
     """
     encoder = [(N_FEATURES, HIDDEN[0]), HIDDEN, (HIDDEN[1], 2 * N_COMPONENTS)]
     decoder = [(N_COMPONENTS, HIDDEN[1]), HIDDEN[::-1], (HIDDEN[0], N_FEATURES)]
@@ -86,9 +87,9 @@ def multiplications(discriminator):
 
 # ------------------------------------------------------------------------- workers
 class Pace:
-    """Runs a training loop in blocks: each starts at a line on stdin, and is timed.
+    """Run a training loop in timed blocks, each started by a line on stdin.
 
-    The time of a step goes to what was stdout; stray prints go to stderr.
+    The time of a step is written to the original stdout; other prints go to stderr.
     """
 
     def __init__(self, steps):
@@ -98,37 +99,37 @@ class Pace:
         self.restart()
 
     def restart(self):
-        """Forget what ran of this block."""
+        """Start the block again."""
         self.done, self.start = 0, now()
 
     def tick(self, steps=1):
-        """Count steps; at a block's end report, and wait for the next."""
+        """Count steps; report at the end of a block, and wait for the next."""
         self.done += steps
         if self.done >= self.steps:
             self.report(since(self.start, self.done))
             self.restart()
 
     def report(self, value):
-        """Hand a value over and wait; leave when nobody asks for more."""
+        """Write a value and wait for the next request; exit at the end of stdin."""
         print(json.dumps(value), file=self.channel, flush=True)
         if not sys.stdin.readline():
             raise SystemExit
 
 
 def now():
-    """Return the time on the clock, and that spent on the processor."""
+    """Return the wall time and the CPU time."""
     return time.perf_counter(), time.process_time()
 
 
 def since(start, n):
-    """Return seconds since then for each of n, on the clock and on the processor."""
+    """Return the wall and the CPU time since `start`, divided by n, in seconds."""
     return [(b - a) / n for a, b in zip(start, now(), strict=True)]
 
 
 class Ticker:
-    """A scikit-learn callback that ticks once for each record of a fit.
+    """A scikit-learn callback that counts the steps of each record of a fit.
 
-    A fit's first record is left out of the time: it holds the way there, too.
+    The first record of a fit is not timed, because it includes the preparation.
     """
 
     def __init__(self, pace):
@@ -154,7 +155,7 @@ class Ticker:
 
 
 def train_ours(setting, **parameters):
-    """Fit the public estimator to noise, again and again."""
+    """Fit the public estimator to noise repeatedly."""
     from skfactorvae import FactorVAETransformer
 
     estimator = FactorVAETransformer(
@@ -175,7 +176,7 @@ def train_ours(setting, **parameters):
 
 
 def train_pythae(setting, batch, real_trainer=False):
-    """Do pythae's training steps on batches of noise, again and again."""
+    """Run pythae's training steps on batches of noise repeatedly."""
     import torch
 
     model = pythae_model(setting)
@@ -205,7 +206,7 @@ def train_pythae(setting, batch, real_trainer=False):
 
 
 def pythae_model(setting):
-    """Build pythae's FactorVAE with networks of our sizes."""
+    """Return pythae's FactorVAE with networks of our sizes."""
     from pythae.models import FactorVAE, FactorVAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseDiscriminator, BaseEncoder
@@ -252,13 +253,13 @@ def pythae_model(setting):
         input_dim=(N_FEATURES,), latent_dim=N_COMPONENTS, reconstruction_loss="mse"
     )
     model = FactorVAE(config, encoder=Encoder(), decoder=Decoder())
-    if setting.name != "5x1000":  # which is what pythae has of its own
+    if setting.name != "5x1000":  # pythae's default
         model.set_discriminator(Discriminator())
     return model.train()
 
 
 def run_pythae_trainer(model, batch, pace):
-    """Train with pythae's AdversarialTrainer; it ticks through its callback."""
+    """Train with pythae's AdversarialTrainer, timed by a callback."""
     import torch
     from pythae.data.datasets import BaseDataset
     from pythae.trainers import AdversarialTrainer, AdversarialTrainerConfig
@@ -272,7 +273,7 @@ def run_pythae_trainer(model, batch, pace):
             pace.tick()
 
     logging.disable(logging.CRITICAL)
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (a progress bar a step)
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115  (a progress bar per step)
     n_rows = batch * pace.steps * 2
     data = BaseDataset(torch.randn(n_rows, N_FEATURES), torch.ones(n_rows))
     with tempfile.TemporaryDirectory() as folder:
@@ -285,7 +286,7 @@ def run_pythae_trainer(model, batch, pace):
 
 
 def multiply_matrices(setting):
-    """Time torch.mm: forward, gradient of weights, of inputs, and a large square."""
+    """Time torch.mm: forward, gradients of weights and inputs, and a large square."""
     import torch
 
     rows, width = 2 * BATCH, setting.discriminator[0]
@@ -313,11 +314,11 @@ def seconds_per_operation(a, b):
 
 
 def measure_memory(n_rows, n_features):
-    """Report the bytes of a table, and what a fit to it adds to the process at most."""
+    """Report the size of a table and the peak memory that a fit adds, in bytes."""
     from skfactorvae import FactorVAETransformer
 
     estimator = FactorVAETransformer(device="cpu", n_jobs=1, max_iter=100)
-    estimator.fit(noise(1000, n_features))  # libraries take their share once
+    estimator.fit(noise(1000, n_features))  # libraries allocate memory once
     table = noise(n_rows, n_features)
     before = resident_bytes()
     estimator.fit(table)
@@ -325,14 +326,14 @@ def measure_memory(n_rows, n_features):
 
 
 def noise(n_rows, n_features):
-    """Draw a float32 table in place."""
+    """Return a float32 table of standard normal noise."""
     import numpy as np
 
     return np.random.default_rng(0).standard_normal((n_rows, n_features), np.float32)
 
 
 def resident_bytes():
-    """Memory the process holds now; on systems that do not tell, the most it held."""
+    """Return the current memory of the process, or its peak where unavailable."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -341,7 +342,7 @@ def resident_bytes():
 
 
 def peak_bytes():
-    """Return the most memory the process ever held."""
+    """Return the peak memory of the process, in bytes."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -358,11 +359,11 @@ WORKERS = {
 }
 
 
-# ---------------------------------------------------------------------- the contest
+# -------------------------------------------------------------------- the comparison
 class Contestant:
-    """A worker process that runs one block each time it is asked.
+    """A worker process that runs one block per request.
 
-    Entering it waits for its first block, which only warms it up.
+    Entering the context waits for the first block, which is a warm-up.
     """
 
     def __init__(self, python, worker, setting="3x256", batch=BATCH):
@@ -388,7 +389,7 @@ class Contestant:
         self.process.wait()
 
     def block(self):
-        """Run a block and keep what it reports."""
+        """Run a block and store its result."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         self.values.append(self._read())
@@ -401,7 +402,7 @@ class Contestant:
 
 
 def take_turns(contestants, rounds):
-    """Let each contestant run a block, and again, in alternating order."""
+    """Run one block of each contestant per round, in alternating order."""
     with ExitStack() as stack:
         for contestant in contestants:
             stack.enter_context(contestant)
@@ -411,7 +412,7 @@ def take_turns(contestants, rounds):
 
 
 def pythae_environment(cache):
-    """Return the interpreter of pythae's environment, which is made if need be."""
+    """Return the interpreter of pythae's environment, creating it if necessary."""
     torch = importlib.metadata.version("torch").partition("+")[0]
     python = "{}.{}".format(*sys.version_info[:2])
     home = Path(cache) / f"pythae-{PYTHAE}-torch-{torch}-python-{python}"
@@ -423,7 +424,7 @@ def pythae_environment(cache):
         )
         venv.create(home, clear=True, with_pip=True)
         install = [str(interpreter), "-m", "pip", "install", "--quiet"]
-        # pythae asks for more than its FactorVAE needs, hence --no-deps.
+        # pythae requires more than its FactorVAE needs, hence --no-deps.
         for wanted in (
             [f"torch=={torch}", "pydantic", "cloudpickle", "numpy", "scipy", "tqdm"],
             ["--no-deps", f"pythae=={PYTHAE}"],
@@ -450,8 +451,8 @@ def compare(setting, python, rounds, trainer):
     print(
         f"\n### Discriminator {setting.name}: {N_FEATURES} features, hidden layers "
         f"{hidden}, {N_COMPONENTS} latents\n\n"
-        "| | rows for the VAE + for the discriminator | ms a step | on the processor | "
-        + " | ".join(f"of pythae's step, batch {b}" for b in batches)
+        "| | samples for the VAE + for the discriminator | ms per step | CPU time | "
+        + " | ".join(f"relative to pythae, batch {b}" for b in batches)
         + " |\n|---|---|---|---|---|---|"
     )
     lines = [(f"**skfactorvae**, batch {BATCH}", BATCH, ours)]
@@ -475,15 +476,15 @@ def compare(setting, python, rounds, trainer):
     ideal = [[operations * t for t in block[0]] for block in products.values]
     shares = ratios(ideal, ours.values)
     print(
-        f"\n- Ratios are medians over rounds: on the clock (on the processor). Of "
+        f"\n- Ratios are medians over rounds: wall time (CPU time). Relative to "
         f"pythae's step at batch {BATCH}: **"
         + "{:.2f} ({:.2f})".format(*ratios(ours.values, peers[0].values))
-        + f"**; to reach: {setting.target}.\n"
-        f"- Our step's {operations / 1e9:.3f} GFLOP run at **"
+        + f"**; target: {setting.target}.\n"
+        f"- Our step's {operations / 1e9:.3f} GFLOP reach **"
         + "{:.0%} ({:.0%})".format(*shares)
         + f"** of torch.mm's float32 rate at the discriminator's shape, {2 * BATCH} "
-        "rows"
-        + (f"; to reach: {setting.rate:.0%}.\n" if setting.rate else ".\n")
+        "samples"
+        + (f"; target: {setting.rate:.0%}.\n" if setting.rate else ".\n")
         + "- torch.mm, GFLOP/s: "
         + ", ".join(
             "{} {:.0f} ({:.0f})".format(name, *pair)
@@ -504,13 +505,13 @@ def medians(values):
 
 
 def ratios(ones, others):
-    """Return medians over rounds of the ratios of two blocks that ran in one round."""
+    """Return medians over rounds of the ratios of two blocks of the same round."""
     rounds = zip(ones, others, strict=True)
     return medians([[a / b for a, b in zip(*pair, strict=True)] for pair in rounds])
 
 
 def weigh():
-    """Print how many copies of its table a fit adds to the process."""
+    """Print the number of copies of its table that a fit adds to the process."""
     print("\n### Memory that a fit to a float32 table adds, at its peak\n")
     print("| table | its size | added | copies of the table |\n|---|---|---|---|")
     points = []
@@ -524,8 +525,8 @@ def weigh():
     (small, less), (large, more) = points
     slope = (more - less) / (large - small)
     print(
-        f"\nThat is **{slope:.2f} copies** and {less - slope * small:.0f} MiB whatever "
-        "the table; to reach: 1 copy."
+        f"\nThat is **{slope:.2f} copies** and {less - slope * small:.0f} MiB for any "
+        "table; target: 1 copy."
     )
 
 
@@ -538,19 +539,19 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="blocks of each")
     parser.add_argument(
-        "--trainer", action="store_true", help="time pythae's real trainer, too"
+        "--trainer", action="store_true", help="also time pythae's real trainer"
     )
     parser.add_argument(
         "--cache",
         type=Path,
         default=default_cache(),
-        help="home of pythae's environment",
+        help="folder of pythae's environment",
     )
     parser.add_argument(
-        "--setting", choices=SETTINGS, help="discriminator; both unless told"
+        "--setting", choices=SETTINGS, help="discriminator; default: both"
     )
     parser.add_argument(
-        "--no-memory", action="store_true", help="leave the memory of a fit out"
+        "--no-memory", action="store_true", help="do not measure the memory of a fit"
     )
     parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
     parser.add_argument("--batch", type=int, default=BATCH, help=argparse.SUPPRESS)
@@ -568,9 +569,10 @@ def main():
     print(
         f"Python {platform.python_version()}, torch "
         f"{importlib.metadata.version('torch')}, pythae {PYTHAE}; one thread, float32; "
-        f"medians of {options.rounds} blocks taken in turn.\n\n"
-        "pythae splits a batch: half of its rows train the VAE, the other half go to "
-        "the discriminator.\nOurs trains the VAE on a whole batch and draws a second."
+        f"medians of {options.rounds} alternating blocks.\n\n"
+        "pythae splits a batch: one half trains the VAE, the other half is permuted "
+        "for the discriminator.\nOurs trains the VAE on a whole batch and draws a "
+        "second one."
     )
     for name in [options.setting] if options.setting else SETTINGS:
         compare(SETTINGS[name], python, options.rounds, options.trainer)

@@ -1,11 +1,12 @@
 """Time a whole search, candidate by candidate and with all its fits trained together.
 
-One fit alone, ``GridSearchCV`` on some processes and ``BatchedGridSearchCV`` on as
-many, of the same estimators: 24 candidates x 3 folds on a table of 4,000 x 50. Then the
-time of a training step by the number of models in a stack, which says where stacking
-pays. Each is measured in a process of its own, one thread to a process; workers are
-started, and libraries imported, before the clock. Times are told on the clock and on
-all processors. Where others take the processors away, believe the second.
+One fit, ``GridSearchCV`` on several processes and ``BatchedGridSearchCV`` on as many,
+of the same estimators: 24 candidates x 3 folds on a table of 4,000 x 50. Then the time
+of a training step per model by the number of models in a stack, which shows where
+stacking reduces it. Each is measured in a process of its own, with one thread per
+process; workers are started, and libraries imported, before the measurement. Times are
+wall times and CPU times of all processes. On a machine with other load use the CPU
+times.
 
     python benchmarks/sweep_time.py --help
 """
@@ -36,7 +37,7 @@ SEARCHED = {
     "hidden 128-128, discriminator 3x256": (dense(128, 256), 1.5),
     "hidden 64-64, discriminator 3x64": (dense(64, 64), 3.0),
 }
-"""Networks, and how many times faster the batched search is to be."""
+"""Networks, and the target for the speed-up of the batched search."""
 
 STACKED = {
     "hidden 64-64, discriminator 3x64": (dense(64, 64), N_FEATURES),
@@ -66,7 +67,7 @@ def make_estimator(parameters, **more):
 
 # ------------------------------------------------------------------------- workers
 def time_search(options):
-    """Return the seconds of a search, on the clock and on all processors."""
+    """Return the wall time and the CPU time of a search, in seconds."""
     import numpy as np
     from joblib import Parallel, delayed
     from sklearn.model_selection import GridSearchCV, KFold
@@ -83,7 +84,7 @@ def time_search(options):
         return time.perf_counter() - start, time.process_time() - used
 
     searches = {"one by one": GridSearchCV, "batched": BatchedGridSearchCV}
-    # joblib keeps its workers for whoever asks for them with the same settings.
+    # joblib reuses its workers for calls with the same settings.
     mmap_mode = "c" if options.worker == "batched" else "r"
     workers = Parallel(options.processes, pre_dispatch="all", mmap_mode=mmap_mode)
 
@@ -107,7 +108,7 @@ def time_search(options):
 
 
 def processor_of_a_worker():
-    """Tell a worker's processor time, once it has imported all it needs."""
+    """Return the CPU time of a worker, after its imports."""
     import skfactorvae
 
     skfactorvae.FactorVAETransformer(max_iter=2).fit([[0.0, 1.0], [1.0, 0.0]])
@@ -116,7 +117,7 @@ def processor_of_a_worker():
 
 
 def time_steps(options):
-    """Return a model's share of a step, on the clock and the processor."""
+    """Return the wall time and the CPU time of a step per model."""
     from joblib import Parallel, delayed
 
     from skfactorvae import core
@@ -124,7 +125,7 @@ def time_steps(options):
 
     parameters, n_features = STACKED[options.networks]
     X = make_table(500, n_features)
-    core.stack_width = lambda *_: options.width  # as wide as asked for
+    core.stack_width = lambda *_: options.width  # the requested width
 
     def fit(max_iter):
         models = [
@@ -166,8 +167,8 @@ def compare_searches(options):
     print(
         f"\n### {options.candidates} candidates x {N_FOLDS} folds, {N_ROWS} x "
         f"{N_FEATURES}, {options.max_iter} steps, {options.processes} processes\n\n"
-        "| networks | one fit, s | one by one, s | batched, s | times faster "
-        f"| to reach | {options.candidates} fits in units of one |\n"
+        "| networks | one fit, s | one by one, s | batched, s | speed-up "
+        f"| target | {options.candidates} fits in units of one |\n"
         "|---|---|---|---|---|---|---|"
     )
     for networks, (_, target) in SEARCHED.items():
@@ -195,7 +196,7 @@ def compare_searches(options):
 
 def compare_widths(options):
     print(
-        f"\n### A model's share of a step, ms, by the models in a stack (batch {BATCH},"
+        f"\n### Time of a step per model, ms, by the models in a stack (batch {BATCH},"
         " one thread)\n\n| networks | "
         + " | ".join(map(str, WIDTHS))
         + " | best |\n|---"
@@ -215,10 +216,14 @@ def compare_widths(options):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--candidates", type=int, default=24, help="of each search")
+    parser.add_argument(
+        "--candidates", type=int, default=24, help="candidates of each search"
+    )
     parser.add_argument("--max-iter", type=int, default=1000, help="steps of a fit")
     parser.add_argument("--processes", type=int, default=2, help="n_jobs of a search")
-    parser.add_argument("--steps", type=int, default=100, help="timed for the widths")
+    parser.add_argument(
+        "--steps", type=int, default=100, help="timed steps for the widths"
+    )
     parser.add_argument(
         "--only", choices=("searches", "widths"), help="one of the tables"
     )
@@ -235,8 +240,8 @@ def main():
         print(json.dumps(run(options)))
         return
     print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; on the clock (on "
-        "all processors)."
+        f"Python {platform.python_version()}, {os.cpu_count()} cores; wall time (CPU "
+        "time)."
     )
     if options.only != "widths":
         compare_searches(options)
