@@ -17,9 +17,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from hooks import untrained
 from published import FULL, KIM_MNIH
 
-from skfactorvae import FactorVAETransformer, datasets
+from skfactorvae import datasets
 from skfactorvae.core._replay import at_once
 from skfactorvae.core._training import _Stack
 
@@ -45,8 +46,8 @@ def rows_of(kind):
 class Contestant:
     """A stack that is trained on a device in timed blocks."""
 
-    def __init__(self, jobs, plan, device, *, is_recorded=True):
-        self.stack, self.device = _Stack(jobs, plan, device), device
+    def __init__(self, jobs, schedule, device, *, is_recorded=True):
+        self.stack, self.device = _Stack(jobs, schedule, device), device
         if not is_recorded:
             self.stack.run = at_once
         self.n_steps, self.times = 0, []
@@ -73,11 +74,9 @@ class Contestant:
 
 def jobs_of(kind, n_models, parameters):
     """Return the jobs of fits that differ in their seed, and their schedule."""
-    model = FactorVAETransformer(random_state=0, **parameters)
     X = rows_of(kind).astype(np.float32)
-    model.n_features_in_ = X.shape[1]
-    job = model._prepare(X, None, None).job
-    return [replace(job, seed=seed) for seed in range(n_models)], model._plan()
+    job, schedule = untrained(X, random_state=0, **parameters)
+    return [replace(job, seed=seed) for seed in range(n_models)], schedule
 
 
 def main():
@@ -94,10 +93,10 @@ def main():
     print("| stack | graph, ms | kernel by kernel, ms | ratio | CPU, ms |")
     print("|---|---|---|---|---|")
     for name in options.only:
-        jobs, plan = jobs_of(*STACKS[name])
-        ours = Contestant(jobs, plan, device)
-        plain = Contestant(jobs, plan, device, is_recorded=False)
-        slow = Contestant(jobs, plan, processor)
+        jobs, schedule = jobs_of(*STACKS[name])
+        ours = Contestant(jobs, schedule, device)
+        plain = Contestant(jobs, schedule, device, is_recorded=False)
+        slow = Contestant(jobs, schedule, processor)
         for _ in range(options.blocks):
             ours.block(options.steps)
             plain.block(options.steps)

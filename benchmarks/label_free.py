@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 import platform
 import time
 import warnings
@@ -29,17 +28,19 @@ import numpy as np
 import scipy
 import sklearn
 import torch
+from hooks import Hooked
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.parallel import Parallel, delayed
 
 import skfactorvae
-from skfactorvae import FactorVAETransformer, core, datasets
+from skfactorvae import datasets
 from skfactorvae.metrics import (
     dci_scores,
     mean_correlation_score,
     mutual_info_gap_score,
     udr_score,
 )
-from skfactorvae.model_selection import gamma_path
+from skfactorvae.model_selection import batched_fits, gamma_path
 from skfactorvae.model_selection._scorers import score_codes
 from skfactorvae.model_selection._select import RULES
 
@@ -54,6 +55,7 @@ NETWORKS = {
     "discriminator_hidden_layer_sizes": (64, 64, 64),
     "max_iter": 4000,
     "device": "cpu",
+    "n_jobs": 1,
 }
 
 
@@ -110,11 +112,19 @@ others.
 
 
 # --------------------------------------------------------------------- training
+class Recorded(Hooked):
+    """FactorVAE that records whether its training diverged, as ``diverged_``."""
+
+    def change_fit(self, fit):
+        self.diverged_ = fit.diverged_at is not None
+        return fit
+
+
 def estimators(start, standardize):
     """Return one estimator per gamma and seed, gammas outermost."""
     settings = {**NETWORKS, "init": start, "standardize": standardize}
     return [
-        FactorVAETransformer(gamma=gamma, random_state=seed, **settings)
+        Recorded(gamma=gamma, random_state=seed, **settings)
         for gamma in GAMMAS
         for seed in SEEDS
     ]
@@ -124,15 +134,8 @@ def train(name, start):
     """Train all gammas and seeds together; return what rules and scores need."""
     X, factors, standardize = TABLES[name](N_TRAIN + N_TEST)
     models = estimators(start, standardize)
-    tables = [model._prepare(X[:N_TRAIN], None) for model in models]
-    shared = tables[0].job.rows
-    assert all(np.array_equal(table.job.rows, shared) for table in tables)
-    jobs = [dataclasses.replace(table.job, rows=shared) for table in tables]
-    device = core.resolve_device("cpu")
-    fits = core.fit_stack(jobs, models[0]._plan(), device=device, n_threads=1)
-    for model, table, fit in zip(models, tables, fits, strict=True):
-        model.n_features_in_ = X.shape[1]
-        model._accept(table, fit, device)
+    with batched_fits():
+        models = Parallel()(delayed(model.fit)(X[:N_TRAIN]) for model in models)
     held_out = X[N_TRAIN:]
     moments = [model.posterior(held_out) for model in models]
     return {
@@ -143,7 +146,7 @@ def train(name, start):
         "logged_tc": np.array(
             [model.history_["total_correlation"][-10:].mean() for model in models]
         ),
-        "diverged": np.array([fit.diverged_at is not None for fit in fits]),
+        "diverged": np.array([model.diverged_ for model in models]),
         "factors": factors[N_TRAIN:],
     }
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import recovery
 import torch
-from sklearn.utils.validation import validate_data
+from hooks import Hooked
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
 from skfactorvae.core.objectives import Forward
@@ -141,7 +141,7 @@ class TwoSteps(core.FactorVAE):
     That step has its own Adam optimiser, with separate moments.
     """
 
-    plan: core.Schedule
+    schedule: core.Schedule
 
     def play(self, forward, adversary, gradients):
         first, *others = adversary.values()
@@ -149,7 +149,7 @@ class TwoSteps(core.FactorVAE):
             MORE_STEPS[first] = torch.optim.Adam([first, *others], betas=(0.5, 0.9))
         optimiser = MORE_STEPS[first]
         done = int(optimiser.state[first].get("step", 0))
-        optimiser.param_groups[0]["lr"] = self.learning_rate * self.plan.decay(done)
+        optimiser.param_groups[0]["lr"] = self.learning_rate * self.schedule.decay(done)
         network = discriminator(
             forward.discriminator_input.shape[-1], self.hidden_layer_sizes
         )
@@ -206,7 +206,13 @@ class TwiceTheSteps(WithObjective):
     """The default estimator with two discriminator steps per model step."""
 
     def kind(self, **parts):
-        return TwoSteps(**parts, plan=self._plan())
+        schedule = core.Schedule(
+            max_iter=self.max_iter,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+        )
+        return TwoSteps(**parts, schedule=schedule)
 
 
 class ConstantSchedule(core.Schedule):
@@ -216,29 +222,27 @@ class ConstantSchedule(core.Schedule):
         return 1.0
 
 
-class ConstantRates(FactorVAETransformer):
+class ConstantRates(Hooked):
     """The default estimator with constant learning rates."""
 
-    def _plan(self):
-        return ConstantSchedule(**vars(super()._plan()))
+    def change_schedule(self, schedule):
+        return ConstantSchedule(**vars(schedule))
 
 
-class SlowScale(FactorVAETransformer):
+class SlowScale(Hooked):
     """The default estimator with the common learning rate for the noise scale."""
 
-    def _prepare(self, X, y, sample_weight):
-        table = super()._prepare(X, y, sample_weight)
-        slow = SlowGaussian(table.job.likelihood.scale)
-        return replace(table, job=replace(table.job, likelihood=slow))
+    def change_job(self, job):
+        return replace(job, likelihood=SlowGaussian(job.likelihood.scale))
 
-    def _accept(self, table, fit, device):
+    def change_fit(self, fit):
         weights = dict(fit.weights)
         weights["likelihood.raw_scale"] = (
             weights["likelihood.raw_scale"]
             * SlowGaussian.LR_MULTIPLIER
             / core.Gaussian.LR_MULTIPLIER
         )
-        super()._accept(table, replace(fit, weights=weights), device)
+        return replace(fit, weights=weights)
 
 
 class SlowGaussian(core.Gaussian):
@@ -247,24 +251,21 @@ class SlowGaussian(core.Gaussian):
     LR_MULTIPLIER = 1.0
 
 
-class Averaged(FactorVAETransformer):
+class Averaged(Hooked):
     """The default estimator with weights averaged over the last fifth of a fit."""
 
-    def fit(self, X, y=None):
-        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        table, plan, kept = self._prepare(X, None, None), self._plan(), []
+    def train(self, job, schedule, *, device, **options):
+        kept = []
 
         def watch(record):
-            if record.step > 0.8 * plan.max_iter:
+            if record.step > 0.8 * schedule.max_iter:
                 kept.append(record.weights(0))
             return [False]
 
-        device = torch.device("cpu")
-        (fit,) = core.fit_stack([table.job], plan, device=device, watch=watch)
+        (fit,) = core.fit_stack([job], schedule, device=device, watch=watch)
         mean = {k: np.mean([w[k] for w in kept], axis=0) for k in fit.weights}
         mean = {k: v.astype(fit.weights[k].dtype) for k, v in mean.items()}
-        self._accept(table, replace(fit, weights=mean), device)
-        return self
+        return replace(fit, weights=mean)
 
 
 class BestOfThree(FactorVAETransformer):

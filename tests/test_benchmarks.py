@@ -36,6 +36,23 @@ def test_every_lever_of_the_default_can_be_moved(lever, X):
     assert np.isfinite(model.transform(X)).all()
 
 
+def is_changed(model):
+    """Return whether a lever changes more than a parameter of FactorVAE."""
+    return type(model).__module__ == "levers"
+
+
+@pytest.mark.parametrize(
+    "lever", [name for name, make in levers.LEVERS.items() if is_changed(make(4, 0))]
+)
+def test_levers_that_are_no_parameters_change_the_fit(lever, X):
+    make, plain = levers.LEVERS[lever], levers.LEVERS["the default"]
+    fits = [f(X.shape[1], 0).set_params(max_iter=60).fit(X) for f in (make, plain)]
+    if isinstance(fits[0], levers.BestOfThree):
+        assert fits[0].score(X) >= fits[1].score(X) or fits[0].SHARE < 1
+    else:
+        assert (fits[0].transform(X) != fits[1].transform(X)).any()
+
+
 @pytest.mark.parametrize("method", recovery.METHODS)
 def test_every_method_is_scored(method, X):
     model = recovery.METHODS[method](X.shape[1], 0)
