@@ -98,7 +98,7 @@ def test_an_early_return_and_a_skip_are_found():
 
 def collected(*options):
     """Return the tests that pytest collects in two files of several tiers."""
-    files = (TESTS / "test_preparation.py", TESTS / "test_persistence.py")
+    files = (TESTS / "preparation", TESTS / "estimators/test_persistence.py")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *options]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", *map(str, files)],

@@ -195,9 +195,9 @@ def test_a_pickle_is_loaded_by_a_process_that_imported_nothing(small_family, tmp
     for i, model in enumerate(small_family):
         (tmp_path / f"{i}.pkl").write_bytes(pickle.dumps(model))
     command = [sys.executable, "-c", FRESH_PROCESS, str(tmp_path)]
-    here = Path(__file__).parent  # where the tests' own members are found
+    tests = Path(__file__).parents[1]  # the labelled transformer is defined there
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=here
+        command, capture_output=True, text=True, check=False, cwd=tests
     )
     assert done.returncode == 0, done.stderr
 
