@@ -21,7 +21,7 @@ from hooks import untrained
 from published import FULL, KIM_MNIH
 
 from skfactorvae import datasets
-from skfactorvae.core._replay import at_once
+from skfactorvae.core._replay import run_eagerly
 from skfactorvae.core._training import _Stack
 
 WARM_UP = 5
@@ -49,7 +49,7 @@ class Contestant:
     def __init__(self, jobs, schedule, device, *, is_recorded=True):
         self.stack, self.device = _Stack(jobs, schedule, device), device
         if not is_recorded:
-            self.stack.run = at_once
+            self.stack.run = run_eagerly
         self.n_steps, self.times = 0, []
         self.block(WARM_UP)
         self.times.clear()

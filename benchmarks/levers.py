@@ -9,8 +9,10 @@ the tuning tables of ``recovery.py``; those set aside are not used.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -20,8 +22,10 @@ import torch
 from hooks import Hooked
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer, core
+from skfactorvae.core._latents import order_latents
 from skfactorvae.core.objectives import Forward
 from skfactorvae.core.objectives._discriminator import discriminator, run_discriminator
+from skfactorvae.core.objectives._factor_vae import TotalCorrelationDiscriminator
 from skfactorvae.core.objectives._groups import permute_groups
 from skfactorvae.preparation._initialization import linear_start, shuffling_auc
 
@@ -31,25 +35,33 @@ SCORES = ("mcc", "mig", "reconstruction", "used", "bound")
 
 # ------------------------------------------------- changes that are not parameters
 @dataclass(frozen=True, kw_only=True)
-class GradientPenalised(core.FactorVAE):
-    """FactorVAE with a gradient penalty on the discriminator's logits at codes (R1).
+class WithAdversary(core.FactorVAE):
+    """FactorVAE with another discriminator."""
+
+    kind: Callable
+
+    @property
+    def adversary(self):
+        return self.kind(self.hidden_layer_sizes, self.learning_rate, self.groups)
+
+
+class GradientPenalised(TotalCorrelationDiscriminator):
+    """A discriminator with a gradient penalty on its logits at codes (R1).
 
     Mescheder et al. (2018), "Which Training Methods for GANs do actually Converge?",
     Eq. 9, by autograd, since the discriminator's own backward pass has no second order.
     """
 
-    weight: float = 0.1
+    WEIGHT = 0.1
 
-    def play(self, forward, adversary, gradients):
-        terms, record = super().play(forward, adversary, gradients)
-        network = discriminator(
-            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
-        )
-        leaves = {k: v.detach().requires_grad_() for k, v in adversary.items()}
+    def run(self, forward, weights, gradients):
+        terms, record = super().run(forward, weights, gradients)
         z = forward.discriminator_input.detach().requires_grad_()
+        network = discriminator(z.shape[-1], self.hidden_layer_sizes)
+        leaves = {k: v.detach().requires_grad_() for k, v in weights.items()}
         logits = network(leaves, z).squeeze(-1)
         (slope,) = torch.autograd.grad(logits.sum(), z, create_graph=True)
-        penalty = 0.5 * self.weight * slope.square().sum(-1).mean(1)
+        penalty = 0.5 * self.WEIGHT * slope.square().sum(-1).mean(1)
         found = torch.autograd.grad(
             penalty.sum(), list(leaves.values()), allow_unused=True
         )
@@ -96,123 +108,113 @@ class UnscaledForward(Forward):
     _informativeness = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnscaledInputs(core.FactorVAE):
-    """FactorVAE whose discriminator inputs have the scale of the codes."""
+class UnscaledInputs(TotalCorrelationDiscriminator):
+    """A discriminator whose inputs have the scale of the codes."""
 
-    def play(self, forward, adversary, gradients):
-        parts = {f.name: getattr(forward, f.name) for f in fields(forward)}
-        return super().play(UnscaledForward(**parts), adversary, gradients)
+    def run(self, forward, weights, gradients):
+        parts = {f.name: getattr(forward, f.name) for f in fields(forward) if f.init}
+        return super().run(UnscaledForward(**parts), weights, gradients)
 
 
-@dataclass(frozen=True, kw_only=True)
-class NoInstanceNoise(core.FactorVAE):
-    """FactorVAE without instance noise on the discriminator inputs."""
+class NoInstanceNoise(TotalCorrelationDiscriminator):
+    """A discriminator without instance noise on its inputs."""
 
-    def play(self, forward, adversary, gradients):
+    def run(self, forward, weights, gradients):
         sharp = torch.zeros_like(forward.batch.instance_noise)
         forward = replace(forward, batch=replace(forward.batch, instance_noise=sharp))
-        return super().play(forward, adversary, gradients)
+        return super().run(forward, weights, gradients)
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnboundedLogits(core.FactorVAE):
-    """FactorVAE without the bound on the logits in the encoder's gradient."""
+class UnboundedLogits(TotalCorrelationDiscriminator):
+    """A discriminator without the bound on the logits in the encoder's gradient."""
 
-    def play(self, forward, adversary, gradients):
-        z = forward.discriminator_input
+    def run(self, forward, weights, gradients):
+        z, others = forward.discriminator_input, forward.second_discriminator_input
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(
-            forward.second_discriminator_input, forward.batch.order, self.groups
-        )
-        ended = run_discriminator(network, adversary, gradients, z, permuted)
-        ratio = ended.term(ended.logits.mean(1), torch.ones_like(ended.logits))
-        return {"total_correlation": ratio}, ended.record
+        permuted = permute_groups(others, forward.batch.order, self.groups)
+        result = run_discriminator(network, weights, gradients, z, permuted)
+        ratio = result.term(result.logits.mean(1), torch.ones_like(result.logits))
+        return {"total_correlation": ratio}, result.record
 
 
 MORE_STEPS: dict[torch.Tensor, torch.optim.Adam] = {}
 """The optimiser of the additional steps of a discriminator, by its first weight."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TwoSteps(core.FactorVAE):
-    """FactorVAE whose discriminator makes an additional step first, on swapped batches.
+@dataclass(frozen=True)
+class TwoSteps(TotalCorrelationDiscriminator):
+    """A discriminator that makes an additional step first, on swapped batches.
 
     That step has its own Adam optimiser, with separate moments.
     """
 
-    schedule: core.Schedule
+    schedule: core.Schedule = None
 
-    def play(self, forward, adversary, gradients):
-        first, *others = adversary.values()
+    def run(self, forward, weights, gradients):
+        first, *rest = weights.values()
         if first not in MORE_STEPS:
-            MORE_STEPS[first] = torch.optim.Adam([first, *others], betas=(0.5, 0.9))
+            MORE_STEPS[first] = torch.optim.Adam([first, *rest], betas=(0.5, 0.9))
         optimiser = MORE_STEPS[first]
         done = int(optimiser.state[first].get("step", 0))
         optimiser.param_groups[0]["lr"] = self.learning_rate * self.schedule.decay(done)
-        network = discriminator(
-            forward.discriminator_input.shape[-1], self.hidden_layer_sizes
-        )
-        permuted = permute_groups(
-            forward.discriminator_input.detach(), forward.batch.order, self.groups
-        )
-        run_discriminator(
-            network, adversary, gradients, forward.second_discriminator_input, permuted
-        )
+        z, others = forward.discriminator_input, forward.second_discriminator_input
+        network = discriminator(z.shape[-1], self.hidden_layer_sizes)
+        permuted = permute_groups(z.detach(), forward.batch.order, self.groups)
+        run_discriminator(network, weights, gradients, others, permuted)
         optimiser.step()
-        return super().play(forward, adversary, gradients)
+        return super().run(forward, weights, gradients)
 
 
-class WithObjective(FactorVAETransformer):
-    """The default estimator with another objective."""
+class WithDiscriminator(FactorVAETransformer):
+    """The default estimator with another discriminator."""
 
     def _objective(self):
-        plain = super()._objective()
-        fields = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
-        return self.kind(**fields)
+        return WithAdversary(**vars(super()._objective()), kind=self.kind)
 
 
-class WithGradientPenalty(WithObjective):
+class WithGradientPenalty(WithDiscriminator):
     """The default estimator with the R1 penalty."""
 
     kind = GradientPenalised
 
 
-class WithUnscaledInputs(WithObjective):
+class WithUnscaledInputs(WithDiscriminator):
     """The default estimator without the scaling of discriminator inputs."""
 
     kind = UnscaledInputs
 
 
-class WithoutInstanceNoise(WithObjective):
+class WithoutInstanceNoise(WithDiscriminator):
     """The default estimator without instance noise."""
 
     kind = NoInstanceNoise
 
 
-class OrthogonalDecoder(WithObjective):
+class OrthogonalDecoder(FactorVAETransformer):
     """The default estimator with the orthogonality penalty."""
 
-    kind = Orthogonal
+    def _objective(self):
+        return Orthogonal(**vars(super()._objective()))
 
 
-class WithUnboundedLogits(WithObjective):
+class WithUnboundedLogits(WithDiscriminator):
     """The default estimator without a bound on logits."""
 
     kind = UnboundedLogits
 
 
-class TwiceTheSteps(WithObjective):
+class TwiceTheSteps(WithDiscriminator):
     """The default estimator with two discriminator steps per model step."""
 
-    def kind(self, **parts):
+    @property
+    def kind(self):
         schedule = core.Schedule(
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             warmup=self.warmup,
         )
-        return TwoSteps(**parts, schedule=schedule)
+        return functools.partial(TwoSteps, schedule=schedule)
 
 
 class ConstantSchedule(core.Schedule):
@@ -265,7 +267,8 @@ class Averaged(Hooked):
         (fit,) = core.fit_stack([job], schedule, device=device, watch=watch)
         mean = {k: np.mean([w[k] for w in kept], axis=0) for k in fit.weights}
         mean = {k: v.astype(fit.weights[k].dtype) for k, v in mean.items()}
-        return replace(fit, weights=mean)
+        weights, kl, variance = order_latents(job, mean, device)
+        return replace(fit, weights=weights, kl=kl, variance=variance)
 
 
 class BestOfThree(FactorVAETransformer):

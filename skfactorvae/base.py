@@ -4,7 +4,7 @@ An objective is a class of named terms; an estimator is a class of declared para
 that returns an objective. Everything else is inherited.
 """
 
-from .core import WEIGHT, AdversarialObjective, Forward, Objective
+from .core import WEIGHT, Adversary, Forward, Objective
 from .estimators import (
     BaseLatentTransformer,
     BaseVAETransformer,
@@ -15,7 +15,7 @@ from .estimators import (
 
 __all__ = [
     "WEIGHT",
-    "AdversarialObjective",
+    "Adversary",
     "BaseLatentTransformer",
     "BaseVAETransformer",
     "Forward",

@@ -1,20 +1,21 @@
-"""The torch room: networks, likelihoods, objectives, and the one training loop.
+"""Networks, likelihoods, objectives and the training loop, in torch.
 
-Everything here works on a stack of models: the leading axis ``K`` of every tensor.
-Arrays enter and leave as numpy. A single fit is a stack of one.
+Everything here works on a stack of models: the leading axis ``K`` of every tensor. A
+single fit is a stack of one. Arrays enter and leave as numpy.
 
 Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
+from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device
 from ._generators import GAN
-from ._inference import decode, elbo, encode, order_latents, sample
+from ._inference import decode, elbo, encode, sample
 from ._job import Fit, HeldOut, Job, Record, Watch, effective_sample_size
-from ._latent_axes import can_set_to_prior, set_to_prior, without_latents
+from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._modules import Modules
-from ._networks import MLP, ConvNet, Network, PointPosterior
+from ._networks import MLP, Network, PointPosterior
 from ._priors import PRIORS
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
@@ -24,13 +25,14 @@ from .objectives import (
     DIPVAE,
     VAE,
     WEIGHT,
-    AdversarialObjective,
+    Adversary,
     BetaTCVAE,
     CapacityVAE,
     FactorVAE,
     Forward,
     InfoGAN,
     Objective,
+    Readout,
     SupervisedFactorVAE,
 )
 
@@ -44,7 +46,7 @@ __all__ = [
     "PRIORS",
     "VAE",
     "WEIGHT",
-    "AdversarialObjective",
+    "Adversary",
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
@@ -61,21 +63,19 @@ __all__ = [
     "Network",
     "Objective",
     "PointPosterior",
+    "Readout",
     "Record",
     "Schedule",
     "SupervisedFactorVAE",
     "Watch",
-    "can_set_to_prior",
     "decode",
     "effective_sample_size",
     "effort",
     "elbo",
     "encode",
     "fit_stack",
-    "order_latents",
     "resolve_device",
     "sample",
-    "set_to_prior",
     "stack_width",
     "without_latents",
 ]

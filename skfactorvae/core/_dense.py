@@ -1,4 +1,4 @@
-"""Chains of affine maps, with a pass back that is written out for an adversary."""
+"""Stacked dense networks, with an explicit backward pass for adversaries."""
 
 from __future__ import annotations
 
@@ -12,76 +12,77 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import _compat
+from ._axes import Parameters
+
 Weights = dict[str, Tensor]
 
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
-"""How weights are made, whatever defaults others have set in torch."""
-
-aten = torch.ops.aten
+"""Type and device of new weights, independent of torch's global defaults."""
 
 
 @dataclass(frozen=True)
 class Activation:
-    """A nonlinearity and its pass back.
+    """An activation function and its backward pass.
 
     Parameters
     ----------
     apply : callable (x) -> y
-    pull : callable (gradient, x, y) -> Tensor
+    backward : callable (gradient, x, y) -> Tensor
         Gradient with respect to ``x``, given the one with respect to ``y``.
-    replace : callable (x) -> y
-        The same as ``apply``, and in the place of ``x`` where the way back needs ``y``
-        alone: memory is what these functions wait for.
+    apply_inplace : callable (x) -> y
+        The same function as ``apply``. It overwrites ``x`` where the backward pass
+        needs ``y`` alone, since memory bandwidth limits these functions.
     """
 
     apply: Callable[[Tensor], Tensor]
-    pull: Callable[[Tensor, Tensor, Tensor], Tensor]
-    replace: Callable[[Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor, Tensor], Tensor]
+    apply_inplace: Callable[[Tensor], Tensor]
 
 
 ACTIVATIONS = {
     "relu": Activation(
         torch.relu,
-        lambda g, x, y: aten.threshold_backward(g, y, 0),
+        lambda g, x, y: _compat.relu_backward(g, y),
         torch.relu_,
     ),
     "leaky_relu": Activation(
         lambda x: F.leaky_relu(x, 0.2),
-        lambda g, x, y: aten.leaky_relu_backward(g, y, 0.2, True),
+        lambda g, x, y: _compat.leaky_relu_backward(g, y, 0.2),
         lambda x: F.leaky_relu_(x, 0.2),
     ),
     "elu": Activation(
         F.elu,
-        lambda g, x, y: aten.elu_backward(g, 1, 1, 1, True, y),
+        lambda g, x, y: _compat.elu_backward(g, y),
         F.elu_,
     ),
     "silu": Activation(
         F.silu,
-        lambda g, x, y: aten.silu_backward(g, x),
+        lambda g, x, y: _compat.silu_backward(g, x),
         F.silu,
     ),
     "gelu": Activation(
         F.gelu,
-        lambda g, x, y: aten.gelu_backward(g, x),
+        lambda g, x, y: _compat.gelu_backward(g, x),
         F.gelu,
     ),
     "tanh": Activation(
         torch.tanh,
-        lambda g, x, y: aten.tanh_backward(g, y),
+        lambda g, x, y: _compat.tanh_backward(g, y),
         torch.tanh_,
     ),
 }
 
 
 LANES = 16
-"""Columns of a product that every row goes through in step."""
+"""Number of which the columns of a product in inference are a multiple."""
 
 
 def add_product(offset: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Return ``offset + x @ weight``; in inference, each row rounded alike.
+    """Return ``offset + x @ weight``, with padded columns in inference mode.
 
-    Some processors send every other row of a product with an odd number of columns
-    down another path, whose last bit differs: inference therefore pads the columns.
+    For an odd number of columns some processors compute every other row by another
+    path, whose rounding differs. Padding avoids this.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def add_product(offset: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Dense:
-    """A chain of K affine maps with an activation between them.
+    """K affine maps, one after the other, with an activation between them.
 
     Parameters
     ----------
@@ -111,9 +112,12 @@ class Dense:
     activation : str
         Key of :data:`ACTIVATIONS`.
     final_activation : bool, default=False
-        Whether the last layer is activated too.
+        Whether the last layer is followed by the activation, too.
     zero_output : bool, default=False
-        Whether the last layer starts at zero, so that the chain starts as a constant.
+        Whether the last layer is initialised to zero, so that the initial function is
+        constant.
+    axes : tuple of two str, default=("", "")
+        Axis names of the input and of the output.
     """
 
     name: str
@@ -121,15 +125,22 @@ class Dense:
     activation: str
     final_activation: bool = False
     zero_output: bool = False
+    axes: tuple[str, str] = ("", "")
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """Names and axes of the weights, layer by layer: weight, bias, weight, ..."""
+        ends = [self.axes[0], *["h"] * (self.depth - 1), self.axes[1]]
+        declared: Parameters = {}
+        for i in range(self.depth):
+            declared[f"{self.name}.{i}.weight"] = (ends[i], ends[i + 1])
+            declared[f"{self.name}.{i}.bias"] = (ends[i + 1],)
+        return declared
 
     @cached_property
     def names(self) -> list[str]:
-        """Weights in the order of the layers: weight, bias, weight, bias, ..."""
-        return [
-            f"{self.name}.{i}.{part}"
-            for i in range(self.depth)
-            for part in ("weight", "bias")
-        ]
+        """Names of the weights in the order of the layers."""
+        return list(self.parameters)
 
     @property
     def depth(self) -> int:
@@ -143,7 +154,7 @@ class Dense:
 
     @property
     def layers(self) -> list[dict[str, object]]:
-        """The layers in words: kind, name, and whether the activation follows."""
+        """Description of the layers: kind, name, and whether an activation follows."""
         return [
             {
                 "kind": "dense",
@@ -173,7 +184,7 @@ class Dense:
     def forward(
         self, layers: Sequence[Tensor], x: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """Map (K, B, sizes[0]) to (K, B, sizes[-1]), and keep what the way back needs.
+        """Return the output and the intermediate values for :meth:`backward`.
 
         Parameters
         ----------
@@ -185,15 +196,15 @@ class Dense:
         -------
         y : Tensor of shape (K, B, sizes[-1])
         trace : list of Tensor
-            Input of each layer and what its activation's ``pull`` takes, alternating.
+            Input of each layer and its affine output, alternating.
         """
-        replace = ACTIVATIONS[self.activation].replace
+        apply_inplace = ACTIVATIONS[self.activation].apply_inplace
         trace = []
         for i in range(self.depth):
             weight, bias = layers[2 * i], layers[2 * i + 1]
             affine = add_product(bias.unsqueeze(1), x, weight)
             trace += [x, affine]
-            x = replace(affine) if self._is_activated(i) else affine
+            x = apply_inplace(affine) if self._is_activated(i) else affine
         return x, trace
 
     def backward(
@@ -209,18 +220,18 @@ class Dense:
         Parameters
         ----------
         layers, trace, y
-            What :meth:`forward` took and gave.
+            Arguments and results of :meth:`forward`.
         gradient : Tensor of shape (K, B, sizes[-1])
             With respect to ``y``.
         into : sequence of Tensor
-            Where the gradients go, in the order of ``layers``: into room that is used
-            again, since large arrays asked for anew cost page faults at every step.
+            Where the gradients are written, in the order of ``layers``. The memory is
+            reused, since new large arrays cost page faults at every step.
         """
-        pull = ACTIVATIONS[self.activation].pull
+        backward = ACTIVATIONS[self.activation].backward
         for i in reversed(range(self.depth)):
             x, affine = trace[2 * i], trace[2 * i + 1]
             if self._is_activated(i):
-                gradient = pull(gradient, affine, y)
+                gradient = backward(gradient, affine, y)
             torch.bmm(x.transpose(1, 2), gradient, out=into[2 * i])
             torch.sum(gradient, 1, out=into[2 * i + 1])
             gradient = torch.bmm(gradient, layers[2 * i].transpose(1, 2))

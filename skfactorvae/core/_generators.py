@@ -1,4 +1,4 @@
-"""A generator, and a discriminator whose trunk also reads the codes of rows."""
+"""InfoGAN's networks: a generator, and a discriminator that also predicts codes."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ._axes import Parameters
+from ._conv_net import ConvNet
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
-from ._networks import MLP, ConvNet, NetworkWrapper
+from ._networks import MLP, NetworkWrapper
 
-LEAST_VARIANCE = 1e-6
-"""Of the indicator of a level, so that its logarithm is finite."""
+MIN_VARIANCE = 1e-6
+"""Lower bound of the variance of a level's indicator; its logarithm is finite."""
 
 
-class Look(NamedTuple):
-    """What one pass through the trunk says of rows."""
+class DiscriminatorOutput(NamedTuple):
+    """The output of the discriminator and of Q for a batch of rows."""
 
     logits: Tensor  # (K, B) log-odds that a row is real
     mean: Tensor  # (K, B, d) of the latents' posterior
     log_var: Tensor  # (K, B, d)
-    log_shares: Tensor  # (K, B, c) log-probability of each level of each category
+    log_probabilities: Tensor  # (K, B, c) of each level of each category
 
 
 @dataclass(frozen=True)
 class GAN(NetworkWrapper):
-    """The networks of an InfoGAN, out of those of an autoencoder.
+    """The networks of an InfoGAN, built from those of an autoencoder.
 
     The decoder is the generator; its first layer also takes noise, and the levels of
-    categories, one column each. The encoder is the head Q on the trunk that it shares
-    with the discriminator, whose own head is the critic. A code is the latents and then
-    the probabilities of the levels. The generator starts as the constant zero, which is
-    the mean of standardised rows.
+    categories, one column each. The encoder's hidden layers are those of the
+    discriminator; they have two heads, Q, which is the encoder's, and the critic. A
+    code is the latents, followed by the probabilities of the levels. The generator's
+    initial output is zero, the mean of standardised rows.
 
     Parameters
     ----------
     network : MLP or ConvNet
-        Without a linear path. Its pace does not count: generator and discriminator move
-        at one rate each.
+        Without a linear path. Its multipliers of the learning rate are not used:
+        generator and discriminator have one rate each.
     n_noise : int
-        Noise that no code holds, m.
+        Noise inputs that are not part of a code, m.
     levels : tuple of int
         Number of levels of each category; they sum to c.
     """
@@ -52,18 +54,21 @@ class GAN(NetworkWrapper):
     n_noise: int
     levels: tuple[int, ...] = ()
 
+    LEVEL_HEAD = "encoder.levels.weight", "encoder.levels.bias"
+    INPUTS = "decoder.levels.weight", "decoder.noise.weight"
+
     @property
     def n_columns(self) -> int:
         return self.n_components + sum(self.levels)
 
-    # These take the place of attributes, as the sizes of NetworkWrapper do.
+    # Properties in place of attributes, as in NetworkWrapper.
     @property
     def n_auxiliary(self) -> int:  # type: ignore[override]
         return len(self.levels) + self.n_noise
 
     @property
     def categorical_kl(self) -> float:  # type: ignore[override]
-        """A level taken for certain, against levels that are equally likely."""
+        """KL divergence of one certain level of each category from equal ones, nats."""
         return math.fsum(math.log(n) for n in self.levels)
 
     @property
@@ -75,43 +80,58 @@ class GAN(NetworkWrapper):
         return 2 * self.network.multiplications
 
     @property
+    def encoder_parameters(self) -> Parameters:
+        """Names and axes of the discriminator's weights, with those of Q."""
+        head = zip(self.LEVEL_HEAD, [("h", "c"), ("c",)], strict=True)
+        return {
+            **self.network.encoder_parameters,
+            **(dict(head) if self.levels else {}),
+            **self._critic.parameters,
+        }
+
+    @property
+    def decoder_parameters(self) -> Parameters:
+        """Names and axes of the generator's weights."""
+        inputs: Parameters = dict.fromkeys(self._inputs, ("input", "h"))
+        return {**self.network.decoder_parameters, **inputs}
+
+    @property
     def decoder_layers(self) -> list[dict[str, object]] | None:
         return None if self.levels else self.network.decoder_layers
 
     @cached_property
     def _critic(self) -> Dense:
-        return Dense("critic", (self.network.width, 1), "relu", zero_output=True)
+        sizes = (self.network.width, 1)
+        return Dense("critic", sizes, "relu", zero_output=True, axes=("h", "logit"))
 
     @cached_property
     def _inputs(self) -> dict[str, int]:
-        """Weights of the first layer beside the latents', and their rows."""
-        rows = {
-            "decoder.levels.weight": sum(self.levels),
-            "decoder.noise.weight": self.n_noise,
-        }
-        return {name: n for name, n in rows.items() if n}
+        """Weights of the first layer beside the latents', and their numbers of rows."""
+        sizes = zip(self.INPUTS, (sum(self.levels), self.n_noise), strict=True)
+        return {name: n for name, n in sizes if n}
 
     def draw(self, generator: torch.Generator) -> Weights:
         weights = self.network.draw(generator)
-        first = weights["decoder.0.weight"]
+        first, last = self.network.decoder_ends
         fan_in = self.n_columns + self.n_noise
-        weights["decoder.0.weight"] = first * math.sqrt(self.n_components / fan_in)
+        weights[first] = weights[first] * math.sqrt(self.n_components / fan_in)
         for name, n in self._inputs.items():
-            weights[name] = draw_normal((n, first.shape[1]), fan_in, 2.0, generator)
+            shape = n, weights[first].shape[1]
+            weights[name] = draw_normal(shape, fan_in, 2.0, generator)
         if self.levels:
             c, h = sum(self.levels), self.network.width
-            weights["encoder.levels.weight"] = torch.zeros(h, c, **PLAIN)
-            weights["encoder.levels.bias"] = torch.zeros(c, **PLAIN)
-        last = self.network.output
+            zeros = torch.zeros(h, c, **PLAIN), torch.zeros(c, **PLAIN)
+            weights |= dict(zip(self.LEVEL_HEAD, zeros, strict=True))
         weights[last] = torch.zeros_like(weights[last])
         return weights | self._critic.draw(generator)
 
-    def look(self, weights: Weights, x: Tensor) -> Look:
-        """Say of rows (K, B, p) whether they are real, and what their codes are."""
+    def discriminate(self, weights: Weights, x: Tensor) -> DiscriminatorOutput:
+        """Return the logits of rows (K, B, p) and the posterior of their codes."""
         hidden = self.network.hidden(weights, x)
         logits = self._critic(weights, hidden).squeeze(-1)
         moments = self.network.posterior(weights, hidden, x)
-        return Look(logits, *moments, self._log_shares(weights, hidden))
+        log_probabilities = self._log_probabilities(weights, hidden)
+        return DiscriminatorOutput(logits, *moments, log_probabilities)
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of each column of a code, (K, B, d + c)."""
@@ -119,26 +139,23 @@ class GAN(NetworkWrapper):
         mean, log_var = self.network.posterior(weights, hidden, x)
         if not self.levels:
             return mean, log_var
-        shares = self._log_shares(weights, hidden).exp()
-        variance = (shares * (1 - shares)).clamp(min=LEAST_VARIANCE)
+        probabilities = self._log_probabilities(weights, hidden).exp()
+        variance = (probabilities * (1 - probabilities)).clamp(min=MIN_VARIANCE)
         return (
-            torch.cat([mean, shares], dim=-1),
+            torch.cat([mean, probabilities], dim=-1),
             torch.cat([log_var, variance.log()], dim=-1),
         )
 
-    def _log_shares(self, weights: Weights, hidden: Tensor) -> Tensor:
+    def _log_probabilities(self, weights: Weights, hidden: Tensor) -> Tensor:
         if not self.levels:
             return hidden[..., :0]
-        scores = add_product(
-            weights["encoder.levels.bias"].unsqueeze(1),
-            hidden,
-            weights["encoder.levels.weight"],
-        )
-        parts = scores.split(self.levels, dim=-1)
+        weight, bias = (weights[name] for name in self.LEVEL_HEAD)
+        logits = add_product(bias.unsqueeze(1), hidden, weight)
+        parts = logits.split(self.levels, dim=-1)
         return torch.cat([part.log_softmax(-1) for part in parts], dim=-1)
 
     def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-        """Draw the latents; of the levels, take the most probable."""
+        """Draw the latents; of each category, take the most probable level."""
         d = self.n_components
         z = super().draw_codes(mean[..., :d], log_var[..., :d], noise)
         if not self.levels:
@@ -150,21 +167,20 @@ class GAN(NetworkWrapper):
         ]
         return torch.cat([z, *levels], dim=-1)
 
-    def levels_of(self, auxiliary_noise: Tensor) -> Tensor:
-        """Turn standard normal numbers into indicators of levels, (K, B, c)."""
+    def one_hot_levels(self, auxiliary_noise: Tensor) -> Tensor:
+        """Turn standard normal numbers into one-hot levels, (K, B, c)."""
         uniform = torch.special.ndtr(auxiliary_noise)
         columns = [
-            F.one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n).to(
-                auxiliary_noise
-            )
+            F.one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n)
             for i, n in enumerate(self.levels)
         ]
+        columns = [column.to(auxiliary_noise) for column in columns]
         return torch.cat([auxiliary_noise[..., :0], *columns], dim=-1)
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        """Generate rows from codes (K, B, d + c), with the noise at its mean."""
-        silence = z.new_zeros(*z.shape[:-1], self.n_noise)
-        return self._generate(weights, torch.cat([z, silence], dim=-1))
+        """Generate rows from codes (K, B, d + c), with the noise at zero, its mean."""
+        zero_noise = z.new_zeros(*z.shape[:-1], self.n_noise)
+        return self._generate(weights, torch.cat([z, zero_noise], dim=-1))
 
     def generate(
         self,
@@ -174,12 +190,12 @@ class GAN(NetworkWrapper):
         *,
         noise: bool = True,
     ) -> Tensor:
-        sound = auxiliary_noise[..., len(self.levels) :] * noise
-        return self._generate(
-            weights, torch.cat([z, self.levels_of(auxiliary_noise), sound], dim=-1)
-        )
+        levels = self.one_hot_levels(auxiliary_noise)
+        inputs = [z, levels, auxiliary_noise[..., len(self.levels) :] * noise]
+        return self._generate(weights, torch.cat(inputs, dim=-1))
 
     def _generate(self, weights: Weights, inputs: Tensor) -> Tensor:
-        names = ["decoder.0.weight", *self._inputs]
-        first = torch.cat([weights[name] for name in names], dim=-2)
-        return self.network.decode(weights | {names[0]: first}, inputs)
+        first, _ = self.network.decoder_ends
+        parts = [weights[name] for name in (first, *self._inputs)]
+        joined = {first: torch.cat(parts, dim=-2)}
+        return self.network.decode(weights | joined, inputs)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from ._axes import Parameters
 from ._likelihoods import Likelihood
 from ._networks import Network
 from ._schedule import Schedule
-from .objectives import AdversarialObjective, Objective
+from .objectives import Objective
 
 Arrays = Mapping[str, np.ndarray]
+
+Status = Literal["budget", "early_stopping", "stopped", "diverged"]
+"""How the training of a model ended; see :class:`Fit`."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,21 @@ class Job:
     def multiplications(self) -> int:
         """Multiplications of a training step for one row, approximately."""
         count = 4 * self.network.multiplications
-        if isinstance(self.objective, AdversarialObjective):
+        if self.objective.adversary is not None:
             d = self.network.n_components
-            count += 7 * self.objective.multiplications(d)
+            count += 7 * self.objective.adversary.multiplications(d)
         return count
+
+    @property
+    def parameters(self) -> Parameters:
+        """Names and axes of all weights of the model, the adversary's included."""
+        adversary = self.objective.adversary
+        return {
+            **self.network.parameters,
+            **self.likelihood.parameters,
+            **self.objective.parameters,
+            **(adversary.parameters(self.network) if adversary else {}),
+        }
 
 
 @dataclass(frozen=True)
@@ -104,20 +120,33 @@ class Fit:
     Attributes
     ----------
     weights : dict of str to ndarray
-        The trained weights, adversary included.
+        The trained weights, adversary included. Latents are ordered and signed, and
+        inactive ones set to the prior, as the objective's readout determines.
+    kl : ndarray of shape (d,)
+        Mean KL divergence of each latent from a standard normal prior over the job's
+        rows, nats; zero for inactive latents. Hidden latents are included.
+    variance : ndarray of shape (d,)
+        Variance of each latent's posterior mean; zero for inactive latents.
     history : dict of str to ndarray of shape (n_records,)
         ``step``, and the mean of each named term since the record before.
+    status : {"budget", "early_stopping", "stopped", "diverged"}
+        How training ended: after all steps, because the held-out ELBO did not improve,
+        because the watch function asked for it, or because of a value that was not
+        finite or too large.
     n_iter : int
         Steps made.
     kept_step : int
         Step whose weights these are: the last, the best on held-out rows, or the last
         finite one.
     diverged_at : int or None
-        Step at which a value was found not to be finite.
+        Step at which divergence was found; None unless the status is "diverged".
     """
 
     weights: dict[str, np.ndarray]
+    kl: np.ndarray
+    variance: np.ndarray
     history: dict[str, np.ndarray]
+    status: Status
     n_iter: int
     kept_step: int
     diverged_at: int | None

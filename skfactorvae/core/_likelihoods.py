@@ -1,4 +1,4 @@
-"""Likelihoods p(x | z): from the decoder's output to nats per row."""
+"""Likelihoods p(x | z): the decoder's output to log-densities in nats per row."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ._axes import FEATURE, Parameters
 from ._dense import PLAIN, Weights
 
 LOG_TWO_PI = math.log(2 * math.pi)
@@ -19,9 +20,14 @@ RAW_SCALE = "likelihood.raw_scale"
 class Likelihood(ABC):
     """The distribution of a row given its code, independent over features.
 
-    Log-densities are always summed over features, never averaged: an average would
-    silently rescale ``beta`` and ``gamma``.
+    Log-densities are summed over features, never averaged: an average would rescale
+    ``beta`` and ``gamma``.
     """
+
+    @property
+    def parameters(self) -> Parameters:
+        """Names and axes of the likelihood's weights."""
+        return {}
 
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
@@ -36,7 +42,7 @@ class Likelihood(ABC):
         weights : Weights
             Weights of the stack.
         output : Tensor of shape (K, B, p)
-            What the decoder returned.
+            The decoder's output.
         x : Tensor of shape (K, B, p)
             Rows.
 
@@ -45,10 +51,10 @@ class Likelihood(ABC):
         Tensor of shape (K, B)
         """
 
-    def disturbed(
-        self, weights: Weights, x: Tensor, noise: Tensor, ceiling: Tensor
+    def add_input_noise(
+        self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
     ) -> Tensor:
-        """Return rows to which noise was added, in units of their own noise.
+        """Return rows with added noise, in units of the likelihood's own scale.
 
         Parameters
         ----------
@@ -58,13 +64,13 @@ class Likelihood(ABC):
             Rows.
         noise : Tensor of shape (K, B, p)
             Normal numbers.
-        ceiling : Tensor of shape (K, 1, p)
-            What to take for a feature's own noise at most.
+        max_std : Tensor of shape (K, 1, p)
+            Upper bound of that unit, by feature.
 
         Returns
         -------
         Tensor of shape (K, B, p)
-            The rows themselves, where there is no scale of noise.
+            The rows themselves, if the likelihood has no scale.
         """
         return x
 
@@ -86,24 +92,30 @@ class Gaussian(Likelihood):
     Parameters
     ----------
     scale : {"feature", "shared"} or float
-        Standard deviation of the noise: learned for each feature, learned once for
-        all, or fixed. A fixed scale s weighs the reconstruction by 1 / s**2, as a
-        beta of s**2 would.
+        Standard deviation of the noise: learned for each feature, learned as one
+        number, or fixed. A fixed scale s multiplies the reconstruction by 1 / s**2,
+        as a beta of s**2 would.
     is_sampled : bool, default=True
-        Whether samples have the noise, too; not where it stands in for another.
+        Whether :meth:`sample` adds the noise. InfoGAN's generator has noise of its own.
 
     Notes
     -----
-    A learned scale starts at 0.5 and stays above 0.01, so that a feature
-    that is reproduced exactly does not take the whole likelihood for itself. It moves
-    ten times as fast as other weights: a scale that lags behind the residuals weighs
-    them wrongly, and Adam takes steps of one size.
+    A learned scale starts at 0.5 and stays above 0.01, so that a feature that is
+    reconstructed exactly does not dominate the likelihood. Its learning rate is ten
+    times that of other weights: steps of Adam have one size, and a scale that lags
+    behind the residuals weighs them wrongly.
     """
 
     scale: str | float
     is_sampled: bool = True
 
-    FIRST, SMALLEST, LR_MULTIPLIER = 0.5, 0.01, 10.0
+    INITIAL_SCALE, MIN_SCALE, LR_MULTIPLIER = 0.5, 0.01, 10.0
+
+    @property
+    def parameters(self) -> Parameters:
+        if not self.is_learned:
+            return {}
+        return {RAW_SCALE: (FEATURE if self.scale == "feature" else "1",)}
 
     @property
     def is_learned(self) -> bool:
@@ -114,14 +126,14 @@ class Gaussian(Likelihood):
         if not self.is_learned:
             return {}
         width = n_features if self.scale == "feature" else 1
-        first = math.log(math.expm1(self.FIRST - self.SMALLEST))
+        first = math.log(math.expm1(self.INITIAL_SCALE - self.MIN_SCALE))
         return {RAW_SCALE: torch.full((width,), first / self.LR_MULTIPLIER, **PLAIN)}
 
     def scales(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the noise scale, (K, 1, p) or (K, 1, 1)."""
         if self.is_learned:
             raw = self.LR_MULTIPLIER * weights[RAW_SCALE]
-            return (F.softplus(raw) + self.SMALLEST).unsqueeze(1)
+            return (F.softplus(raw) + self.MIN_SCALE).unsqueeze(1)
         return x.new_full((len(x), 1, 1), float(self.scale))
 
     def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
@@ -130,10 +142,10 @@ class Gaussian(Likelihood):
         log_scales = scale.log().expand(-1, -1, x.shape[-1]).sum(-1)  # (K, 1)
         return 0.5 * (squares + x.shape[-1] * LOG_TWO_PI) + log_scales
 
-    def disturbed(
-        self, weights: Weights, x: Tensor, noise: Tensor, ceiling: Tensor
+    def add_input_noise(
+        self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
     ) -> Tensor:
-        own = torch.minimum(self.scales(weights, x).detach(), ceiling)
+        own = torch.minimum(self.scales(weights, x).detach(), max_std)
         return torch.addcmul(x, noise, own)
 
     def mean(self, output: Tensor) -> Tensor:

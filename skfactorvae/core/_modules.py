@@ -1,4 +1,4 @@
-"""Networks of the user's own, as modules of torch."""
+"""Networks made of the user's own torch modules."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from ._axes import LATENT, Parameters
 from ._dense import PLAIN, Weights
 from ._networks import Network, bound_log_var
 
 Build = Callable[[int, int], tuple[nn.Module, nn.Module]]
 
 OWN = "own"
-"""Stands before the names of a user's weights, which are thus never taken for ours."""
+"""Part of the names of the modules' weights, which thus never equal other names."""
 
-FIXED = ("encoder.frame", "decoder.frame")
-"""Weights that training leaves alone."""
+FRAMES = "encoder.frame", "decoder.frame"
+"""Signed permutations between the modules and the latents."""
 
 MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -29,9 +30,10 @@ _global_generator = threading.Lock()
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Let modules draw from torch's global state: one at a time, and put back after.
+    """Seed torch's global generator inside the block, and restore it afterwards.
 
-    ``torch.manual_seed`` would seed every other device, too.
+    Modules draw their weights from it, one block at a time. ``torch.manual_seed`` would
+    seed all other devices, too.
     """
     with _global_generator, torch.random.fork_rng(devices=[]):
         dtype = torch.get_default_dtype()
@@ -45,11 +47,11 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Modules(Network):
-    """An encoder and a decoder brought by the user as plain ``torch.nn`` modules.
+    """An encoder and a decoder given by the user as ``torch.nn`` modules.
 
     They are called in evaluation mode and vectorised over the stack by
-    :func:`torch.func.vmap`. A signed permutation, the frame, stands between them and
-    the latents, so that these can be reordered without touching the modules.
+    :func:`torch.func.vmap`. A fixed signed permutation, the frame, is applied between
+    modules and latents, so that latents can be reordered without changing the modules.
 
     Parameters
     ----------
@@ -62,6 +64,8 @@ class Modules(Network):
     n_components: int
     build: Build
 
+    fixed = frozenset(FRAMES)
+
     @property
     def signature(self) -> tuple[object, ...]:
         return type(self), self.n_features, self.n_components, self.build
@@ -69,6 +73,19 @@ class Modules(Network):
     @property
     def multiplications(self) -> int:
         return sum(p.numel() for m in self._structure.values() for p in m.parameters())
+
+    @property
+    def encoder_parameters(self) -> Parameters:
+        return {**self._own_parameters("encoder"), FRAMES[0]: ("module", LATENT)}
+
+    @property
+    def decoder_parameters(self) -> Parameters:
+        return {**self._own_parameters("decoder"), FRAMES[1]: (LATENT, "module")}
+
+    def _own_parameters(self, role: str) -> Parameters:
+        """Declare a module's weights, whose axes have no names."""
+        own = self._structure[role].named_parameters()
+        return {f"{role}.{OWN}.{name}": ("",) * p.ndim for name, p in own}
 
     @cached_property
     def _structure(self) -> dict[str, nn.Module]:
@@ -85,11 +102,11 @@ class Modules(Network):
             )
         modules = dict(zip(("encoder", "decoder"), made, strict=True))
         for role, module in modules.items():
-            self._check_rows_stay_apart(role, module)
+            self._check_rows_are_independent(role, module)
             module.eval()
         return modules
 
-    def _check_rows_stay_apart(self, role: str, module: nn.Module) -> None:
+    def _check_rows_are_independent(self, role: str, module: nn.Module) -> None:
         is_mixing = any(isinstance(part, MIXING) for part in module.modules())
         if is_mixing or next(module.buffers(), None) is not None:
             raise ValueError(
@@ -107,16 +124,16 @@ class Modules(Network):
             for name, parameter in module.named_parameters()
         }
         eye = torch.eye(self.n_components, **PLAIN)
-        return {**weights, "encoder.frame": eye, "decoder.frame": eye.clone()}
+        return {**weights, **{name: eye.clone() for name in FRAMES}}
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         head = self._call("encoder", weights, x, 2 * self.n_components)
         mean, raw = head.chunk(2, dim=-1)
-        frame = weights["encoder.frame"]
+        frame = weights[FRAMES[0]]
         return mean @ frame, bound_log_var(raw @ frame.abs())
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        codes = z @ weights["decoder.frame"]
+        codes = z @ weights[FRAMES[1]]
         return self._call("decoder", weights, codes, self.n_features)
 
     def _call(self, role: str, weights: Weights, x: Tensor, width: int) -> Tensor:

@@ -1,92 +1,61 @@
 """Networks as functions of stacked weights.
 
-A network owns no weights. It draws those of one model, and encodes and decodes with
-those of a stack: every weight it is handed has a leading model axis ``K``.
+A network holds no weights. It declares their names and axes, draws those of one model,
+and encodes and decodes with those of a stack: every weight passed to it has a leading
+model axis ``K``.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, add_product, draw_normal
+from ._axes import FEATURE, LATENT, Parameters
+from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
 
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
 FULL_LR_FEATURES = 600
-"""Columns up to which what multiplies rows moves at the full rate."""
+"""Features up to which weights that multiply the input have the full learning rate."""
 
 
-# ---------------------------------------------------------------------- layers
-def conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Apply K convolutions that halve the size: (K, B, C, H, W), (K, O, C, 4, 4)."""
-    y = F.conv2d(
-        _merge_models(x),
-        weight.flatten(0, 1),
-        bias.flatten(),
-        stride=2,
-        padding=1,
-        groups=len(x),
-    )
-    return _split_models(y, len(x))
-
-
-def conv_transpose(
-    x: Tensor, weight: Tensor, bias: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """Undo :func:`conv`: (K, B, C, h, w), (K, C, O, 4, 4) -> (K, B, O, *size)."""
-    extra = [s - 2 * r for s, r in zip(size, x.shape[-2:], strict=True)]
-    y = F.conv_transpose2d(
-        _merge_models(x),
-        weight.flatten(0, 1),
-        bias.flatten(),
-        stride=2,
-        padding=1,
-        output_padding=extra,
-        groups=len(x),
-    )
-    return _split_models(y, len(x))
-
-
-def _merge_models(x: Tensor) -> Tensor:
-    return x.transpose(0, 1).flatten(1, 2)  # (B, K * C, H, W)
-
-
-def _split_models(y: Tensor, n_models: int) -> Tensor:
-    return y.unflatten(1, (n_models, -1)).transpose(0, 1)  # (K, B, C, H, W)
-
-
-# -------------------------------------------------------------------- networks
 class Network(ABC):
     """Encoder and decoder of a variational autoencoder, for a stack of models.
 
     Attributes
     ----------
     n_features, n_components : int
-        Columns of the data, p, and latents, d.
-    block : int
-        Rows that inference sends through at once.
+        Features of the data, p, and latents, d.
+    block_size : int
+        Rows that inference processes at once.
+    fixed : frozenset of str
+        Weights that training does not change.
+    can_set_to_prior : bool
+        Whether :meth:`set_to_prior` can be called.
     """
 
     n_features: int
     n_components: int
-    block = 256
+    block_size = 256
+    fixed: frozenset[str] = frozenset()
+    can_set_to_prior = False
     n_auxiliary = 0
-    """Normal numbers that :meth:`generate` takes beside those of the components."""
+    """Normal numbers that :meth:`generate` takes beside those of the latents."""
 
     categorical_kl = 0.0
-    """Divergence from the prior of what :meth:`draw_codes` takes for certain, nats."""
+    """KL divergence of the levels that :meth:`draw_codes` takes as certain, nats."""
 
     @property
     def n_columns(self) -> int:
-        """Columns of a code: the latents, and whatever follows them."""
+        """Columns of a code: the latents, and any that follow them."""
         return self.n_components
 
     @property
@@ -99,27 +68,80 @@ class Network(ABC):
     def multiplications(self) -> int:
         """Multiplications to encode and decode one row."""
 
-    def lr_multiplier(self, name: str) -> float:
-        """Return the share of the learning rate at which a weight moves.
+    @property
+    @abstractmethod
+    def encoder_parameters(self) -> Parameters:
+        """Names and axes of the encoder's weights."""
 
-        Likelihoods see to their own weights: see :class:`Gaussian`.
+    @property
+    @abstractmethod
+    def decoder_parameters(self) -> Parameters:
+        """Names and axes of the decoder's weights."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Names and axes of all weights."""
+        return {**self.encoder_parameters, **self.decoder_parameters}
+
+    def lr_multiplier(self, name: str) -> float:
+        """Return the fraction of the learning rate at which a weight is updated.
+
+        Likelihoods scale the rate of their own weights: see :class:`Gaussian`.
         """
         return 1.0
 
     @property
     def decoder_layers(self) -> list[dict[str, object]] | None:
-        """What :meth:`decode` does, in words and names of weights; None if unknown.
+        """Description of :meth:`decode`, layer by layer; None if there is none.
 
-        Layers come in order: ``kind`` is "dense", "reshape" (to ``shape``),
-        "conv_transpose" (to ``size``) or "linear", which adds the code's linear path;
-        ``name`` stands before the names of its weights; ``is_activated`` says whether
-        the activation follows.
+        ``kind`` is "dense", "reshape" (to ``shape``), "conv_transpose" (to ``size``) or
+        "linear", which adds the linear path from the code; ``name`` is the prefix of
+        the names of the layer's weights; ``is_activated`` says whether the activation
+        follows.
         """
         return None
 
     @abstractmethod
     def draw(self, generator: torch.Generator) -> Weights:
         """Draw the weights of one model, without the leading axis."""
+
+    def linear_start(
+        self, encoder: np.ndarray, decoder: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return named weights that start training at a linear model.
+
+        Parameters
+        ----------
+        encoder : ndarray of shape (p, d)
+            Posterior means are initially ``x @ encoder``.
+        decoder : ndarray of shape (d, p)
+            The decoder's output is initially ``z @ decoder``.
+
+        Raises
+        ------
+        ValueError
+            If the network has no linear path.
+        """
+        raise ValueError(
+            f"{type(self).__name__} has no linear path, so it cannot start at a linear "
+            "model. Use an MLP or a ConvNet with linear_path=True, or draw all weights."
+        )
+
+    def set_to_prior(
+        self, weights: Mapping[str, np.ndarray], latents: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return one model's weights with some posteriors equal to the prior.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+        latents : ndarray of int
+            Latents whose posterior becomes standard normal for every row.
+        """
+        raise ValueError(
+            f"The posteriors of {type(self).__name__} cannot be set to the prior. "
+            "Check can_set_to_prior first."
+        )
 
     @abstractmethod
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +152,7 @@ class Network(ABC):
         """Map codes (K, B, d) to the likelihood's parameters (K, B, p)."""
 
     def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-        """Draw from the posteriors, as a function of their moments and of noise."""
+        """Draw from the posteriors, given their moments and standard normal noise."""
         return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
 
     def generate(
@@ -149,9 +171,9 @@ class Network(ABC):
         z : Tensor of shape (K, B, d)
             Latents.
         auxiliary_noise : Tensor of shape (K, B, n_auxiliary)
-            Standard normal numbers for all that is random beside the latents.
+            Standard normal numbers for every random input beside the latents.
         noise : bool, default=True
-            Whether noise that is no part of a code is drawn, too.
+            Whether noise that is not part of a code is drawn or set to zero.
 
         Returns
         -------
@@ -161,12 +183,12 @@ class Network(ABC):
 
 
 @dataclass(frozen=True)
-class _Linear(Network):
-    """What the built-in networks share: the two heads and the linear path.
+class LinearPathNetwork(Network):
+    """The posterior head and the linear path that the built-in networks share.
 
     The linear path adds ``x @ A`` to the posterior mean and ``z @ B`` to the decoder's
-    output. With the other layers' outputs starting at zero, training starts from the
-    linear model that :class:`LinearStart` holds.
+    output. The outputs of the other layers are initially zero, so that training starts
+    at the linear model of :meth:`linear_start`.
     """
 
     n_features: int
@@ -174,6 +196,10 @@ class _Linear(Network):
     hidden_layer_sizes: tuple[int, ...]
     activation: str
     linear_path: bool
+
+    HEAD = "encoder.head.weight", "encoder.head.bias"
+    LINEAR = "encoder.linear.weight", "decoder.linear.weight"
+    can_set_to_prior = True
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -187,22 +213,61 @@ class _Linear(Network):
 
     @property
     @abstractmethod
+    def hidden_parameters(self) -> tuple[Parameters, Parameters]:
+        """Names and axes of the hidden layers of the encoder, and of the decoder."""
+
+    @property
+    @abstractmethod
     def width(self) -> int:
         """Units of the encoder's last hidden layer, h."""
 
     @property
     @abstractmethod
-    def output(self) -> str:
-        """Name of the weight of the decoder's last layer."""
+    def decoder_ends(self) -> tuple[str, str]:
+        """Names of the weights of the decoder's first and last layer."""
 
     @abstractmethod
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         """Map rows (K, B, p) to the encoder's last hidden layer, (K, B, h)."""
 
+    @property
+    def encoder_parameters(self) -> Parameters:
+        hidden, _ = self.hidden_parameters
+        below = "h" if hidden else FEATURE
+        weight, bias = self.HEAD
+        head = {weight: (below, "2", LATENT), bias: ("2", LATENT)}
+        path = {self.LINEAR[0]: (FEATURE, LATENT)} if self.linear_path else {}
+        return {**hidden, **head, **path}
+
+    @property
+    def decoder_parameters(self) -> Parameters:
+        _, hidden = self.hidden_parameters
+        path = {self.LINEAR[1]: (LATENT, FEATURE)} if self.linear_path else {}
+        return {**path, **hidden}
+
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.posterior(weights, self.hidden(weights, x), x)
 
-    def _draw_heads(self, width: int, generator: torch.Generator) -> Weights:
+    def linear_start(
+        self, encoder: np.ndarray, decoder: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        if not self.linear_path:
+            return super().linear_start(encoder, decoder)
+        return dict(zip(self.LINEAR, (encoder, decoder), strict=True))
+
+    def set_to_prior(
+        self, weights: Mapping[str, np.ndarray], latents: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        changed = dict(weights)
+        for name, axes in self.encoder_parameters.items():
+            if axes[-1] == LATENT:
+                changed[name] = weights[name].copy()
+                changed[name][..., latents] = 0.0
+        _, bias = self.HEAD
+        changed[bias][1, latents] = raw_log_var(0.0)
+        return changed
+
+    def _draw_head(self, width: int, generator: torch.Generator) -> Weights:
         d = self.n_components
         weight = draw_normal((width, 2, d), width, 1.0, generator)
         weight[:, 1] = 0.0
@@ -210,57 +275,58 @@ class _Linear(Network):
             weight[:, 0] = 0.0
         bias = torch.zeros(2, d, **PLAIN)
         bias[1] = raw_log_var(FIRST_LOG_VAR)
-        heads = {"encoder.head.weight": weight, "encoder.head.bias": bias}
-        if self.linear_path:
-            heads["encoder.linear.weight"] = torch.zeros(self.n_features, d, **PLAIN)
-            heads["decoder.linear.weight"] = torch.zeros(d, self.n_features, **PLAIN)
-        return heads
+        head = dict(zip(self.HEAD, (weight, bias), strict=True))
+        if not self.linear_path:
+            return head
+        shapes = (self.n_features, d), (d, self.n_features)
+        paths = (torch.zeros(shape, **PLAIN) for shape in shapes)
+        return head | dict(zip(self.LINEAR, paths, strict=True))
 
     def posterior(
         self, weights: Weights, hidden: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Finish what :meth:`hidden` began: mean and log-variance, (K, B, d)."""
-        weight, bias = weights["encoder.head.weight"], weights["encoder.head.bias"]
+        """Return mean and log-variance, (K, B, d), given the last hidden layer."""
+        weight, bias = (weights[name] for name in self.HEAD)
         head = add_product(
             bias.flatten(-2).unsqueeze(1), hidden, weight.flatten(-2)
         )  # (K, B, 2 d)
         mean, raw = head.chunk(2, dim=-1)
         if self.linear_path:
-            mean = add_product(mean, x, weights["encoder.linear.weight"])
+            mean = add_product(mean, x, weights[self.LINEAR[0]])
         return mean, bound_log_var(raw)
 
     def _linear_layers(self) -> list[dict[str, object]]:
-        layer = {"kind": "linear", "name": "decoder.linear", "is_activated": False}
+        name = self.LINEAR[1].removesuffix(".weight")
+        layer = {"kind": "linear", "name": name, "is_activated": False}
         return [layer] if self.linear_path else []
 
     def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:
         if not self.linear_path:
             return output
-        return add_product(output, z, weights["decoder.linear.weight"])
+        return add_product(output, z, weights[self.LINEAR[1]])
 
 
 def bound_log_var(raw: Tensor) -> Tensor:
-    """Keep the log-variance in (-10, 4), smoothly, so that no exponential overflows."""
+    """Map to a log-variance in (-10, 4), smoothly, so that no exponential overflows."""
     return torch.tanh(raw / LOG_VAR_RADIUS) * LOG_VAR_RADIUS + LOG_VAR_CENTRE
 
 
 def raw_log_var(log_var: float) -> float:
-    """Undo :func:`bound_log_var`."""
+    """Return the inverse of :func:`bound_log_var`."""
     return LOG_VAR_RADIUS * math.atanh((log_var - LOG_VAR_CENTRE) / LOG_VAR_RADIUS)
 
 
 @dataclass(frozen=True)
-class MLP(_Linear):
+class MLP(LinearPathNetwork):
     """Dense encoder and mirrored dense decoder.
 
     Parameters
     ----------
     scale_input_lr : bool, default=False
-        Whether what multiplies rows of many columns moves the more slowly, the more
-        there are. Adam moves each weight by as much as the rate, and columns that are
-        correlated move together: a step changes what a unit makes of a standardised
-        row in proportion to its columns, and with thousands of them by more than all
-        that was learned.
+        Whether weights that multiply more than 600 features have the learning rate
+        600 / p. A step of Adam changes each weight by the learning rate, and correlated
+        features add up: the change of a hidden unit's input grows in proportion to the
+        number of features, and with thousands of them exceeds what was learned.
     """
 
     scale_input_lr: bool = False
@@ -268,12 +334,24 @@ class MLP(_Linear):
     @cached_property
     def _encoder(self) -> Dense:
         sizes = (self.n_features, *self.hidden_layer_sizes)
-        return Dense("encoder", sizes, self.activation, final_activation=True)
+        return Dense(
+            "encoder",
+            sizes,
+            self.activation,
+            final_activation=True,
+            axes=(FEATURE, "h"),
+        )
 
     @cached_property
     def _decoder(self) -> Dense:
         sizes = (self.n_components, *self.hidden_layer_sizes[::-1], self.n_features)
-        return Dense("decoder", sizes, self.activation, zero_output=self.linear_path)
+        return Dense(
+            "decoder",
+            sizes,
+            self.activation,
+            zero_output=self.linear_path,
+            axes=(LATENT, FEATURE),
+        )
 
     @property
     def multiplications(self) -> int:
@@ -290,17 +368,20 @@ class MLP(_Linear):
     def signature(self) -> tuple[object, ...]:
         return (*super().signature, self.scale_input_lr)
 
+    @property
+    def hidden_parameters(self) -> tuple[Parameters, Parameters]:
+        return self._encoder.parameters, self._decoder.parameters
+
     def lr_multiplier(self, name: str) -> float:
-        is_deep = bool(self.hidden_layer_sizes)
-        first = "encoder.0.weight" if is_deep else "encoder.head.weight"
-        if not self.scale_input_lr or name not in (first, "encoder.linear.weight"):
+        axes = self.encoder_parameters.get(name, ())
+        if not self.scale_input_lr or axes[:1] != (FEATURE,):
             return 1.0
         return min(1.0, FULL_LR_FEATURES / self.n_features)
 
     def draw(self, generator: torch.Generator) -> Weights:
         return {
             **self._encoder.draw(generator),
-            **self._draw_heads(self._encoder.sizes[-1], generator),
+            **self._draw_head(self._encoder.sizes[-1], generator),
             **self._decoder.draw(generator),
         }
 
@@ -313,8 +394,8 @@ class MLP(_Linear):
         return self._encoder.sizes[-1]
 
     @property
-    def output(self) -> str:
-        return self._decoder.names[-2]
+    def decoder_ends(self) -> tuple[str, str]:
+        return self._decoder.names[0], self._decoder.names[-2]
 
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         return self._encoder(weights, x)
@@ -324,124 +405,8 @@ class MLP(_Linear):
 
 
 @dataclass(frozen=True)
-class ConvNet(_Linear):
-    """The convolutional encoder and decoder of Kim & Mnih (2018), Appendix A.
-
-    At 64 x 64: four 4 x 4 convolutions of stride 2 with 32, 32, 64 and 64 channels, a
-    dense layer of 128, and the mirror image of it. Smaller images use fewer of the
-    convolutions, so that the last map stays at 4 x 4 or more where that is possible.
-
-    Parameters
-    ----------
-    image_shape : tuple (channels, height, width)
-        Shape of an image; its product is ``n_features``.
-    """
-
-    image_shape: tuple[int, int, int]
-
-    CHANNELS = (32, 32, 64, 64)
-    WIDTH = 128
-    width = WIDTH
-    output = "decoder.conv.0.weight"
-    block = 64
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        return (*super().signature, self.image_shape)
-
-    @cached_property
-    def _sizes(self) -> list[tuple[int, int]]:
-        _, h, w = self.image_shape
-        depth = max(1, min(len(self.CHANNELS), int(math.log2(min(h, w))) - 2))
-        return [(h >> i, w >> i) for i in range(depth + 1)]
-
-    @cached_property
-    def _channels(self) -> tuple[int, ...]:
-        return (self.image_shape[0], *self.CHANNELS[: len(self._sizes) - 1])
-
-    @cached_property
-    def _map(self) -> tuple[int, int, int]:
-        return (self._channels[-1], *self._sizes[-1])
-
-    @cached_property
-    def _trunk(self) -> Dense:
-        sizes = (math.prod(self._map), self.WIDTH)
-        return Dense("encoder", sizes, self.activation, final_activation=True)
-
-    @cached_property
-    def _stem(self) -> Dense:
-        sizes = (self.n_components, self.WIDTH, math.prod(self._map))
-        return Dense("decoder", sizes, self.activation, final_activation=True)
-
-    @property
-    def multiplications(self) -> int:
-        maps = sum(
-            16 * a * b * math.prod(size)
-            for a, b, size in zip(
-                self._channels[:-1], self._channels[1:], self._sizes[1:], strict=True
-            )
-        )
-        return 2 * maps + self._trunk.multiplications + self._stem.multiplications
-
-    def draw(self, generator: torch.Generator) -> Weights:
-        weights: Weights = {}
-        depth = len(self._channels) - 1
-        for i in range(depth):
-            a, b = self._channels[i : i + 2]
-            weights[f"encoder.conv.{i}.weight"] = draw_normal(
-                (b, a, 4, 4), 16 * a, 2.0, generator
-            )
-            weights[f"encoder.conv.{i}.bias"] = torch.zeros(b, **PLAIN)
-        weights |= self._trunk.draw(generator)
-        weights |= self._draw_heads(self.WIDTH, generator)
-        weights |= self._stem.draw(generator)
-        for i in reversed(range(depth)):
-            a, b = self._channels[i : i + 2]
-            # A stride of 2 leaves 4 of the 16 taps on each pixel.
-            weight = draw_normal((b, a, 4, 4), 4 * b, 2.0 if i else 1.0, generator)
-            last = self.linear_path and i == 0
-            weights[f"decoder.conv.{i}.weight"] = weight * (not last)
-            weights[f"decoder.conv.{i}.bias"] = torch.zeros(a, **PLAIN)
-        return weights
-
-    @property
-    def decoder_layers(self) -> list[dict[str, object]]:
-        maps: list[dict[str, object]] = [
-            {
-                "kind": "conv_transpose",
-                "name": f"decoder.conv.{i}",
-                "size": self._sizes[i],
-                "is_activated": i > 0,
-            }
-            for i in reversed(range(len(self._channels) - 1))
-        ]
-        shape: dict[str, object] = {"kind": "reshape", "shape": self._map}
-        return [*self._stem.layers, shape, *maps, *self._linear_layers()]
-
-    def hidden(self, weights: Weights, x: Tensor) -> Tensor:
-        activate = ACTIVATIONS[self.activation].apply
-        maps = x.unflatten(-1, self.image_shape)
-        for i in range(len(self._channels) - 1):
-            name = f"encoder.conv.{i}"
-            maps = activate(
-                conv(maps, weights[f"{name}.weight"], weights[f"{name}.bias"])
-            )
-        return self._trunk(weights, maps.flatten(-3))
-
-    def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        activate = ACTIVATIONS[self.activation].apply
-        maps = self._stem(weights, z).unflatten(-1, self._map)
-        for i in reversed(range(len(self._channels) - 1)):
-            weight = weights[f"decoder.conv.{i}.weight"]
-            bias = weights[f"decoder.conv.{i}.bias"]
-            maps = conv_transpose(maps, weight, bias, self._sizes[i])
-            maps = activate(maps) if i else maps
-        return self._add_linear(weights, maps.flatten(-3), z)
-
-
-@dataclass(frozen=True)
 class NetworkWrapper(Network):
-    """A network that is made of another one, and has its sizes.
+    """A network that is built from another one, and has its sizes and weights.
 
     Parameters
     ----------
@@ -460,18 +425,46 @@ class NetworkWrapper(Network):
         return self.network.n_components
 
     @property
-    def block(self) -> int:  # type: ignore[override]
-        return self.network.block
+    def block_size(self) -> int:  # type: ignore[override]
+        return self.network.block_size
+
+    @property
+    def fixed(self) -> frozenset[str]:  # type: ignore[override]
+        return self.network.fixed
+
+    @property
+    def can_set_to_prior(self) -> bool:  # type: ignore[override]
+        return self.network.can_set_to_prior
+
+    @property
+    def encoder_parameters(self) -> Parameters:
+        return self.network.encoder_parameters
+
+    @property
+    def decoder_parameters(self) -> Parameters:
+        return self.network.decoder_parameters
+
+    def linear_start(
+        self, encoder: np.ndarray, decoder: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        return self.network.linear_start(encoder, decoder)
+
+    def set_to_prior(
+        self, weights: Mapping[str, np.ndarray], latents: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        return self.network.set_to_prior(weights, latents)
 
 
 @dataclass(frozen=True)
 class PointPosterior(NetworkWrapper):
-    """A network whose encoder is as good as deterministic: the least variance there is.
+    """A network whose posterior variance is the smallest possible, exp(-10).
+
+    Its encoder is thus practically deterministic.
 
     Parameters
     ----------
     network : Network
-        Gives all but the variance.
+        Gives everything but the variance.
     """
 
     @property

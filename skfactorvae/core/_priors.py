@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 HALF_WIDTH = math.sqrt(3)
-"""Of a uniform distribution with variance one."""
+"""Half the width of a uniform distribution with variance one."""
 
 
 class Prior(ABC):
-    """The distribution of a code before any row is seen."""
+    """A distribution p(z) of independent latents."""
 
     @abstractmethod
     def draw(self, noise: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ class Prior(ABC):
 
     @abstractmethod
     def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
-        """Divergence of normal posteriors from the prior, latent by latent, nats."""
+        """Return the KL divergence of normal posteriors, latent by latent, nats."""
 
 
 class Normal(Prior):
@@ -35,7 +35,10 @@ class Normal(Prior):
 
 
 class Uniform(Prior):
-    """Uniform on (-sqrt(3), sqrt(3)); its density is extended beyond, for the KL."""
+    """Uniform on (-sqrt(3), sqrt(3)).
+
+    For the KL divergence its density is extended to all real numbers.
+    """
 
     def draw(self, noise: Tensor) -> Tensor:
         return HALF_WIDTH * torch.erf(noise / math.sqrt(2))

@@ -1,4 +1,4 @@
-"""Steps on a CUDA device: recorded once, and played again."""
+"""CUDA graphs of training steps: captured once, and replayed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import torch
 from torch import Tensor
 
 from ._modules import Modules
+from ._networks import NetworkWrapper
 
 WARM_UP = 3
-"""Calls before the recorded one, in which kernels are chosen and moments made."""
+"""Calls before the capture, in which kernels are chosen and Adam's state is made."""
 
 Step = Callable[..., dict[str, Tensor]]
 
-_recording = threading.Lock()
+_capturing = threading.Lock()
 _of_this_thread = threading.local()
 
 
 def can_replay(device: torch.device, *parts: object) -> bool:
-    """Tell whether the steps of a model are recorded.
+    """Tell whether the steps of a model are captured as a CUDA graph.
 
-    They are on a CUDA device, if no code but this package's takes part: that of others
-    may look at values, or do something else than compute, which no record holds.
+    They are on a CUDA device, if only code of this package takes part. Code of a user
+    may read values, or have side effects, which a graph does not repeat.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def can_replay(device: torch.device, *parts: object) -> bool:
     *parts : object
         Network, likelihood and objective.
     """
-    inner = [part.network for part in parts if hasattr(part, "network")]
+    inner = [part.network for part in parts if isinstance(part, NetworkWrapper)]
     return device.type == "cuda" and all(_is_own(part) for part in [*parts, *inner])
 
 
@@ -41,21 +42,21 @@ def _is_own(part: object) -> bool:
     return is_here and not isinstance(part, Modules)
 
 
-def at_once(step: Step, *inputs: Tensor) -> dict[str, Tensor]:
-    """Do a step as it is written."""
+def run_eagerly(step: Step, *inputs: Tensor) -> dict[str, Tensor]:
+    """Run a step without a graph."""
     return step(*inputs)
 
 
 class Replay:
-    """Does one step after the other by its CUDA graph.
+    """Runs a training step by replaying its CUDA graph.
 
-    A step of a small model asks for some hundred kernels, and asking takes longer than
-    they do. Here it is asked for once. Should it not let itself be recorded, it is done
-    as it is written.
+    A step of a small model launches some hundred kernels, and launching them takes
+    longer than running them. A graph launches them all at once. A step that cannot be
+    captured is run without a graph.
 
-    It is to be called with one and the same step: a function of tensors that have the
-    same shapes in every call, which does nothing else than compute and, maybe, change
-    other tensors in place. Results may be overwritten by the next call.
+    Every call must pass the same step: a function of tensors, of the same shapes in
+    every call, that only computes and changes other tensors in place. Results may be
+    overwritten by the next call.
     """
 
     def __init__(self, device: torch.device):
@@ -67,11 +68,11 @@ class Replay:
     def __call__(self, step: Step, *inputs: Tensor) -> dict[str, Tensor]:
         self.n_calls += 1
         if self.n_calls <= WARM_UP + 1:
-            # One thread at a time: a warm-up must not meet the record of another.
-            with _recording, torch.cuda.device(self.device):
+            # One thread at a time: a warm-up must not run during another's capture.
+            with _capturing, torch.cuda.device(self.device):
                 if self.n_calls <= WARM_UP:
-                    return self._aside(step, inputs)
-                self._record(step, inputs)
+                    return self._warm_up(step, inputs)
+                self._capture(step, inputs)
         if self.graph is None:
             return step(*inputs)
         for place, value in zip(self.inputs, inputs, strict=True):
@@ -80,22 +81,22 @@ class Replay:
             self.graph.replay()
         return self.results
 
-    def _aside(self, step: Step, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Do the step on the stream of the recording."""
-        here, aside = torch.cuda.current_stream(), _stream(self.device)
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
+    def _warm_up(self, step: Step, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Run the step on the stream that the capture uses."""
+        current, other = torch.cuda.current_stream(), _stream(self.device)
+        other.wait_stream(current)
+        with torch.cuda.stream(other):
             results = step(*inputs)
-        here.wait_stream(aside)
+        current.wait_stream(other)
         return results
 
-    def _record(self, step: Step, inputs: tuple[Tensor, ...]) -> None:
-        """Record the step, which is not done yet by that."""
+    def _capture(self, step: Step, inputs: tuple[Tensor, ...]) -> None:
+        """Capture the step, which does not run it yet."""
         graph, stream = torch.cuda.CUDAGraph(), _stream(self.device)
         self.inputs = [value.clone() for value in inputs]
         try:
             with (
-                torch.cuda.stream(stream),  # left even where the recording fails
+                torch.cuda.stream(stream),  # restored even if the capture fails
                 torch.cuda.graph(
                     graph, stream=stream, capture_error_mode="thread_local"
                 ),
@@ -107,10 +108,10 @@ class Replay:
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """Return the stream of this thread for recording on a device.
+    """Return the stream of this thread for captures on a device.
 
-    Not torch's own: that is one for all devices and threads. And not a new one each
-    time: products of matrices keep working space for each stream that they have seen.
+    torch's own capture stream is shared by all devices and threads. A new stream each
+    time would waste memory, since matrix products keep working space for each stream.
     """
     streams = vars(_of_this_thread).setdefault("streams", {})
     if device not in streams:

@@ -1,4 +1,4 @@
-"""How many models are trained best as one stack."""
+"""The number of models to train as one stack."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import torch
 from ._job import Job
 from ._schedule import Schedule
 
-WIDEST = {"cpu": 24}
-"""Models above which a stack gains nothing more; 256 on other devices."""
+MAX_WIDTH = {"cpu": 24}
+"""Models above which a wider stack is no faster; 256 on other devices."""
 
-LARGE = 500_000_000
-"""Multiplications of a model's step above which a processor gains nothing by stacking.
+LARGE_WORK = 500_000_000
+"""Multiplications of a model's step above which stacking on a CPU saves no time.
 
-What a stack saves is the time around the products, and small products' own; three
-layers of 1000 and convolutions have little of either (``benchmarks/sweep_time.py``).
+A stack saves the overhead of calls, and time in small matrix products. Three layers of
+1000 units, and convolutions, have little of either (``benchmarks/sweep_time.py``).
 """
 
 
 def effort(job: Job, schedule: Schedule) -> int:
-    """Return the multiplications of a whole fit, roughly."""
+    """Return the multiplications of a whole fit, approximately."""
     return schedule.max_iter * schedule.batch_size * job.multiplications
 
 
 def stack_width(job: Job, schedule: Schedule, device: torch.device) -> int:
-    """Return how many models like this one are trained best as one stack.
+    """Return the number of models like this one to train as one stack.
 
     Parameters
     ----------
     job : Job
         One of the jobs, which share a signature.
     schedule : Schedule
-        Their budget.
+        The schedule that they share.
     device : torch.device
-        Where they are to be trained.
+        Where they are trained.
     """
-    if device.type == "cpu" and schedule.batch_size * job.multiplications > LARGE:
+    if device.type == "cpu" and schedule.batch_size * job.multiplications > LARGE_WORK:
         return 1
-    return WIDEST.get(device.type, 256)
+    return MAX_WIDTH.get(device.type, 256)

@@ -1,4 +1,4 @@
-"""Tables of a stack's models: each held once, and the rows of each by number."""
+"""Tables of a stack's models, joined so that each distinct table is stored once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class LabelTable:
-    """Labels of K models' rows, of m attributes."""
+    """Labels of the rows of K models, for m attributes."""
 
     def __init__(
         self,
@@ -26,12 +26,12 @@ class LabelTable:
             for weights, table in zip(row_weights, tables, strict=True)
         ]
 
-    def of_all(self, numbers: Tensor) -> Tensor:
-        """Return all labels of rows (K, B) of each model's table, (K, B, m)."""
+    def all_labels(self, numbers: Tensor) -> Tensor:
+        """Return the labels of rows (K, B) for every attribute, (K, B, m)."""
         return self.values[numbers + self.offsets]
 
-    def of_their_own(self, numbers: Tensor) -> Tensor:
-        """Return attribute by attribute the labels of rows (K, m, B), (K, m, B)."""
+    def own_labels(self, numbers: Tensor) -> Tensor:
+        """Return each attribute's labels of its own rows (K, m, B), (K, m, B)."""
         attribute = torch.arange(numbers.shape[1], device=numbers.device)
         return self.values[numbers + self.offsets.unsqueeze(-1), attribute[:, None]]
 
@@ -42,16 +42,16 @@ def cumulative(row_weights: np.ndarray) -> Tensor:
     return torch.from_numpy(sums / sums[-1])
 
 
-def join_shares(row_weights: Sequence[np.ndarray]) -> Tensor:
+def join_probabilities(row_weights: Sequence[np.ndarray]) -> Tensor:
     """Return each model's probability of drawing each of its rows, (K, n)."""
-    shares = [torch.from_numpy(w / w.sum()) for w in row_weights]
-    return torch.nn.utils.rnn.pad_sequence(shares, batch_first=True)
+    parts = [torch.from_numpy(w / w.sum()) for w in row_weights]
+    return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
 
 def join_tables(
     tables: Sequence[np.ndarray], device: torch.device
 ) -> tuple[Tensor, list[int]]:
-    """Hold each distinct table once, (N, p), and say where each model's begins."""
+    """Return the distinct tables, joined, (N, p), and the first row of each model's."""
     distinct = {id(table): table for table in tables}
     starts, total = {}, 0
     for key, table in distinct.items():

@@ -335,24 +335,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 stacklevel=5,
             )
         job = prepared.job
-        if message := job.objective.convergence_warning(fit.history):
+        readout = job.objective.readout
+        if message := readout.convergence_warning(fit.history):
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
-        weights, kl, variance = core.order_latents(
-            job.network,
-            fit.weights,
-            job.rows,
-            job.row_weights,
-            job.objective.latent_order,
-            sign_targets=job.objective.sign_targets(job.labels),
-            device=device,
-        )
-        inactive = job.objective.inactive_latents(kl)
-        if len(inactive) and core.can_set_to_prior(weights):
-            weights = core.set_to_prior(weights, inactive)
-            kl[inactive] = variance[inactive] = 0.0
-        shown = slice(job.objective.n_hidden_components, None)
-        kl, variance = kl[shown], variance[shown]
-        for name, value in prepared.fitted(weights).items():
+        shown = slice(readout.n_hidden_components, None)
+        kl, variance = fit.kl[shown], fit.variance[shown]
+        for name, value in prepared.fitted(fit.weights).items():
             setattr(self, name, value)
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter

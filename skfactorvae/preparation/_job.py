@@ -174,10 +174,7 @@ def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
     kind = start.kind
     if labels is not None:
         start = align_start(start, rows, labels, weight, objective)
-    weights = {
-        "encoder.linear.weight": start.encoder,
-        "decoder.linear.weight": start.decoder,
-    }
+    weights = spec.make_network().linear_start(start.encoder, start.decoder)
     temperature = _temperature(kind, spec, options, rows, weight, seed, memoize)
     return Start(kind, weights, temperature)
 

@@ -106,8 +106,9 @@ class ModelSpec:
         return cls(
             network=options.network,
             n_features=n_features,
-            n_components=int(options.n_components) + objective.n_hidden_components,
-            n_hidden=objective.n_hidden_components,
+            n_components=int(options.n_components)
+            + objective.readout.n_hidden_components,
+            n_hidden=objective.readout.n_hidden_components,
             hidden_layer_sizes=check_sizes(
                 "hidden_layer_sizes", options.hidden_layer_sizes
             ),
@@ -204,14 +205,15 @@ class ModelSpec:
         ValueError
             If the networks are the user's own modules, or take categories.
         """
-        plan = self.make_network().decoder_layers
+        network = self.make_network()
+        plan = network.decoder_layers
         if plan is None:
             raise ValueError(
                 "The decoder has no description by layers: it is a module of your "
                 f"own, or takes categories (network={self.network!r}). Fit with "
                 "network='mlp' or 'conv', and without categories."
             )
-        weights = core.without_latents(weights, self.n_hidden)
+        weights = core.without_latents(network, weights, self.n_hidden)
         layers = [_layer(self.activation, weights, **step) for step in plan]
         is_logit = self.likelihood == "bernoulli"
         return layers + [{"kind": "sigmoid"}] * is_logit

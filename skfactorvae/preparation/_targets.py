@@ -162,7 +162,7 @@ def align_start(start: LinearStart, rows, labels, weight, objective) -> LinearSt
     directions: list[np.ndarray] = []
     places: list[int] = []
     for j, (first, width) in enumerate(
-        zip(objective.starts, objective.widths, strict=True)
+        zip(objective.blocks.starts, objective.widths, strict=True)
     ):
         found = _predictive(codes, labels[:, j], weight, objective.levels[j])[:width]
         directions += list(found)
@@ -281,8 +281,8 @@ def fitted_attributes(targets: Targets | None, objective) -> dict:
     place = np.argsort([a.column for a in targets.attributes])
     ordered = [targets.attributes[j] for j in place]
     blocks = [
-        np.arange(width) + first - objective.n_hidden_components
-        for first, width in zip(objective.starts, objective.widths, strict=True)
+        np.arange(width) + first - objective.readout.n_hidden_components
+        for first, width in zip(objective.blocks.starts, objective.widths, strict=True)
     ]
     return {
         "attribute_names_": tuple(a.name for a in ordered),

@@ -28,7 +28,7 @@ def make_objective(
 
 
 def make_labels(rows):
-    """A class and a value of each row; every other row has the first alone."""
+    """Return a discrete and a continuous label of each row; half the second unknown."""
     labels = np.column_stack([rows[:, 0] > 0, rows[:, 1]]).astype(float)
     labels[::2, 1] = np.nan
     return labels

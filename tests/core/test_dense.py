@@ -1,4 +1,4 @@
-"""Chains: the pass back that is written out is the one that torch would take."""
+"""Dense networks: the explicit backward pass equals automatic differentiation."""
 
 import pytest
 import torch
@@ -22,8 +22,8 @@ def test_gradients_equal_automatic_differentiation(activation, final_activation)
     expected = torch.autograd.grad(y, [x, *layers], slope)
     with torch.no_grad():
         into = [torch.full_like(layer, torch.nan) for layer in layers]
-        pulled = chain.backward(layers, trace, y, slope, into)
-    for result, truth in zip([pulled, *into], expected, strict=True):
+        by_x = chain.backward(layers, trace, y, slope, into)
+    for result, truth in zip([by_x, *into], expected, strict=True):
         torch.testing.assert_close(result, truth)
 
 
@@ -32,7 +32,7 @@ def test_the_multiplications_of_a_row_are_counted():
 
 
 def test_an_activated_layer_keeps_the_variance_of_its_input():
-    """He's initialisation: 2 / fan-in where half of the outputs are cut off."""
+    """He initialisation has variance 2 / fan-in, since relu removes half of it."""
     chain = Dense("chain", (400, 400, 400, 400), "relu", final_activation=True)
     weights = chain.draw(torch.Generator().manual_seed(0))
     x = torch.randn(1, 200, 400, generator=torch.Generator().manual_seed(1))

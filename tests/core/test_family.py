@@ -1,4 +1,4 @@
-"""What holds for every objective: one loop trains them all, alone or in a stack."""
+"""Properties of every objective, alone and in a stack."""
 
 import dataclasses
 
@@ -41,7 +41,7 @@ FAMILY = {
         lambda_=w, gradient_penalty=w, learning_rate=1e-3
     ),
 }
-"""Each objective, all of whose weights follow from one number."""
+"""Each objective, with weights that are functions of one number."""
 
 GROUPED = {
     "FactorVAE": lambda w: core.FactorVAE(
@@ -54,7 +54,7 @@ every_objective = pytest.mark.parametrize("make", FAMILY.values(), ids=FAMILY)
 every_grouped_objective = pytest.mark.parametrize("make", GROUPED.values(), ids=GROUPED)
 
 
-def test_every_objective_of_the_room_is_tested():
+def test_every_exported_objective_is_tested():
     tested = {type(make(1.0)) for make in FAMILY.values()}
     exported = (getattr(core, name) for name in core.__all__)
     objectives = {
@@ -68,8 +68,8 @@ def test_every_objective_of_the_room_is_tested():
 
 
 @every_objective
-def test_a_model_in_a_stack_is_the_model_alone(make):
-    """Models that differ in weights, seed, rows, weights of rows and latents."""
+def test_a_model_in_a_stack_equals_the_model_alone(make):
+    """The models differ in weights, seed, rows, row weights and number of latents."""
     rows, others = make_rows(), make_rows(150, seed=1)
     shares = np.random.default_rng(0).uniform(0.1, 2, size=len(others))
     jobs = [
@@ -90,7 +90,7 @@ def test_a_model_in_a_stack_is_the_model_alone(make):
 
 
 @every_grouped_objective
-def test_groups_leave_that_as_it_is(make):
+def test_a_model_with_groups_in_a_stack_equals_the_model_alone(make):
     jobs = [make_job(objective=make(w), seed=0) for w in (0.5, 4.0)]
     for job, stacked in zip(jobs, fit(jobs), strict=True):
         (alone,) = fit([job])
@@ -98,7 +98,7 @@ def test_groups_leave_that_as_it_is(make):
 
 
 @every_grouped_objective
-def test_groups_change_what_is_learned(make):
+def test_groups_change_the_fit(make):
     grouped = make(4.0)
     apart = dataclasses.replace(grouped, groups=None)
     (left,), (right,) = (fit([make_job(objective=o)]) for o in (grouped, apart))
@@ -108,7 +108,7 @@ def test_groups_change_what_is_learned(make):
 
 
 @every_objective
-def test_weights_of_terms_matter(make):
+def test_weights_of_terms_change_the_fit(make):
     left, right = fit([make_job(objective=make(w)) for w in (0.5, 4.0)])
     assert not np.allclose(
         left.weights["encoder.0.weight"], right.weights["encoder.0.weight"]
@@ -116,22 +116,23 @@ def test_weights_of_terms_matter(make):
 
 
 @every_objective
-def test_a_model_that_is_lost_costs_the_others_nothing(make):
-    """A row of huge values throws one model; the other is bit for bit as it was."""
-    wild = make_rows().copy()
-    wild[::2] *= 1e200
-    calm = make_job(objective=make(1.0), rows=make_rows())
-    lost = make_job(objective=make(1.0), rows=wild)
+def test_divergence_of_one_model_does_not_change_the_others(make):
+    """Huge values make one model diverge; the other is equal bit for bit."""
+    huge = make_rows().copy()
+    huge[::2] *= 1e200
+    healthy = make_job(objective=make(1.0), rows=make_rows())
+    diverging = make_job(objective=make(1.0), rows=huge)
     twin = make_job(objective=make(1.0), rows=make_rows())
-    (beside_a_twin, _), (beside_a_wreck, wreck) = fit([calm, twin]), fit([calm, lost])
-    assert wreck.diverged_at is not None
-    assert_same_fit(beside_a_twin, beside_a_wreck, rtol=0, atol=0)
+    reference, _ = fit([healthy, twin])
+    result, diverged = fit([healthy, diverging])
+    assert diverged.diverged_at is not None
+    assert_same_fit(reference, result, rtol=0, atol=0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FAMILY.keys() - {"InfoGAN"}))
-def test_the_reconstruction_gets_better(name):
-    """Of all but an InfoGAN, whose generator never hears of it."""
+def test_the_reconstruction_improves(name):
+    """Except InfoGAN's, which is not part of the generator's loss."""
     make = FAMILY[name]
     (result,) = fit([make_job(objective=make(1.0))], make_schedule(300))
     curve = result.history["reconstruction"]
@@ -141,13 +142,13 @@ def test_the_reconstruction_gets_better(name):
 ADVERSARIAL = {
     name: make
     for name, make in FAMILY.items()
-    if isinstance(make(1.0), core.AdversarialObjective) and "InfoGAN" not in name
+    if make(1.0).adversary is not None and "InfoGAN" not in name
 }
-"""Objectives whose game adds to terms of the model's own; an InfoGAN has no others."""
+"""Objectives with an adversary and terms without it, which InfoGAN does not have."""
 
 
 class Step:
-    """One step of a stack whose groups have opinions."""
+    """One step of a stack whose weights are away from their initial values."""
 
     def __init__(self, objective):
         job = make_job(objective=objective)
@@ -162,23 +163,23 @@ class Step:
         self.stack = stack
 
     def gradients(self, role):
-        """Let the loop make the step, and say what one group was moved by."""
+        """Make the step, and return the gradients of one parameter group."""
         self.stack.step(1)
         leaves = self.stack.parameter_groups[role].leaves
         return {name: leaf.grad.clone() for name, leaf in leaves.items()}
 
 
-def without_game(objective):
-    """Return the same objective without the weights of what adversaries say."""
+def without_adversarial_terms(objective):
+    """Return the same objective with weight zero for its adversarial terms."""
     names = {f.name for f in dataclasses.fields(objective)} & {"gamma", "masking"}
     return dataclasses.replace(objective, **dict.fromkeys(names, 0.0))
 
 
 @pytest.mark.parametrize("make", ADVERSARIAL.values(), ids=ADVERSARIAL)
-class TestPlayersKeepToThemselves:
-    def test_a_game_of_no_weight_leaves_the_model_to_its_own_terms(self, make):
-        """Nothing of the adversary's loss reaches the model, whatever it thinks."""
-        step = Step(without_game(make(1.0)))
+class TestGradientsOfModelAndAdversary:
+    def test_with_weight_zero_the_model_follows_its_own_terms(self, make):
+        """No gradient of the adversary's loss reaches the model."""
+        step = Step(without_adversarial_terms(make(1.0)))
         stack = step.stack
         draws = next(stack.draws)
         forward = stack._forward(draws)
@@ -192,7 +193,7 @@ class TestPlayersKeepToThemselves:
         for name, gradient in zip(leaves, expected, strict=True):
             torch.testing.assert_close(result[name], gradient, msg=name)
 
-    def test_the_weight_of_the_game_does_not_move_the_adversary(self, make):
+    def test_weights_of_terms_do_not_change_the_adversarys_gradients(self, make):
         weak, strong = (Step(make(w)).gradients("adversary") for w in (1.0, 9.0))
         for name, gradient in weak.items():
             torch.testing.assert_close(gradient, strong[name], msg=name)

@@ -1,12 +1,13 @@
-"""Inference: rows are independent, and the cubature integrates what it promises."""
+"""Inference: rows are independent, cubature is exact, and latents are ordered."""
 
 import numpy as np
 import pytest
 import torch
-from _jobs import CPU, make_rows
+from _jobs import CPU, make_job, make_rows
 
 from skfactorvae import core
 from skfactorvae.core._inference import cubature_points
+from skfactorvae.core._latents import order_latents
 
 
 def draw_model(n_components=3, seed=0, n_features=6):
@@ -29,7 +30,7 @@ class TestCubature:
         cubes = np.einsum("ni,nj,nk->ijk", points, points, points)
         np.testing.assert_allclose(cubes, 0, atol=1e-10)
 
-    def test_one_direction_moves_every_latent_by_one_deviation(self):
+    def test_one_direction_changes_every_latent_by_one_standard_deviation(self):
         points = cubature_points(7, 1)
         torch.testing.assert_close(points.abs(), torch.ones(2, 7).double())
 
@@ -54,7 +55,7 @@ class TestCubature:
 
 class TestRowsAreIndependent:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_a_row_comes_out_the_same_bit_for_bit_in_any_company(self, dtype):
+    def test_a_row_has_the_same_result_alone_and_among_others(self, dtype):
         network, likelihood, weights = draw_model()
         rows = make_rows(700, dtype=dtype)
         mean, std = core.encode(network, weights, rows, device=CPU)
@@ -78,13 +79,12 @@ class TestRowsAreIndependent:
 
 
 def order(network, weights, rows):
-    latent_order = core.VAE(beta=1.0).latent_order
-    ones = np.ones(len(rows))
-    return core.order_latents(network, weights, rows, ones, latent_order, device=CPU)
+    job = make_job(network=network, rows=rows, objective=core.VAE(beta=1.0))
+    return order_latents(job, weights, CPU)
 
 
 class TestOrderLatents:
-    def test_information_falls_and_signs_follow_the_data(self):
+    def test_the_kl_is_descending_and_signs_follow_the_features(self):
         network, _, weights = draw_model(5)
         rows = make_rows(300)
         ordered, kl, variance = order(network, weights, rows)
@@ -95,7 +95,7 @@ class TestOrderLatents:
         strongest = np.abs(cross).argmax(1)
         assert (cross[np.arange(5), strongest] > 0).all()
 
-    def test_the_codes_are_the_old_ones_permuted_and_negated(self):
+    def test_the_codes_are_permuted_and_negated(self):
         network, _, weights = draw_model(5)
         rows = make_rows(300)
         ordered, _, _ = order(network, weights, rows)

@@ -1,4 +1,4 @@
-"""InfoGAN against brute force: what each group is moved by, and what codes mean."""
+"""InfoGAN against brute force: gradients of both sides, codes, and its bound."""
 
 import dataclasses
 
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from skfactorvae import core
+from skfactorvae.core._generators import DiscriminatorOutput
+from skfactorvae.core._latents import order_latents
 from skfactorvae.core._training import _Stack
-from skfactorvae.core.objectives._infogan import divergence, squared_slope
+from skfactorvae.core.objectives._infogan import divergence, squared_gradient_norm
 
 LAMBDA, PENALTY = 0.7, 0.4
 LEVELS = (3, 2)
@@ -25,8 +27,8 @@ def make_gan(n_components=D, n_noise=M, levels=LEVELS, hidden=(H,)):
     return core.GAN(plain, n_noise, levels)
 
 
-def shaken(weights, seed=1):
-    """Weights of one model, as a stack, with every one of them away from zero."""
+def perturbed(weights, seed=1):
+    """Return the weights of one model as a stack, all of them away from zero."""
     generator = torch.Generator().manual_seed(seed)
     return {
         name: (w + 0.3 * torch.randn(w.shape, generator=generator))[None].double()
@@ -41,11 +43,11 @@ def draw(*shape, seed=0):
 
 @pytest.fixture
 def weights():
-    return shaken(make_gan().draw(torch.Generator().manual_seed(0)))
+    return perturbed(make_gan().draw(torch.Generator().manual_seed(0)))
 
 
 class WrittenOut:
-    """One step of the loop, and the same by hand, one layer and one row at a time."""
+    """One step of the loop, and the same by hand, layer by layer and row by row."""
 
     def __init__(self, **objective):
         settings = {"lambda_": LAMBDA, "gradient_penalty": PENALTY}
@@ -64,9 +66,9 @@ class WrittenOut:
         self.w = {k: v[0] for k, v in (self.model | self.adversary).items()}
         self.x = stack.rows[self.draws.rows[0, 0]].clone().requires_grad_()
         self.z = self.draws.noise[0, 1]
-        auxiliary_noise = self.draws.auxiliary_noise[0]
+        noise = self.draws.auxiliary_noise[0]
         levels = [
-            torch.from_numpy(np.floor(stats.norm.cdf(auxiliary_noise[:, i]) * n)).long()
+            torch.from_numpy(np.floor(stats.norm.cdf(noise[:, i]) * n)).long()
             for i, n in enumerate(LEVELS)
         ]
         self.levels = levels
@@ -74,7 +76,7 @@ class WrittenOut:
         self.inputs = [
             self.z,
             torch.cat(indicators, 1).double(),
-            auxiliary_noise[:, 2:],
+            noise[:, 2:],
         ]
 
     def rows(self):
@@ -92,7 +94,7 @@ class WrittenOut:
         return score[:, 0]
 
     def information(self, x):
-        """Entropy of the codes plus the mean of log Q(c | x)."""
+        """Return the entropy of the codes plus the mean of log Q(c | x)."""
         hidden, w = self.trunk(x), self.w
         head = torch.einsum("bh,hkd->kbd", hidden, w["encoder.head.weight"])
         mean, raw = head + w["encoder.head.bias"][:, None]
@@ -106,8 +108,8 @@ class WrittenOut:
             entropy = entropy + np.log(part.shape[1])
         return entropy + log_q.mean()
 
-    def slope(self):
-        """Mean squared norm of the logit's gradient, by jacobians row by row."""
+    def squared_norm(self):
+        """Return the mean squared norm of the logit's gradient, row by row."""
 
         def logit(x):
             return self.logits(x[None])[0]
@@ -119,15 +121,16 @@ class WrittenOut:
         return torch.stack([r.square().sum() for r in rows]).mean()
 
     def model_loss(self):
-        made = self.rows()
-        deceived = -torch.sigmoid(self.logits(made)).log().mean()
-        return deceived - LAMBDA * self.information(made)
+        generated = self.rows()
+        loss = -torch.sigmoid(self.logits(generated)).log().mean()
+        return loss - LAMBDA * self.information(generated)
 
     def adversary_loss(self):
-        made = self.rows().detach()
-        real, fake = self.logits(self.x).sigmoid(), self.logits(made).sigmoid()
+        generated = self.rows().detach()
+        real, fake = self.logits(self.x).sigmoid(), self.logits(generated).sigmoid()
         loss = -0.5 * (real.log().mean() + (1 - fake).log().mean())
-        return loss + PENALTY / 2 * self.slope() - LAMBDA * self.information(made)
+        loss = loss + PENALTY / 2 * self.squared_norm()
+        return loss - LAMBDA * self.information(generated)
 
 
 GENERATOR = [
@@ -140,21 +143,21 @@ GENERATOR = [
 ]
 
 
-class TestWhatMovesEachPlayer:
+class TestGradients:
     def test_terms_have_the_values_of_their_formulas(self):
         case = WrittenOut()
         terms = case.stack.step(0)
         case = WrittenOut()
-        made = case.rows()
+        generated = case.rows()
         expected = {
-            "generator_loss": F.softplus(-case.logits(made)).mean(),
-            "mutual_information": case.information(made),
-            "gradient_penalty": case.slope(),
+            "generator_loss": F.softplus(-case.logits(generated)).mean(),
+            "mutual_information": case.information(generated),
+            "gradient_penalty": case.squared_norm(),
         }
         for name, value in expected.items():
             torch.testing.assert_close(terms[name][0], value.detach(), msg=name)
 
-    def test_the_generator_is_moved_by_its_own_loss_and_nothing_else(self):
+    def test_those_of_the_generator_are_of_its_own_loss_only(self):
         case = WrittenOut()
         leaves = [case.model[name] for name in GENERATOR]
         expected = torch.autograd.grad(case.model_loss(), leaves)
@@ -162,7 +165,7 @@ class TestWhatMovesEachPlayer:
         for name, gradient in zip(GENERATOR, expected, strict=True):
             torch.testing.assert_close(case.model[name].grad, gradient, msg=name)
 
-    def test_discriminator_and_q_are_moved_by_their_own_loss_and_nothing_else(self):
+    def test_those_of_discriminator_and_q_are_of_their_own_loss_only(self):
         case = WrittenOut()
         leaves = list(case.adversary.values())
         expected = torch.autograd.grad(case.adversary_loss(), leaves)
@@ -170,8 +173,8 @@ class TestWhatMovesEachPlayer:
         for leaf, gradient in zip(leaves, expected, strict=True):
             torch.testing.assert_close(leaf.grad, gradient)
 
-    def test_a_leak_would_show(self):
-        """The other side's loss moves these weights, too, and by no trifle."""
+    def test_a_leak_would_be_detected(self):
+        """The generator's loss has a gradient here, too, which is not negligible."""
         case = WrittenOut()
         leaves = list(case.adversary.values())
         leaks = torch.autograd.grad(case.model_loss(), leaves)
@@ -179,13 +182,13 @@ class TestWhatMovesEachPlayer:
         for leaf, leak in zip(leaves, leaks, strict=True):
             assert leak.norm() > 1e-3 * leaf.grad.norm()
 
-    def test_every_weight_has_one_player(self):
+    def test_each_weight_is_trained_by_one_side(self):
         case = WrittenOut()
         assert set(case.model) == {*GENERATOR, "likelihood.raw_scale"}
         drawn = make_gan().draw(torch.Generator().manual_seed(0))
         assert set(case.adversary) == set(drawn) - set(GENERATOR)
 
-    def test_the_scale_is_moved_by_the_reconstruction_alone(self):
+    def test_that_of_the_scale_is_of_the_reconstruction_only(self):
         case = WrittenOut()
         likelihood = case.stack.likelihood
         output = make_gan().decode(case.model, draw(1, 16, D + sum(LEVELS)))
@@ -211,46 +214,46 @@ class TestWhatMovesEachPlayer:
 
 
 class TestDivergence:
-    def test_a_q_that_says_the_prior_knows_nothing(self):
+    def test_it_is_zero_if_q_is_the_prior(self):
         """On average over the prior, up to sampling error."""
-        look = self.look(torch.zeros(1, 20_000, 2), torch.zeros(1, 20_000, 2))
-        missed = divergence(
-            look, draw(1, 20_000, 2).float(), torch.zeros(1, 1, 0), None
+        output = self.output(torch.zeros(1, 20_000, 2), torch.zeros(1, 20_000, 2))
+        result = divergence(
+            output, draw(1, 20_000, 2).float(), torch.zeros(1, 1, 0), None
         )
-        assert missed.item() == pytest.approx(0, abs=0.02)
+        assert result.item() == pytest.approx(0, abs=0.02)
 
-    def test_a_q_that_is_right_within_a_hundredth_knows_log_100_a_latent(self):
+    def test_it_is_minus_log_100_per_latent_if_q_is_exact_to_a_hundredth(self):
         z = draw(1, 20_000, 2)
         mean = z + 0.01 * draw(1, 20_000, 2, seed=1)
-        look = self.look(mean, torch.full_like(z, 2 * np.log(0.01)))
-        missed = divergence(look, z, z[..., :0], None)
-        assert -missed.item() == pytest.approx(2 * np.log(100), abs=0.02)
+        output = self.output(mean, torch.full_like(z, 2 * np.log(0.01)))
+        result = divergence(output, z, z[..., :0], None)
+        assert -result.item() == pytest.approx(2 * np.log(100), abs=0.02)
 
-    def test_a_missing_latent_counts_nothing(self):
+    def test_it_does_not_depend_on_padding(self):
         z, mean, log_var = (draw(1, 5, 3, seed=s) for s in range(3))
         mask = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 3)
         narrow = divergence(
-            self.look(mean[..., :2], log_var[..., :2]), z[..., :2], z[..., :0], None
+            self.output(mean[..., :2], log_var[..., :2]), z[..., :2], z[..., :0], None
         )
-        masked = divergence(self.look(mean, log_var), z, z[..., :0], mask)
+        masked = divergence(self.output(mean, log_var), z, z[..., :0], mask)
         torch.testing.assert_close(masked, narrow)
 
-    def look(self, mean, log_var):
-        from skfactorvae.core._generators import Look
-
-        return Look(mean[..., 0], mean, log_var, mean[..., :0])
+    def output(self, mean, log_var):
+        return DiscriminatorOutput(mean[..., 0], mean, log_var, mean[..., :0])
 
 
-def test_the_slope_of_a_linear_critic_is_its_weight():
+def test_the_gradient_of_a_linear_critic_is_its_weight():
     x = draw(2, 7, 3).requires_grad_()
     weight = draw(2, 3, 1, seed=1)
     expected = weight.square().sum((1, 2))
-    torch.testing.assert_close(squared_slope((x @ weight).squeeze(-1), x), expected)
+    torch.testing.assert_close(
+        squared_gradient_norm((x @ weight).squeeze(-1), x), expected
+    )
 
 
 class TestCodes:
     def test_levels_are_equally_likely_and_independent(self):
-        levels = make_gan().levels_of(draw(1, 30_000, 2 + M))[0]
+        levels = make_gan().one_hot_levels(draw(1, 30_000, 2 + M))[0]
         first, second = levels.split(LEVELS, 1)
         joint = first.T @ second / len(levels)
         torch.testing.assert_close(
@@ -258,50 +261,51 @@ class TestCodes:
         )
 
     @given(st.floats(-40, 40))
-    def test_every_number_draws_a_level(self, number):
-        auxiliary_noise = torch.full((1, 1, 4), number)
-        levels = make_gan().levels_of(auxiliary_noise)
+    def test_every_number_gives_one_level(self, number):
+        levels = make_gan().one_hot_levels(torch.full((1, 1, 4), number))
         first, second = levels.split(LEVELS, -1)
         assert first.sum() == second.sum() == 1
 
-    def test_a_code_holds_means_and_probabilities(self, weights):
+    def test_a_code_consists_of_means_and_probabilities(self, weights):
         gan, x = make_gan(), draw(1, 9, P)
         mean, log_var = gan.encode(weights, x)
         assert mean.shape == log_var.shape == (1, 9, D + 5)
         for part in mean[..., D:].split(LEVELS, -1):
             torch.testing.assert_close(part.sum(-1), torch.ones(1, 9).double())
-        shares = mean[..., D:]
-        torch.testing.assert_close(log_var[..., D:].exp(), shares * (1 - shares))
-        look = gan.look(weights, x)
-        torch.testing.assert_close(look.mean, mean[..., :D])
-        torch.testing.assert_close(look.log_shares.exp(), shares)
+        p = mean[..., D:]
+        torch.testing.assert_close(log_var[..., D:].exp(), p * (1 - p))
+        output = gan.discriminate(weights, x)
+        torch.testing.assert_close(output.mean, mean[..., :D])
+        torch.testing.assert_close(output.log_probabilities.exp(), p)
 
-    def test_decoding_is_generating_with_the_noise_at_its_mean(self, weights):
-        gan, z, auxiliary_noise = make_gan(), draw(1, 9, D), draw(1, 9, 2 + M, seed=1)
-        silent = torch.cat(
-            [auxiliary_noise[..., :2], torch.zeros(1, 9, M).double()], -1
-        )
-        codes = torch.cat([z, gan.levels_of(auxiliary_noise)], -1)
+    def test_decoding_is_generating_with_noise_zero(self, weights):
+        gan, z, noise = make_gan(), draw(1, 9, D), draw(1, 9, 2 + M, seed=1)
+        without = torch.cat([noise[..., :2], torch.zeros(1, 9, M).double()], -1)
+        codes = torch.cat([z, gan.one_hot_levels(noise)], -1)
         expected = gan.decode(weights, codes)
-        torch.testing.assert_close(gan.generate(weights, z, silent), expected)
+        torch.testing.assert_close(gan.generate(weights, z, without), expected)
         torch.testing.assert_close(
-            gan.generate(weights, z, auxiliary_noise, noise=False), expected
+            gan.generate(weights, z, noise, noise=False), expected
         )
-        assert not torch.allclose(gan.generate(weights, z, auxiliary_noise), expected)
+        assert not torch.allclose(gan.generate(weights, z, noise), expected)
 
-    def test_latents_in_another_order_are_the_same_function(self, weights):
-        """Levels keep their place and their sign."""
+    def test_reordered_latents_are_the_same_function(self, weights):
+        """Levels keep their order and sign."""
         gan = make_gan()
         arrays = {k: v[0].numpy() for k, v in weights.items()}
         rows = draw(200, P).numpy()
-        ordered, kl, variance = core.order_latents(
-            gan, arrays, rows, np.ones(200), lambda kl: np.array([2, 0, 1]), device=CPU
-        )
+        objective = core.InfoGAN(lambda_=1.0, gradient_penalty=1.0, learning_rate=1e-3)
+        job = make_job(network=gan, rows=rows, objective=objective)
+        ordered, kl, variance = order_latents(job, arrays, CPU)
         assert kl.shape == variance.shape == (D,)
-        before, _ = core.encode(gan, arrays, rows, device=CPU)
+        before, std = core.encode(gan, arrays, rows, device=CPU)
         after, _ = core.encode(gan, ordered, rows, device=CPU)
+        first_kl = 0.5 * (before**2 + std**2 - 2 * np.log(std) - 1).mean(0)[:D]
+        order = np.argsort(-first_kl)
+        assert order.tolist() != sorted(order)
+        np.testing.assert_allclose(kl, first_kl[order])
         np.testing.assert_allclose(
-            np.abs(after[:, :D]), np.abs(before[:, [2, 0, 1]]), atol=1e-12
+            np.abs(after[:, :D]), np.abs(before[:, order]), atol=1e-12
         )
         np.testing.assert_allclose(after[:, D:], before[:, D:], atol=1e-12)
         likelihood = core.Gaussian("feature")
@@ -314,21 +318,21 @@ class TestCodes:
     @pytest.mark.parametrize(("n_noise", "levels"), [(0, ()), (3, ()), (0, (4,))])
     def test_noise_and_categories_are_optional(self, n_noise, levels):
         gan = make_gan(n_noise=n_noise, levels=levels)
-        weights = shaken(gan.draw(torch.Generator().manual_seed(0)))
+        weights = perturbed(gan.draw(torch.Generator().manual_seed(0)))
         mean, _ = gan.encode(weights, draw(1, 4, P))
         assert mean.shape == (1, 4, D + sum(levels))
         assert gan.decode(weights, mean).shape == (1, 4, P)
         assert all(w.numel() for w in weights.values())
 
 
-class TestTheBound:
-    def test_it_is_below_the_density_of_the_stand_in(self, weights):
-        """The density by quadrature over one latent and the levels of a category."""
+class TestBound:
+    def test_it_is_below_the_log_density(self, weights):
+        """By quadrature over one latent and the levels of a category."""
         gan = make_gan(n_components=1, levels=(3,))
-        weights = shaken(gan.draw(torch.Generator().manual_seed(0)))
+        weights = perturbed(gan.draw(torch.Generator().manual_seed(0)))
         arrays = {k: v[0].numpy() for k, v in weights.items()}
         scale = np.full(P, 0.8)
-        raw = np.log(np.expm1(scale - core.Gaussian.SMALLEST))
+        raw = np.log(np.expm1(scale - core.Gaussian.MIN_SCALE))
         arrays["likelihood.raw_scale"] = raw / core.Gaussian.LR_MULTIPLIER
         rows = draw(5, P).numpy()
         bound = core.elbo(gan, core.Gaussian("feature"), arrays, rows, device=CPU)
@@ -336,31 +340,33 @@ class TestTheBound:
         density = np.zeros(5)
         for level in np.eye(3):
             codes = np.column_stack([nodes, np.tile(level, (200, 1))])
-            made = core.decode(gan, core.Gaussian("feature"), arrays, codes, device=CPU)
-            likelihood = stats.norm(made[:, None], scale).pdf(rows).prod(-1)
+            rows_of_level = core.decode(
+                gan, core.Gaussian("feature"), arrays, codes, device=CPU
+            )
+            likelihood = stats.norm(rows_of_level[:, None], scale).pdf(rows).prod(-1)
             density += likelihood.T @ node_weights / np.sqrt(2 * np.pi) / 3
         assert (bound < np.log(density)).all()
         assert np.isfinite(bound).all()
 
-    def test_samples_have_the_generators_noise_and_not_the_stand_ins(self, weights):
+    def test_samples_have_the_generators_noise_and_not_the_likelihoods(self, weights):
         gan = make_gan()
         arrays = {k: v[0].numpy().astype("float32") for k, v in weights.items()}
         arrays["likelihood.raw_scale"] = np.full(P, 30.0, "float32")
         likelihood = core.Gaussian("feature", is_sampled=False)
-        loud, quiet = (
+        noisy, clean = (
             core.sample(gan, likelihood, arrays, 500, noise=n, seed=0, device=CPU)
             for n in (True, False)
         )
-        assert np.abs(loud).max() < 20
-        silenced = arrays | {"decoder.noise.weight": np.zeros((M, H), "float32")}
+        assert np.abs(noisy).max() < 20
+        zeroed = arrays | {"decoder.noise.weight": np.zeros((M, H), "float32")}
         expected = core.sample(
-            gan, likelihood, silenced, 500, noise=True, seed=0, device=CPU
+            gan, likelihood, zeroed, 500, noise=True, seed=0, device=CPU
         )
-        np.testing.assert_allclose(quiet, expected, atol=1e-6)
-        assert np.abs(loud - quiet).mean() > 0.05
+        np.testing.assert_allclose(clean, expected, atol=1e-6)
+        assert np.abs(noisy - clean).mean() > 0.05
 
 
-def test_a_convolutional_gan_in_a_stack_is_the_model_alone():
+def test_a_convolutional_gan_in_a_stack_equals_the_model_alone():
     rows = np.random.default_rng(0).uniform(size=(40, 2 * 9 * 8))
     objective = core.InfoGAN(lambda_=0.1, gradient_penalty=0.1, learning_rate=1e-3)
 

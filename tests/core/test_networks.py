@@ -1,11 +1,11 @@
-"""Networks: shapes, starts, and the axis of latents."""
+"""Networks: shapes, declared parameters, initial values and the axis of latents."""
 
 import numpy as np
 import pytest
 import torch
 
 from skfactorvae import core
-from skfactorvae.core._latent_axes import narrow, reorder, widen
+from skfactorvae.core._axes import narrow, reorder, widen
 from skfactorvae.core._networks import bound_log_var
 
 NETWORKS = {
@@ -27,7 +27,9 @@ def draw_weights(network, seed=0, noise=0.0):
     generator = torch.Generator().manual_seed(seed)
     weights = network.draw(generator)
     return {
-        k: v if "frame" in k else v + noise * torch.randn(v.shape, generator=generator)
+        k: v
+        if k in network.fixed
+        else v + noise * torch.randn(v.shape, generator=generator)
         for k, v in weights.items()
     }
 
@@ -37,7 +39,7 @@ def stacked(weights):
 
 
 @every_network
-def test_rows_become_moments_and_codes_become_rows(network):
+def test_encoding_and_decoding_have_the_documented_shapes(network):
     weights = stacked(draw_weights(network))
     x = torch.rand(1, 5, network.n_features)
     mean, log_var = network.encode(weights, x)
@@ -46,7 +48,7 @@ def test_rows_become_moments_and_codes_become_rows(network):
 
 
 @every_network
-def test_drawing_leaves_torchs_global_generator_alone(network):
+def test_drawing_does_not_change_torchs_global_generator(network):
     before = torch.get_rng_state()
     draw_weights(network)
     assert torch.equal(before, torch.get_rng_state())
@@ -62,7 +64,11 @@ def test_the_same_generator_draws_the_same_weights(network):
 def test_reordered_weights_permute_and_negate_the_codes_exactly(network):
     weights = {k: v.double() for k, v in draw_weights(network, noise=0.3).items()}
     order, sign = torch.tensor([2, 0, 1]), torch.tensor([1.0, -1.0, -1.0]).double()
-    changed = {k: reorder(k, v, order, sign) for k, v in weights.items()}
+    axes = network.parameters
+    changed = {
+        k: torch.from_numpy(reorder(axes[k], v.numpy(), order.numpy(), sign.numpy()))
+        for k, v in weights.items()
+    }
     x = torch.rand(1, 5, network.n_features).double()
     mean, log_var = network.encode(stacked(weights), x)
     new_mean, new_log_var = network.encode(stacked(changed), x)
@@ -79,7 +85,8 @@ def test_a_widened_network_is_the_same_function(name):
     network = NETWORKS[name]
     wide = type(network)(**{**vars_of(network), "n_components": 5})
     weights = {k: v.double() for k, v in draw_weights(network, noise=0.3).items()}
-    padded = {k: widen(k, v, 5) for k, v in weights.items()}
+    axes = network.parameters
+    padded = {k: widen(axes[k], v, 5) for k, v in weights.items()}
     x = torch.rand(1, 4, network.n_features).double()
     mean, _ = network.encode(stacked(weights), x)
     wide_mean, _ = wide.encode(stacked(padded), x)
@@ -89,7 +96,7 @@ def test_a_widened_network_is_the_same_function(name):
         wide.decode(stacked(padded), wide_mean), network.decode(stacked(weights), mean)
     )
     for key, value in padded.items():
-        assert torch.equal(narrow(key, value, 3), weights[key])
+        assert torch.equal(narrow(axes[key], value, 3), weights[key])
 
 
 def vars_of(network):
@@ -123,19 +130,20 @@ def test_at_64_pixels_the_convolutions_are_those_of_the_paper():
     ]
 
 
-def test_the_linear_path_alone_speaks_at_the_start():
+def test_training_starts_at_the_model_of_the_linear_path():
     network = NETWORKS["mlp with a linear path"]
     weights = draw_weights(network)
     rng = torch.Generator().manual_seed(0)
     a, b = torch.randn((12, 3), generator=rng), torch.randn((3, 12), generator=rng)
-    weights |= {"encoder.linear.weight": a, "decoder.linear.weight": b}
+    start = network.linear_start(a.numpy(), b.numpy())
+    weights |= {name: torch.from_numpy(array) for name, array in start.items()}
     x = torch.rand(1, 5, 12)
     mean, _ = network.encode(stacked(weights), x)
     torch.testing.assert_close(mean, x @ a)
     torch.testing.assert_close(network.decode(stacked(weights), mean), mean @ b)
 
 
-def test_the_log_variance_is_bounded_and_starts_narrow():
+def test_the_log_variance_is_bounded_and_initially_minus_two():
     raw = torch.linspace(-1e6, 1e6, 101, requires_grad=True)
     bounded = bound_log_var(raw)
     assert bounded.min() >= -10
@@ -146,39 +154,37 @@ def test_the_log_variance_is_bounded_and_starts_narrow():
     torch.testing.assert_close(log_var, torch.full_like(log_var, -2.0))
 
 
-class TestPace:
-    """Adam moves weights by the rate, and a unit's answer by that times the columns."""
+class TestLearningRateMultipliers:
+    """Weights that multiply many features have a smaller learning rate."""
 
-    def paces(self, network):
+    def multipliers(self, network):
         every = {name: network.lr_multiplier(name) for name in draw_weights(network)}
-        return {name: pace for name, pace in every.items() if pace != 1}
+        return {name: value for name, value in every.items() if value != 1}
 
     @every_network
-    def test_every_weight_has_the_full_rate_unless_it_is_said(self, network):
-        assert not self.paces(network)
+    def test_the_default_is_one_for_every_weight(self, network):
+        assert not self.multipliers(network)
 
     @pytest.mark.parametrize(
         ("sizes", "slow"),
         [((8, 7), "encoder.0.weight"), ((), "encoder.head.weight")],
     )
-    def test_what_multiplies_many_columns_moves_the_less_the_more_there_are(
-        self, sizes, slow
-    ):
+    def test_it_is_inversely_proportional_to_the_number_of_features(self, sizes, slow):
         network = core.MLP(
             2400, 3, sizes, "silu", linear_path=True, scale_input_lr=True
         )
         expected = {slow: 0.25, "encoder.linear.weight": 0.25}
-        assert self.paces(network) == expected
-        assert self.paces(core.PointPosterior(network)) == expected
+        assert self.multipliers(network) == expected
+        assert self.multipliers(core.PointPosterior(network)) == expected
 
     @pytest.mark.parametrize("n_features", [60, 600])
-    def test_with_few_columns_nothing_changes_pace(self, n_features):
+    def test_it_is_one_for_up_to_600_features(self, n_features):
         sizes = n_features, 3, (8,)
         network = core.MLP(*sizes, "silu", linear_path=True, scale_input_lr=True)
-        assert not self.paces(network)
+        assert not self.multipliers(network)
 
 
-class TestModulesBroughtByTheUser:
+class TestModulesOfTheUser:
     def test_batch_normalisation_is_refused(self):
         def build(p, d):
             encoder = torch.nn.Sequential(

@@ -1,7 +1,8 @@
-"""Objectives against closed forms, brute force and a converged discriminator."""
+"""Objectives against closed forms, brute force and a trained discriminator."""
 
 import itertools
 import math
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -29,10 +30,11 @@ from skfactorvae.core.objectives._groups import permute_groups
 
 
 class Given(core.Network):
-    """A network whose rows are its moments: (mean, log_var) side by side."""
+    """A network whose rows are the posterior moments: (mean, log_var) side by side."""
 
-    n_features = n_components = block = multiplications = 1
+    n_features = n_components = block_size = multiplications = 1
     signature = ()
+    encoder_parameters = decoder_parameters = MappingProxyType({})
 
     def draw(self, generator):
         return {}
@@ -45,7 +47,7 @@ class Given(core.Network):
 
 
 def make_forward(mean, log_var=None, *, mask=None, noise=None, ramp=1.0, **batch):
-    """A step whose posteriors are these; without noise, codes are the means."""
+    """Make a forward pass with given posteriors; by default, codes are the means."""
     log_var = torch.zeros_like(mean) if log_var is None else log_var
     k, b, d = mean.shape
     rows = torch.cat([mean, log_var], dim=-1)
@@ -53,13 +55,10 @@ def make_forward(mean, log_var=None, *, mask=None, noise=None, ramp=1.0, **batch
     settings = {
         "rows": torch.stack([rows, rows], dim=1),
         "noise": torch.stack([noise, noise], dim=1),
-        "auxiliary_noise": torch.zeros(k, b, 0).to(mean),
         "order": torch.arange(b)[None, :, None].expand(k, b, d),
-        "numbers": torch.arange(b).expand(k, b),
-        "table_shares": torch.full((k, b), 1 / b, dtype=mean.dtype),
+        "row_numbers": torch.arange(b).expand(k, b),
+        "table_probabilities": torch.full((k, b), 1 / b, dtype=mean.dtype),
         "instance_noise": torch.zeros(k).to(mean),
-        "input_noise": torch.zeros(k, 2, b, 0).to(mean),
-        "conditional_noise_std": torch.full((k, 1, 2 * d), torch.inf).to(mean),
     }
     batch = Batch(**(settings | batch))
     return Forward(Given(), core.Gaussian(1.0), {}, batch, mask, ramp)
@@ -80,20 +79,20 @@ class TestKL:
         result = make_forward(mean, log_var).kl
         torch.testing.assert_close(result, expected.sum(-1).mean(-1))
 
-    def test_a_posterior_equal_to_the_prior_costs_nothing(self):
+    def test_it_is_zero_for_a_posterior_equal_to_the_prior(self):
         zeros = torch.zeros(1, 4, 2)
         assert make_forward(zeros, zeros).kl.item() == 0
 
-    def test_a_missing_latent_costs_nothing(self):
+    def test_it_does_not_depend_on_padding(self):
         mean, log_var = draw(1, 4, 3), draw(1, 4, 3, seed=1)
         mask = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 3)
         narrow = make_forward(mean[..., :2], log_var[..., :2])
         torch.testing.assert_close(make_forward(mean, log_var, mask=mask).kl, narrow.kl)
 
 
-class TestPermuteDims:
+class TestPermutation:
     @given(st.integers(2, 20), st.integers(1, 5), st.integers(0, 100))
-    def test_every_column_keeps_its_values_and_columns_move_apart(self, b, d, seed):
+    def test_each_column_keeps_its_values(self, b, d, seed):
         z = draw(2, b, d, seed=seed)
         order = torch.rand(
             (2, b, d), generator=torch.Generator().manual_seed(seed)
@@ -101,13 +100,13 @@ class TestPermuteDims:
         permuted = permute_groups(z, order)
         torch.testing.assert_close(permuted.sort(1).values, z.sort(1).values)
 
-    def test_it_runs_along_the_batch_and_never_along_the_latents(self):
-        """Latent j of the result holds values of latent j alone."""
+    def test_it_permutes_rows_and_not_latents(self):
+        """Latent j of the result has values of latent j only."""
         z = torch.arange(4).repeat(1, 100, 1).double()  # column j is constant j
         order = torch.rand(1, 100, 4).argsort(1)
         torch.testing.assert_close(permute_groups(z, order), z)
 
-    def test_it_breaks_the_dependence_between_latents(self):
+    def test_it_removes_the_dependence_between_latents(self):
         z = draw(1, 5000, 1).repeat(1, 1, 2)  # two equal latents
         order = torch.rand(z.shape, generator=torch.Generator().manual_seed(0)).argsort(
             1
@@ -117,7 +116,7 @@ class TestPermuteDims:
 
 
 class TestDiscriminator:
-    def test_it_starts_by_seeing_no_difference(self):
+    def test_its_initial_logits_are_zero(self):
         network = discriminator(3, (8, 8))
         weights = network.draw(torch.Generator().manual_seed(0))
         stacked = {k: v[None].double() for k, v in weights.items()}
@@ -138,12 +137,12 @@ class TestDiscriminator:
         assert torch.isfinite(loss).all()
         assert torch.isfinite(logits.grad).all()
 
-    def test_its_accuracy_counts_right_sides(self):
+    def test_its_accuracy_is_the_fraction_of_correct_signs(self):
         logits = torch.tensor([[1.0, -1.0, -2.0, -3.0]])
         assert discriminator_accuracy(logits).item() == 0.75
 
     def test_rows_do_not_depend_on_each_other(self):
-        """No normalisation over the batch: it would destroy the density ratio."""
+        """There is no normalisation over the batch, which would bias its logits."""
         network = discriminator(3, (8, 8))
         weights = network.draw(torch.Generator().manual_seed(0))
         weights["discriminator.2.weight"] = torch.ones(8, 1)
@@ -154,44 +153,43 @@ class TestDiscriminator:
         torch.testing.assert_close(together, torch.cat(apart, 1))
 
 
-class TestWhatADiscriminatorSees:
-    def test_a_code_is_as_loud_as_it_correlates_with_what_it_tells(self):
+class TestDiscriminatorInput:
+    def test_a_code_is_scaled_by_its_correlation_with_its_mean(self):
         """A linear channel: mean of variance 1 - v, posterior of variance v."""
         v = torch.tensor([0.02, 0.5, 0.9], dtype=torch.float64)
         mean = draw(1, 200_000, 3) * torch.sqrt(1 - v)
         forward = make_forward(mean, v.log().expand_as(mean))
-        loudness = (forward.discriminator_input / mean).nan_to_num().mean(1)[0]
-        told = torch.sqrt(1 - v)  # correlation of a drawn code with its mean
-        torch.testing.assert_close(loudness, told, atol=0.01, rtol=0)
+        factor = (forward.discriminator_input / mean).nan_to_num().mean(1)[0]
+        correlation = torch.sqrt(1 - v)  # of a drawn code with its mean
+        torch.testing.assert_close(factor, correlation, atol=0.01, rtol=0)
 
-    def test_a_latent_at_the_prior_is_not_seen(self):
-        """Nor does what a discriminator thinks of it reach the encoder."""
+    def test_it_is_zero_for_a_latent_at_the_prior(self):
+        """And so is the gradient that the encoder receives from it."""
         mean, log_var = draw(1, 6, 2), draw(1, 6, 2, seed=1)
         mean[..., 1] = log_var[..., 1] = 0
         mean.requires_grad_()
-        seen = make_forward(
-            mean, log_var, noise=draw(1, 6, 2, seed=2)
-        ).discriminator_input
-        assert not seen[..., 1].any()
-        seen.sum().backward()
+        forward = make_forward(mean, log_var, noise=draw(1, 6, 2, seed=2))
+        inputs = forward.discriminator_input
+        assert not inputs[..., 1].any()
+        inputs.sum().backward()
         assert not mean.grad[..., 1].any()
         assert mean.grad[..., 0].all()
 
-    def test_loudness_is_one_number_of_both_batches_and_pulls_at_nothing(self):
+    def test_its_factor_is_the_same_for_both_batches_and_has_no_gradient(self):
         mean = draw(2, 8, 3).requires_grad_()
         rows = torch.cat([mean, torch.zeros_like(mean)], -1)
         other = torch.cat([draw(2, 8, 3, seed=1), torch.zeros_like(mean)], -1)
         forward = make_forward(mean, rows=torch.stack([rows, other], dim=1))
-        loudness = (forward.discriminator_input / mean).detach()
+        factor = (forward.discriminator_input / mean).detach()
         torch.testing.assert_close(
-            forward.second_discriminator_input, loudness * other.chunk(2, -1)[0]
+            forward.second_discriminator_input, factor * other.chunk(2, -1)[0]
         )
         forward.discriminator_input.sum().backward()
-        torch.testing.assert_close(mean.grad, loudness)
+        torch.testing.assert_close(mean.grad, factor)
 
 
-def show(z, slope, offset=0.0):
-    """A contest under a discriminator with logits slope * sum(z) + offset."""
+def run_linear(z, slope, offset=0.0):
+    """Run a discriminator with logits slope * sum(z) + offset."""
     network = discriminator(z.shape[-1], ())
     weights = {
         "discriminator.0.weight": torch.full((1, z.shape[-1], 1), slope).to(z),
@@ -206,16 +204,16 @@ TERMS = {
     "log_ratio": (lambda x: x.mean(1), lambda x: (10 * torch.tanh(x / 10)).mean(1)),
     "cross_entropy": (lambda x: F.softplus(x).mean(1),) * 2,
 }
-"""What a term says of the logits, and whose gradient it hands to the codes."""
+"""Value of each term, and the function whose gradient the codes receive."""
 
 
 @pytest.mark.parametrize("name", TERMS)
-class TestContest:
+class TestDiscriminatorPass:
     @pytest.mark.parametrize("slope", [0.1, 2.0, 30.0])
-    def test_a_term_has_the_value_and_the_gradient_that_it_names(self, name, slope):
+    def test_a_term_has_its_value_and_gradient(self, name, slope):
         z = draw(1, 7, 2).requires_grad_()
         value, source = TERMS[name]
-        term = getattr(show(z, slope)[0], name)()
+        term = getattr(run_linear(z, slope)[0], name)()
         logits = slope * z.sum(-1)
         torch.testing.assert_close(term, value(logits))
         (gradient,) = torch.autograd.grad(term.sum(), z)
@@ -223,25 +221,25 @@ class TestContest:
         torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
 
     @pytest.mark.parametrize("logit", [-1e4, -200.0, 200.0, 1e4])
-    def test_it_is_finite_for_a_discriminator_that_is_certain(self, name, logit):
+    def test_it_is_finite_for_large_logits(self, name, logit):
         z = torch.zeros(1, 3, 2, requires_grad=True)
-        term = getattr(show(z, 1.0, logit)[0], name)()
+        term = getattr(run_linear(z, 1.0, logit)[0], name)()
         (gradient,) = torch.autograd.grad(term.sum(), z)
         assert torch.isfinite(term).all()
         assert torch.isfinite(gradient).all()
         assert gradient.abs().max() < 1
 
-    def test_a_constant_discriminator_leaves_the_gradient_of_the_model(self, name):
+    def test_a_constant_discriminator_has_no_gradient_for_the_model(self, name):
         z = draw(1, 7, 2).requires_grad_()
-        term = getattr(show(z, 0.0)[0], name)()
+        term = getattr(run_linear(z, 0.0)[0], name)()
         (gradient,) = torch.autograd.grad(term.sum(), z)
         torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
 
-class TestTheDiscriminatorsSide:
-    def test_its_gradients_are_those_of_its_loss(self):
+class TestDiscriminatorGradients:
+    def test_they_are_those_of_its_loss(self):
         z = draw(1, 7, 2)
-        _, gradients = show(z, 0.7, 0.2)
+        _, gradients = run_linear(z, 0.7, 0.2)
         weight = torch.full((1, 2, 1), 0.7).double().requires_grad_()
         bias = torch.full((1, 1), 0.2).double().requires_grad_()
         both = torch.cat([z, draw(1, 7, 2, seed=5)], 1)
@@ -249,24 +247,24 @@ class TestTheDiscriminatorsSide:
         expected = torch.autograd.grad(loss, (weight, bias))
         torch.testing.assert_close(tuple(gradients.values()), expected)
 
-    def test_the_codes_reach_it_cut_off_from_the_encoder(self):
+    def test_they_do_not_depend_on_the_encoder(self):
         z = draw(1, 7, 2).requires_grad_()
-        seen, gradients = show(z, 0.7)
+        result, gradients = run_linear(z, 0.7)
         assert not any(g.requires_grad for g in gradients.values())
-        assert not any(v.requires_grad for v in seen.record.values())
+        assert not any(v.requires_grad for v in result.record.values())
 
     @pytest.mark.slow
     @pytest.mark.parametrize("correlation", [0.6, 0.9])
-    def test_a_converged_discriminator_knows_the_total_correlation(self, correlation):
+    def test_a_trained_discriminator_estimates_the_total_correlation(self, correlation):
         """TC of a Gaussian is -log det R / 2."""
         covariance = np.array([[1, correlation], [correlation, 1]])
         truth = -0.5 * np.log(np.linalg.det(covariance))
         root = torch.linalg.cholesky(torch.tensor(covariance, dtype=torch.float32))
-        estimate = converged_total_correlation(lambda noise: noise @ root.T)
+        estimate = trained_total_correlation(lambda noise: noise @ root.T)
         assert estimate == pytest.approx(truth, rel=0.15)
 
 
-def converged_total_correlation(codes, groups=None, n_steps=1500, batch=512):
+def trained_total_correlation(codes, groups=None, n_steps=1500, batch=512):
     """Train the package's own discriminator on codes; average its logits."""
     generator = torch.Generator().manual_seed(0)
 
@@ -293,7 +291,7 @@ def converged_total_correlation(codes, groups=None, n_steps=1500, batch=512):
 
 
 def angle_and_number(noise):
-    """An angle, as a point on a circle, and an independent number: (n, 3)."""
+    """Return a point on a circle and an independent number, (n, 3)."""
     angle = np.pi * torch.erf(noise[:, 0] / 2**0.5)
     return torch.stack([angle.cos(), angle.sin(), noise[:, 1]], dim=-1)
 
@@ -310,7 +308,7 @@ class TestStacking:
         )
         torch.testing.assert_close(weights["kl"], torch.tensor([1.5, 2.5]))
 
-    def test_weights_may_differ_over_a_stack_and_structure_may_not(self):
+    def test_structure_is_all_but_weights_of_terms(self):
         one, other, third = (
             make_objective(1.0, 1.0, (8,)),
             make_objective(2.0, 1.0, (8,)),
@@ -337,13 +335,14 @@ class TestCapacity:
     def test_the_gap_is_the_distance_of_the_mean_kl_from_the_capacity(
         self, capacity, ramp
     ):
-        """Of the mean: a row above the capacity makes up for one below."""
+        """A row above the capacity compensates for one below."""
         forward = make_forward(draw(2, 6, 3), draw(2, 6, 3, seed=1), ramp=ramp)
         objective = core.CapacityVAE(beta=7.0, capacity=capacity)
         terms = objective.terms(forward)
         expected = (forward.kl - capacity * ramp).abs()
         torch.testing.assert_close(terms["capacity_gap"], expected)
-        assert objective.weights(ramp) == {"kl": 0.0, "capacity_gap": 7.0}
+        assert objective.weights(ramp) == {"capacity_gap": 7.0}
+        assert objective.recorded_only == ("kl",)
 
     def test_no_capacity_and_no_warm_up_is_beta_vae(self):
         forward = make_forward(draw(1, 6, 3), draw(1, 6, 3, seed=1))
@@ -352,7 +351,7 @@ class TestCapacity:
 
 
 def brute_force_mixture(forward, weights, latents):
-    """log sum_j w_ij q(z_i | x_j) over some latents, one pair at a time, (K, B)."""
+    """Return log sum_j w_ij q(z_i | x_j) over some latents, pair by pair, (K, B)."""
     k, b, _ = forward.z.shape
     result = torch.zeros(k, b, dtype=torch.float64)
     for model, i in itertools.product(range(k), range(b)):
@@ -382,9 +381,9 @@ class TestBetaTCVAE:
     @pytest.mark.parametrize("weighting", ["stratified", "minibatch"])
     @pytest.mark.parametrize("groups", [None, (2, 1)])
     def test_its_terms_equal_brute_force(self, weighting, groups):
-        shares = torch.tensor([[0.3, 0.1, 0.05, 0.05, 0.2, 0.1]] * 2).double()
+        probabilities = torch.tensor([[0.3, 0.1, 0.05, 0.05, 0.2, 0.1]] * 2).double()
         numbers = torch.tensor([[0, 1, 2, 3, 4, 5], [0, 3, 2, 3, 1, 5]])
-        forward = self.forward(table_shares=shares, numbers=numbers)
+        forward = self.forward(table_probabilities=probabilities, row_numbers=numbers)
         terms = self.objective(weighting=weighting, groups=groups).terms(forward)
         weights = brute_force_weights(weighting, forward)
         joint = brute_force_mixture(forward, weights, range(3))
@@ -424,7 +423,7 @@ class TestBetaTCVAE:
         torch.testing.assert_close(single.double(), exact, rtol=0, atol=2e-3)
 
     def test_the_logarithm_of_a_sum_and_its_gradient_are_torchs(self):
-        """With exponents of nothing, as a row has that is drawn twice."""
+        """Also with exponents of -inf, which rows have that are drawn twice."""
         x = (30 * draw(2, 5, 5)).masked_fill(draw(2, 5, 5, seed=1) > 1, -math.inf)
         assert x.isinf().any()
         ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
@@ -435,14 +434,14 @@ class TestBetaTCVAE:
             (weight * one).sum().backward()
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-15)
 
-    def test_that_gradient_cannot_be_differentiated_in_silence(self):
+    def test_differentiating_that_gradient_raises(self):
         x = draw(1, 3, 3).requires_grad_()
         total = _LogSumExp.apply(x).square().sum()
         (gradient,) = torch.autograd.grad(total, x, create_graph=True)
         with pytest.raises(RuntimeError, match="once_differentiable"):
             gradient.sum().backward()
 
-    def test_its_three_terms_add_up_to_the_sampled_kl(self):
+    def test_its_three_terms_sum_to_the_sampled_kl(self):
         forward = self.forward()
         terms = self.objective().terms(forward)
         normal = torch.distributions.Normal
@@ -452,7 +451,7 @@ class TestBetaTCVAE:
         together = sum(terms[name] for name in names)
         torch.testing.assert_close(together, ratio.sum(-1).mean(1))
 
-    def test_a_missing_latent_changes_nothing(self):
+    def test_its_terms_do_not_depend_on_padding(self):
         narrow = self.forward(d=2)
         padded = make_forward(
             F.pad(narrow.mean, (0, 1)),
@@ -466,32 +465,32 @@ class TestBetaTCVAE:
                 torch.testing.assert_close(value, expected[name], msg=name)
 
     def test_a_whole_table_as_a_batch_gives_the_exact_mixture(self):
-        """Every row of a table of equal rows once: weights are 1 / N for all."""
+        """With each row of an unweighted table once, all weights are 1 / N."""
         numbers = torch.arange(5).expand(1, 5)
-        shares = torch.full((1, 5), 0.2)
-        weights = mixture_weights("stratified", numbers, shares).exp()
+        probabilities = torch.full((1, 5), 0.2)
+        weights = mixture_weights("stratified", numbers, probabilities).exp()
         torch.testing.assert_close(weights, torch.full((1, 5, 5), 0.2))
 
     @given(st.integers(0, 1000), st.sampled_from(["stratified", "minibatch"]))
     def test_weights_of_a_row_sum_to_one(self, seed, weighting):
-        """Whatever rows come up more than once, up to a batch of one row only."""
+        """With any repetitions, up to a batch that repeats a single row."""
         rng = np.random.default_rng(seed)
         numbers = torch.from_numpy(rng.integers(rng.integers(1, 9), size=(2, 8)))
         table = torch.from_numpy(rng.dirichlet(np.ones(9), size=2))
-        shares = table.gather(1, numbers)
-        weights = mixture_weights(weighting, numbers, shares).exp().sum(2)
+        probabilities = table.gather(1, numbers)
+        weights = mixture_weights(weighting, numbers, probabilities).exp().sum(2)
         torch.testing.assert_close(weights, torch.ones_like(weights))
 
-    def test_a_row_counts_with_its_own_probability_and_its_repetitions_do_not(self):
+    def test_a_row_has_its_own_probability_and_its_repetitions_have_zero(self):
         numbers = torch.tensor([[4, 7, 4, 1]])
-        shares = torch.tensor([[0.1, 0.2, 0.1, 0.5]]).double()
-        weights = mixture_weights("stratified", numbers, shares).exp()[0]
+        probabilities = torch.tensor([[0.1, 0.2, 0.1, 0.5]]).double()
+        weights = mixture_weights("stratified", numbers, probabilities).exp()[0]
         expected = torch.tensor([0.1, 0.45, 0.0, 0.45]).double()
         torch.testing.assert_close(weights[0], expected)
         expected = torch.tensor([0.8 / 3, 0.2, 0.8 / 3, 0.8 / 3]).double()
         torch.testing.assert_close(weights[1], expected)
 
-    def test_independent_latents_have_none_and_equal_latents_have_much(self):
+    def test_the_total_correlation_is_small_if_independent_and_large_if_equal(self):
         codes = draw(1, 400, 1)
         broad = torch.zeros(1, 400, 2).double() - 2
         noise = draw(1, 400, 2, seed=4)
@@ -505,20 +504,17 @@ class TestBetaTCVAE:
         assert abs(independent) < 0.1
         assert dependent > 0.7
 
-    def test_it_complains_of_batches_that_hold_the_own_row_only(self):
-        objective = self.objective()
-        complaint = objective.convergence_warning(
-            {"self_weight": np.array([0.2, 0.97])}
-        )
-        assert "97%" in complaint
-        assert "Raise batch_size" in complaint
+    def test_it_warns_if_the_self_weight_is_large(self):
+        readout = self.objective().readout
+        warning = readout.convergence_warning({"self_weight": np.array([0.2, 0.97])})
+        assert "97%" in warning
+        assert "Raise batch_size" in warning
         assert (
-            objective.convergence_warning({"self_weight": np.array([0.97, 0.2])})
-            is None
+            readout.convergence_warning({"self_weight": np.array([0.97, 0.2])}) is None
         )
-        assert objective.convergence_warning({"self_weight": np.array([])}) is None
+        assert readout.convergence_warning({"self_weight": np.array([])}) is None
 
-    def test_a_narrow_posterior_is_its_own_density(self):
+    def test_the_self_weight_of_narrow_posteriors_is_near_one(self):
         narrow = make_forward(draw(1, 6, 3), torch.full((1, 6, 3), -9.0).double())
         assert self.objective().terms(narrow)["self_weight"].item() > 0.99
 
@@ -529,8 +525,8 @@ def brute_force_weights(weighting, forward):
         return torch.full((k, b, b), 1 / b)
     weights = torch.zeros(k, b, b, dtype=torch.float64)
     for model, i in itertools.product(range(k), range(b)):
-        numbers = forward.batch.numbers[model]
-        own = forward.batch.table_shares[model, numbers[i]]
+        numbers = forward.batch.row_numbers[model]
+        own = forward.batch.table_probabilities[model, numbers[i]]
         others = [j for j in range(b) if numbers[j] != numbers[i]]
         weights[model, i, i] = own
         weights[model, i, others] = (1 - own) / len(others)
@@ -561,7 +557,7 @@ class TestDIPVAE:
             )
 
     def test_type_two_is_the_covariance_of_the_codes_themselves(self):
-        """By the law of total variance, in the limit of many draws."""
+        """By the law of total variance, for many draws."""
         mean = draw(1, 40_000, 2) @ draw(2, 2, seed=1)
         log_var = draw(1, 40_000, 2, seed=2) - 1
         forward = make_forward(mean, log_var, noise=draw(1, 40_000, 2, seed=3))
@@ -581,13 +577,13 @@ class TestDIPVAE:
             penalty, tuple(a.requires_grad_() for a in arguments)
         )
 
-    def test_white_codes_cost_nothing(self):
+    def test_its_terms_are_zero_for_white_codes(self):
         white, _ = torch.linalg.qr(draw(1, 50, 4) - draw(1, 50, 4).mean(1, True))
         terms = self.terms("I", white * 50**0.5, torch.zeros(1, 50, 4).double())
         assert terms["covariance_off_diagonal"].item() < 1e-20
         assert terms["covariance_diagonal"].item() < 1e-20
 
-    def test_a_missing_latent_costs_nothing(self):
+    def test_its_terms_do_not_depend_on_padding(self):
         mean, log_var = draw(1, 9, 2), draw(1, 9, 2, seed=1)
         mask = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 3)
         padded = self.terms("I", F.pad(mean, (0, 1)), F.pad(log_var, (0, 1)), mask=mask)
@@ -595,7 +591,7 @@ class TestDIPVAE:
         for name in ("covariance_off_diagonal", "covariance_diagonal"):
             torch.testing.assert_close(padded[name], narrow[name])
 
-    def test_its_penalties_grow_with_the_warm_up(self):
+    def test_its_weights_rise_with_the_warm_up(self):
         objective = core.DIPVAE(lambda_od=2.0, lambda_d=3.0)
         assert objective.weights(0.5) == {
             "covariance_off_diagonal": 1.0,
@@ -604,26 +600,28 @@ class TestDIPVAE:
 
 
 class TestAAE:
-    def play(self, mean, prior="normal", noise=None):
+    def run(self, mean, prior="normal", noise=None):
         objective = core.AAE(
             gamma=2.0, prior=prior, hidden_layer_sizes=(8,), learning_rate=1e-3
         )
         generator = torch.Generator().manual_seed(0)
         adversary = {
             name: w[None].double() + 0.3
-            for name, w in objective.draw_adversary(3, generator).items()
+            for name, w in objective.adversary.draw(3, generator).items()
         }
         gradients = {name: torch.zeros_like(w) for name, w in adversary.items()}
         forward = make_forward(mean, noise=noise)
-        terms, record = objective.play(forward, adversary, gradients)
+        terms, record = objective.adversary.run(forward, adversary, gradients)
         return forward, adversary, gradients, terms, record
 
     @pytest.mark.parametrize("prior", ["normal", "uniform"])
-    def test_the_encoder_hides_its_codes_among_draws_of_the_prior(self, prior):
-        """-log(1 - D(z)), where D is the probability of being a code."""
+    def test_the_encoders_term_is_the_cross_entropy_of_draws_from_the_prior(
+        self, prior
+    ):
+        """It is -log(1 - D(z)), where D is the probability of being a code."""
         mean = draw(1, 7, 3).requires_grad_()
         noise = draw(1, 7, 3, seed=1)
-        forward, adversary, gradients, terms, record = self.play(mean, prior, noise)
+        forward, adversary, gradients, terms, record = self.run(mean, prior, noise)
         network = discriminator(3, (8,))
         logits = network(adversary, forward.z).squeeze(-1)
         expected = -torch.log1p(-logits.sigmoid()).mean(1)
@@ -641,7 +639,7 @@ class TestAAE:
         expected = torch.autograd.grad(loss.sum(), list(leaves.values()))
         torch.testing.assert_close(tuple(gradients.values()), expected)
 
-    def test_a_uniform_prior_has_variance_one_and_edges(self):
+    def test_a_uniform_prior_has_variance_one_and_bounds(self):
         draws = core.PRIORS["uniform"].draw(draw(1, 100_000, 1))
         assert draws.abs().max() <= 3**0.5
         assert draws.var().item() == pytest.approx(1, abs=0.01)
@@ -662,7 +660,7 @@ def uniform(noise):
 
 
 class TestGroups:
-    def test_a_group_moves_as_one(self):
+    def test_latents_of_a_group_are_permuted_together(self):
         z = draw(2, 30, 4)
         order = torch.rand(2, 30, 4).argsort(1)
         permuted = permute_groups(z, order, (1, 2, 1))
@@ -672,7 +670,7 @@ class TestGroups:
         torch.testing.assert_close(permuted[..., 3], z[..., 3].gather(1, order[..., 3]))
         assert not torch.equal(permuted[..., 1], permuted[..., 0].sort(1).values)
 
-    def test_groups_move_apart(self):
+    def test_groups_are_permuted_independently(self):
         z = draw(1, 5000, 1).repeat(1, 1, 4)  # four equal latents
         order = torch.rand(1, 5000, 4).argsort(1)
         permuted = permute_groups(z, order, (2, 2))[0].T.numpy()
@@ -682,24 +680,24 @@ class TestGroups:
         assert np.abs(correlation[:2, 2:]).max() < 0.05
 
     @pytest.mark.slow
-    def test_an_angle_wants_a_group_of_two(self):
-        """The coordinates of a circle depend on each other, and on nothing else."""
-        apart = converged_total_correlation(angle_and_number)
-        grouped = converged_total_correlation(angle_and_number, (2, 1))
+    def test_a_circle_has_total_correlation_unless_its_coordinates_are_a_group(self):
+        """The two coordinates depend on each other only."""
+        apart = trained_total_correlation(angle_and_number)
+        grouped = trained_total_correlation(angle_and_number, (2, 1))
         assert apart > 0.5
         assert abs(grouped) < 0.05
 
-    def test_latents_are_ordered_inside_their_group(self):
-        objective = make_objective(1.0, groups=(2, 3))
+    def test_latents_are_ordered_within_their_group(self):
+        grouped = make_objective(1.0, groups=(2, 3)).readout
         kl = np.array([0.1, 0.9, 0.2, 0.8, 0.5])
-        np.testing.assert_array_equal(objective.latent_order(kl), [1, 0, 3, 4, 2])
+        np.testing.assert_array_equal(grouped.latent_order(kl), [1, 0, 3, 4, 2])
         np.testing.assert_array_equal(
-            make_objective(1.0).latent_order(kl), [1, 3, 4, 2, 0]
+            make_objective(1.0).readout.latent_order(kl), [1, 3, 4, 2, 0]
         )
 
 
-def test_penalties_grow_from_the_evidence_lower_bound():
-    """At the start of the warm-up every member of the family is the same VAE."""
+def test_initial_weights_are_those_of_the_evidence_lower_bound():
+    """At the start of the warm-up these objectives are the same VAE."""
     for objective in (
         core.VAE(beta=4.0),
         make_objective(5.0, 4.0),

@@ -1,4 +1,4 @@
-"""Draws: every model has its own streams, and a device that is not there is refused."""
+"""Random draws, with streams of each model's own, and the choice of a device."""
 
 import numpy as np
 import pytest
@@ -33,19 +33,19 @@ def test_a_models_draws_do_not_depend_on_its_stack():
             assert torch.equal(a.order[0], t.order[k, ..., :width])
 
 
-def test_noise_on_rows_leaves_all_other_draws_as_they_are():
-    plain, disturbed = (
+def test_input_noise_does_not_change_other_draws():
+    plain, noisy = (
         steps([3], [2], CHUNK + 1),
         steps([3], [2], CHUNK + 1, n_noisy_features=5),
     )
-    for a, b in zip(plain, disturbed, strict=True):
+    for a, b in zip(plain, noisy, strict=True):
         for name in ("rows", "noise", "auxiliary_noise", "order"):
             assert torch.equal(getattr(a, name), getattr(b, name))
     assert plain[0].input_noise.shape == (1, 2, 6, 0)
-    assert not torch.equal(disturbed[0].input_noise, disturbed[1].input_noise)
+    assert not torch.equal(noisy[0].input_noise, noisy[1].input_noise)
 
 
-def test_a_models_noise_on_rows_does_not_depend_on_its_stack():
+def test_a_models_input_noise_does_not_depend_on_its_stack():
     together = steps([7, 8], [2, 4], CHUNK + 1, n_noisy_features=5)
     for k, seed in enumerate([7, 8]):
         alone = steps([seed], [2], CHUNK + 1, n_noisy_features=5)
@@ -55,7 +55,7 @@ def test_a_models_noise_on_rows_does_not_depend_on_its_stack():
     assert abs(noise.std() - 1) < 0.05  # of 3960 numbers
 
 
-def test_missing_latents_get_no_noise():
+def test_padded_latents_have_no_noise():
     (draws,) = steps([0, 1], [2, 4], 1)
     assert not draws.noise[0, ..., 2:].any()
 

@@ -12,16 +12,21 @@ from test_objectives import Given, draw, make_forward
 from skfactorvae import core
 from skfactorvae.core._sampling import Streams, draw_rows, draw_steps
 from skfactorvae.core._training import _Stack
-from skfactorvae.core.objectives import Labelled
-from skfactorvae.core.objectives._answers import (
-    believed,
+from skfactorvae.core.objectives import Extras, Labelled
+from skfactorvae.core.objectives._blocks import MIN_KL
+from skfactorvae.core.objectives._predictions import (
     bounded,
-    certain,
     confusion,
     cross_entropy,
     entropy,
+    label_target,
+    predicted_target,
 )
-from skfactorvae.core.objectives._supervised import LEAST_KL, whitened
+from skfactorvae.core.objectives._supervised import (
+    labelled_codes,
+    labelled_moments,
+    standardised,
+)
 
 LEVELS, WIDTHS = (3, 0), (2, 1)
 MARGINALS = ((0.5, 0.2, 0.3), (0.0, 1.0, 0.0))
@@ -50,9 +55,9 @@ def stacked(objective):
 
 
 def make_weights(objective, seed=0):
-    """Weights of heads, opponents and discriminator that have opinions, K = 1."""
+    """Return perturbed weights of heads, predictors and discriminator, K = 1."""
     generator = torch.Generator().manual_seed(seed)
-    weights = objective.draw_adversary(D, generator)
+    weights = objective.adversary.draw(D, generator) | objective.draw(D)
     return {
         name: (w + 0.4 * torch.randn(w.shape, generator=generator)).double()[None]
         for name, w in weights.items()
@@ -60,10 +65,10 @@ def make_weights(objective, seed=0):
 
 
 def make_step(mean, values, known, weights, labelled_mean):
-    """A step whose codes are these means, and those of each attribute's own batch."""
+    """Make a step whose codes are given means, also for each attribute's rows."""
     rows = torch.cat([labelled_mean, torch.zeros_like(labelled_mean)], dim=-1)
     labelled = Labelled(rows, torch.zeros_like(labelled_mean), values, known)
-    forward = make_forward(mean, labelled=labelled)
+    forward = make_forward(mean, extras=Extras(labelled=labelled))
     return core.Forward(Given(), core.Gaussian(1.0), weights, forward.batch, None)
 
 
@@ -85,50 +90,50 @@ def step():
     )
 
 
-class TestAnswers:
-    def test_the_surprise_of_a_class_is_minus_its_log_probability(self):
+class TestPredictions:
+    def test_the_cross_entropy_of_a_level_is_minus_its_log_probability(self):
         logits = draw(1, 4, 3).double()
         labels = torch.tensor([[0.0, 2.0, 1.0, 2.0]])
         expected = -np.log(logits.softmax(-1)[0].numpy())[range(4), [0, 2, 1, 2]]
-        found = cross_entropy(3, logits, certain(3, labels))
+        found = cross_entropy(3, logits, label_target(3, labels))
         np.testing.assert_allclose(found[0], expected)
 
-    def test_the_surprise_of_a_value_is_that_of_a_normal_distribution(self):
+    def test_the_cross_entropy_of_a_value_is_minus_its_normal_log_density(self):
         answer = draw(1, 4, 2).double()
         labels = draw(1, 4, seed=1).double()
         mean, std = answer[0, :, 0], bounded(answer[0, :, 1]).mul(0.5).exp()
         expected = -stats.norm(mean, std).logpdf(labels[0])
         np.testing.assert_allclose(
-            cross_entropy(0, answer, certain(0, labels))[0], expected
+            cross_entropy(0, answer, label_target(0, labels))[0], expected
         )
 
-    def test_the_surprise_under_a_belief_is_the_mean_over_what_it_holds_possible(self):
+    def test_the_cross_entropy_of_a_target_is_the_mean_over_its_values(self):
         answer, mean, variance = draw(1, 1, 2).double(), 0.7, 0.3
-        belief = torch.tensor([[[mean, variance]]]).double()
+        target = torch.tensor([[[mean, variance]]]).double()
         values = torch.from_numpy(stats.norm(mean, variance**0.5).rvs(200_000, 0))
         sampled = cross_entropy(
-            0, answer.expand(1, 200_000, 2), certain(0, values[None])
+            0, answer.expand(1, 200_000, 2), label_target(0, values[None])
         ).mean()
-        assert cross_entropy(0, answer, belief).item() == pytest.approx(
+        assert cross_entropy(0, answer, target).item() == pytest.approx(
             sampled.item(), rel=0.01
         )
 
     @pytest.mark.parametrize("n_levels", [0, 3])
-    def test_an_answer_that_is_believed_costs_its_entropy(self, n_levels):
+    def test_the_cross_entropy_of_its_own_distribution_is_the_entropy(self, n_levels):
         answer = draw(1, 5, n_levels or 2).double()
-        belief = believed(n_levels, answer)
+        target = predicted_target(n_levels, answer)
         torch.testing.assert_close(
-            cross_entropy(n_levels, answer, belief), entropy(n_levels, belief)
+            cross_entropy(n_levels, answer, target), entropy(n_levels, target)
         )
 
-    def test_confusion_is_the_divergence_of_the_classes(self):
+    def test_confusion_is_the_kl_of_levels(self):
         logits, shares = draw(1, 4, 3).double(), torch.tensor([[0.5, 0.2, 0.3]])
         answers = logits.softmax(-1)[0].numpy()
         expected = stats.entropy(shares[0].numpy(), answers, axis=1)
         found = confusion(3, logits, shares.double())
         np.testing.assert_allclose(found[0], expected, rtol=1e-6)
 
-    def test_confusion_is_the_divergence_of_normal_distributions(self):
+    def test_confusion_is_the_kl_of_normal_distributions(self):
         answer = draw(1, 4, 2).double()
         mean, log_var = answer[0, :, 0], bounded(answer[0, :, 1])
         expected = 0.5 * ((1 + mean**2) / log_var.exp() + log_var - 1)
@@ -142,40 +147,42 @@ class TestAnswers:
         assert (confusion(3, marginal + draw(1, 50, 3), shares) > 0).all()
         assert (confusion(3, marginal * 1e5, shares) > 0).all()
 
-    def test_an_unknown_label_leaves_no_nan(self):
+    def test_an_unknown_label_gives_no_nan(self):
         labels = torch.tensor([[math.nan, 1.0]])
         for n_levels in (0, 2):
-            assert certain(n_levels, labels).isfinite().all()
+            assert label_target(n_levels, labels).isfinite().all()
 
 
 class TestBlocks:
-    def test_they_follow_one_another_and_the_rest_comes_last(self):
-        objective = make_objective()
-        assert objective.starts == (0, 2)
-        assert objective.groups(D) == (2, 1, 2)
-        assert objective.groups(3) == (2, 1)
-        assert objective.n_hidden_components == 2
+    def test_they_are_consecutive_and_the_rest_is_last(self):
+        blocks = make_objective().blocks
+        assert blocks.starts == (0, 2)
+        assert blocks.sizes(D) == (2, 1, 2)
+        assert blocks.sizes(3) == (2, 1)
+        assert blocks.n_hidden_components == 2
 
-    def test_an_attribute_sees_its_own_and_its_opponent_what_is_shown_beside(self):
-        objective, like = make_objective(), torch.zeros(D)
-        own = objective.own(like)[:, 0].tolist()
+    def test_heads_use_own_latents_and_predictors_all_other_returned_ones(self):
+        blocks, like = make_objective().blocks, torch.zeros(D)
+        own = blocks.own(like)[:, 0].tolist()
         assert own == [[1, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
-        complement = objective.complement(like)[:, 0].tolist()
+        complement = blocks.complement(like)[:, 0].tolist()
         assert complement == [[0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
 
-    def test_latents_are_ordered_inside_their_block(self):
-        order = make_objective().latent_order(np.array([1.0, 2.0, 0.1, 3.0, 4.0]))
+    def test_latents_are_ordered_within_their_block(self):
+        order = make_objective().readout.latent_order(
+            np.array([1.0, 2.0, 0.1, 3.0, 4.0])
+        )
         assert order.tolist() == [1, 0, 2, 4, 3]
 
-    def test_what_holds_next_to_nothing_is_silent_unless_it_is_an_attributes(self):
-        kl = np.array([0.0, 0.0, 0.0, 1.0, LEAST_KL / 2])
-        assert make_objective().inactive_latents(kl).tolist() == [4]
+    def test_latents_of_small_kl_are_inactive_unless_an_attribute_owns_them(self):
+        kl = np.array([0.0, 0.0, 0.0, 1.0, MIN_KL / 2])
+        assert make_objective().readout.inactive_latents(kl).tolist() == [4]
 
-    def test_a_silent_latent_is_at_the_prior_for_every_row(self):
+    def test_an_inactive_latent_is_at_the_prior_for_every_row(self):
         job = make_job(objective=core.VAE(beta=1.0), n_components=3)
         (result,) = fit([job])
-        quiet = core.set_to_prior(result.weights, np.array([1]))
-        mean, std = core.encode(job.network, quiet, job.rows, device=CPU)
+        changed = job.network.set_to_prior(result.weights, np.array([1]))
+        mean, std = core.encode(job.network, changed, job.rows, device=CPU)
         before, _ = core.encode(job.network, result.weights, job.rows, device=CPU)
         np.testing.assert_array_equal(mean[:, 1], 0)
         np.testing.assert_allclose(std[:, 1], 1, rtol=1e-6)
@@ -183,28 +190,31 @@ class TestBlocks:
 
 
 class TestTerms:
-    def test_supervision_is_that_of_every_attributes_own_rows(self, step):
-        """A linear head on the attribute's own latents, written out."""
+    def test_supervision_is_the_cross_entropy_on_each_attributes_rows(self, step):
+        """By hand, with a linear head on the attribute's own latents."""
         found = stacked(make_objective()).terms(step)["supervision"]
         weight, bias = (step.weights[f"head.0.{p}"][0] for p in ("weight", "bias"))
-        codes, values = step.labelled_codes[0], step.labelled.values[0]
+        codes, values = (
+            step.once(labelled_codes)[0],
+            step.batch.extras.labelled.values[0],
+        )
         logits = codes[0, :, :2] @ weight[0, :2] + bias[0]
         expected = -logits.log_softmax(-1)[range(6), values[0].long()].mean()
-        answer = codes[1, :, 2:3] @ weight[1, 2:3, :2] + bias[1, :2]
-        std = bounded(answer[:, 1]).mul(0.5).exp()
-        expected -= stats.norm(answer[:, 0], std).logpdf(values[1]).mean()
+        prediction = codes[1, :, 2:3] @ weight[1, 2:3, :2] + bias[1, :2]
+        std = bounded(prediction[:, 1]).mul(0.5).exp()
+        expected -= stats.norm(prediction[:, 0], std).logpdf(values[1]).mean()
         assert found.item() == pytest.approx(expected.item())
 
-    def test_the_opponents_loss_and_confusion_are_those_written_out(self, step):
+    def test_the_predictors_loss_and_confusion_equal_those_by_hand(self, step):
         objective = stacked(make_objective())
-        confused, loss = objective._oppose(step, step.weights)
+        confused, loss = objective.adversary.run_predictors(step, step.weights)
         mean, std = step.z[0].mean(0), (step.z[0].var(0, unbiased=False) + 1e-4).sqrt()
         total_confusion = total_loss = 0.0
-        for j, seen in enumerate(([2, 3, 4], [3, 4])):
+        for j, inputs in enumerate(([2, 3, 4], [3, 4])):
 
-            def ask(codes, j=j, seen=seen):
+            def predict(codes, j=j, inputs=inputs):
                 visible = torch.zeros(D).double()
-                visible[seen] = 1
+                visible[inputs] = 1
                 x = (codes - mean) / std * visible
                 w = [
                     step.weights[f"opponent.{i}.{p}"][0, j]
@@ -216,34 +226,38 @@ class TestTerms:
 
             n = LEVELS[j]
             width = n or 2
-            own = objective.own(step.z)[j]
+            own = objective.blocks.own(step.z)[j]
             head = [step.weights[f"head.0.{p}"][0, j] for p in ("weight", "bias")]
-            guess = believed(n, ((step.z * own) @ head[0] + head[1])[..., :width])
-            known = step.labelled.known[..., j]
-            belief = torch.where(known.isnan()[..., None], guess, certain(n, known))
-            first = ask(step.z[0])[..., :width]
-            second = ask(step.labelled_codes[0, j])[..., :width]
-            share = torch.tensor(MARGINALS[j][:width])[None].double()
-            total_confusion += confusion(n, first, share).mean()
-            truth = certain(n, step.labelled.values[:, j])
+            guess = predicted_target(
+                n, ((step.z * own) @ head[0] + head[1])[..., :width]
+            )
+            known = step.batch.extras.labelled.known[..., j]
+            target = torch.where(
+                known.isnan()[..., None], guess, label_target(n, known)
+            )
+            first = predict(step.z[0])[..., :width]
+            second = predict(step.once(labelled_codes)[0, j])[..., :width]
+            marginal = torch.tensor(MARGINALS[j][:width])[None].double()
+            total_confusion += confusion(n, first, marginal).mean()
+            truth = label_target(n, step.batch.extras.labelled.values[:, j])
             total_loss += (
-                cross_entropy(n, first, belief).mean()
+                cross_entropy(n, first, target).mean()
                 + cross_entropy(n, second, truth).mean()
             ) / 2
         assert confused.item() == pytest.approx(total_confusion.item())
         assert loss.item() == pytest.approx(total_loss.item())
 
-    def test_hidden_latents_pay_for_what_they_hold(self, step):
+    def test_hidden_latents_have_a_kl_term_of_their_own(self, step):
         found = stacked(make_objective()).terms(step)["hidden_kl"]
         expected = (0.5 * step.mean[0, :, :2].square()).sum(1).mean()
         assert found.item() == pytest.approx(expected.item())
-        open_to_all = stacked(make_objective(n_hidden=0)).terms(step)
-        assert "hidden_kl" not in open_to_all
+        without = stacked(make_objective(n_hidden=0)).terms(step)
+        assert "hidden_kl" not in without
 
     @pytest.mark.parametrize("term", ["supervision", "confusion"])
     def test_their_gradients_equal_finite_differences(self, step, term):
         objective = stacked(make_objective())
-        labelled = step.labelled
+        labelled = step.batch.extras.labelled
 
         def value(mean, labelled_mean):
             moved = make_step(
@@ -251,32 +265,30 @@ class TestTerms:
             )
             if term == "supervision":
                 return objective.terms(moved)["supervision"].sum()
-            return objective._oppose(moved, step.weights)[0].sum()
+            return objective.adversary.run_predictors(moved, step.weights)[0].sum()
 
-        means = step.mean.clone(), step.labelled_moments[0].clone()
+        means = step.mean.clone(), step.once(labelled_moments)[0].clone()
         torch.autograd.gradcheck(value, [m.requires_grad_() for m in means])
 
-    def test_no_gradient_of_the_opponents_loss_is_asked_of_the_model(self, step):
+    def test_the_predictors_loss_has_no_gradient_for_the_model(self, step):
         objective = stacked(make_objective())
-        adversary = {
-            name: w.requires_grad_()
-            for name, w in step.weights.items()
-            if objective.moves(name)
-        }
-        gradients = {name: torch.zeros_like(w) for name, w in adversary.items()}
-        objective.play(step, adversary, gradients)
-        _, loss = objective._oppose(step, adversary)
-        names = [name for name in adversary if name.startswith("opponent.")]
-        expected = torch.autograd.grad(loss.sum(), [adversary[n] for n in names])
+        adversary = objective.adversary
+        declared = adversary.parameters(step.network)
+        weights = {name: step.weights[name].requires_grad_() for name in declared}
+        gradients = {name: torch.zeros_like(w) for name, w in weights.items()}
+        adversary.run(step, weights, gradients)
+        _, loss = adversary.run_predictors(step, weights)
+        names = adversary.predictor(D).names
+        expected = torch.autograd.grad(loss.sum(), [weights[n] for n in names])
         for name, gradient in zip(names, expected, strict=True):
             torch.testing.assert_close(gradients[name], gradient)
-        assert not any(objective.moves(name) for name in ("head.0.weight", "encoder.0"))
+        assert not declared.keys() & objective.parameters.keys()
 
-    def test_whitened_codes_have_mean_zero_and_variance_one(self):
+    def test_standardised_codes_have_mean_zero_and_variance_one(self):
         codes = draw(1, 400, 3) * torch.tensor([0.5, 1.0, 9.0]) + 3
-        white = whitened(codes[:, None], codes)[0, 0]
-        np.testing.assert_allclose(white.mean(0), 0, atol=1e-5)
-        np.testing.assert_allclose(white.std(0), 1, atol=5e-3)
+        result = standardised(codes[:, None], codes)[0, 0]
+        np.testing.assert_allclose(result.mean(0), 0, atol=1e-5)
+        np.testing.assert_allclose(result.std(0), 1, atol=5e-3)
 
     def test_a_job_without_labels_is_refused(self):
         job = make_job(objective=make_objective(), n_components=D, labels=None)
@@ -285,8 +297,8 @@ class TestTerms:
 
 
 class TestDraws:
-    def test_labels_leave_all_other_draws_as_they_are(self):
-        """Bit for bit: labelled rows have a stream of their own."""
+    def test_labels_do_not_change_other_draws(self):
+        """Labelled rows have a random stream of their own."""
         cdf = torch.linspace(0.1, 1, 10, dtype=torch.float64)
 
         def first(label_cdfs):
@@ -310,7 +322,7 @@ class TestDraws:
         rows = draw_rows(torch.Generator().manual_seed(0), cdf, (5000,))
         assert set(rows.tolist()) == {1, 3}
 
-    def test_an_attribute_draws_rows_that_have_its_label_by_their_weight(self):
+    def test_labelled_rows_are_drawn_in_proportion_to_their_weights(self):
         rows = make_rows(60)
         labels = make_labels(rows)
         labels[5:, 0], labels[:50, 1] = np.nan, np.nan
@@ -326,7 +338,7 @@ class TestDraws:
         counts = np.zeros((2, 60))
         for _ in range(200):
             draws = next(stack.draws)
-            labelled = stack._forward(draws).labelled
+            labelled = stack._forward(draws).batch.extras.labelled
             for j in range(2):
                 drawn = draws.labelled[0, j].numpy()
                 counts[j] += np.bincount(drawn, minlength=60)

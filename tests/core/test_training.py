@@ -1,4 +1,4 @@
-"""The loop: a model in a stack is the model alone; its peers' bugs are not ours."""
+"""The training loop: stacks, gradients, divergence, records and results."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ def assert_same_fit(left, right, **tolerance):
 
 
 def stack_of_five():
-    """Jobs that differ in everything a stack lets them differ in."""
+    """Jobs that differ in all that may differ within a stack."""
     rows, others = make_rows(), make_rows(150, seed=1)
     weights = np.random.default_rng(0).uniform(0.1, 2, size=len(others))
     return [
@@ -38,8 +38,8 @@ def stack_of_five():
     ]
 
 
-class TestAStackIsItsModelsAlone:
-    def test_five_models_that_differ_in_everything(self):
+class TestAStackEqualsItsModelsAlone:
+    def test_five_models_that_differ_in_all_that_may_differ(self):
         jobs = stack_of_five()
         together = fit(jobs)
         for job, stacked in zip(jobs, together, strict=True):
@@ -69,7 +69,7 @@ class TestAStackIsItsModelsAlone:
         for one, stacked in zip(jobs, fit(jobs, schedule), strict=True):
             assert_same_fit(fit([one], schedule)[0], stacked, rtol=1e-7, atol=1e-9)
 
-    def test_modules_brought_by_the_user(self):
+    def test_modules_of_the_user(self):
         def build(n_features, n_components):
             return (
                 torch.nn.Sequential(
@@ -90,7 +90,7 @@ class TestAStackIsItsModelsAlone:
         for one, stacked in zip(jobs, fit(jobs), strict=True):
             assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
 
-    def test_early_stopping_is_decided_model_by_model(self):
+    def test_early_stopping_is_decided_for_each_model(self):
         held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
         jobs = [make_job(seed=s, held_out=held_out) for s in (0, 1)]
         schedule = make_schedule(120, patience=8, warmup=0.05)
@@ -107,51 +107,51 @@ class TestAStackIsItsModelsAlone:
 
 
 class TestTemperature:
-    """The likelihood counts 1 / T at first, and fully from 80 % of the steps."""
+    """The weight of the reconstruction rises from 1 / T to one at 80 % of the steps."""
 
-    def test_it_weighs_the_reconstruction_and_the_penalties(self):
+    def test_it_weights_the_reconstruction_and_the_penalties(self):
         stack = _Stack([make_job(gamma=3.0, temperature=16.0)], make_schedule(20), CPU)
-        seen = []
-        stack.parameter_groups["model"].differentiate = lambda loss: seen.append(
+        losses = []
+        stack.parameter_groups["model"].differentiate = lambda loss: losses.append(
             loss.detach()
         )
         for number in (0, 4, 8, 16, 19):
             terms = stack.step(number)
-            share = 16 ** (min(1, number / 16) - 1)
-            ramp = min(share, number / 4)  # the warm-up takes 4 of the 20 steps
+            weight = 16 ** (min(1, number / 16) - 1)
+            ramp = min(weight, number / 4)  # the warm-up takes 4 of the 20 steps
             expected = (
-                share * terms["reconstruction"]
+                weight * terms["reconstruction"]
                 + terms["kl"]
                 + 3 * ramp * terms["total_correlation"]
             )
-            torch.testing.assert_close(seen.pop(), expected)
+            torch.testing.assert_close(losses.pop(), expected)
 
-    def test_one_changes_nothing(self):
+    def test_temperature_one_changes_nothing(self):
         (plain,), (tempered,) = fit([make_job()]), fit([make_job(temperature=1.0)])
         assert_same_fit(plain, tempered, rtol=0, atol=0)
 
-    def test_a_hot_model_in_a_stack_equals_the_model_alone(self):
+    def test_an_annealed_model_in_a_stack_equals_the_model_alone(self):
         jobs = [make_job(seed=s, temperature=t) for s, t in ((0, 1.0), (1, 30.0))]
         for one, stacked in zip(jobs, fit(jobs), strict=True):
             assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
 
-    def test_it_holds_the_information_back(self):
+    def test_it_reduces_the_kl_early_in_training(self):
         jobs = [make_job(gamma=0.0, temperature=t) for t in (1.0, 1000.0)]
-        cold, hot = fit(jobs, make_schedule(200, warmup=0.0))
-        assert hot.history["kl"][20] < 0.5 * cold.history["kl"][20]
+        plain, annealed = fit(jobs, make_schedule(200, warmup=0.0))
+        assert annealed.history["kl"][20] < 0.5 * plain.history["kl"][20]
 
-    def test_no_model_stops_before_it_has_cooled(self):
+    def test_no_model_stops_early_during_annealing(self):
         held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
         schedule = make_schedule(100, patience=1, warmup=0.0, learning_rate=1e-30)
-        cold, hot = (
+        plain, annealed = (
             fit([make_job(held_out=held_out, temperature=t)], schedule)[0]
             for t in (1.0, 30.0)
         )
-        assert cold.n_iter < 80 <= hot.n_iter
+        assert plain.n_iter < 80 <= annealed.n_iter
 
 
-class TestPace:
-    def test_a_first_step_moves_a_weight_by_its_share_of_the_rate(self):
+class TestLearningRates:
+    def test_the_first_step_changes_a_weight_by_its_learning_rate(self):
         rows = make_rows(n_features=1200)
         network = core.MLP(
             1200, 3, (16,), "silu", linear_path=False, scale_input_lr=True
@@ -160,11 +160,13 @@ class TestPace:
         leaves = stack.parameter_groups["model"].leaves
         before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
         stack.step(0)
-        moved = {k: (leaf - before[k]).abs().max().item() for k, leaf in leaves.items()}
-        assert moved["encoder.0.weight"] == pytest.approx(0.5e-2, rel=1e-3)
-        assert moved["decoder.0.weight"] == pytest.approx(1e-2, rel=1e-3)
+        change = {
+            k: (leaf - before[k]).abs().max().item() for k, leaf in leaves.items()
+        }
+        assert change["encoder.0.weight"] == pytest.approx(0.5e-2, rel=1e-3)
+        assert change["decoder.0.weight"] == pytest.approx(1e-2, rel=1e-3)
 
-    def test_jobs_of_different_paces_are_refused(self):
+    def test_jobs_that_differ_in_scale_input_lr_are_refused(self):
         jobs = [
             make_job(
                 network=core.MLP(
@@ -176,16 +178,16 @@ class TestPace:
         with pytest.raises(ValueError, match="different signatures"):
             fit(jobs)
 
-    def test_rates_fall_along_a_cosine_to_a_fiftieth(self):
+    def test_rates_decay_along_a_cosine_to_a_fiftieth(self):
         schedule = make_schedule(100)
-        shares = [schedule.decay(step) for step in (0, 50, 100)]
-        assert shares == pytest.approx([1.0, 0.51, 0.02])
+        fractions = [schedule.decay(step) for step in (0, 50, 100)]
+        assert fractions == pytest.approx([1.0, 0.51, 0.02])
 
 
 class TestInputNoise:
-    """The encoder sees rows through noise in units of the likelihood's own."""
+    """The encoder's input has noise, in units of the likelihood's scale."""
 
-    def test_the_encoder_sees_it_and_the_likelihood_does_not(self):
+    def test_it_is_added_for_the_encoder_and_not_for_the_likelihood(self):
         stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
         draws = next(stack.draws)
         noisy = stack._forward(draws, reconstruction_weight=1.0)
@@ -197,21 +199,21 @@ class TestInputNoise:
         constant = x.shape[-1] * math.log(2 * math.pi) + 2 * scale.log().sum(-1)
         torch.testing.assert_close(noisy.nll, 0.5 * (error + constant))
 
-    def test_no_feature_gets_more_than_its_ceiling(self):
-        ceiling = np.linspace(0.0, 1.0, 6)
-        job = make_job(input_noise=2.0, conditional_noise_std=ceiling)
+    def test_its_unit_is_bounded_by_the_conditional_noise_std(self):
+        bound = np.linspace(0.0, 1.0, 6)
+        job = make_job(input_noise=2.0, conditional_noise_std=bound)
         stack = _Stack([job], make_schedule(10), CPU)
         draws = next(stack.draws)
         noisy = stack._forward(draws, reconstruction_weight=1.0)
         scale = stack.likelihood.scales(noisy.weights, noisy.x)
-        assert (scale > 0.3).all()  # below some of the ceilings, above others
+        assert (scale > 0.3).all()  # below some of the bounds, above others
         assert (scale < 0.9).all()
-        own = torch.minimum(scale, torch.tensor(ceiling))
+        own = torch.minimum(scale, torch.tensor(bound))
         rows = noisy.x + 2 * own * draws.input_noise[:, 0]
         expected = noisy.network.encode(noisy.weights, rows)
         torch.testing.assert_close((noisy.mean, noisy.log_var), expected)
 
-    def test_both_batches_have_noise_of_their_own(self):
+    def test_both_batches_have_independent_noise(self):
         stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
         draws = next(stack.draws)
         forward = stack._forward(draws, reconstruction_weight=1.0)
@@ -224,31 +226,34 @@ class TestInputNoise:
         torch.testing.assert_close(forward.second_discriminator_input, expected)
         assert not torch.equal(draws.input_noise[:, 0], draws.input_noise[:, 1])
 
-    def test_the_noises_scale_does_not_learn_from_what_the_encoder_sees(self):
+    def test_the_likelihoods_scale_has_no_gradient_through_it(self):
         stack = _Stack([make_job(input_noise=2.0)], make_schedule(10), CPU)
         forward = stack._forward(next(stack.draws), reconstruction_weight=1.0)
         leaf = forward.weights["likelihood.raw_scale"]
         (gradient,) = torch.autograd.grad(forward.kl.sum(), [leaf], allow_unused=True)
         assert gradient is None
 
-    def test_it_counts_as_little_as_a_tempered_reconstruction(self):
+    def test_its_variance_is_annealed_with_the_reconstruction(self):
         job = make_job(input_noise=3.0, temperature=16.0)
         stack = _Stack([job], make_schedule(20), CPU)
         draws = next(stack.draws)
-        hot = stack._forward(draws, reconstruction_weight=torch.tensor([1 / 16]))
-        cold = stack._forward(draws, reconstruction_weight=1.0)
-        torch.testing.assert_close(4 * hot.batch.input_noise, cold.batch.input_noise)
-        seen = []
+        first, last = (
+            stack._forward(draws, reconstruction_weight=torch.tensor([weight]))
+            for weight in (1 / 16, 1.0)
+        )
+        noise = first.batch.input_noise.noise, last.batch.input_noise.noise
+        torch.testing.assert_close(4 * noise[0], noise[1])
+        weights = []
         forward = stack._forward
-        stack._forward = lambda *args: seen.append(args[2]) or forward(*args)
+        stack._forward = lambda *args: weights.append(args[2]) or forward(*args)
         for number in (0, 8, 16):
             stack.step(number)
-        np.testing.assert_allclose(torch.cat(seen), [1 / 16, 1 / 4, 1])
+        np.testing.assert_allclose(torch.cat(weights), [1 / 16, 1 / 4, 1])
 
-    def test_a_model_without_it_is_the_same_in_a_stack_with_it(self):
+    def test_a_model_without_it_may_share_a_stack_with_one_that_has_it(self):
         jobs = [
-            make_job(seed=s, input_noise=t, conditional_noise_std=ceiling)
-            for s, t, ceiling in ((0, 0.0, None), (1, 2.0, np.full(6, 0.4)))
+            make_job(seed=s, input_noise=t, conditional_noise_std=bound)
+            for s, t, bound in ((0, 0.0, None), (1, 2.0, np.full(6, 0.4)))
         ]
         for one, stacked in zip(jobs, fit(jobs), strict=True):
             assert_same_fit(fit([one])[0], stacked, rtol=1e-7, atol=1e-9)
@@ -258,7 +263,7 @@ class TestInputNoise:
         name = "encoder.head.weight"
         assert (without.weights[name] != with_it.weights[name]).any()
 
-    def test_there_is_none_where_rows_have_no_scale_of_noise(self):
+    def test_there_is_none_if_the_likelihood_has_no_scale(self):
         rows = np.clip(make_rows(), 0, 1)
         without, with_it = (
             fit([make_job(rows=rows, likelihood=core.Bernoulli(), input_noise=t)])[0]
@@ -267,40 +272,40 @@ class TestInputNoise:
         assert_same_fit(without, with_it, rtol=0, atol=0)
 
 
-class TestDivergenceStaysWithItsModel:
-    def poisoned(self):
-        """A model whose encoder starts so large that its first loss overflows."""
+class TestDivergence:
+    def overflowing(self):
+        """A model whose initial weights are so large that its first loss overflows."""
         weight = np.full((6, 16), 1e200)
         return make_job(start={"encoder.0.weight": weight}, seed=9)
 
-    def test_the_others_are_bit_equal_to_a_stack_without_it(self):
+    def test_other_models_are_bit_equal_to_a_stack_without_it(self):
         healthy = stack_of_five()
-        sick = fit([*healthy[:2], self.poisoned(), *healthy[2:]])
-        # A healthy model in the same place: the products have the same shapes.
-        well = fit([*healthy[:2], make_job(seed=9), *healthy[2:]])
+        result = fit([*healthy[:2], self.overflowing(), *healthy[2:]])
+        # A healthy model in the same place, so that products have the same shapes.
+        reference = fit([*healthy[:2], make_job(seed=9), *healthy[2:]])
         for i in (0, 1, 3, 4, 5):
-            assert sick[i].diverged_at is None
-            for name, array in well[i].weights.items():
-                np.testing.assert_array_equal(array, sick[i].weights[name])
+            assert result[i].diverged_at is None
+            for name, array in reference[i].weights.items():
+                np.testing.assert_array_equal(array, result[i].weights[name])
 
-    def test_its_last_finite_weights_come_back(self):
-        (lost,) = fit([self.poisoned()])
-        assert lost.diverged_at == 1
-        assert lost.kept_step == 0
-        assert all(np.isfinite(w).all() for w in lost.weights.values())
+    def test_the_last_finite_weights_are_returned(self):
+        (result,) = fit([self.overflowing()])
+        assert result.diverged_at == 1
+        assert result.kept_step == 0
+        assert all(np.isfinite(w).all() for w in result.weights.values())
 
-    def test_a_late_divergence_restores_the_record_before(self):
-        (lost,) = fit([make_job()], make_schedule(400, learning_rate=1e60))
-        assert lost.diverged_at is not None
-        assert lost.kept_step < lost.diverged_at
-        assert all(np.isfinite(w).all() for w in lost.weights.values())
-        assert all(np.isfinite(curve).all() for curve in lost.history.values())
+    def test_a_late_divergence_restores_the_previous_record(self):
+        (result,) = fit([make_job()], make_schedule(400, learning_rate=1e60))
+        assert result.diverged_at is not None
+        assert result.kept_step < result.diverged_at
+        assert all(np.isfinite(w).all() for w in result.weights.values())
+        assert all(np.isfinite(curve).all() for curve in result.history.values())
 
 
 class TestGammaZeroIsAVAE:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_bit_for_bit(self, dtype):
-        """The adversary has streams of its own and pulls with weight zero."""
+        """The adversary has random streams of its own, and its term has weight zero."""
         rows = make_rows(dtype=dtype)
         schedule = make_schedule(60)
         (factor_vae,) = fit([make_job(gamma=0.0, rows=rows)], schedule)
@@ -308,7 +313,7 @@ class TestGammaZeroIsAVAE:
         for name, array in vae.weights.items():
             np.testing.assert_array_equal(array, factor_vae.weights[name])
 
-    def test_gamma_matters_otherwise(self):
+    def test_another_gamma_changes_the_fit(self):
         (factor_vae,) = fit([make_job(gamma=5.0)])
         (vae,) = fit([make_job(objective=core.VAE(beta=1.0))])
         assert not np.array_equal(
@@ -320,7 +325,7 @@ N_ROWS = 500
 
 
 class WrittenOut:
-    """A step of a model whose discriminator has opinions, and the same by hand."""
+    """A step of a model with a trained discriminator, and the same step by hand."""
 
     def __init__(self, gamma=3.0):
         job = make_job(gamma=gamma, rows=make_rows(N_ROWS), input_noise=1.5)
@@ -329,26 +334,23 @@ class WrittenOut:
         generator = torch.Generator().manual_seed(1)
         for group in stack.parameter_groups.values():
             for name, leaf in group.leaves.items():
-                pace = (
-                    core.Gaussian.LR_MULTIPLIER
-                    if name.startswith("likelihood")
-                    else 1.0
-                )
-                shake = torch.randn(leaf.shape, generator=generator)
-                leaf.data += 0.3 * shake / pace
+                is_scale = name == "likelihood.raw_scale"
+                scale = core.Gaussian.LR_MULTIPLIER if is_scale else 1.0
+                noise = torch.randn(leaf.shape, generator=generator)
+                leaf.data += 0.3 * noise / scale
         draws = next(stack.draws)
         stack.draws = iter([draws])
         self.stack, self.gamma = stack, gamma
         self.model = stack.parameter_groups["model"].leaves
         self.adversary = stack.parameter_groups["adversary"].leaves
-        self.loudness = None
+        self.informativeness = None
         self.terms = [self.encode(draws, batch) for batch in (0, 1)]
         self.permuted = self.terms[1][1].detach().gather(1, draws.order)
 
     def encode(self, draws, batch):
-        """Return the negative ELBO of each row of a batch, and its codes as seen.
+        """Return the negative ELBO of each row of a batch, and discriminator inputs.
 
-        Both batches are turned down by what the first one's latents tell.
+        Both batches are scaled by the informativeness of latents in the first one.
         """
         weights = self.stack.parameter_groups["model"].weights
         x = self.stack.rows[draws.rows[:, batch]]
@@ -358,12 +360,12 @@ class WrittenOut:
         z = mean + torch.exp(0.5 * log_var) * draws.noise[:, batch]
         output = self.stack.network.decode(weights, z)
         kl = 0.5 * (mean**2 + log_var.exp() - log_var - 1)
-        if self.loudness is None:
-            told = 1 - torch.exp(-2 * kl.detach().mean(1, keepdim=True))
-            self.loudness = torch.sqrt(told)
+        if self.informativeness is None:
+            explained = 1 - torch.exp(-2 * kl.detach().mean(1, keepdim=True))
+            self.informativeness = torch.sqrt(explained)
         wider = torch.sqrt(log_var.exp() + (400 / N_ROWS) ** 2)
-        seen = (mean + wider * draws.noise[:, batch]) * self.loudness
-        return self.stack.likelihood.nll(weights, output, x) + kl.sum(-1), seen
+        inputs = (mean + wider * draws.noise[:, batch]) * self.informativeness
+        return self.stack.likelihood.nll(weights, output, x) + kl.sum(-1), inputs
 
     def logits(self, z):
         return discriminator(3, (24, 24))(self.adversary, z).squeeze(-1)
@@ -375,13 +377,13 @@ class WrittenOut:
         return (negative_elbo + self.gamma * bounded).mean()
 
     def adversary_loss(self, z):
-        """Cross-entropy of telling codes from permuted codes."""
+        """Cross-entropy of distinguishing codes from permuted codes."""
         logits = self.logits(torch.cat([z, self.permuted], 1))[0]
         labels = torch.cat([torch.ones(16), torch.zeros(16)]).double()
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
 
     def step(self):
-        """Let the loop make the step."""
+        """Make the step by the training loop."""
         self.stack.step(1)
 
 
@@ -389,7 +391,7 @@ def gradients_of(leaves):
     return {name: leaf.grad.clone() for name, leaf in leaves.items()}
 
 
-class TestNoGradientLeaks:
+class TestGradientsOfModelAndDiscriminator:
     def test_model_gradients_equal_those_of_the_written_out_loss(self):
         case = WrittenOut()
         expected = torch.autograd.grad(case.model_loss(), list(case.model.values()))
@@ -399,8 +401,8 @@ class TestNoGradientLeaks:
         ):
             torch.testing.assert_close(gradient, truth, rtol=1e-6, atol=1e-8)
 
-    def test_a_leak_of_the_discriminators_loss_would_show(self):
-        """What the public versions add to the encoder's gradient is no trifle."""
+    def test_a_leak_of_the_discriminators_loss_would_be_detected(self):
+        """The gradient that some public implementations add is not negligible."""
         case = WrittenOut()
         leaking = case.model_loss() + case.adversary_loss(case.terms[0][1])
         wrong = torch.autograd.grad(leaking, list(case.model.values()))
@@ -422,7 +424,7 @@ class TestNoGradientLeaks:
             torch.testing.assert_close(gradient, truth, rtol=1e-7, atol=1e-10)
 
 
-class TestWhatTheLoopDraws:
+class TestDraws:
     def test_a_batch_may_be_larger_than_the_table(self):
         rows = make_rows(5)
         (result,) = fit([make_job(rows=rows)], make_schedule(20, batch_size=64))
@@ -436,21 +438,21 @@ class TestWhatTheLoopDraws:
         assert shared < 0.03  # one in 200 by chance
 
     @pytest.mark.parametrize(
-        ("weights", "instance_noise"),
+        ("weights", "std"),
         [
             (np.ones(1000), 0.4),
-            (7 * np.ones(1000), 0.4),  # weights have no unit
+            (7 * np.ones(1000), 0.4),  # the unit of weights does not matter
             (np.r_[np.ones(800), 1e-9 * np.ones(600)], 0.5),
             (np.ones(50), 1.0),
         ],
     )
-    def test_codes_of_fewer_rows_are_blurred_more(self, weights, instance_noise):
+    def test_instance_noise_is_larger_for_fewer_rows(self, weights, std):
         jobs = [
             make_job(rows=make_rows(len(w)), row_weights=w)
             for w in (weights, np.ones(2000))
         ]
         found = _Stack(jobs, make_schedule(10), CPU).instance_noise
-        np.testing.assert_allclose(found, [instance_noise, 0.2], rtol=1e-6)
+        np.testing.assert_allclose(found, [std, 0.2], rtol=1e-6)
 
     def test_a_row_is_drawn_in_proportion_to_its_weight(self):
         weights = np.r_[np.ones(100), 3 * np.ones(100)]
@@ -460,7 +462,7 @@ class TestWhatTheLoopDraws:
         assert abs(share - 0.75) < 0.03
 
 
-class TestTheRecord:
+class TestRecords:
     def test_it_names_every_term_and_has_at_most_200_entries(self):
         (result,) = fit([make_job()], make_schedule(450))
         assert set(result.history) == {
@@ -481,7 +483,7 @@ class TestTheRecord:
         first_two = [stack.step(i)["reconstruction"].item() for i in range(2)]
         assert result.history["reconstruction"][0] == pytest.approx(np.mean(first_two))
 
-    def test_a_watch_stops_one_model_and_lets_the_other_finish(self):
+    def test_a_watch_function_stops_one_model_and_not_the_other(self):
         jobs = [make_job(seed=0), make_job(seed=1)]
         stopped, finished = fit(jobs, watch=lambda record: [record.step >= 7, False])
         assert stopped.n_iter == stopped.kept_step == 7
@@ -489,24 +491,25 @@ class TestTheRecord:
         (short,) = fit([jobs[0]], watch=lambda record: [record.step >= 7])
         assert_same_fit(short, stopped, rtol=1e-8, atol=1e-10)
 
-    def test_a_watch_can_take_weights_out_in_mid_fit(self):
-        seen = []
+    def test_a_watch_function_can_read_weights_during_the_fit(self):
+        read = []
         (result,) = fit(
-            [make_job()], watch=lambda record: [bool(seen.append(record.weights(0)))]
+            [make_job()], watch=lambda record: [bool(read.append(record.weights(0)))]
         )
         np.testing.assert_array_equal(
-            seen[-1]["encoder.0.weight"], result.weights["encoder.0.weight"]
+            read[-1]["encoder.0.weight"], result.weights["encoder.0.weight"]
         )
         assert not np.array_equal(
-            seen[0]["encoder.0.weight"], result.weights["encoder.0.weight"]
+            read[0]["encoder.0.weight"], result.weights["encoder.0.weight"]
         )
 
 
-def test_early_stopping_keeps_the_best_held_out_weights():
+def test_early_stopping_returns_the_best_held_out_weights():
     held_out = core.HeldOut(make_rows(40, seed=5), np.ones(40))
     schedule = make_schedule(150, patience=30, warmup=0.1)
     (result,) = fit([make_job(rows=make_rows(12), held_out=held_out)], schedule)
     curve, steps = result.history["validation_elbo"], result.history["step"]
-    warm = steps >= 15
-    assert result.kept_step == steps[warm][curve[warm].argmax()]
+    is_warmed_up = steps >= 15
+    best = curve[is_warmed_up].argmax()
+    assert result.kept_step == steps[is_warmed_up][best]
     assert result.n_iter == result.kept_step + 30

@@ -168,7 +168,7 @@ class TestMarks:
     def test_the_fit_and_the_mark_warn_of_small_batches_alike(self, X, share):
         model = BetaTCVAETransformer(2, max_iter=60, random_state=0).fit(X)
         model.history_["self_weight"][:] = share
-        warning = model._objective().convergence_warning(model.history_)
+        warning = model._objective().readout.convergence_warning(model.history_)
         assert marks_of(model)["batch_size"].is_well == (warning is None)
 
     def test_the_final_value_is_the_mean_of_the_last_tenth(self):

@@ -1,19 +1,13 @@
-"""Objectives: what a fit minimises, one final class each."""
+"""Objectives: the loss that a fit minimises, one final class each."""
 
 from ._aae import AAE
-from ._base import (
-    WEIGHT,
-    AdversarialObjective,
-    Batch,
-    Forward,
-    Labelled,
-    Objective,
-    Terms,
-)
+from ._base import WEIGHT, Adversary, Objective, Terms
 from ._beta_tcvae import BetaTCVAE
 from ._dip_vae import DIPVAE
 from ._factor_vae import FactorVAE
+from ._forward import Batch, Extras, Forward, InputNoise, Labelled
 from ._infogan import InfoGAN
+from ._readout import Readout
 from ._supervised import SupervisedFactorVAE
 from ._vae import VAE, CapacityVAE
 
@@ -22,15 +16,18 @@ __all__ = [
     "DIPVAE",
     "VAE",
     "WEIGHT",
-    "AdversarialObjective",
+    "Adversary",
     "Batch",
     "BetaTCVAE",
     "CapacityVAE",
+    "Extras",
     "FactorVAE",
     "Forward",
     "InfoGAN",
+    "InputNoise",
     "Labelled",
     "Objective",
+    "Readout",
     "SupervisedFactorVAE",
     "Terms",
 ]

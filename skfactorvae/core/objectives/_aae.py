@@ -8,28 +8,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._axes import Parameters
 from .._dense import Weights
+from .._networks import Network
 from .._priors import PRIORS
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms
+from ._base import WEIGHT, Adversary, Objective, Terms
 from ._discriminator import discriminator, run_discriminator
+from ._forward import Forward
 
 
 @dataclass(frozen=True, kw_only=True)
-class AAE(AdversarialObjective):
-    r"""Reconstruction, and a discriminator that tells codes from draws of the prior.
+class AAE(Objective):
+    r"""Reconstruction error plus an adversarial match of the codes to the prior.
 
     .. math:: \mathbb{E}[-\log p(x|z)] - \gamma\,\mathbb{E}[\log(1 - D(z))]
 
     D(z) is the probability that a code comes from the encoder, and not from the prior.
-    Where the game is even, the codes have the prior's distribution, whose total
-    correlation is zero. There is no KL divergence for each row.
+    Where the discriminator is at chance level, the codes have the prior's distribution,
+    whose total correlation is zero. There is no KL divergence for each row.
 
     Parameters
     ----------
     gamma : float, or Tensor of shape (K,)
-        Weight of the game, >= 0. Zero gives an autoencoder.
+        Weight of the adversarial term, >= 0. Zero gives an autoencoder.
     prior : {"normal", "uniform"}
-        What the codes shall look like.
+        Distribution to which the codes are matched.
     hidden_layer_sizes : tuple of int
         Hidden layers of the discriminator.
     learning_rate : float
@@ -45,23 +48,47 @@ class AAE(AdversarialObjective):
     learning_rate: float
     prior: str = "normal"
 
+    @property
+    def adversary(self) -> PriorDiscriminator:
+        return PriorDiscriminator(
+            self.hidden_layer_sizes, self.learning_rate, self.prior
+        )
+
     def weights(self, ramp: Tensor) -> Terms:
         return {"prior_mismatch": self.gamma * ramp}
 
     def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.reconstruction}
 
-    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
+
+@dataclass(frozen=True)
+class PriorDiscriminator(Adversary):
+    """A discriminator between codes and draws from the prior.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, learning_rate, prior
+        As those of :class:`AAE`.
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    learning_rate: float
+    prior: str
+
+    def parameters(self, network: Network) -> Parameters:
+        return discriminator(network.n_components, self.hidden_layer_sizes).parameters
+
+    def draw(self, n_components: int, generator: torch.Generator) -> Weights:
         return discriminator(n_components, self.hidden_layer_sizes).draw(generator)
 
     def multiplications(self, n_components: int) -> int:
         return discriminator(n_components, self.hidden_layer_sizes).multiplications
 
-    def play(
-        self, forward: Forward, adversary: Weights, gradients: Weights
+    def run(
+        self, forward: Forward, weights: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
         z = forward.z
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
         draws = PRIORS[self.prior].draw(forward.batch.noise[:, 1])
-        seen = run_discriminator(network, adversary, gradients, z, draws)
-        return {"prior_mismatch": seen.cross_entropy()}, seen.record
+        result = run_discriminator(network, weights, gradients, z, draws)
+        return {"prior_mismatch": result.cross_entropy()}, result.record

@@ -1,4 +1,4 @@
-"""DIP-VAE: the moments of the aggregate posterior matched to the prior's."""
+"""DIP-VAE: the covariance of the codes matched to that of the prior."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._base import WEIGHT, Forward, Objective, Terms
+from ._base import WEIGHT, Objective, Terms
+from ._forward import Forward
 
 
 @dataclass(frozen=True, kw_only=True)
 class DIPVAE(Objective):
-    r"""ELBO plus the distance of the codes' covariance from the identity.
+    r"""ELBO plus the squared distance of the codes' covariance from the identity.
 
     .. math:: \mathbb{E}[-\log p(x|z)] + \mathrm{KL}(q(z|x)\,\|\,p(z))
         + \lambda_{od} \sum_{i \ne j} C_{ij}^2 + \lambda_d \sum_i (C_{ii} - 1)^2
 
-    Type I takes for C the covariance of the posterior means, type II that of the codes,
-    which adds the mean posterior variance to the diagonal. The covariance runs over
-    the batch.
+    In type I, C is the covariance of the posterior means; in type II that of the codes,
+    which adds the mean posterior variance to the diagonal. The covariance is estimated
+    from the batch.
 
     Parameters
     ----------
@@ -59,11 +60,11 @@ class DIPVAE(Objective):
 
 
 def covariance_of_codes(forward: Forward, kind: str) -> tuple[Tensor, Tensor]:
-    """Return the diagonal, (K, d), and the rest, (K, d, d), of the covariance."""
+    """Return the covariance's diagonal, (K, d), and its other entries, (K, d, d)."""
     centred = forward.mean - forward.mean.mean(1, keepdim=True)  # (K, B, d)
     covariance = centred.transpose(1, 2) @ centred / centred.shape[1]
     variance = covariance.diagonal(dim1=1, dim2=2)
     off_diagonal = covariance - torch.diag_embed(variance)
-    if kind == "II":  # posteriors are diagonal: their noise adds variance only
+    if kind == "II":  # posteriors are diagonal: they add to the diagonal only
         variance = variance + forward.log_var.exp().mean(1)
     return variance, off_diagonal

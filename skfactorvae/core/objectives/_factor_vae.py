@@ -1,33 +1,32 @@
-"""FactorVAE: total correlation by a discriminator."""
+"""FactorVAE: total correlation estimated by a discriminator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .._axes import Parameters
 from .._dense import Weights
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms, warmed_up
+from .._networks import Network
+from ._base import WEIGHT, Adversary, Objective, Terms, warmed_up
 from ._discriminator import discriminator, run_discriminator
-from ._groups import Groups, order_within_groups, permute_groups
+from ._forward import Forward
+from ._groups import Groups, permute_groups
+from ._readout import Readout
 
 
 @dataclass(frozen=True, kw_only=True)
-class FactorVAE(AdversarialObjective):
+class FactorVAE(Objective):
     r"""ELBO plus :math:`\gamma` times the total correlation of the codes.
 
     .. math:: \mathbb{E}[-\log p(x|z)] + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
         + \gamma\,\mathrm{TC}(q(z))
 
-    TC is estimated by a discriminator that tells codes from dimension-wise permuted
-    codes of an independent batch. It sees both blurred by normal noise, the more so the
-    fewer rows there are, lest it learn the rows by heart; independent codes are
-    independent when blurred, and others are not. It sees idle latents small, lest its
-    errors stir them; total correlation does not depend on scales. Not to be confused
-    with :class:`BetaTCVAE`, which estimates TC from the batch and has no discriminator.
+    TC is estimated by :class:`TotalCorrelationDiscriminator`. Not to be confused with
+    :class:`BetaTCVAE`, which estimates TC from the batch and has no discriminator.
 
     Parameters
     ----------
@@ -57,6 +56,16 @@ class FactorVAE(AdversarialObjective):
     def kl_weight(self) -> float:
         return float(self.beta)
 
+    @property
+    def readout(self) -> Readout:
+        return Readout(self.groups)
+
+    @property
+    def adversary(self) -> TotalCorrelationDiscriminator:
+        return TotalCorrelationDiscriminator(
+            self.hidden_layer_sizes, self.learning_rate, self.groups
+        )
+
     def weights(self, ramp: Tensor) -> Terms:
         return {
             "kl": warmed_up(self.beta, ramp),
@@ -66,22 +75,42 @@ class FactorVAE(AdversarialObjective):
     def terms(self, forward: Forward) -> Terms:
         return {"reconstruction": forward.reconstruction, "kl": forward.kl}
 
-    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
+
+@dataclass(frozen=True)
+class TotalCorrelationDiscriminator(Adversary):
+    """A discriminator between codes and codes that are permuted latent by latent.
+
+    The permuted codes come from an independent batch. Both sets of codes have instance
+    noise with standard deviation min(1, 400 / n), since the discriminator would
+    memorise a small data set; independent codes stay independent under such noise, and
+    dependent ones stay dependent. Latents are scaled by their correlation with their
+    input, so that the discriminator's errors do not change inactive latents; total
+    correlation does not depend on scales.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, learning_rate, groups
+        As those of :class:`FactorVAE`.
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    learning_rate: float
+    groups: Groups = None
+
+    def parameters(self, network: Network) -> Parameters:
+        return discriminator(network.n_components, self.hidden_layer_sizes).parameters
+
+    def draw(self, n_components: int, generator: torch.Generator) -> Weights:
         return discriminator(n_components, self.hidden_layer_sizes).draw(generator)
 
     def multiplications(self, n_components: int) -> int:
         return discriminator(n_components, self.hidden_layer_sizes).multiplications
 
-    def play(
-        self, forward: Forward, adversary: Weights, gradients: Weights
+    def run(
+        self, forward: Forward, weights: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.discriminator_input
+        z, others = forward.discriminator_input, forward.second_discriminator_input
         network = discriminator(z.shape[-1], self.hidden_layer_sizes)
-        permuted = permute_groups(
-            forward.second_discriminator_input, forward.batch.order, self.groups
-        )
-        ended = run_discriminator(network, adversary, gradients, z, permuted)
-        return {"total_correlation": ended.log_ratio()}, ended.record
-
-    def latent_order(self, kl: np.ndarray) -> np.ndarray:
-        return order_within_groups(kl, self.groups)
+        permuted = permute_groups(others, forward.batch.order, self.groups)
+        result = run_discriminator(network, weights, gradients, z, permuted)
+        return {"total_correlation": result.log_ratio()}, result.record

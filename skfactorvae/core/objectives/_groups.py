@@ -1,4 +1,4 @@
-"""Latents that belong together: dependence is allowed within a group only."""
+"""Groups of latents; latents of one group may depend on each other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 Groups = tuple[int, ...] | None
-"""Sizes of consecutive groups of latents; None makes each latent its own group."""
+"""Sizes of consecutive groups of latents; None makes each latent a group."""
 
 
 def permute_groups(z: Tensor, order: Tensor, groups: Groups = None) -> Tensor:
-    """Shuffle each group of latents over the batch axis, independently of the others.
+    """Permute each group of latents along the batch axis, independently.
 
-    Kim & Mnih (2018), Algorithm 1, for groups of one: the result keeps the distribution
-    of every group and breaks the dependence between groups.
+    With groups of one latent this is Kim & Mnih (2018), Algorithm 1. The result keeps
+    the distribution of each group and removes the dependence between groups.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def permute_groups(z: Tensor, order: Tensor, groups: Groups = None) -> Tensor:
         Codes.
     order : Tensor of shape (K, B, d)
         A permutation of ``0..B-1`` along axis 1 for each model and latent; a group
-        follows that of its first latent.
+        uses that of its first latent.
     groups : tuple of int or None
         Sizes of the groups.
     """
@@ -40,7 +40,7 @@ def sum_groups(values: Tensor, groups: Groups) -> Tensor:
 
 
 def order_within_groups(kl: np.ndarray, groups: Groups) -> np.ndarray:
-    """Order latents by information, most first, each inside its own group."""
+    """Return the order of latents by descending KL, within each group."""
     group = np.zeros_like(kl)
     if groups is not None:
         group = np.repeat(np.arange(len(groups)), groups)

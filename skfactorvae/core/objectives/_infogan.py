@@ -1,4 +1,4 @@
-"""InfoGAN: a generator whose codes can be read off what it makes."""
+"""InfoGAN: a generator whose codes can be predicted from its output."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._axes import Parameters
 from .._dense import Weights
-from .._generators import GAN, Look
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms
+from .._generators import GAN, DiscriminatorOutput
+from .._networks import Network
+from ._base import WEIGHT, Adversary, Objective, Terms
 from ._discriminator import discriminator_accuracy, discriminator_loss
+from ._forward import Forward
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfoGAN(AdversarialObjective):
-    r"""A generator that deceives a discriminator, with codes that Q reads off its rows.
+class InfoGAN(Objective):
+    r"""Loss of a generator against a discriminator, minus the information of its codes.
 
     .. math:: \mathbb{E}[-\log D(G(c, n))] - \lambda\,
         \bigl(H(c) + \mathbb{E}[\log Q(c\,|\,G(c, n))]\bigr)
 
-    The second part is a lower bound of the mutual information of codes and rows. The
-    adversary, discriminator and Q on one trunk, minimises its cross-entropy, minus the
-    same bound, plus a penalty on the slope of its logits at real rows. The network must
-    be a :class:`GAN`.
+    The second part is a lower bound of the mutual information of codes and generated
+    rows. The adversary consists of the discriminator and Q, which share hidden layers:
+    see :class:`InfoGANDiscriminator`. The network must be a :class:`GAN`.
 
-    The one thing learned from the reconstruction of rows is the scale of the
-    likelihood, a stand-in for the noise; neither group sees it.
+    The scale of the likelihood, which stands in for the noise, is the only weight that
+    is trained on the reconstruction of rows.
 
     Parameters
     ----------
     lambda_ : float, or Tensor of shape (K,)
-        Weight of the information, >= 0.
+        Weight of the mutual information, >= 0.
     gradient_penalty : float, or Tensor of shape (K,)
-        Weight of half the squared slope, >= 0.
+        Weight of half the squared gradient norm, >= 0.
     learning_rate : float
         The discriminator's, and Q's.
 
@@ -50,11 +52,14 @@ class InfoGAN(AdversarialObjective):
     gradient_penalty: Any = field(metadata=WEIGHT)
     learning_rate: float
 
+    @property
+    def adversary(self) -> InfoGANDiscriminator:
+        return InfoGANDiscriminator(
+            self.lambda_, self.gradient_penalty, self.learning_rate
+        )
+
     def weights(self, ramp: Tensor) -> Terms:
         return {"mutual_information": -self.lambda_}
-
-    def moves(self, name: str) -> bool:
-        return name.startswith(("encoder.", "critic."))
 
     def terms(self, forward: Forward) -> Terms:
         with torch.no_grad():
@@ -62,69 +67,97 @@ class InfoGAN(AdversarialObjective):
         nll = forward.likelihood.nll(forward.weights, output, forward.x)
         return {"reconstruction": nll.mean(-1)}
 
-    def play(
-        self, forward: Forward, adversary: Weights, gradients: Weights
+
+@dataclass(frozen=True)
+class InfoGANDiscriminator(Adversary):
+    """The discriminator between real and generated rows, and Q.
+
+    Its loss is the discriminator's cross-entropy, minus the weighted bound of the
+    mutual information, plus a penalty on the gradient of the logits at real rows.
+
+    Parameters
+    ----------
+    lambda_, gradient_penalty, learning_rate
+        As those of :class:`InfoGAN`.
+    """
+
+    lambda_: Any
+    gradient_penalty: Any
+    learning_rate: float
+
+    def parameters(self, network: Network) -> Parameters:
+        return network.encoder_parameters
+
+    def run(
+        self, forward: Forward, weights: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        network, weights, batch = forward.network, forward.weights, forward.batch
+        network, batch = forward.network, forward.batch
+        auxiliary_noise = batch.extras.auxiliary_noise
         assert isinstance(network, GAN)
-        z, levels = batch.noise[:, 1], network.levels_of(batch.auxiliary_noise)
+        assert auxiliary_noise is not None
+        z, levels = batch.noise[:, 1], network.one_hot_levels(auxiliary_noise)
         x = forward.x.detach().requires_grad_()
-        real = network.look(weights, x)
-        made = network.look(
-            weights, network.generate(weights, z, batch.auxiliary_noise)
-        )
-        logits = torch.cat([real.logits, made.logits], dim=1)
-        information = network.categorical_kl - divergence(made, z, levels, forward.mask)
-        slope = squared_slope(real.logits, x)
+        generated = network.generate(forward.weights, z, auxiliary_noise)
+        real = network.discriminate(forward.weights, x)
+        fake = network.discriminate(forward.weights, generated)
+        logits = torch.cat([real.logits, fake.logits], dim=1)
+        information = network.categorical_kl - divergence(fake, z, levels, forward.mask)
+        squared_norm = squared_gradient_norm(real.logits, x)
         loss = discriminator_loss(logits)
-        penalty = 0.5 * self.gradient_penalty * slope
+        penalty = 0.5 * self.gradient_penalty * squared_norm
         total = loss + penalty - self.lambda_ * information
         # By the adversary's weights alone; the generator's follow from the terms below.
-        found = torch.autograd.grad(
-            total.sum(), list(adversary.values()), retain_graph=True
+        by_weights = torch.autograd.grad(
+            total.sum(), list(weights.values()), retain_graph=True
         )
-        for name, gradient in zip(adversary, found, strict=True):
+        for name, gradient in zip(weights, by_weights, strict=True):
             gradients[name].copy_(gradient)
         terms = {
-            "generator_loss": F.softplus(-made.logits).mean(1),
+            "generator_loss": F.softplus(-fake.logits).mean(1),
             "mutual_information": information,
         }
         record = {
             "discriminator_loss": loss.detach(),
             "discriminator_accuracy": discriminator_accuracy(logits.detach()),
-            "gradient_penalty": slope.detach(),
+            "gradient_penalty": squared_norm.detach(),
         }
         return terms, record
 
 
-def divergence(made: Look, z: Tensor, levels: Tensor, mask: Tensor | None) -> Tensor:
-    r"""How little of the codes can be read off what was made of them, nats, (K,).
+def divergence(
+    fake: DiscriminatorOutput, z: Tensor, levels: Tensor, mask: Tensor | None
+) -> Tensor:
+    r"""Return the cross-entropy of codes under Q, minus the latents' entropy, nats.
 
     .. math:: -\mathbb{E}[\log Q(c\,|\,G(c, n))] - \tfrac d2 \log 2 \pi e
 
-    The last term is the entropy of the latents, so that zero means that nothing is said
-    of them; levels add their cross-entropy.
+    Without categories it is zero if Q does not depend on the rows and equals the prior.
+    Levels add their cross-entropy.
 
     Parameters
     ----------
-    made : Look
-        What was read.
+    fake : DiscriminatorOutput
+        For generated rows.
     z : Tensor of shape (K, B, d)
-        Latents that rows were made of.
+        Latents from which these rows were generated.
     levels : Tensor of shape (K, B, c)
-        Indicators of the levels.
+        One-hot levels.
     mask : Tensor of shape (K, 1, d) or None
         One where a latent exists.
+
+    Returns
+    -------
+    Tensor of shape (K,)
     """
-    squares = (z - made.mean).square() * torch.exp(-made.log_var)
-    latents = 0.5 * (squares + made.log_var - 1)  # (K, B, d)
+    squares = (z - fake.mean).square() * torch.exp(-fake.log_var)
+    latents = 0.5 * (squares + fake.log_var - 1)  # (K, B, d)
     if mask is not None:
         latents = latents * mask
-    missed = latents.sum(-1) - (levels * made.log_shares).sum(-1)
-    return missed.mean(1)
+    total = latents.sum(-1) - (levels * fake.log_probabilities).sum(-1)
+    return total.mean(1)
 
 
-def squared_slope(logits: Tensor, x: Tensor) -> Tensor:
-    """Mean squared norm of the gradient of logits (K, B) by their rows, (K,)."""
-    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return slope.square().sum(-1).mean(1)
+def squared_gradient_norm(logits: Tensor, x: Tensor) -> Tensor:
+    """Return the mean squared norm of the gradient of logits (K, B) by x, (K,)."""
+    (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return gradient.square().sum(-1).mean(1)

@@ -1,62 +1,57 @@
-"""Supervised FactorVAE: latents that hold what is labelled, and no others do."""
+"""Supervised FactorVAE: attributes in latents of their own, and in no others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .._axes import LATENT, Parameters
 from .._dense import PLAIN, Dense, Weights
+from .._networks import Network
 from .._priors import PRIORS
-from ._answers import (
-    believed,
-    certain,
+from ._base import WEIGHT, Adversary, Objective, Terms, warmed_up
+from ._blocks import BlockReadout, Blocks
+from ._discriminator import discriminator, run_discriminator
+from ._forward import Forward, Labelled
+from ._groups import permute_groups
+from ._predictions import (
     confusion,
     cross_entropy,
+    label_target,
     n_outputs,
+    predicted_target,
 )
-from ._base import WEIGHT, AdversarialObjective, Forward, Terms, warmed_up
-from ._discriminator import discriminator, run_discriminator
-from ._groups import order_within_groups, permute_groups
 
-SMALLEST_SPREAD = 1e-2
-"""Added, in squares, to the spread of codes before opponents see them."""
+MIN_STD = 1e-2
+"""Its square is added to the variance of codes before they are standardised."""
 
-
-HIDDEN_COST = 6.0
-"""Weight of the KL divergence of hidden latents, beside that which all bear."""
-
-LEAST_KL = 0.2
-"""Nats below which a latent of no attribute is put at the prior.
-
-Its codes are noise nearly, of which opponents can tell nothing; but its means would
-tell all, to whoever scales them up.
-"""
+HIDDEN_KL_WEIGHT = 6.0
+"""Additional weight of the KL divergence of hidden latents."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedFactorVAE(AdversarialObjective):
-    r"""ELBO with attributes in latents of their own, and masked in all others.
+class SupervisedFactorVAE(Objective):
+    r"""ELBO with attributes predicted from own latents, and masked in all others.
 
     .. math:: \mathbb{E}[-\log p(x|z)] + \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))
         + \sum_j \bigl(\alpha\,\mathbb{E}[-\log P_j(a_j | z_{S_j})]
         + \delta\,\mathrm{KL}(\hat p(a_j)\,\|\,A_j(z_{T_j}))\bigr)
         + \gamma\,\mathrm{TC}(q(z_{S_1}), ..., q(z_{S_m}), q(z_R))
 
-    Attribute j is predicted by a linear head P from the latents S of its own, drawn
-    from the posterior, on rows that have its label. Its opponent A predicts it from
-    draws of T, all latents that are shown but S, brought to variance one: on rows that
-    have the label, and on all rows with the label or, where there is none, with what
-    the head believes. R are the latents of no attribute; TC is that between the blocks.
+    Attribute j is predicted by a linear head P from its own latents S, drawn from the
+    posterior, on rows that have its label. The adversarial predictor A predicts it from
+    the latents T, all returned latents except S: see :class:`AttributeAdversary`. R are
+    the latents of no attribute; TC is that between the blocks.
 
-    The KL divergence of hidden latents counts six times more than that of others, so
-    that they hold nothing that shown ones could.
+    The KL divergence of hidden latents has a weight that is larger by six, so that they
+    contain no information that returned latents could contain.
 
-    Latents come in blocks, those of hidden attributes first, then those of the other
-    attributes, then R.
+    Latents come in blocks: those of hidden attributes, those of the other attributes,
+    and R.
 
     Parameters
     ----------
@@ -67,20 +62,20 @@ class SupervisedFactorVAE(AdversarialObjective):
     supervision : float, or Tensor of shape (K,)
         Weight of the heads' cross-entropy, >= 0.
     masking : float, or Tensor of shape (K,)
-        Weight of the opponents' confusion, >= 0.
+        Weight of the confusion of the adversarial predictors, >= 0.
     marginals : nested tuple of float, or Tensor of shape (K, m, c)
-        What is known of each attribute without a row: the shares of its levels, or the
-        mean and variance of a real one; padded with zeros.
+        Marginal distribution of each attribute: the probabilities of its levels, or the
+        mean and variance of a continuous one; padded with zeros.
     levels : tuple of m int
-        Number of levels of each attribute; zero for a real one.
+        Number of levels of each attribute; zero for a continuous one.
     widths : tuple of m int
         Latents of each attribute.
     n_hidden : int
-        Attributes, of the first, whose latents are not shown.
+        Attributes, the first ones, whose latents the estimator does not return.
     hidden_layer_sizes, opponent_layer_sizes : tuple of int
-        Hidden layers of the discriminator, and of the opponents.
+        Hidden layers of the discriminator, and of the adversarial predictors.
     learning_rate : float
-        The discriminator's and the opponents'.
+        That of the discriminator and of the adversarial predictors.
 
     References
     ----------
@@ -105,44 +100,174 @@ class SupervisedFactorVAE(AdversarialObjective):
     def kl_weight(self) -> float:
         return float(self.beta)
 
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The blocks of latents."""
+        return Blocks(self.widths, self.n_hidden)
+
+    @property
+    def readout(self) -> BlockReadout:
+        return BlockReadout(blocks=self.blocks)
+
+    @cached_property
+    def heads(self) -> AttributeHeads:
+        """The heads, which the model trains."""
+        return AttributeHeads(self.levels, self.blocks)
+
+    @property
+    def adversary(self) -> AttributeAdversary:
+        return AttributeAdversary(
+            self.hidden_layer_sizes,
+            self.opponent_layer_sizes,
+            self.learning_rate,
+            self.marginals,
+            self.heads,
+        )
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.heads.parameters
+
+    def draw(self, n_components: int) -> Weights:
+        return self.heads.draw(n_components)
+
     def weights(self, ramp: Tensor) -> Terms:
         return {
             "kl": warmed_up(self.beta, ramp),
             "supervision": self.supervision,
             "confusion": self.masking * ramp,
-            "hidden_kl": HIDDEN_COST * ramp,
+            "hidden_kl": HIDDEN_KL_WEIGHT * ramp,
             "total_correlation": self.gamma * ramp,
         }
 
-    def moves(self, name: str) -> bool:
-        return name.startswith(("discriminator.", "opponent."))
+    def terms(self, forward: Forward) -> Terms:
+        predictions = self.heads.predict(forward.weights, forward.once(labelled_codes))
+        values = labelled(forward).values
+        losses = [
+            cross_entropy(n, prediction, label_target(n, values[:, j]))
+            for j, (n, prediction) in enumerate(
+                zip(self.levels, predictions, strict=True)
+            )
+        ]
+        terms = {
+            "reconstruction": forward.reconstruction,
+            "kl": forward.kl,
+            "supervision": torch.stack(losses).mean(-1).sum(0),
+        }
+        if self.n_hidden:
+            terms["hidden_kl"] = self._hidden_kl(forward)
+        return terms
 
-    # ------------------------------------------------------------------- networks
+    def _hidden_kl(self, forward: Forward) -> Tensor:
+        """Return the KL divergence of the hidden latents, nats per row, (K,)."""
+        hidden = slice(self.blocks.n_hidden_components)
+        kl = PRIORS[self.prior].kl(
+            forward.mean[..., hidden], forward.log_var[..., hidden]
+        )
+        return kl.sum(-1).mean(-1)
+
+
+# ------------------------------------------------------------------- labelled rows
+def labelled(forward: Forward) -> Labelled:
+    """Return the labels of a step.
+
+    Raises
+    ------
+    ValueError
+        If the job has no labels.
+    """
+    found = forward.batch.extras.labelled
+    if found is None:
+        raise ValueError(
+            "This objective learns from labels, but the job has labels=None. Pass an "
+            "array of shape (n, m), NaN where a label is unknown."
+        )
+    return found
+
+
+def labelled_moments(forward: Forward) -> tuple[Tensor, Tensor]:
+    """Return posterior means and log-variances of labelled rows, each (K, m, B, d)."""
+    rows = labelled(forward).rows
+    moments = forward.network.encode(forward.weights, rows.flatten(1, 2))
+    mean, log_var = (part.unflatten(1, rows.shape[1:3]) for part in moments)
+    return mean, log_var
+
+
+def labelled_codes(forward: Forward) -> Tensor:
+    """Draw codes from the posteriors of labelled rows, (K, m, B, d)."""
+    moments = forward.once(labelled_moments)
+    return forward.network.draw_codes(*moments, labelled(forward).noise)
+
+
+# ---------------------------------------------------------------------- predictors
+def predict(
+    network: Dense,
+    weights: Weights,
+    levels: tuple[int, ...],
+    codes: Tensor,
+    visible: Tensor,
+) -> list[Tensor]:
+    """Predict each attribute by a network of its own, from part of the latents.
+
+    Parameters
+    ----------
+    network : Dense
+        Its weights have an axis of attributes, (K, m, ...).
+    weights : Weights
+    levels : tuple of m int
+    codes : Tensor of shape (K, m or 1, B, d)
+    visible : Tensor of shape (m, 1, d)
+        One where an attribute's network uses a latent.
+
+    Returns
+    -------
+    list of m Tensor of shape (K, B, n_outputs)
+    """
+    inputs = codes * visible  # (K, m, B, d)
+    layers = [weights[name].flatten(0, 1) for name in network.names]
+    outputs, _ = network.forward(layers, inputs.flatten(0, 1))
+    outputs = outputs.unflatten(0, inputs.shape[:2])  # (K, m, B, c)
+    return [outputs[:, j, :, : n_outputs(n)] for j, n in enumerate(levels)]
+
+
+def _with_attributes(network: Dense) -> Parameters:
+    """Declare one network for each attribute."""
+    return {name: ("m", *axes) for name, axes in network.parameters.items()}
+
+
+@dataclass(frozen=True)
+class AttributeHeads:
+    """Linear predictors of each attribute from its own latents.
+
+    Parameters
+    ----------
+    levels, blocks
+        As those of :class:`SupervisedFactorVAE`.
+    """
+
+    levels: tuple[int, ...]
+    blocks: Blocks
+
     @property
-    def _n_outputs(self) -> int:
+    def n_outputs(self) -> int:
+        """Largest number of outputs of an attribute, c."""
         return max(map(n_outputs, self.levels))
 
-    def _head(self, n_components: int) -> Dense:
-        return Dense("head", (n_components, self._n_outputs), "relu")
+    def network(self, n_components: int) -> Dense:
+        """Return the linear map of all attributes."""
+        return Dense("head", (n_components, self.n_outputs), "relu", axes=(LATENT, "c"))
 
-    def _opponent(self, n_components: int) -> Dense:
-        sizes = (n_components, *self.opponent_layer_sizes, self._n_outputs)
-        return Dense("opponent", sizes, "leaky_relu", zero_output=True)
+    @property
+    def parameters(self) -> Parameters:
+        """Names and axes of the weights."""
+        return _with_attributes(self.network(1))
 
-    def draw_adversary(self, n_components: int, generator: torch.Generator) -> Weights:
-        """Draw discriminator, opponents, and the heads, which are the model's."""
-        weights = discriminator(n_components, self.hidden_layer_sizes).draw(generator)
-        opponent = self._opponent(n_components)
-        drawn = [opponent.draw(generator) for _ in self.levels]
-        weights |= {name: torch.stack([w[name] for w in drawn]) for name in drawn[0]}
-        return weights | self._first_heads(n_components)
-
-    def _first_heads(self, n_components: int) -> Weights:
-        """Heads that rise with the first latent of their block."""
-        m, c = len(self.levels), self._n_outputs
+    def draw(self, n_components: int) -> Weights:
+        """Return heads that increase with the first latent of their block."""
+        m, c = len(self.levels), self.n_outputs
         weight = torch.zeros(m, n_components, c, **PLAIN)
         for j, (n_levels, start) in enumerate(
-            zip(self.levels, self.starts, strict=True)
+            zip(self.levels, self.blocks.starts, strict=True)
         ):
             slopes = (
                 torch.linspace(-1, 1, n_levels, **PLAIN)
@@ -150,163 +275,146 @@ class SupervisedFactorVAE(AdversarialObjective):
                 else torch.eye(2, **PLAIN)[0]
             )
             weight[j, start, : n_outputs(n_levels)] = slopes
-        return {"head.0.weight": weight, "head.0.bias": torch.zeros(m, c, **PLAIN)}
+        values = weight, torch.zeros(m, c, **PLAIN)
+        return dict(zip(self.parameters, values, strict=True))
+
+    def predict(self, weights: Weights, codes: Tensor) -> list[Tensor]:
+        """Predict each attribute from codes (K, m or 1, B, d)."""
+        network = self.network(codes.shape[-1])
+        return predict(network, weights, self.levels, codes, self.blocks.own(codes))
+
+    @torch.no_grad()
+    def targets(self, forward: Forward) -> list[Tensor]:
+        """Return each attribute's target for all rows, then for its labelled rows.
+
+        For rows without a label it is the prediction of the head.
+
+        Returns
+        -------
+        list of m Tensor of shape (K, 2 B, n_outputs)
+        """
+        predictions = self.predict(forward.weights, forward.mean.unsqueeze(1))
+        labels = labelled(forward)
+        targets = []
+        for j, (n, prediction) in enumerate(zip(self.levels, predictions, strict=True)):
+            known = labels.known[..., j]
+            first = torch.where(
+                known.isnan().unsqueeze(-1),
+                predicted_target(n, prediction),
+                label_target(n, known),
+            )
+            second = label_target(n, labels.values[:, j])
+            targets.append(torch.cat([first, second], dim=1))
+        return targets
+
+
+@dataclass(frozen=True)
+class AttributeAdversary(Adversary):
+    """A discriminator between blocks, and an adversarial predictor for each attribute.
+
+    The discriminator is that of FactorVAE, for blocks of latents. The predictors use
+    draws of all returned latents except an attribute's own, standardised over the
+    batch. Their targets are the labels: of labelled rows, and of all rows, where the
+    prediction of the head replaces unknown labels.
+
+    Parameters
+    ----------
+    hidden_layer_sizes, predictor_layer_sizes : tuple of int
+        Hidden layers of the discriminator, and of the predictors.
+    learning_rate : float
+    marginals : nested tuple of float, or Tensor of shape (K, m, c)
+    heads : AttributeHeads
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    predictor_layer_sizes: tuple[int, ...]
+    learning_rate: float
+    marginals: Any
+    heads: AttributeHeads
+
+    def discriminator(self, n_components: int) -> Dense:
+        """Return the discriminator between blocks."""
+        return discriminator(n_components, self.hidden_layer_sizes)
+
+    def predictor(self, n_components: int) -> Dense:
+        """Return the adversarial predictor of one attribute."""
+        sizes = (n_components, *self.predictor_layer_sizes, self.heads.n_outputs)
+        return Dense(
+            "opponent", sizes, "leaky_relu", zero_output=True, axes=(LATENT, "c")
+        )
+
+    def parameters(self, network: Network) -> Parameters:
+        d = network.n_components
+        return {
+            **self.discriminator(d).parameters,
+            **_with_attributes(self.predictor(d)),
+        }
+
+    def draw(self, n_components: int, generator: torch.Generator) -> Weights:
+        weights = self.discriminator(n_components).draw(generator)
+        predictor = self.predictor(n_components)
+        drawn = [predictor.draw(generator) for _ in self.heads.levels]
+        return weights | {n: torch.stack([w[n] for w in drawn]) for n in drawn[0]}
 
     def multiplications(self, n_components: int) -> int:
-        count = discriminator(n_components, self.hidden_layer_sizes).multiplications
-        own = self._opponent(n_components), self._head(n_components)
-        return count + len(self.levels) * sum(d.multiplications for d in own)
+        own = self.predictor(n_components), self.heads.network(n_components)
+        count = len(self.heads.levels) * sum(d.multiplications for d in own)
+        return count + self.discriminator(n_components).multiplications
 
-    # --------------------------------------------------------------------- blocks
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """First latent of each attribute."""
-        return tuple(int(i) for i in np.cumsum([0, *self.widths[:-1]]))
-
-    @property
-    def n_hidden_components(self) -> int:
-        """Latents that are not shown; they are the first."""
-        return sum(self.widths[: self.n_hidden])
-
-    def groups(self, n_components: int) -> tuple[int, ...]:
-        """Sizes of the blocks, the rest's last; they sum to the number of latents."""
-        rest = n_components - sum(self.widths)
-        return (*self.widths, rest) if rest else self.widths
-
-    def own(self, like: Tensor) -> Tensor:
-        """Return one where a latent is an attribute's own, (m, 1, d)."""
-        latent = torch.arange(like.shape[-1], device=like.device)
-        blocks = [
-            (start <= latent) & (latent < start + width)
-            for start, width in zip(self.starts, self.widths, strict=True)
-        ]
-        return torch.stack(blocks).to(like).unsqueeze(1)
-
-    def complement(self, like: Tensor) -> Tensor:
-        """Return one where a latent is shown and not an attribute's own, (m, 1, d)."""
-        is_shown = torch.arange(like.shape[-1], device=like.device)
-        is_shown = is_shown >= self.n_hidden_components
-        return (1 - self.own(like)) * is_shown.to(like)
-
-    def latent_order(self, kl: np.ndarray) -> np.ndarray:
-        return order_within_groups(kl, self.groups(len(kl)))
-
-    def inactive_latents(self, kl: np.ndarray) -> np.ndarray:
-        rest = sum(self.widths)
-        return rest + np.flatnonzero(kl[rest:] < LEAST_KL)
-
-    def sign_targets(self, labels: np.ndarray | None) -> np.ndarray | None:
-        return None if labels is None else np.repeat(labels, self.widths, axis=1)
-
-    # ---------------------------------------------------------------------- terms
-    def terms(self, forward: Forward) -> Terms:
-        z = forward.labelled_codes
-        answers = self._answer(self._head(z.shape[-1]), forward.weights, z, self.own(z))
-        values = forward.labelled.values
-        surprises = [
-            cross_entropy(n, answer, certain(n, values[:, j]))
-            for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True))
-        ]
-        terms = {
-            "reconstruction": forward.reconstruction,
-            "kl": forward.kl,
-            "supervision": torch.stack(surprises).mean(-1).sum(0),
-        }
-        if self.n_hidden:
-            terms["hidden_kl"] = self._hidden_kl(forward)
-        return terms
-
-    def _hidden_kl(self, forward: Forward) -> Tensor:
-        """KL of the latents that are not shown, nats per row, (K,)."""
-        hidden = slice(self.n_hidden_components)
-        kl = PRIORS[self.prior].kl(
-            forward.mean[..., hidden], forward.log_var[..., hidden]
-        )
-        return kl.sum(-1).mean(-1)
-
-    def _answer(
-        self, network: Dense, weights: Weights, codes: Tensor, visible: Tensor
-    ) -> list[Tensor]:
-        """Ask each attribute's network, which sees codes (K, m or 1, B, d) in part.
-
-        Returns m answers (K, B, n_outputs).
-        """
-        seen = codes * visible  # (K, m, B, d)
-        layers = [weights[name].flatten(0, 1) for name in network.names]
-        answers, _ = network.forward(layers, seen.flatten(0, 1))
-        answers = answers.unflatten(0, seen.shape[:2])  # (K, m, B, c)
-        return [answers[:, j, :, : n_outputs(n)] for j, n in enumerate(self.levels)]
-
-    def play(
-        self, forward: Forward, adversary: Weights, gradients: Weights
+    def run(
+        self, forward: Forward, weights: Weights, gradients: Weights
     ) -> tuple[Terms, Terms]:
-        z = forward.discriminator_input
+        z, others = forward.discriminator_input, forward.second_discriminator_input
         d = z.shape[-1]
-        permuted = permute_groups(
-            forward.second_discriminator_input, forward.batch.order, self.groups(d)
+        sizes = self.heads.blocks.sizes(d)
+        permuted = permute_groups(others, forward.batch.order, sizes)
+        result = run_discriminator(
+            self.discriminator(d), weights, gradients, z, permuted
         )
-        critic = discriminator(d, self.hidden_layer_sizes)
-        ended = run_discriminator(critic, adversary, gradients, z, permuted)
-        confused, loss = self._oppose(forward, adversary)
-        opponents = [name for name in adversary if name.startswith("opponent.")]
-        found = torch.autograd.grad(
-            loss.sum(), [adversary[name] for name in opponents], retain_graph=True
+        confused, loss = self.run_predictors(forward, weights)
+        names = self.predictor(d).names
+        by_weights = torch.autograd.grad(
+            loss.sum(), [weights[name] for name in names], retain_graph=True
         )
-        for name, gradient in zip(opponents, found, strict=True):
+        for name, gradient in zip(names, by_weights, strict=True):
             gradients[name].copy_(gradient)
-        terms = {"total_correlation": ended.log_ratio(), "confusion": confused}
+        terms = {"total_correlation": result.log_ratio(), "confusion": confused}
         record = {
-            "discriminator_loss": ended.record["discriminator_loss"],
+            "discriminator_loss": result.record["discriminator_loss"],
             "opponent_loss": loss.detach(),
         }
         return terms, record
 
-    def _oppose(self, forward: Forward, adversary: Weights) -> tuple[Tensor, Tensor]:
-        """Return the confusion of the opponents, and their loss, each (K,)."""
-        z, labelled = forward.z, forward.labelled_codes.detach()
-        opponent = self._opponent(z.shape[-1])
-        both = torch.cat([z.unsqueeze(1).expand_as(labelled), labelled], dim=2)
-        answers = self._answer(
-            opponent, adversary, whitened(both, z), self.complement(z)
+    def run_predictors(
+        self, forward: Forward, weights: Weights
+    ) -> tuple[Tensor, Tensor]:
+        """Return the confusion of the predictors, and their loss, each (K,)."""
+        z, own = forward.z, forward.once(labelled_codes).detach()
+        both = torch.cat([z.unsqueeze(1).expand_as(own), own], dim=2)
+        levels, visible = self.heads.levels, self.heads.blocks.complement(z)
+        predictions = predict(
+            self.predictor(z.shape[-1]), weights, levels, standardised(both, z), visible
         )
-        beliefs = self._beliefs(forward)
+        targets = self.heads.targets(forward)
         confusions, losses = [], []
-        for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True)):
+        for j, (n, prediction) in enumerate(zip(levels, predictions, strict=True)):
             marginal = self.marginals[:, j, : n_outputs(n)]
-            confusions.append(confusion(n, answer.chunk(2, dim=1)[0], marginal))
-            losses.append(cross_entropy(n, answer, beliefs[j]))
+            confusions.append(confusion(n, prediction.chunk(2, dim=1)[0], marginal))
+            losses.append(cross_entropy(n, prediction, targets[j]))
         return (
             torch.stack(confusions).mean(-1).sum(0),
             torch.stack(losses).mean(-1).sum(0),
         )
 
-    @torch.no_grad()
-    def _beliefs(self, forward: Forward) -> list[Tensor]:
-        """Return what opponents should say of all rows, and of labelled ones.
 
-        Each attribute's own, (K, 2 B, n_outputs).
-        """
-        mean, labelled = forward.mean.unsqueeze(1), forward.labelled
-        head = self._head(mean.shape[-1])
-        answers = self._answer(head, forward.weights, mean, self.own(mean))
-        beliefs = []
-        for j, (n, answer) in enumerate(zip(self.levels, answers, strict=True)):
-            known = labelled.known[..., j]
-            first = torch.where(
-                known.isnan().unsqueeze(-1), believed(n, answer), certain(n, known)
-            )
-            beliefs.append(torch.cat([first, certain(n, labelled.values[:, j])], dim=1))
-        return beliefs
-
-
-def whitened(codes: Tensor, by: Tensor) -> Tensor:
-    """Bring each latent to mean zero and variance one, by the moments of others.
+def standardised(codes: Tensor, by: Tensor) -> Tensor:
+    """Shift and scale each latent by the mean and standard deviation of other codes.
 
     Parameters
     ----------
     codes : Tensor of shape (K, m, B, d)
     by : Tensor of shape (K, B, d)
     """
-    variance = by.var(1, unbiased=False) + SMALLEST_SPREAD**2
+    variance = by.var(1, unbiased=False) + MIN_STD**2
     centred = codes - by.mean(1)[:, None, None]
     return centred * variance.rsqrt()[:, None, None]

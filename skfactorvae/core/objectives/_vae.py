@@ -1,4 +1,4 @@
-"""The evidence lower bound, with a weight or a capacity for its KL divergence."""
+"""VAE, beta-VAE, and beta-VAE with a capacity for its KL divergence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ._base import WEIGHT, Forward, Objective, Terms, warmed_up
+from ._base import WEIGHT, Objective, Terms, warmed_up
+from ._forward import Forward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +44,20 @@ class VAE(Objective):
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityVAE(Objective):
-    r"""The VAE whose KL divergence is held at a capacity that grows with the warm-up.
+    r"""The VAE whose KL divergence is held at a capacity that rises with the warm-up.
 
     .. math:: \mathbb{E}[-\log p(x|z)]
         + \beta\,|\mathrm{KL}(q(z|x)\,\|\,p(z)) - C|
 
-    The distance is taken of the mean over the batch, not row by row: a row may hold
-    more than C where others hold less.
+    The distance is that of the mean over the batch, not of each row: a row may have
+    more than C nats if others have less.
 
     Parameters
     ----------
     beta : float, or Tensor of shape (K,)
         Weight of the distance, >= 0; the paper's gamma.
     capacity : float, or Tensor of shape (K,)
-        C at the end of the warm-up, nats, >= 0. It grows in a line from zero.
+        C at the end of the warm-up, nats, >= 0. It rises linearly from zero.
 
     References
     ----------
@@ -66,13 +67,15 @@ class CapacityVAE(Objective):
     beta: Any = field(metadata=WEIGHT)
     capacity: Any = field(metadata=WEIGHT)
 
+    recorded_only = ("kl",)
+
     @property
     def kl_weight(self) -> float:
-        """Without end: information comes up to the capacity, whatever it is worth."""
+        """Infinite: the KL divergence reaches the capacity, whatever that costs."""
         return math.inf
 
     def weights(self, ramp: Tensor) -> Terms:
-        return {"kl": 0 * self.beta, "capacity_gap": self.beta}
+        return {"capacity_gap": self.beta}
 
     def terms(self, forward: Forward) -> Terms:
         kl = forward.kl

@@ -1,0 +1,123 @@
+"""What happens to the latents of a trained model: order, signs, inactive latents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import _axes
+from ._inference import encode
+from ._job import Job
+from ._networks import Network
+
+Arrays = Mapping[str, np.ndarray]
+
+ROWS_AT_ONCE = 4096
+"""Rows whose moments are summed at once; a multiple of every network's block size."""
+
+
+def order_latents(
+    job: Job, weights: Arrays, device: torch.device
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Order the latents, choose their signs, and set inactive ones to the prior.
+
+    Order, signs and inactive latents are those of the objective's readout. By default a
+    latent correlates positively with the feature it correlates with most.
+
+    Parameters
+    ----------
+    job : Job
+        The model, and the rows over which moments are taken.
+    weights : mapping of str to ndarray
+        The trained weights.
+
+    Returns
+    -------
+    weights : dict of str to ndarray
+        Weights of the same function with its latents permuted and negated.
+    kl : ndarray of shape (d,)
+        Mean KL divergence of each latent from a standard normal prior, nats.
+    variance : ndarray of shape (d,)
+        Variance of each latent's posterior mean over the rows.
+    """
+    readout = job.objective.readout
+    kl, variance, correlation = _describe(job, weights, device)
+    order = readout.latent_order(kl)
+    strongest = np.abs(correlation).argmax(1)
+    direction = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
+    targets = readout.sign_targets(job.labels)
+    if targets is not None:
+        covariance = _target_covariance(job, weights, targets, device)
+        direction[: len(covariance)] = covariance
+    sign = np.where(direction < 0, -1.0, 1.0)[order]
+    declared = job.parameters
+    ordered = {
+        name: _axes.reorder(declared[name], array, order, sign)
+        for name, array in weights.items()
+    }
+    kl, variance = kl[order], variance[order]
+    inactive = readout.inactive_latents(kl)
+    if len(inactive) and job.network.can_set_to_prior:
+        ordered = job.network.set_to_prior(ordered, inactive)
+        kl[inactive] = variance[inactive] = 0.0
+    return ordered, kl, variance
+
+
+def without_latents(network: Network, weights: Arrays, n: int) -> dict[str, np.ndarray]:
+    """Return a network's weights without its first n latents, which are then zero."""
+    return {
+        name: _axes.remove_first(axes, weights[name], n)
+        for name, axes in network.parameters.items()
+    }
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a diverged model may overflow
+def _describe(
+    job: Job, weights: Arrays, device: torch.device
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return latents' KL and variance, (d,), and correlation with features, (d, p).
+
+    Sums run over blocks of rows, so that the table is never copied as a whole.
+    """
+    rows, share = job.rows, job.row_weights / job.row_weights.sum()
+    d = job.network.n_components
+    origin = rows[0].astype(np.float64)  # moments around a row lose no digits
+    kl: Any = 0.0
+    codes: Any = 0.0
+    features: Any = 0.0
+    products: Any = 0.0
+    squares: Any = 0.0
+    code_squares: Any = 0.0
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        block = slice(start, start + ROWS_AT_ONCE)
+        moments = encode(job.network, weights, rows[block], device=device)
+        mean, std = (m[:, :d].astype(np.float64) for m in moments)
+        x, w = rows[block] - origin, share[block]
+        kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
+        codes += w @ mean
+        code_squares += w @ mean**2
+        features += w @ x
+        products += (mean * w[:, None]).T @ x
+        squares += w @ x**2
+    spread = np.sqrt(np.maximum(squares - features**2, 0.0))
+    covariance = products - np.outer(codes, features)
+    variance = np.maximum(code_squares - codes**2, 0.0)
+    return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _target_covariance(
+    job: Job, weights: Arrays, targets: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """Return each first latent's covariance with its target where that is known."""
+    is_useful = ~np.isnan(targets).all(axis=1)
+    mean, _ = encode(job.network, weights, job.rows[is_useful], device=device)
+    codes = mean[:, : targets.shape[1]].astype(np.float64)
+    values = targets[is_useful]
+    share = job.row_weights[is_useful, None] * ~np.isnan(values)
+    share /= share.sum(0)
+    centred = np.nan_to_num(values) - (share * np.nan_to_num(values)).sum(0)
+    return (share * centred * codes).sum(0)

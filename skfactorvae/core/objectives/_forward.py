@@ -1,0 +1,177 @@
+"""One training step as objectives use it: the batch, and values computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from .._dense import Weights
+from .._likelihoods import Likelihood
+from .._networks import Network
+from .._priors import PRIORS
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labels of m attributes, each with a batch of its own of labelled rows."""
+
+    rows: Tensor  # (K, m, B, p) rows whose label of an attribute is known
+    noise: Tensor  # (K, m, B, d) standard normal
+    values: Tensor  # (K, m, B) the labels of those rows
+    known: Tensor  # (K, B, m) labels of the first batch; NaN where unknown
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Inputs of a step that only some objectives use."""
+
+    auxiliary_noise: Tensor | None = None  # (K, B, a) standard normal
+    labelled: Labelled | None = None
+
+
+@dataclass(frozen=True)
+class InputNoise:
+    """Noise on the encoder's input, in units of the likelihood's scale."""
+
+    noise: Tensor  # (K, 2, B, p) normal, of both batches
+    max_std: Tensor  # (K, 1, p) upper bound of that unit
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows and the random numbers of one step."""
+
+    rows: Tensor  # (K, 2, B, p) two independent batches
+    noise: Tensor  # (K, 2, B, d) standard normal
+    order: Tensor  # (K, B, d) a permutation of the batch for each latent
+    row_numbers: Tensor  # (K, B) of the first batch, in its model's table
+    table_probabilities: Tensor  # (K, n) probability of drawing each row of a table
+    instance_noise: Tensor  # (K,) standard deviation of noise on discriminator inputs
+    input_noise: InputNoise | None = None
+    extras: Extras = Extras()
+
+    @property
+    def row_probabilities(self) -> Tensor:
+        """Probability of drawing each row of the first batch, (K, B)."""
+        return self.table_probabilities.gather(1, self.row_numbers)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """The forward pass of one step; each value is computed when it is first used."""
+
+    network: Network
+    likelihood: Likelihood
+    weights: Weights
+    batch: Batch
+    mask: Tensor | None = None  # (K, 1, d) one where a latent exists; None if all do
+    ramp: Tensor | float = 1.0  # (K,) completed fraction of the warm-up, in [0, 1]
+    _results: dict[Any, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def once(self, function: Callable[[Forward], T]) -> T:
+        """Return ``function(self)``, computed at most once in this step.
+
+        An objective and its adversary can thus share what only they compute.
+        """
+        if function not in self._results:
+            self._results[function] = function(self)
+        return self._results[function]
+
+    @property
+    def x(self) -> Tensor:
+        """Rows of the first batch, (K, B, p)."""
+        return self.batch.rows[:, 0]
+
+    @cached_property
+    def _posterior(self) -> tuple[Tensor, Tensor]:
+        return self.network.encode(self.weights, self._encoder_input(0))
+
+    def _encoder_input(self, number: int) -> Tensor:
+        """Return the rows of a batch with input noise, (K, B, p)."""
+        rows, added = self.batch.rows[:, number], self.batch.input_noise
+        if added is None:
+            return rows
+        return self.likelihood.add_input_noise(
+            self.weights, rows, added.noise[:, number], added.max_std
+        )
+
+    @property
+    def mean(self) -> Tensor:
+        """Posterior means, (K, B, d)."""
+        return self._posterior[0]
+
+    @property
+    def log_var(self) -> Tensor:
+        """Logarithms of the posterior variances, (K, B, d)."""
+        return self._posterior[1]
+
+    @cached_property
+    def z(self) -> Tensor:
+        """Codes drawn from the posterior, (K, B, d)."""
+        noise = self.batch.noise[:, 0]
+        return self.network.draw_codes(self.mean, self.log_var, noise)
+
+    @cached_property
+    def output(self) -> Tensor:
+        """The decoder's output for the codes, (K, B, p)."""
+        return self.network.decode(self.weights, self.z)
+
+    @cached_property
+    def nll(self) -> Tensor:
+        """Return -log p(x | z) in nats, (K, B)."""
+        return self.likelihood.nll(self.weights, self.output, self.x)
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """Mean of -log p(x | z) over the batch, (K,)."""
+        return self.nll.mean(-1)
+
+    @property
+    def kl(self) -> Tensor:
+        r"""KL from the standard normal prior, summed over latents, averaged over rows.
+
+        .. math:: \tfrac{1}{2} \sum_j (\mu_j^2 + \sigma_j^2 - \log\sigma_j^2 - 1)
+
+        Nats per row, (K,).
+        """
+        kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
+        return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
+
+    @cached_property
+    def discriminator_input(self) -> Tensor:
+        """Codes with instance noise, scaled by their informativeness, (K, B, d)."""
+        return self._scaled_draw(self.mean, self.log_var, self.batch.noise[:, 0])
+
+    @cached_property
+    def second_discriminator_input(self) -> Tensor:
+        """The same for the second batch, without gradient, (K, B, d)."""
+        with torch.no_grad():
+            moments = self.network.encode(self.weights, self._encoder_input(1))
+            return self._scaled_draw(*moments, self.batch.noise[:, 1])
+
+    def _scaled_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+        added = 2 * self.batch.instance_noise.log()[:, None, None]
+        log_var = torch.logaddexp(log_var, added)  # variances add up
+        return self.network.draw_codes(mean, log_var, noise) * self._informativeness
+
+    @cached_property
+    def _informativeness(self) -> Tensor:
+        r"""Correlation of each latent with its input, were both normal, (K, 1, d).
+
+        :math:`\sqrt{1 - e^{-2 \mathrm{KL}}}`. The total correlation does not depend on
+        the scale of a latent; the gradient of a discriminator's errors does. Scaling
+        removes that gradient from inactive latents, which therefore stay inactive.
+        """
+        with torch.no_grad():
+            kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
+            explained = -torch.expm1(-2 * kl.mean(1, keepdim=True))
+            return explained.clamp(min=0).sqrt()  # rounding can make it negative
