@@ -415,7 +415,7 @@ class NetworkWrapper(Network):
 
     network: Network
 
-    # To mypy an attribute can be set, and a property cannot; nobody sets these.
+    # To mypy an attribute can be set, and a property cannot; none of these is set.
     @property
     def n_features(self) -> int:  # type: ignore[override]
         return self.network.n_features

@@ -101,7 +101,7 @@ class Objective(ABC):
 
     @abstractmethod
     def weights(self, ramp: Tensor) -> Terms:
-        """Weight of each term, (K,); terms without one have weight one.
+        """Return the weight of each term, (K,); terms without one have weight one.
 
         The loop sets the weight of a term named ``reconstruction``, which is annealed
         where the likelihood has a temperature.
