@@ -72,7 +72,10 @@ class ConvNet(LinearPathNetwork):
     CHANNELS = (32, 32, 64, 64)
     WIDTH = 128
     width = WIDTH
-    block_size = 64
+
+    @property
+    def block_size(self) -> int:
+        return 64
 
     @property
     def signature(self) -> tuple[object, ...]:

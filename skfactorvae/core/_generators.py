@@ -61,13 +61,12 @@ class GAN(NetworkWrapper):
     def n_columns(self) -> int:
         return self.n_components + sum(self.levels)
 
-    # Properties in place of attributes, as in NetworkWrapper.
     @property
-    def n_auxiliary(self) -> int:  # type: ignore[override]
+    def n_auxiliary(self) -> int:
         return len(self.levels) + self.n_noise
 
     @property
-    def categorical_kl(self) -> float:  # type: ignore[override]
+    def categorical_kl(self) -> float:
         """KL divergence of one certain level of each category from equal ones, nats."""
         return math.fsum(math.log(n) for n in self.levels)
 

@@ -74,7 +74,7 @@ class Job:
     conditional_noise_std: np.ndarray | None = None
 
     def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
-        """Tell whether all weights of the objective have their final values."""
+        """Return whether all weights of the objective have their final values."""
         tempered = self.temperature != 1
         return schedule.ramp(step) >= 1 and (
             not tempered or schedule.annealing(step) >= 1
@@ -131,7 +131,7 @@ class Fit:
         ``step``, and the mean of each named term since the record before.
     status : {"budget", "early_stopping", "stopped", "diverged"}
         How training ended: after all steps, because the held-out ELBO did not improve,
-        because the watch function asked for it, or because of a value that was not
+        because the watch function requested it, or because of a value that was not
         finite or too large.
     n_iter : int
         Steps made.

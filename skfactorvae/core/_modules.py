@@ -64,7 +64,9 @@ class Modules(Network):
     n_components: int
     build: Build
 
-    fixed = frozenset(FRAMES)
+    @property
+    def fixed(self) -> frozenset[str]:
+        return frozenset(FRAMES)
 
     @property
     def signature(self) -> tuple[object, ...]:

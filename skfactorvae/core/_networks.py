@@ -34,24 +34,35 @@ class Network(ABC):
     ----------
     n_features, n_components : int
         Features of the data, p, and latents, d.
-    block_size : int
-        Rows that inference processes at once.
-    fixed : frozenset of str
-        Weights that training does not change.
-    can_set_to_prior : bool
-        Whether :meth:`set_to_prior` can be called.
     """
 
     n_features: int
     n_components: int
-    block_size = 256
-    fixed: frozenset[str] = frozenset()
-    can_set_to_prior = False
-    n_auxiliary = 0
-    """Normal numbers that :meth:`generate` takes beside those of the latents."""
 
-    categorical_kl = 0.0
-    """KL divergence of the levels that :meth:`draw_codes` takes as certain, nats."""
+    @property
+    def block_size(self) -> int:
+        """Rows that inference processes at once."""
+        return 256
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Names of weights that training does not change."""
+        return frozenset()
+
+    @property
+    def can_set_to_prior(self) -> bool:
+        """Whether :meth:`set_to_prior` can be called."""
+        return False
+
+    @property
+    def n_auxiliary(self) -> int:
+        """Normal numbers that :meth:`generate` takes beside those of the latents."""
+        return 0
+
+    @property
+    def categorical_kl(self) -> float:
+        """KL divergence of levels that :meth:`draw_codes` takes as certain, nats."""
+        return 0.0
 
     @property
     def n_columns(self) -> int:
@@ -199,7 +210,10 @@ class LinearPathNetwork(Network):
 
     HEAD = "encoder.head.weight", "encoder.head.bias"
     LINEAR = "encoder.linear.weight", "decoder.linear.weight"
-    can_set_to_prior = True
+
+    @property
+    def can_set_to_prior(self) -> bool:
+        return True
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -415,7 +429,7 @@ class NetworkWrapper(Network):
 
     network: Network
 
-    # To mypy an attribute can be set, and a property cannot; none of these is set.
+    # mypy: the base class declares attributes, which could be set.
     @property
     def n_features(self) -> int:  # type: ignore[override]
         return self.network.n_features
@@ -425,15 +439,15 @@ class NetworkWrapper(Network):
         return self.network.n_components
 
     @property
-    def block_size(self) -> int:  # type: ignore[override]
+    def block_size(self) -> int:
         return self.network.block_size
 
     @property
-    def fixed(self) -> frozenset[str]:  # type: ignore[override]
+    def fixed(self) -> frozenset[str]:
         return self.network.fixed
 
     @property
-    def can_set_to_prior(self) -> bool:  # type: ignore[override]
+    def can_set_to_prior(self) -> bool:
         return self.network.can_set_to_prior
 
     @property

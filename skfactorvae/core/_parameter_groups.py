@@ -73,6 +73,6 @@ class ParameterGroup:
                 leaf[k] = value
 
     def is_finite(self) -> Tensor:
-        """Tell for each model whether all its weights are finite, (K,)."""
+        """Return for each model whether all its weights are finite, (K,)."""
         sums = [leaf.detach().flatten(1).sum(1) for leaf in self.leaves.values()]
         return torch.stack(sums).isfinite().all(0)

@@ -21,7 +21,7 @@ _of_this_thread = threading.local()
 
 
 def can_replay(device: torch.device, *parts: object) -> bool:
-    """Tell whether the steps of a model are captured as a CUDA graph.
+    """Return whether the steps of a model are captured as a CUDA graph.
 
     They are on a CUDA device, if only code of this package takes part. Code of a user
     may read values, or have side effects, which a graph does not repeat.

@@ -310,7 +310,7 @@ class _Stack:
                 checkpoint.end("stopped")
 
     def _is_healthy(self) -> np.ndarray:
-        """Tell which models have not diverged, (K,).
+        """Return which models have not diverged, (K,).
 
         Weights can be finite and yet too large to compute with, which only a forward
         pass detects. A loss can explode without overflowing, and so can the output

@@ -48,6 +48,20 @@ def test_encoding_and_decoding_have_the_documented_shapes(network):
 
 
 @every_network
+def test_every_drawn_weight_is_declared_with_its_axes(network):
+    drawn = draw_weights(network)
+    assert drawn.keys() == network.parameters.keys()
+    for name, axes in network.parameters.items():
+        assert drawn[name].ndim == len(axes)
+        assert all(
+            size == 3
+            for size, axis in zip(drawn[name].shape, axes, strict=True)
+            if axis == "d"
+        )
+    assert network.fixed <= drawn.keys()
+
+
+@every_network
 def test_drawing_does_not_change_torchs_global_generator(network):
     before = torch.get_rng_state()
     draw_weights(network)

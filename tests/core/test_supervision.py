@@ -74,7 +74,7 @@ def make_step(mean, values, known, weights, labelled_mean):
 
 @pytest.fixture
 def step():
-    """Six rows, three labels of the class and four of the real attribute unknown."""
+    """Six rows; three labels of the discrete attribute unknown, four of the other."""
     nan = math.nan
     known = torch.tensor(
         [[[0, nan], [2, 0.5], [nan, -1.0], [nan, nan], [1, nan], [nan, nan]]]

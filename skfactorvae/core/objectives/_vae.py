@@ -71,7 +71,7 @@ class CapacityVAE(Objective):
 
     @property
     def kl_weight(self) -> float:
-        """Infinite: the KL divergence reaches the capacity, whatever that costs."""
+        """Infinite: the KL divergence reaches the capacity at any weight."""
         return math.inf
 
     def weights(self, ramp: Tensor) -> Terms:
