@@ -53,13 +53,15 @@ def significant(found):
     The likelihood-ratio statistic ``2 n I`` is scaled so that its exact mean under
     permutation equals the degrees of freedom (the asymptotic mean is wrong in sparse
     tables), and compared with the chi-squared distribution at level 0.01 divided by
-    the number of pairs (Bonferroni).
+    the number of pairs with degrees of freedom (Bonferroni): a constant component or
+    factor is no test.
     """
     mean = 2.0 * found.n_rows * found.expected
     statistic = 2.0 * found.n_rows * found.mutual
     scale = np.divide(found.dof, mean, out=np.zeros_like(mean), where=mean > 0)
     p_value = chi2.sf(statistic * scale, np.maximum(found.dof, 1.0))
-    return (p_value < SIGNIFICANCE / found.mutual.size) & (found.dof > 0)
+    is_tested = found.dof > 0
+    return is_tested & (p_value < SIGNIFICANCE / max(1, np.count_nonzero(is_tested)))
 
 
 def _by_moments(a, b, total):

@@ -209,6 +209,17 @@ def test_a_constant_code_changes_nothing(score, table, constant):
     assert score(factors, padded) == pytest.approx(score(factors, codes), abs=1e-3)
 
 
+def test_constant_components_leave_significance_as_it_is():
+    """Among 300 small tables, some entries are close to the level of the test."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        factors = np.column_stack([rng.integers(3, size=60), rng.integers(2, size=60)])
+        codes = rng.normal(size=(60, 1)) + 0.7 * factors[:, :1]
+        padded = np.column_stack([codes, np.zeros((60, 5))])
+        found = [modularity_score(factors, z) for z in (codes, padded)]
+        np.testing.assert_array_equal(*found)
+
+
 @given(tables())
 def test_a_constant_component_lowers_only_the_raw_modularity(table):
     factors, codes, _ = table
