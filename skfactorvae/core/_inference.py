@@ -1,8 +1,8 @@
 """Inference with trained weights: arrays in, arrays out.
 
-Rows are processed in blocks of one fixed size, the last one padded, so that memory use
-does not grow with the number of rows. The result for a row equals the one computed
-alone, to rounding.
+Rows are processed in blocks, so that memory use does not grow with their number. The
+result for a row equals the one computed alone, to rounding: the last block is padded to
+a power of two, since libraries multiply matrices of few rows in another order.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from ._networks import Network
 from ._priors import PRIORS
 
 Arrays = Mapping[str, np.ndarray]
+
+MIN_BLOCK = 16
+"""Rows to which smaller blocks are padded."""
 
 
 def encode(
@@ -161,10 +164,12 @@ def _map_blocks(
 
 
 def _blocks(rows: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the first row of each block, and the block, padded to a power of two."""
     for start in range(0, len(rows), size):
         block = rows[start : start + size]
-        padding = size - len(block)
-        yield start, np.pad(block, ((0, padding), (0, 0)))
+        power = 1 << (len(block) - 1).bit_length()
+        padded = min(size, max(MIN_BLOCK, power))
+        yield start, np.pad(block, ((0, padded - len(block)), (0, 0)))
 
 
 def _as_stack(weights: Arrays, dtype: np.dtype, device: torch.device) -> Weights:

@@ -62,19 +62,27 @@ class TestRowsAreIndependent:
         decoded = core.decode(network, likelihood, weights, mean, device=CPU)
         elbo = core.elbo(network, likelihood, weights, rows, device=CPU)
         rng = np.random.default_rng(0)
-        for chosen in (np.array([699]), rng.permutation(700), np.arange(100, 357)):
+        to_rounding = {"rtol": 1e-5, "atol": 1e-6} if dtype == np.float32 else {}
+        for chosen in (
+            np.array([699]),
+            np.arange(3),
+            rng.permutation(700),
+            np.arange(100, 357),
+        ):
             some_mean, some_std = core.encode(
                 network, weights, rows[chosen], device=CPU
             )
-            np.testing.assert_array_equal(some_mean, mean[chosen])
-            np.testing.assert_array_equal(some_std, std[chosen])
-            np.testing.assert_array_equal(
+            np.testing.assert_allclose(some_mean, mean[chosen], **to_rounding)
+            np.testing.assert_allclose(some_std, std[chosen], **to_rounding)
+            np.testing.assert_allclose(
                 core.decode(network, likelihood, weights, mean[chosen], device=CPU),
                 decoded[chosen],
+                **to_rounding,
             )
-            np.testing.assert_array_equal(
+            np.testing.assert_allclose(
                 core.elbo(network, likelihood, weights, rows[chosen], device=CPU),
                 elbo[chosen],
+                **to_rounding,
             )
 
 

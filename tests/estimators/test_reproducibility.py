@@ -382,9 +382,13 @@ def test_weights_have_no_unit(small):
     holds()
 
 
-# ------------------------------------------------------------------ rows at a time
+# ------------------------------------------------------------------ samples at a time
+def assert_equal_to_rounding(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
 def methods(model):
-    """Whatever maps rows to rows."""
+    """Return the methods that map samples to samples."""
     return {
         "transform": model.transform,
         "deviation": lambda X: model.posterior(X)[1],
@@ -401,9 +405,9 @@ def test_a_row_is_mapped_alone(small, parameters, method):
     function = methods(small(**parameters).fit(X))[method]
     whole = function(X)
     one_by_one = np.concatenate([function(X[i : i + 1]) for i in range(0, 300, 13)])
-    np.testing.assert_array_equal(one_by_one, whole[::13])
-    np.testing.assert_array_equal(function(X[::-1]), whole[::-1])
-    np.testing.assert_array_equal(function(X[:257]), whole[:257])
+    assert_equal_to_rounding(one_by_one, whole[::13])
+    assert_equal_to_rounding(function(X[::-1]), whole[::-1])
+    assert_equal_to_rounding(function(X[:257]), whole[:257])
 
 
 @pytest.mark.one_member
@@ -413,8 +417,8 @@ def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
     X = np.random.RandomState(0).normal(size=(70, n_features))
     model = small(hidden_layer_sizes=hidden, max_iter=2).fit(X)
     whole = model.transform(X)
-    np.testing.assert_array_equal(model.transform(X[5:6]), whole[5:6])
-    np.testing.assert_array_equal(model.transform(X[::3]), whole[::3])
+    assert_equal_to_rounding(model.transform(X[5:6]), whole[5:6])
+    assert_equal_to_rounding(model.transform(X[::3]), whole[::3])
 
 
 @pytest.mark.one_member
@@ -429,12 +433,12 @@ def test_any_selection_of_rows_is_mapped_as_in_the_whole(small, method):
 
     @given(chosen=st.lists(st.integers(0, 399), min_size=1, max_size=600))
     def holds(chosen):
-        np.testing.assert_array_equal(function(X[chosen]), whole[chosen])
+        assert_equal_to_rounding(function(X[chosen]), whole[chosen])
 
     holds()
 
 
-def test_answers_do_not_change_by_asking(small):
+def test_repeated_calls_return_the_same_values(small):
     X = table()
     model = small().fit(X)
     first = [model.transform(X), model.score_samples(X)]
