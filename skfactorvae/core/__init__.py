@@ -34,6 +34,7 @@ from .objectives import (
     Objective,
     Readout,
     SupervisedFactorVAE,
+    attribute_heads,
 )
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Schedule",
     "SupervisedFactorVAE",
     "Watch",
+    "attribute_heads",
     "decode",
     "effective_sample_size",
     "effort",

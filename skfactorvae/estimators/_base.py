@@ -299,7 +299,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             n_jobs=self.n_jobs,
             watch=callbacks if callbacks.is_active else None,
         )
-        self._set_fitted(prepared, fit, device)
+        self._set_fitted(prepared, fit)
         callbacks.end(self.weights_)
         return self
 
@@ -322,9 +322,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             init=self.init_,
         )
 
-    def _set_fitted(self, prepared: Prepared, fit: core.Fit, device):
+    def _set_fitted(self, prepared: Prepared, fit: core.Fit):
         """Set the fitted attributes, with a warning if training has failed."""
-        if fit.diverged_at is not None:
+        if fit.status == "diverged":
             warnings.warn(
                 f"Training diverged at step {fit.diverged_at}: a value was not finite, "
                 "or the reconstruction error exploded. "

@@ -278,12 +278,12 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     def _predictions(self, X):
         """Return the linear prediction of each attribute in codes, (n, c) each."""
         codes = self.posterior(X)[0].astype(np.float64)
-        weight, bias = (self.weights_[f"head.0.{part}"] for part in ("weight", "bias"))
+        slopes, offsets = core.attribute_heads(self.weights_)
         predictions = {}
         for j, own in enumerate(self.attribute_components_):
             place, levels = self._attribute_places[j], self.attribute_levels_[j]
             width = 1 if levels is None else len(levels)
-            slope = weight[place, own + self._n_hidden, :width]
+            slope = slopes[place, own + self._n_hidden, :width]
             if len(own):
-                predictions[j] = codes[:, own] @ slope + bias[place, :width]
+                predictions[j] = codes[:, own] @ slope + offsets[place, :width]
         return predictions

@@ -8,7 +8,7 @@ from ._factor_vae import FactorVAE
 from ._forward import Batch, Extras, Forward, InputNoise, Labelled
 from ._infogan import InfoGAN
 from ._readout import Readout
-from ._supervised import SupervisedFactorVAE
+from ._supervised import SupervisedFactorVAE, attribute_heads
 from ._vae import VAE, CapacityVAE
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "Readout",
     "SupervisedFactorVAE",
     "Terms",
+    "attribute_heads",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +30,9 @@ from ._predictions import (
 
 MIN_STD = 1e-2
 """Its square is added to the variance of codes before they are standardised."""
+
+HEAD = "head"
+"""Name of the linear predictors of attributes."""
 
 HIDDEN_KL_WEIGHT = 6.0
 """Additional weight of the KL divergence of hidden latents."""
@@ -255,7 +260,7 @@ class AttributeHeads:
 
     def network(self, n_components: int) -> Dense:
         """Return the linear map of all attributes."""
-        return Dense("head", (n_components, self.n_outputs), "relu", axes=(LATENT, "c"))
+        return Dense(HEAD, (n_components, self.n_outputs), "relu", axes=(LATENT, "c"))
 
     @property
     def parameters(self) -> Parameters:
@@ -418,3 +423,9 @@ def standardised(codes: Tensor, by: Tensor) -> Tensor:
     variance = by.var(1, unbiased=False) + MIN_STD**2
     centred = codes - by.mean(1)[:, None, None]
     return centred * variance.rsqrt()[:, None, None]
+
+
+def attribute_heads(weights: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes (m, d, c) and offsets (m, c) of the trained linear predictors."""
+    slopes, offsets = (weights[name] for name in Dense(HEAD, (1, 1), "relu").names)
+    return slopes, offsets
