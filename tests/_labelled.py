@@ -1,4 +1,4 @@
-"""Members that learn from labels, given some where a test of the family has none."""
+"""Supervised transformers with default labels, for tests of all transformers."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def labels_of(X):
 
 
 class SupervisedFactorVAETransformer(skfactorvae.SupervisedFactorVAETransformer):
-    """The public one, but that it labels rows by themselves where y is missing."""
+    """The public class, with labels made of the rows if y is missing."""
 
     def fit(self, X, y=None, sample_weight=None):
         y = labels_of(X) if y is None else y

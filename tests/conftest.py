@@ -1,4 +1,4 @@
-"""What every test shares: settings, and small members of the family."""
+"""Options, settings and fixtures of all tests."""
 
 import os
 
@@ -34,7 +34,7 @@ SMALL = {
     "batch_size": 16,
     "random_state": 0,
 }
-"""Parameters of a model that is fitted in a few milliseconds."""
+"""Parameters with which a transformer is fitted in a few milliseconds."""
 
 TRANSFORMERS = [
     LABELLED.get(name, member)
@@ -172,12 +172,12 @@ def takes(cls, parameters):
 
 @pytest.fixture(params=TRANSFORMERS, ids=lambda cls: cls.__name__)
 def Transformer(request):
-    """Each public transformer: a new member of the family is tested when exported."""
+    """Each public transformer; a new one is tested when it is exported."""
     return request.param
 
 
 def small_one(cls, **parameters):
-    """Return a member of the family that is fitted in a few milliseconds."""
+    """Return a transformer that is fitted in a few milliseconds."""
     known = inspect.signature(cls).parameters
     common = {name: value for name, value in SMALL.items() if name in known}
     return cls(**{**common, **parameters})
@@ -199,7 +199,7 @@ def small(Transformer):
 
 @pytest.fixture
 def small_family():
-    """One small transformer of each kind, for what is dear to do for each."""
+    """One small transformer of each kind, for tests that are slow for each."""
     return [small_one(cls) for cls in TRANSFORMERS]
 
 

@@ -1,4 +1,4 @@
-"""What the docstrings say of parameters is what the signatures say."""
+"""Docstrings agree with signatures and are complete."""
 
 import ast
 import functools
@@ -18,7 +18,7 @@ import skfactorvae.inspection
 import skfactorvae.metrics
 import skfactorvae.model_selection
 
-ROOMS = [
+MODULES = [
     skfactorvae,
     skfactorvae.metrics,
     skfactorvae.datasets,
@@ -27,9 +27,9 @@ ROOMS = [
 ]
 
 PUBLIC = {
-    f"{room.__name__}.{name}": getattr(room, name)
-    for room in ROOMS
-    for name in room.__all__
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in MODULES
+    for name in module.__all__
     if name != "__version__"
 }
 CLASSES = {name: member for name, member in PUBLIC.items() if inspect.isclass(member)}
@@ -42,7 +42,7 @@ METHODS = {
     for attribute, value in inspect.getmembers(cls, inspect.isfunction)
     if not attribute.startswith("_")
     and value.__module__.startswith("skfactorvae.")
-    and value.__module__ != "skfactorvae._compat"  # stands in for scikit-learn's own
+    and value.__module__ != "skfactorvae._compat"  # replaces scikit-learn's own
 }
 MAKERS = {
     f"{name}.{attribute}": value
@@ -69,7 +69,7 @@ def holds_for(members):
                     offenders.append(f"{name}: {error}")
             assert not offenders, "\n".join(offenders)
 
-        del test.__wrapped__  # pytest would ask it for the arguments
+        del test.__wrapped__  # pytest reads the arguments from it
         return test
 
     return test_of
@@ -150,8 +150,8 @@ def test_a_documented_default_is_the_default(member):
 
 
 @holds_for(CALLABLES)
-def test_an_optional_parameter_says_so(member):
-    """``y : None`` and the like, which are there for convention, excepted."""
+def test_an_optional_parameter_is_documented_as_such(member):
+    """Parameters that are there for convention, as ``y : None``, are excepted."""
     types = documented(member)
     for name, parameter in parameters_of(member).items():
         if parameter.default is None and types[name] not in ("None", "Ignored"):
@@ -184,7 +184,7 @@ def test_what_is_returned_is_documented(member):
 
 @pytest.fixture(params=FITTABLE.values(), ids=FITTABLE)
 def fitted(request):
-    """A fitted estimator; a search is given one of ours, and what wraps another PCA."""
+    """A fitted estimator: a search of one of ours, or a meta-estimator of PCA."""
     cls = request.param
     X = np.random.RandomState(0).normal(size=(9, 4))
     if issubclass(cls, GridSearchCV | RandomizedSearchCV):
@@ -215,20 +215,20 @@ def test_every_fitted_attribute_is_documented(fitted):
 
 
 @holds_for(CLASSES)
-def test_a_class_shows_an_example_and_its_source(member):
+def test_a_class_has_an_example_and_a_reference(member):
     doc = ClassDoc(member)
     assert doc["Examples"]
     assert doc["References"]
 
 
 @holds_for(FUNCTIONS)
-def test_a_function_shows_an_example(member):
+def test_a_function_has_an_example(member):
     assert FunctionDoc(member)["Examples"]
 
 
 @holds_for({**PUBLIC, **METHODS})
 def test_a_docstring_is_well_formed(member):
-    """numpydoc finds no section it does not know, and none twice."""
+    """All sections are known to numpydoc, and none is there twice."""
     lines = inspect.getdoc(member).splitlines()
     titles = [
         title

@@ -1,4 +1,4 @@
-"""The site: nothing public is missing, and a link that leads nowhere is seen."""
+"""The site documents every public name and has no broken link."""
 
 import ast
 import importlib.util
@@ -11,7 +11,7 @@ import skfactorvae
 import skfactorvae.base
 
 ROOT = Path(__file__).parents[1]
-ROOMS = {
+MODULES = {
     "estimators": skfactorvae,
     "metrics": skfactorvae.metrics,
     "datasets": skfactorvae.datasets,
@@ -19,7 +19,7 @@ ROOMS = {
     "inspection": skfactorvae.inspection,
     "base": skfactorvae.base,
 }
-SUBMODULES = {room.__name__.rpartition(".")[2] for room in ROOMS.values()}
+SUBMODULES = {module.__name__.rpartition(".")[2] for module in MODULES.values()}
 
 
 def listed(page):
@@ -37,30 +37,30 @@ def load(path):
 
 
 class TestReference:
-    @pytest.mark.parametrize("page", ROOMS)
+    @pytest.mark.parametrize("page", MODULES)
     def test_every_public_name_is_in_it_once(self, page):
-        public = set(ROOMS[page].__all__) - SUBMODULES
+        public = set(MODULES[page].__all__) - SUBMODULES
         assert sorted(listed(page)) == sorted(public)
 
-    @pytest.mark.parametrize("page", ROOMS)
-    def test_a_page_speaks_of_its_room(self, page):
+    @pytest.mark.parametrize("page", MODULES)
+    def test_a_page_documents_its_module(self, page):
         text = (ROOT / "docs/api" / f"{page}.rst").read_text("utf-8")
-        assert f".. currentmodule:: {ROOMS[page].__name__}\n" in text
+        assert f".. currentmodule:: {MODULES[page].__name__}\n" in text
 
     def test_every_page_is_reached(self):
         index = (ROOT / "docs/api/index.rst").read_text("utf-8")
         pages = {p.stem for p in ROOT.glob("docs/api/*.rst")} - {"index"}
-        assert pages == set(ROOMS) == set(re.findall(r"^   (\w+)$", index, re.M))
+        assert pages == set(MODULES) == set(re.findall(r"^   (\w+)$", index, re.M))
 
 
 class TestGallery:
-    ESSAYS = sorted(ROOT.glob("examples/plot_*.py"))
+    EXAMPLES = sorted(ROOT.glob("examples/plot_*.py"))
 
-    def test_there_are_at_least_eight_essays(self):
-        assert len(self.ESSAYS) >= 8
+    def test_there_are_at_least_eight_examples(self):
+        assert len(self.EXAMPLES) >= 8
 
-    @pytest.mark.parametrize("path", ESSAYS, ids=lambda p: p.stem)
-    def test_an_essay_opens_with_its_story_and_shows_a_figure(self, path):
+    @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+    def test_an_example_has_an_introduction_and_a_figure(self, path):
         text = path.read_text("utf-8")
         title, line, blank, *story = ast.get_docstring(ast.parse(text)).split("\n")
         assert line == "=" * len(title)
@@ -69,13 +69,13 @@ class TestGallery:
         assert "\n# %%\n" in text
         assert "plt.show()" in text
 
-    @pytest.mark.parametrize("path", ESSAYS, ids=lambda p: p.stem)
-    def test_an_essay_is_in_the_table_of_examples(self, path):
+    @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+    def test_an_example_is_in_the_table_of_examples(self, path):
         assert f"({path.name})" in (ROOT / "examples/README.md").read_text("utf-8")
 
-    def test_the_reading_order_names_essays_that_exist(self):
+    def test_the_reading_order_names_examples_that_exist(self):
         order = load(ROOT / "docs/_ext/gallery_order.py")
-        assert set(order.FIRST) <= {path.name for path in self.ESSAYS}
+        assert set(order.FIRST) <= {path.name for path in self.EXAMPLES}
         key = order.ReadingOrder("examples")
         assert sorted(["plot_zebra.py", *reversed(order.FIRST)], key=key) == [
             *order.FIRST,
@@ -90,7 +90,7 @@ class TestLinks:
             (folder / f"{name}.html").write_text(f"<html><body>{body}</body></html>")
         return load(ROOT / "docs/check_links.py").complaints(folder)
 
-    def test_links_that_lead_somewhere_are_fine(self, tmp_path):
+    def test_valid_links_are_accepted(self, tmp_path):
         assert not self.complaints(
             tmp_path,
             a='<a href="b.html#x">b</a> <a href="#y">y</a> <p id="y">'
@@ -110,7 +110,7 @@ class TestLinks:
             '<link rel="stylesheet" href="c.css">',
         ],
     )
-    def test_a_link_that_leads_nowhere_is_named(self, tmp_path, body):
+    def test_a_broken_link_is_reported(self, tmp_path, body):
         inner = tmp_path / "built"
         inner.mkdir()
         (tmp_path / "outside.html").write_text("there, but not of these pages")
@@ -126,9 +126,9 @@ class TestLinks:
             '<img src="https://example.org/a.png">',
         ],
     )
-    def test_a_page_may_need_nothing_from_the_network(self, tmp_path, body):
+    def test_a_page_loads_nothing_from_the_network(self, tmp_path, body):
         (found,) = self.complaints(tmp_path, a=body)
         assert "from the network" in found
 
-    def test_no_pages_are_no_success(self, tmp_path):
+    def test_a_missing_site_is_an_error(self, tmp_path):
         assert "build them first" in self.complaints(tmp_path)[0]

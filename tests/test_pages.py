@@ -1,4 +1,4 @@
-"""What the pages show runs, and says what it is said to say."""
+"""The code of the pages runs and prints the documented output."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ BLOCK = re.compile(
 
 
 def run(page, capsys):
-    """Run a page's code in order; return what each block printed and should have."""
+    """Run a page's code in order; return the printed and expected output by block."""
     names, outcome = {}, []
     for quoted, code, output in BLOCK.findall((ROOT / page).read_text("utf-8")):
         if not quoted:
@@ -24,7 +24,7 @@ def run(page, capsys):
     return names, outcome
 
 
-def test_an_objective_of_ones_own_is_fitted(capsys):
+def test_a_user_defined_objective_is_fitted(capsys):
     names, outcome = run("docs/extending.md", capsys)
     assert len(outcome) == 2
     assert outcome[-1][0] == outcome[-1][1] != ""
@@ -34,7 +34,7 @@ def test_an_objective_of_ones_own_is_fitted(capsys):
 
 
 @pytest.mark.slow
-def test_an_objective_of_ones_own_takes_ten_lines(capsys):
+def test_a_user_defined_objective_has_at_most_ten_lines(capsys):
     names, _ = run("docs/extending.md", capsys)
     page = (ROOT / "docs/extending.md").read_text("utf-8")
     body = page.split("class WAE(Objective):\n")[1].split("```")[0]
@@ -42,7 +42,7 @@ def test_an_objective_of_ones_own_takes_ten_lines(capsys):
     assert names["WAE"](gamma=1.0).structure == {}
 
 
-def test_the_cells_of_the_published_table_are_made_as_the_page_says(capsys):
+def test_the_published_cells_are_simulated_as_documented(capsys):
     _, outcome = run("docs/evidence/published.md", capsys)
     assert len(outcome) == 1
     assert outcome[0][0] == outcome[0][1] != ""
@@ -56,13 +56,13 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_between_pages_lead_somewhere(path):
+def test_links_between_pages_are_valid(path):
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text("utf-8"))
     assert [t for t in targets if not (path.parent / t).exists()] == []
 
 
-def test_a_model_of_ones_own_in_a_stack_is_the_model_alone(capsys):
-    """Of other width, so that one of them is padded."""
+def test_a_user_defined_model_in_a_stack_equals_the_model_alone(capsys):
+    """The models have different widths, so that one of them is padded."""
     names, _ = run("docs/extending.md", capsys)
     rows = np.random.default_rng(0).normal(size=(60, 5))
     plan = core.Schedule(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)

@@ -15,8 +15,8 @@ from sklearn.utils.fixes import parse_version
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
 
-class Witness:
-    """A callback that remembers what it was told."""
+class RecordingCallback:
+    """A callback that records its calls."""
 
     def __init__(self, stop_after=np.inf, error=None):
         self.stop_after, self.error = stop_after, error
@@ -40,14 +40,14 @@ class Witness:
         return len(self.ended) >= self.stop_after
 
 
-class PropagatedWitness(Witness):
-    """A witness that follows into sub-estimators."""
+class PropagatedCallback(RecordingCallback):
+    """A recording callback that is passed on to sub-estimators."""
 
     max_propagation_depth = None
 
 
-class Student(Witness):
-    """A callback that transforms in mid-fit."""
+class TransformingCallback(RecordingCallback):
+    """A callback that transforms during the fit."""
 
     def __init__(self, X):
         super().__init__()
@@ -59,76 +59,75 @@ class Student(Witness):
 
 
 class TestSinceVersion19:
-    """What scikit-learn's own callbacks do with a fit."""
+    """Callbacks of scikit-learn 1.9 and later."""
 
     __test__ = HAS_CALLBACKS
 
     @pytest.mark.one_member
     @pytest.mark.parametrize("max_iter", [1, 7, 200, 230])
-    def test_every_task_of_200_at_most_begins_and_ends(self, small, X, max_iter):
-        witness = Witness()
-        small(max_iter=max_iter).set_callbacks(witness).fit(X)
-        assert {id(c) for c in witness.begun} == {id(c) for c in witness.ended}
-        assert len(witness.begun) == len(witness.ended)
-        assert witness.ended[-1].task_name == "fit"
-        (root,) = witness.setups
-        assert len(witness.ended) - 1 == root.max_subtasks <= 200
+    def test_each_of_at_most_200_tasks_begins_and_ends(self, small, X, max_iter):
+        callback = RecordingCallback()
+        small(max_iter=max_iter).set_callbacks(callback).fit(X)
+        assert {id(c) for c in callback.begun} == {id(c) for c in callback.ended}
+        assert len(callback.begun) == len(callback.ended)
+        assert callback.ended[-1].task_name == "fit"
+        (root,) = callback.setups
+        assert len(callback.ended) - 1 == root.max_subtasks <= 200
 
-    def test_tasks_are_told_the_data_of_the_fit(self, small, X):
-        witness = Witness()
+    def test_tasks_get_the_data_of_the_fit(self, small, X):
+        callback = RecordingCallback()
         y = np.arange(len(X))
-        small().set_callbacks(witness).fit(X, y)
-        assert all(np.array_equal(told, X) for told, _ in witness.data)
-        assert all(told is y for _, told in witness.data)
+        small().set_callbacks(callback).fit(X, y)
+        assert all(np.array_equal(given, X) for given, _ in callback.data)
+        assert all(given is y for _, given in callback.data)
 
     def test_a_callback_that_returns_true_stops_the_fit(self, small, X):
-        witness = Witness(stop_after=3)
-        model = small(max_iter=100).set_callbacks(witness).fit(X)
+        callback = RecordingCallback(stop_after=3)
+        model = small(max_iter=100).set_callbacks(callback).fit(X)
         assert model.n_iter_ == 3
         assert len(model.history_["step"]) == 3
         assert np.isfinite(model.transform(X)).all()
 
-    def test_a_stopped_fit_is_the_fit_up_to_there(self, small, X):
-        """The other half of the budget leaves no trace in the steps already made."""
-        watched = Student(X)
+    def test_a_stopped_fit_equals_the_full_fit_up_to_its_last_step(self, small, X):
+        """The steps that are left out have no effect on those before."""
+        watched = TransformingCallback(X)
         small(max_iter=100).set_callbacks(watched).fit(X)
-        model = small(max_iter=100).set_callbacks(Witness(stop_after=3)).fit(X)
+        stopping = RecordingCallback(stop_after=3)
+        model = small(max_iter=100).set_callbacks(stopping).fit(X)
         rows = model.inverse_transform(model.transform(X))
         np.testing.assert_allclose(rows, watched.rows[2], rtol=1e-5)
 
-    def test_watching_changes_nothing(self, small, X):
+    def test_a_callback_that_transforms_does_not_change_the_fit(self, small, X):
         alone = small().fit(X)
-        watched = small().set_callbacks(Student(X)).fit(X)
+        watched = small().set_callbacks(TransformingCallback(X)).fit(X)
         for name, weight in alone.weights_.items():
             np.testing.assert_array_equal(weight, watched.weights_[name])
 
-    def test_a_half_fitted_estimator_transforms(self, small, X):
-        student = Student(X)
-        model = small(max_iter=20).set_callbacks(student).fit(X)
-        assert len(student.codes) == 21
-        assert all(np.isfinite(codes).all() for codes in student.codes)
-        assert not np.array_equal(student.rows[0], student.rows[-1])
-        np.testing.assert_array_equal(student.codes[-1], model.transform(X))
+    def test_the_estimator_of_a_task_can_transform(self, small, X):
+        callback = TransformingCallback(X)
+        model = small(max_iter=20).set_callbacks(callback).fit(X)
+        assert len(callback.codes) == 21
+        assert all(np.isfinite(codes).all() for codes in callback.codes)
+        assert not np.array_equal(callback.rows[0], callback.rows[-1])
+        np.testing.assert_array_equal(callback.codes[-1], model.transform(X))
 
-    def test_a_half_fitted_estimator_leaves_the_one_in_training_unfitted(
-        self, small, X
-    ):
+    def test_an_estimator_in_training_is_unfitted(self, small, X):
         model = small()
 
-        class Onlooker(Witness):
+        class CheckingCallback(RecordingCallback):
             def on_fit_task_end(self, estimator, context, *, fitted_estimator):
                 assert fitted_estimator is not estimator
                 in_training = context.task_name == "steps"
                 assert in_training != estimator.__sklearn_is_fitted__()
 
-        model.set_callbacks(Onlooker()).fit(X)
+        model.set_callbacks(CheckingCallback()).fit(X)
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("mine")])
     @pytest.mark.parametrize("step", [1, 3])
-    def test_a_failing_callback_leaves_the_fit_before(self, small, X, error, step):
+    def test_a_failing_callback_keeps_the_previous_fit(self, small, X, error, step):
         model = small().fit(X)
         before = dict(vars(model))
-        model.set_callbacks(Witness(stop_after=step, error=error))
+        model.set_callbacks(RecordingCallback(stop_after=step, error=error))
         with pytest.raises(type(error)):
             model.fit(-X[:, :4])
         model.set_callbacks()
@@ -136,14 +135,14 @@ class TestSinceVersion19:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("mine")])
     def test_callbacks_are_torn_down_after_a_failure(self, small, X, error):
-        """Else a progress bar goes on for ever."""
-        witness = Witness(stop_after=2, error=error)
+        """A progress bar that is not torn down would run on."""
+        callback = RecordingCallback(stop_after=2, error=error)
         with pytest.raises(type(error)):
-            small().set_callbacks(witness).fit(X)
-        assert len(witness.teardowns) == len(witness.setups) == 1
+            small().set_callbacks(callback).fit(X)
+        assert len(callback.teardowns) == len(callback.setups) == 1
 
-    def test_a_fit_that_fails_at_once_leaves_nothing_of_its_callbacks(self, small):
-        model = small().set_callbacks(Witness())
+    def test_a_fit_that_fails_in_validation_keeps_no_callback_state(self, small):
+        model = small().set_callbacks(RecordingCallback())
         before = set(vars(model))
         with pytest.raises(ValueError, match="NaN"):
             model.fit(np.full((4, 2), np.nan))
@@ -151,21 +150,21 @@ class TestSinceVersion19:
 
     @pytest.mark.takes("early_stopping", "n_iter_no_change", "warmup")
     def test_a_fit_that_stops_early_ends_all_its_tasks(self, small, X):
-        witness = Witness()
+        callback = RecordingCallback()
         parameters = {"early_stopping": True, "n_iter_no_change": 1, "warmup": 0.0}
         model = small(max_iter=400, learning_rate=0.1, **parameters)
-        model.set_callbacks(witness).fit(X)
+        model.set_callbacks(callback).fit(X)
         assert model.n_iter_ < 400
-        assert len(witness.begun) == len(witness.ended)
+        assert len(callback.begun) == len(callback.ended)
 
     def test_a_fit_that_diverges_ends_all_its_tasks(self, small, X):
-        witness = Witness()
-        model = small(max_iter=50, learning_rate=1e30).set_callbacks(witness)
+        callback = RecordingCallback()
+        model = small(max_iter=50, learning_rate=1e30).set_callbacks(callback)
         with pytest.warns(ConvergenceWarning, match="diverged"):
             model.fit(X)
-        assert len(witness.begun) == len(witness.ended)
+        assert len(callback.begun) == len(callback.ended)
 
-    def test_a_progress_bar_can_watch(self, small, X, capsys):
+    def test_a_progress_bar_prints_the_name_of_the_estimator(self, small, X, capsys):
         from sklearn.callback import ProgressBar
 
         small().set_callbacks(ProgressBar()).fit(X)
@@ -183,37 +182,37 @@ class TestSinceVersion19:
         assert [row["width"] for row in log.data] == [3.0] * 7
 
     def test_callbacks_reach_the_fits_of_a_search(self, small, X):
-        witness = PropagatedWitness()
+        callback = PropagatedCallback()
         pipe = Pipeline([("scale", StandardScaler()), ("vae", small())])
         search = GridSearchCV(pipe, {"vae__batch_size": [8, 16]}, cv=2)
-        search.set_callbacks(witness).fit(X)
+        search.set_callbacks(callback).fit(X)
         name = type(small()).__name__
-        steps = [c for c in witness.ended if c.task_name == "steps"]
+        steps = [c for c in callback.ended if c.task_name == "steps"]
         assert len(steps) == 5 * 6  # four fits and the refit, of six steps
         assert {c.estimator_name for c in steps} == {name}
-        assert len(witness.begun) == len(witness.ended)
+        assert len(callback.begun) == len(callback.ended)
 
     def test_clones_keep_their_callbacks(self, small, X):
-        witness = Witness()
-        model = small().set_callbacks(witness)
+        callback = RecordingCallback()
+        model = small().set_callbacks(callback)
         sklearn.clone(model).fit(X)
-        assert len(witness.setups) == 1
+        assert len(callback.setups) == 1
 
-    def test_a_class_is_no_callback(self, small):
+    def test_a_class_is_refused_as_a_callback(self, small):
         with pytest.raises(TypeError, match="must be instances"):
-            small().set_callbacks(Witness)
+            small().set_callbacks(RecordingCallback)
 
 
 class TestBelowVersion19:
-    """What stands in for callbacks where scikit-learn has none."""
+    """Earlier versions of scikit-learn have no callbacks."""
 
     __test__ = not HAS_CALLBACKS
 
-    def test_callbacks_are_refused_with_a_way_out(self, small):
+    def test_callbacks_are_refused_and_the_error_names_an_alternative(self, small):
         with pytest.raises(NotImplementedError, match=r"1\.9.*verbose=1"):
-            small().set_callbacks(Witness())
+            small().set_callbacks(RecordingCallback())
 
-    def test_fits_go_on_without(self, small, X):
+    def test_fits_work_without_callbacks(self, small, X):
         assert small().fit(X).n_iter_ == 6
 
 
@@ -225,7 +224,7 @@ def printed(capsys):
 
 
 @pytest.mark.parametrize("verbose", [0, False])
-def test_a_fit_is_silent_by_default(small, X, capsys, verbose):
+def test_a_fit_prints_nothing_by_default(small, X, capsys, verbose):
     small(verbose=verbose).fit(X)
     small().fit(X)
     assert printed(capsys) == []
@@ -235,7 +234,7 @@ def test_a_fit_is_silent_by_default(small, X, capsys, verbose):
 @pytest.mark.parametrize(
     ("max_iter", "verbose"), [(1, 1), (6, True), (30, 1), (230, True)]
 )
-def test_verbose_prints_a_handful_of_lines(small, X, capsys, max_iter, verbose):
+def test_verbose_prints_at_most_twelve_lines(small, X, capsys, max_iter, verbose):
     small(max_iter=max_iter, verbose=verbose).fit(X)
     lines = printed(capsys)
     assert 1 <= len(lines) <= 12

@@ -1,4 +1,4 @@
-"""The decoder in layers computes what inverse_transform does."""
+"""``decoder_layers`` computes the same as ``inverse_transform``."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_layers_decode_as_the_estimator_does(parameters):
     np.testing.assert_allclose(decode(vae.decoder_layers(), codes), expected, atol=1e-5)
 
 
-def test_each_transformer_tells_its_decoder(small, X):
+def test_each_transformer_returns_its_decoder_in_layers(small, X):
     estimator = small().fit(X)
     codes = np.random.RandomState(1).normal(size=(7, 3))
     expected = estimator.inverse_transform(codes)
@@ -88,7 +88,7 @@ def test_each_transformer_tells_its_decoder(small, X):
     )
 
 
-def test_modules_of_the_user_are_not_told_in_layers():
+def test_modules_of_the_user_are_not_returned_in_layers():
     def build(n_features, n_components):
         return nn.Linear(n_features, 2 * n_components), nn.Linear(
             n_components, n_features

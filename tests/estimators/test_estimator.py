@@ -1,4 +1,4 @@
-"""The estimator from a user's side: a table goes in, factors and rows come out."""
+"""FactorVAETransformer: codes, reconstructions, scores, samples and its options."""
 
 import copy
 import dataclasses
@@ -50,7 +50,7 @@ def fitted(table):
     return make_vae().fit(table[0])
 
 
-class TestTheMainJob:
+class TestFactorVAE:
     def test_the_readmes_search_runs_and_its_best_pipeline_inverts(self, table):
         X, factors = table
         pipe = Pipeline([("scale", StandardScaler()), ("vae", make_vae(max_iter=60))])
@@ -123,7 +123,7 @@ class TestScore:
 
     @pytest.mark.slow
     def test_it_bounds_the_log_density_of_a_linear_gaussian_table(self):
-        """For Gaussian data the density is known, and the bound comes close to it."""
+        """The bound is at most .4 nats below the known log-density of Gaussian data."""
         from scipy.stats import multivariate_normal
 
         rng = np.random.default_rng(0)
@@ -156,14 +156,14 @@ class TestScore:
         scores = fitted.score_samples(X)
         np.testing.assert_allclose(fitted.score_samples(X[7:9]), scores[7:9], rtol=1e-5)
 
-    def test_the_fit_s_own_score_is_that_of_its_rows(self, table):
+    def test_the_fit_score_is_the_score_of_the_training_rows(self, table):
         X, _ = table
         weight = np.r_[np.ones(200), 3 * np.ones(200)]
         vae = make_vae(max_iter=20).fit(X[:400], sample_weight=weight)
         own = vae.score(X[:400], sample_weight=weight)
         assert vae.fit_score_ == pytest.approx(own, abs=1e-4)
 
-    def test_of_many_rows_some_stand_for_all(self):
+    def test_the_fit_score_of_many_rows_is_estimated_from_a_sample(self):
         X, _ = make_nonlinear_ica(3000, n_sources=3, n_features=8, random_state=0)
         vae = make_vae(max_iter=300).fit(X)
         scores = vae.score_samples(X)
@@ -172,7 +172,7 @@ class TestScore:
 
 
 class TestSample:
-    def test_new_rows_look_like_the_table(self, table, fitted):
+    def test_sampled_rows_have_the_moments_of_the_table(self, table, fitted):
         X, _ = table
         new = fitted.sample(2000, random_state=0)
         assert new.shape == (2000, 8)
@@ -223,7 +223,7 @@ class TestEarlyStopping:
         assert vae.n_iter_ < 3000
         assert np.isfinite(vae.history_["validation_elbo"]).all()
 
-    def test_a_fraction_that_leaves_nothing_is_refused(self):
+    def test_a_fraction_that_leaves_no_training_row_is_refused(self):
         X = np.array([[0.0, 1.0], [1.0, 0.0]])
         vae = make_vae(1, early_stopping=True, validation_fraction=0.9)
         with pytest.raises(ValueError, match="would hold out all of the 2"):
@@ -240,7 +240,7 @@ class TestWarmStart:
         cold = make_vae(max_iter=1).fit(X)
         assert cold.score(X) < first - 1
 
-    def test_a_changed_network_is_refused_and_nothing_is_lost(self, table):
+    def test_a_changed_network_is_refused_and_the_fit_is_kept(self, table):
         X, _ = table
         vae = make_vae(warm_start=True, max_iter=20).fit(X)
         before = vae.transform(X)
@@ -250,7 +250,7 @@ class TestWarmStart:
 
 
 class TestInit:
-    def test_auto_says_what_it_took(self, table, fitted):
+    def test_auto_stores_the_chosen_initialisation(self, table, fitted):
         assert fitted.init_ == "ica"
         X, _ = make_gaussian_peaks(1500, 40, random_state=0)
         assert make_vae(8, max_iter=2).fit(X).init_ == "pca"
@@ -259,7 +259,9 @@ class TestInit:
     @pytest.mark.parametrize(
         ("init", "expected"), [("pca", 30.0), ("ica", 1.0), ("random", 1.0)]
     )
-    def test_the_automatic_temperature_follows_the_start(self, table, init, expected):
+    def test_the_automatic_temperature_depends_on_the_initialisation(
+        self, table, init, expected
+    ):
         X, _ = table
         auto, same, other = (
             make_vae(init=init, max_iter=5, temperature=t).fit(X).transform(X)
@@ -270,23 +272,29 @@ class TestInit:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-    def test_what_is_no_mixture_starts_where_no_latent_pays(self, likelihood):
+    def test_without_independent_components_the_temperature_is_the_largest_signal(
+        self, likelihood
+    ):
         X, _ = make_dsprites_like(1500, image_size=16, antialias=1.0, random_state=0)
         settings = {"likelihood": likelihood, "init": "random"}
         vae = make_vae(10, max_iter=2, **settings).fit(X)
         scaled = (X - vae.mean_) / vae.scale_
         signal = signal_to_noise(scaled, np.ones(1500), likelihood, "feature", 0)
         assert signal > 5
-        assert vae.temperature_ == pytest.approx(signal, rel=0.05)  # repeats are drawn
+        assert vae.temperature_ == pytest.approx(
+            signal, rel=0.05
+        )  # drawn with repetition
         conv = {"network": "conv", "image_shape": (1, 16, 16)}
         images = make_vae(10, max_iter=2, likelihood=likelihood, **conv).fit(X)
         assert images.temperature_ == vae.temperature_
 
-    def test_a_mixture_is_not_heated_whatever_its_likelihood(self, table):
+    def test_independent_components_are_not_annealed_with_either_likelihood(
+        self, table
+    ):
         X = (table[0] > np.median(table[0], axis=0)).astype(float)
         assert make_vae(max_iter=2, likelihood="bernoulli").fit(X).temperature_ == 1
 
-    def test_a_warm_start_is_not_heated_again(self, table):
+    def test_a_warm_start_is_not_annealed_again(self, table):
         X, _ = table
         vae = make_vae(init="pca", warm_start=True).fit(X)
         first = vae.score(X)
@@ -350,8 +358,8 @@ class TestLearningRateOfInputs:
 
 class TestInputNoise:
     @pytest.mark.slow
-    def test_noise_alone_is_not_learned_by_heart(self):
-        """Of rows of pure noise nothing is active, and without it everything is."""
+    def test_noise_is_not_memorised(self):
+        """No component of noise is active; without input noise all are."""
         X = np.random.default_rng(0).normal(size=(300, 60))
         auto, without = (
             make_vae(5, init="ica", max_iter=800, input_noise=t).fit(X)
@@ -362,7 +370,7 @@ class TestInputNoise:
         fresh = np.random.default_rng(1).normal(size=(300, 60))
         assert auto.score(fresh) > without.score(fresh) + 1.0  # nats
 
-    def test_what_holds_as_little_as_noise_can_does_not_count(self):
+    def test_a_component_with_no_more_information_than_noise_is_inactive(self):
         X = np.random.default_rng(0).normal(size=(300, 60))
         vae = make_vae(5, init="ica", input_noise=0.7).fit(X)
         least = np.log(1 + np.sqrt(60 / 300))
@@ -372,7 +380,7 @@ class TestInputNoise:
             vae.active_components_, np.flatnonzero(kl > least)
         )
 
-    def test_where_no_noise_is_learned_less_than_that_counts(self):
+    def test_a_fixed_noise_scale_lowers_the_threshold_of_activity(self):
         X = np.random.default_rng(0).normal(size=(300, 60))
         vae = make_vae(5, init="ica", noise_scale=1.1).fit(X)
         kl = vae.kl_per_component_
@@ -380,8 +388,8 @@ class TestInputNoise:
         np.testing.assert_array_equal(vae.active_components_, np.arange(5))
 
     @pytest.mark.slow
-    def test_a_pair_of_copies_among_noise_is_found(self):
-        """Noise in units of what is learned alone would hide it for good."""
+    def test_two_correlated_columns_among_noise_are_found(self):
+        """Input noise in units of the learned noise scale would hide them."""
         rng = np.random.default_rng(0)
         X = rng.normal(size=(160, 40))
         X[:, 1] = X[:, 0] + 0.2 * rng.normal(size=160)
@@ -391,7 +399,7 @@ class TestInputNoise:
         assert vae.kl_per_component_[0] > 0.5
         np.testing.assert_array_equal(vae.active_components_, [0])
 
-    def test_auto_counts_the_rows_that_weights_leave(self, table):
+    def test_auto_uses_the_effective_sample_size(self, table):
         X, _ = table
         weight = np.r_[np.full(100, 1e3), np.full(len(X) - 100, 1.0)]
         n_rows = weight.sum() ** 2 / np.square(weight).sum()  # Kish: little over 100
@@ -403,14 +411,14 @@ class TestInputNoise:
         )
         np.testing.assert_array_equal(auto.transform(X), same.transform(X))
 
-    def test_auto_counts_what_information_costs(self, table):
+    def test_auto_depends_on_the_weight_of_the_kl_divergence(self, table):
         X, _ = table
         auto = BetaVAETransformer(3, beta=1.2, max_iter=5, random_state=0)
         amount = default_input_noise(len(X), X.shape[1], 3, 1.2)
         same = clone(auto).set_params(input_noise=amount).fit(X).transform(X)
         np.testing.assert_array_equal(auto.fit(X).transform(X), same)
 
-    def test_a_fixed_scale_has_none(self, table):
+    def test_a_fixed_noise_scale_needs_no_input_noise(self, table):
         X, _ = table
         one, other = (
             make_vae(max_iter=5, noise_scale=0.5, input_noise=t).fit(X).transform(X)
@@ -419,7 +427,7 @@ class TestInputNoise:
         np.testing.assert_array_equal(one, other)
 
     @pytest.mark.parametrize("amount", [-0.1, "much", None, np.nan])
-    def test_less_than_nothing_is_refused(self, table, amount):
+    def test_a_negative_or_invalid_amount_is_refused(self, table, amount):
         with pytest.raises(ValueError, match="input_noise"):
             make_vae(input_noise=amount).fit(table[0])
 

@@ -1,4 +1,4 @@
-"""Bad input meets a clear error or a finite fit, and never leaves a wreck behind."""
+"""Invalid or extreme input raises a clear error or gives a finite fit."""
 
 import re
 import warnings
@@ -21,7 +21,7 @@ def normal(n_rows=40, n_features=5, seed=0):
 
 
 def with_column(values):
-    """Five features, of which the second one holds other values."""
+    """Return a table of five features with given values in the second one."""
     X = normal()
     X[:, 1] = values
     return X
@@ -33,13 +33,13 @@ def one_outlier(size):
     return with_column(column)
 
 
-def assert_sensible(model, X):
-    """Codes, rows, scores and history are finite; shapes are right."""
+def assert_valid_fit(model, X):
+    """Assert that codes, rows, scores and history are finite and of the right shape."""
     X = np.asarray(X, dtype=float)
     codes = model.transform(X)
     assert codes.shape == (len(X), model.n_components)
     mean, std = model.posterior(X)
-    answers = {
+    outputs = {
         "codes": codes,
         "means": mean,
         "deviations": std,
@@ -52,12 +52,14 @@ def assert_sensible(model, X):
         **model.weights_,
         **model.history_,
     }
-    for name, values in answers.items():
+    for name, values in outputs.items():
         assert np.isfinite(values).all(), name
-    assert answers["rows"].shape == X.shape
+    assert outputs["rows"].shape == X.shape
     assert (std > 0).all()
     assert (model.scale_ > 0).all()
-    n_own = sum(map(len, getattr(model, "attribute_components_", ())))  # keep a place
+    n_own = sum(
+        map(len, getattr(model, "attribute_components_", ()))
+    )  # are not ordered
     assert (np.diff(model.kl_per_component_[n_own:]) <= 0).all()
 
 
@@ -111,7 +113,7 @@ TABLES = {
 @pytest.mark.one_member
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_of_finite_numbers_is_fitted(small, name):
-    assert_sensible(small(max_iter=30).fit(TABLES[name]), TABLES[name])
+    assert_valid_fit(small(max_iter=30).fit(TABLES[name]), TABLES[name])
 
 
 @pytest.mark.one_member
@@ -121,16 +123,18 @@ def test_a_table_of_finite_numbers_is_fitted(small, name):
 @pytest.mark.parametrize(
     "name", ["constant table", "two equal rows", "two rows", "more features than rows"]
 )
-def test_a_poor_table_is_fitted_from_every_start(small, name, init, precision):
+def test_a_degenerate_table_is_fitted_from_every_initialisation(
+    small, name, init, precision
+):
     model = small(init=init, precision=precision)
-    assert_sensible(model.fit(TABLES[name]), TABLES[name])
+    assert_valid_fit(model.fit(TABLES[name]), TABLES[name])
 
 
 @pytest.mark.one_member
 @pytest.mark.parametrize("standardize", ["feature", "global", None])
 @pytest.mark.parametrize("name", ["1e12", "1e-12", "constant table", "outlier of 1e6"])
-def test_finite_codes_do_not_hang_on_standardisation(small, name, standardize):
-    """Without it a fit may diverge; then it says so, and what is left is finite."""
+def test_codes_are_finite_with_every_standardisation(small, name, standardize):
+    """Without it a fit may diverge; then it warns, and the kept weights are finite."""
     X = TABLES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -142,8 +146,8 @@ def test_finite_codes_do_not_hang_on_standardisation(small, name, standardize):
 @pytest.mark.one_member
 @pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
-def test_units_are_without_effect(small, scale, offset):
-    """Codes are those of the table in other units, up to the rounding of the table."""
+def test_units_have_no_effect(small, scale, offset):
+    """Codes of the table in other units differ by rounding only."""
     X = normal()
     offset *= scale
     rows = X * scale + offset
@@ -164,8 +168,8 @@ def test_score_changes_with_the_units_by_their_logarithm(small):
 
 @pytest.mark.one_member
 @pytest.mark.parametrize("constant", [0.1, 3.0, 1e12, 1e20, -1e300])
-def test_a_constant_column_is_taken_for_what_it_is(small, constant):
-    """Its mean is the constant itself, not a sum that was rounded on the way."""
+def test_a_constant_column_is_reconstructed(small, constant):
+    """Its mean is the constant itself, without rounding errors of a sum."""
     X = with_column(constant)
     model = small(max_iter=100).fit(X)
     assert model.mean_[1] == pytest.approx(constant, rel=1e-15)
@@ -244,17 +248,17 @@ def test_any_number_of_components_fits_any_number_of_features(
 ):
     X = normal(n_features=n_features)
     model = small(n_components=n_components).fit(X)
-    assert_sensible(model, X)
+    assert_valid_fit(model, X)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 39, 40, 1000])
 def test_a_batch_may_be_smaller_or_larger_than_the_table(small, batch_size):
-    assert_sensible(small(batch_size=batch_size).fit(normal()), normal())
+    assert_valid_fit(small(batch_size=batch_size).fit(normal()), normal())
 
 
 @pytest.mark.one_member
 @pytest.mark.parametrize("max_iter", [1, 2, 199, 201])
-def test_any_number_of_steps_is_made(small, max_iter):
+def test_any_number_of_steps_is_run(small, max_iter):
     model = small(max_iter=max_iter).fit(normal())
     assert model.n_iter_ == max_iter
     assert model.history_["step"][-1] == max_iter
@@ -303,20 +307,20 @@ def test_one_number_is_one_layer(small):
 @pytest.mark.parametrize(
     "parameter", ["hidden_layer_sizes", "discriminator_hidden_layer_sizes"]
 )
-def test_sizes_that_are_none_are_refused(small, parameter, sizes):
+def test_invalid_sizes_are_refused(small, parameter, sizes):
     with pytest.raises(ValueError, match=rf"{parameter}.*[Gg]ot "):
         small(**{parameter: sizes}).fit(normal())
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "silu", "tanh"])
 def test_every_activation_fits(small, activation):
-    assert_sensible(small(activation=activation).fit(normal()), normal())
+    assert_valid_fit(small(activation=activation).fit(normal()), normal())
 
 
 @pytest.mark.takes("noise_scale")
 @pytest.mark.parametrize("noise_scale", ["auto", "shared", "feature", 0.1, 1, 1e6])
 def test_every_noise_scale_fits(small, noise_scale):
-    assert_sensible(small(noise_scale=noise_scale).fit(normal()), normal())
+    assert_valid_fit(small(noise_scale=noise_scale).fit(normal()), normal())
 
 
 # --------------------------------------------------------------------------- images
@@ -347,13 +351,13 @@ def test_images_of_every_shape_are_fitted(small, shape, likelihood):
     X = np.random.RandomState(0).uniform(size=(5, np.prod(shape)))
     parameters = {"network": "conv", "image_shape": shape, "likelihood": likelihood}
     model = small(max_iter=2, batch_size=4, **parameters).fit(X)
-    assert_sensible(model, X)
+    assert_valid_fit(model, X)
 
 
 @pytest.mark.parametrize("shape", [[1, 4, 4], np.array([1, 4, 4])], ids=repr)
 def test_an_image_shape_comes_in_any_sequence(small, shape):
     X = normal(n_features=16)
-    assert_sensible(small(network="conv", image_shape=shape).fit(X), X)
+    assert_valid_fit(small(network="conv", image_shape=shape).fit(X), X)
 
 
 @pytest.mark.parametrize(
@@ -441,7 +445,7 @@ def test_codes_of_another_width_are_refused(small, width):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_codes_that_are_not_finite_are_refused(small, value):
-    """In single precision 1e300 is not."""
+    """1e300 is infinite in single precision."""
     with np.errstate(over="ignore"), pytest.raises(ValueError, match=r"NaN|infinity"):
         small().fit(normal()).inverse_transform(np.full((2, 3), value))
 
@@ -457,13 +461,13 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_unfitted_transformer_says_so(small, method):
+def test_an_unfitted_transformer_raises_not_fitted_error(small, method):
     with pytest.raises(NotFittedError, match="fit"):
         getattr(small(), method)(METHODS[method])
 
 
 @pytest.mark.parametrize("n_samples", [0, -1, 1.5, "3", None])
-def test_a_number_of_samples_that_is_none_is_refused(small, n_samples):
+def test_an_invalid_number_of_samples_is_refused(small, n_samples):
     model = small().fit(normal())
     with pytest.raises((ValueError, TypeError), match=r"n_samples.*(\d|None|'3')"):
         model.sample(n_samples)
@@ -471,7 +475,7 @@ def test_a_number_of_samples_that_is_none_is_refused(small, n_samples):
 
 @pytest.mark.takes("likelihood")
 @pytest.mark.parametrize("low", [-0.001, 1.001])
-def test_bernoulli_refuses_what_is_no_probability(small, low):
+def test_bernoulli_refuses_values_outside_the_unit_interval(small, low):
     X = np.random.RandomState(0).uniform(size=(20, 4))
     model = small(likelihood="bernoulli").fit(X)
     X[3, 2] = low
@@ -487,7 +491,7 @@ def test_bernoulli_refuses_what_is_no_probability(small, low):
 )
 def test_bernoulli_takes_binary_tables_of_every_dtype(small, X):
     model = small(likelihood="bernoulli").fit(X)
-    assert_sensible(model, X)
+    assert_valid_fit(model, X)
     back = model.inverse_transform(model.transform(X))
     assert back.min() >= 0
     assert back.max() <= 1
@@ -519,18 +523,18 @@ def test_weights_that_cannot_be_used_are_refused(small, name, method):
 
 
 @pytest.mark.parametrize("size", [1e-320, 1e-300, 1e300, 1e308])
-def test_weights_of_every_size_are_relative(small, size):
+def test_only_ratios_of_weights_matter(small, size):
     X = normal()
     weight = np.where(np.arange(40) % 2, size, size / 2)
     model = small().fit(X, sample_weight=weight)
-    assert_sensible(model, X)
+    assert_valid_fit(model, X)
     alone = small().fit(X, sample_weight=np.where(np.arange(40) % 2, 1.0, 0.5))
     np.testing.assert_allclose(model.mean_, alone.mean_, rtol=0.01)
     scores = model.score(X, sample_weight=weight), alone.score(X)
     assert np.isfinite(scores).all()
 
 
-def test_a_single_row_with_weight_is_a_constant_table(small):
+def test_a_table_with_one_weighted_row_is_fitted_as_a_constant(small):
     X = normal()
     weight = np.eye(40)[7]
     model = small()
@@ -538,10 +542,10 @@ def test_a_single_row_with_weight_is_a_constant_table(small):
         with pytest.raises(ValueError, match="one level or value"):
             model.fit(X, sample_weight=weight)
     else:
-        assert_sensible(model.fit(X, sample_weight=weight), X[[7, 7]])
+        assert_valid_fit(model.fit(X, sample_weight=weight), X[[7, 7]])
 
 
-def test_rows_without_weight_may_hold_anything_finite(small):
+def test_rows_of_zero_weight_have_no_effect(small):
     X = normal()
     weight = np.ones(40)
     weight[3] = 0
@@ -554,7 +558,7 @@ def test_rows_without_weight_may_hold_anything_finite(small):
 
 # ------------------------------------------------------------------ one's own modules
 class Tail(nn.Module):
-    """A module whose parts are called as parts of the built-in networks are."""
+    """A module whose parts have the names of parts of the built-in networks."""
 
     def __init__(self, n_in, n_out):
         super().__init__()
@@ -613,17 +617,17 @@ BUILDERS = [
 @pytest.mark.takes(given=lambda build: {"network": build})
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-def test_ones_own_modules_are_fitted(small, build, likelihood):
+def test_user_defined_modules_are_fitted(small, build, likelihood):
     X = np.random.RandomState(0).uniform(size=(40, 5))
     model = small(network=build, likelihood=likelihood, max_iter=20).fit(X)
-    assert_sensible(model, X)
+    assert_valid_fit(model, X)
     np.testing.assert_allclose(
         model.transform(X[7:8]), model.transform(X)[7:8], rtol=1e-4, atol=1e-6
     )
 
 
 def with_known_weights(build, seed):
-    """Let a builder make the same modules whenever it is called."""
+    """Return a builder that makes the same modules in every call."""
 
     def made(p, d):
         modules = build(p, d)
@@ -641,8 +645,8 @@ def with_known_weights(build, seed):
 @pytest.mark.takes(given=lambda build: {"network": build})
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("seed", range(3))
-def test_ordering_latents_leaves_what_the_modules_compute(small, build, seed):
-    """Codes are permuted and negated, and the decoder is told of it."""
+def test_ordering_latents_does_not_change_what_the_modules_compute(small, build, seed):
+    """Codes are permuted and negated, and so are the decoder's inputs."""
     X = normal()
     build = with_known_weights(build, seed)
     model = small(network=build, max_iter=1, learning_rate=1e-30).fit(X)
@@ -729,7 +733,7 @@ def test_modules_that_cannot_be_used_are_refused(small, build):
 
 @pytest.mark.takes(given=lambda build: {"network": build})
 @pytest.mark.parametrize("build", [foreign_input, no_arguments])
-def test_errors_of_ones_own_modules_come_through(small, build):
+def test_errors_of_user_defined_modules_are_raised(small, build):
     with pytest.raises((RuntimeError, TypeError), match=r"shapes|argument"):
         small(network=build).fit(normal())
 
@@ -776,8 +780,8 @@ def test_a_failing_fit_leaves_an_unfitted_estimator_unfitted(small, name):
 
 
 # ------------------------------------------------------------------------ warm starts
-def test_a_warm_start_goes_on_from_the_weights(small):
-    """After a very short second fit the model is nearly the first one."""
+def test_a_warm_start_continues_from_the_weights(small):
+    """After a second fit of one small step the codes are nearly the same."""
     X = normal()
     model = small(max_iter=100, warm_start=True).fit(X)
     first = model.transform(X)
@@ -821,7 +825,7 @@ def test_a_warm_start_of_another_table_is_refused(small, n_features):
 
 
 # ------------------------------------------------------------------------- divergence
-EXPLOSIONS = {
+DIVERGING = {
     "learning rate": {"learning_rate": 1e3},
     "very large learning rate": {"learning_rate": 1e30},
     "discriminator": {"discriminator_learning_rate": 1e30},
@@ -833,11 +837,11 @@ EXPLOSIONS = {
 }
 
 
-@pytest.mark.takes(given=lambda name: EXPLOSIONS[name])
+@pytest.mark.takes(given=lambda name: DIVERGING[name])
 @pytest.mark.parametrize("max_iter", [30, 600])
-@pytest.mark.parametrize("name", EXPLOSIONS)
-def test_divergence_is_said_and_finite_weights_are_kept(small, name, max_iter):
-    parameters = EXPLOSIONS[name]
+@pytest.mark.parametrize("name", DIVERGING)
+def test_divergence_warns_and_finite_weights_are_kept(small, name, max_iter):
+    parameters = DIVERGING[name]
     X = normal(n_features=16) * (1e30 if name == "no standardisation" else 1)
     model = small(max_iter=max_iter, **parameters)
     with pytest.warns(ConvergenceWarning, match=r"diverged at step \d+.*learning_rate"):
@@ -848,10 +852,10 @@ def test_divergence_is_said_and_finite_weights_are_kept(small, name, max_iter):
 
 
 @pytest.mark.parametrize("max_iter", [3, 4, 5])
-def test_a_last_step_into_nowhere_is_noticed(small, max_iter):
-    """Weights may be finite and yet too large to compute with.
+def test_divergence_in_the_last_step_is_detected(small, max_iter):
+    """Finite weights may still be too large to compute with.
 
-    A generator that starts as a constant gets its first pull in the third step.
+    A generator that is initially constant has a gradient from the third step on.
     """
     X = normal()
     model = small(max_iter=max_iter, learning_rate=1e30)
@@ -861,16 +865,16 @@ def test_a_last_step_into_nowhere_is_noticed(small, max_iter):
     assert np.isfinite(model.kl_per_component_).all()
 
 
-@pytest.mark.takes(given=lambda name: EXPLOSIONS[name])
+@pytest.mark.takes(given=lambda name: DIVERGING[name])
 @pytest.mark.parametrize("name", ["very large learning rate", "noise scale"])
 def test_a_diverged_fit_has_a_history_of_the_usual_names(small, name):
-    model = small(**EXPLOSIONS[name])
+    model = small(**DIVERGING[name])
     with pytest.warns(ConvergenceWarning, match="diverged"):
         model.fit(normal())
     assert list(model.history_) == list(small().fit(normal()).history_)
 
 
-def test_the_warning_points_at_the_callers_line(small):
+def test_the_warning_has_the_file_of_the_caller(small):
     model = small(learning_rate=1e30)
     with pytest.warns(ConvergenceWarning) as caught:
         model.fit(normal())
@@ -878,8 +882,8 @@ def test_the_warning_points_at_the_callers_line(small):
     assert [w.filename for w in caught] == [caller]
 
 
-def test_a_fit_that_grows_worse_without_end_is_no_good_fit(small):
-    """A step far too large is noticed although every number stays finite."""
+def test_a_fit_with_a_too_large_learning_rate_has_a_bounded_score(small):
+    """Divergence is detected although every number stays finite."""
     X = normal()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

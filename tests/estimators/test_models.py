@@ -1,4 +1,4 @@
-"""Each member of the family does what it is named for."""
+"""Each transformer has the property that its objective is named after."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ def table():
 
 
 class TestGroups:
-    """Latents may depend on each other inside a group."""
+    """Components of one group may depend on each other."""
 
     @pytest.fixture(params=["FactorVAETransformer", "BetaTCVAETransformer"])
     def Grouped(self, request):
         return getattr(skfactorvae, request.param)
 
     @pytest.mark.parametrize("groups", [(2, 2), (5,), (3, 0, 1), "22", 4.0])
-    def test_sizes_that_make_no_sense_are_refused(self, Grouped, groups):
+    def test_invalid_group_sizes_are_refused(self, Grouped, groups):
         vae = Grouped(n_components=3, groups=groups, max_iter=2)
         with pytest.raises(ValueError, match="groups"):
             vae.fit(np.eye(9, 4))
@@ -38,9 +38,9 @@ class TestGroups:
         assert kl[2] >= kl[3]
 
 
-class TestTheFamily:
+class TestMembers:
     @pytest.mark.slow
-    def test_its_members_take_part_in_one_search(self, table):
+    def test_all_transformers_can_be_compared_in_one_search(self, table):
         X, sources = table
         members = [
             getattr(skfactorvae, name)(max_iter=20, random_state=0)
@@ -60,14 +60,14 @@ class TestTheFamily:
         factor_vae = skfactorvae.FactorVAETransformer(gamma=0.0, **options).fit(X)
         np.testing.assert_array_equal(vae.transform(X), factor_vae.transform(X))
 
-    def test_a_capacity_holds_the_information(self, table):
+    def test_the_kl_divergence_reaches_the_capacity(self, table):
         X, _ = table
         vae = skfactorvae.BetaVAETransformer(
             5, beta=100, capacity=4.0, warmup=0.5, max_iter=800, random_state=0
         ).fit(X)
         assert vae.history_["kl"][-20:].mean() == pytest.approx(4.0, abs=0.3)
 
-    def test_beta_tcvae_warns_of_batches_that_hold_too_little(self, table):
+    def test_beta_tcvae_warns_of_batches_that_are_too_small(self, table):
         X, _ = table
         vae = skfactorvae.BetaTCVAETransformer(
             5, beta=0.0, batch_size=8, max_iter=400, random_state=0
@@ -115,7 +115,7 @@ class TestTheFamily:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("maker", [make_nonlinear_ica, make_gaussian_peaks])
-    def test_infogan_reads_off_generated_rows_what_they_were_made_from(self, maker):
+    def test_infogan_recovers_the_codes_of_generated_rows(self, maker):
         X, _ = maker(1000, random_state=0)
         gan = skfactorvae.InfoGANTransformer(3, max_iter=600, random_state=0).fit(X)
         codes = np.random.RandomState(0).normal(size=(500, 3))

@@ -1,4 +1,4 @@
-"""A fitted transformer survives pickle, joblib, deepcopy and clone, bit for bit."""
+"""Copies by pickle, joblib, deepcopy and clone equal the original bit for bit."""
 
 import copy
 import pickle
@@ -66,8 +66,8 @@ def table():
     return np.random.RandomState(0).uniform(size=(30, 64))
 
 
-def answers(model):
-    """Everything a fitted transformer says, as a list of arrays."""
+def outputs(model):
+    """Return all outputs of a fitted transformer as a list of arrays."""
     X = table()
     codes = model.transform(X)
     mean, std = model.posterior(X)
@@ -84,8 +84,8 @@ def answers(model):
     ]
 
 
-def assert_same_answers(a, b):
-    for expected, actual in zip(answers(a), answers(b), strict=True):
+def assert_same_outputs(a, b):
+    for expected, actual in zip(outputs(a), outputs(b), strict=True):
         assert expected.dtype == actual.dtype
         np.testing.assert_array_equal(expected, actual)
 
@@ -94,33 +94,33 @@ def assert_same_answers(a, b):
 @pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_copy_answers_bit_for_bit_as_the_original(small, way, variant, tmp_path):
+def test_a_copy_has_the_same_outputs_bit_for_bit(small, way, variant, tmp_path):
     model = small(**VARIANTS[variant]).fit(table())
     copied = way(model, tmp_path)
     assert copied is not model
-    assert_same_answers(model, copied)
+    assert_same_outputs(model, copied)
 
 
 @pytest.mark.one_member
 @pytest.mark.takes(given=lambda variant: VARIANTS[variant])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("is_used", [False, True], ids=["fresh", "used"])
-def test_a_pickle_holds_nothing_of_torch(small, variant, is_used):
+def test_a_pickle_has_no_torch_object(small, variant, is_used):
     model = small(**VARIANTS[variant]).fit(table())
     if is_used:
-        answers(model)
+        outputs(model)
     assert b"torch" not in pickle.dumps(model)
 
 
-def test_use_leaves_the_pickle_as_it_was(small):
-    """No network is kept after an answer: it would travel with every copy."""
+def test_transforming_does_not_change_the_pickle(small):
+    """No network is kept after a call: it would be copied and pickled, too."""
     model = small().fit(table())
     before = pickle.dumps(model)
-    answers(model)
+    outputs(model)
     assert pickle.dumps(model) == before
 
 
-def test_a_pickle_is_hardly_larger_than_its_numbers(small):
+def test_a_pickle_is_little_larger_than_its_weights(small):
     model = small(hidden_layer_sizes=(128, 128)).fit(table())
     numbers = sum(w.nbytes for w in model.weights_.values())
     assert len(pickle.dumps(model)) < 1.1 * numbers + 20_000
@@ -161,20 +161,20 @@ def test_an_unfitted_transformer_survives_pickling(small):
 
 @pytest.mark.one_member
 @pytest.mark.parametrize("way", WAYS[:-1])
-def test_a_copy_can_be_fitted_on(small, way, tmp_path):
+def test_a_copy_can_be_fitted_further(small, way, tmp_path):
     model = small(warm_start=True).fit(table())
     copied = way(model, tmp_path)
-    assert_same_answers(model.fit(table()), copied.fit(table()))
+    assert_same_outputs(model.fit(table()), copied.fit(table()))
 
 
-def test_a_copy_owes_nothing_to_the_original(small):
+def test_a_copy_shares_no_memory_with_the_original(small):
     model = small().fit(table())
     copied = copy.deepcopy(model)
-    expected = answers(copied)
+    expected = outputs(copied)
     for weight in model.weights_.values():
         weight *= 2
     model.fit(-table())
-    for before, after in zip(expected, answers(copied), strict=True):
+    for before, after in zip(expected, outputs(copied), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -188,7 +188,7 @@ for i, expected in enumerate(codes):
 """
 
 
-def test_a_pickle_is_loaded_by_a_process_that_imported_nothing(small_family, tmp_path):
+def test_a_pickle_is_loaded_in_a_fresh_process(small_family, tmp_path):
     X = table()
     codes = [model.fit_transform(X) for model in small_family]
     (tmp_path / "expected.pkl").write_bytes(pickle.dumps((X, codes)))
@@ -203,10 +203,10 @@ def test_a_pickle_is_loaded_by_a_process_that_imported_nothing(small_family, tmp
 
 
 # ----------------------------------------------------------------------- devices
-def test_a_model_of_an_absent_device_answers_on_the_cpu(small, tmp_path):
+def test_a_model_of_an_absent_device_runs_on_the_cpu(small, tmp_path):
     model = small(device="cpu").fit(table())
     elsewhere = through_pickle(model, None).set_params(device=ABSENT)
-    assert_same_answers(model, elsewhere)
+    assert_same_outputs(model, elsewhere)
 
 
 def test_a_fit_on_an_absent_device_is_refused(small):
@@ -215,6 +215,6 @@ def test_a_fit_on_an_absent_device_is_refused(small):
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cpu cpu"])
-def test_a_name_that_is_no_device_is_refused(small, name):
+def test_an_invalid_device_name_is_refused(small, name):
     with pytest.raises(ValueError, match=r"device=.*not a device name.*'cuda'"):
         small(device=name).fit(table())

@@ -1,4 +1,4 @@
-"""Randomness comes from ``random_state`` alone, and rows from their values alone."""
+"""Fits depend on ``random_state`` only, and the code of a row on the row only."""
 
 import random
 from contextlib import contextmanager
@@ -54,7 +54,7 @@ def table(n_rows=N_ROWS):
 
 
 def state(model):
-    """Everything a fit has learned, name by name."""
+    """Return all fitted arrays by name."""
     return {
         "mean": model.mean_,
         "scale": model.scale_,
@@ -121,7 +121,7 @@ def test_a_random_state_advances(small):
 
 
 @pytest.mark.takes("noise_scale")
-def test_a_parameter_is_never_replaced_by_what_was_made_of_it(small):
+def test_fit_does_not_change_parameters(small):
     generator = np.random.RandomState(3)
     model = small(random_state=generator, device="auto", noise_scale="auto")
     before = model.get_params()
@@ -140,7 +140,7 @@ def test_samples_follow_their_own_seed(small, noise):
 
 # ------------------------------------------------------------- global generators
 def generators():
-    """State of every generator that others may be using."""
+    """Return the state of every global generator."""
     state = [random.getstate(), torch.get_rng_state().numpy().tobytes()]
     name, keys, *rest = np.random.get_state()
     state += [name, keys.tobytes(), *rest]
@@ -152,7 +152,7 @@ def generators():
 @pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("seed", [0, np.random.RandomState(0)], ids=["int", "state"])
-def test_global_generators_are_left_alone(small, parameters, seed):
+def test_global_generators_are_unchanged(small, parameters, seed):
     X = table()
     before = generators()
     model = small(random_state=seed, **parameters).fit(X)
@@ -196,7 +196,7 @@ SURROUNDINGS = {
 @pytest.mark.takes(given=lambda parameters: parameters)
 @pytest.mark.parametrize("surrounding", SURROUNDINGS)
 @pytest.mark.parametrize("parameters", [{}, {"network": modules}], ids=["mlp", "own"])
-def test_what_others_set_in_torch_has_no_influence(small, surrounding, parameters):
+def test_global_settings_of_torch_have_no_influence(small, surrounding, parameters):
     X = table()
     expected = small(**parameters).fit(X)
     with SURROUNDINGS[surrounding]():
@@ -210,7 +210,7 @@ def test_what_others_set_in_torch_has_no_influence(small, surrounding, parameter
 # ----------------------------------------------------------------------- threads
 @pytest.fixture
 def threads():
-    """Let torch have two threads for the length of a test."""
+    """Set two threads for torch during a test."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield torch.get_num_threads
@@ -243,7 +243,7 @@ def test_the_number_of_threads_is_restored_after_a_failure(small, threads):
 @pytest.mark.takes({"network": modules}, "early_stopping")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_every_step_of_a_fit_has_the_same_threads(small, threads, early_stopping):
-    """Also those after a look at held-out rows."""
+    """Steps after an evaluation of held-out rows, too."""
     seen = set()
 
     class Counting(nn.Linear):
@@ -284,7 +284,7 @@ def test_integer_weights_are_repeated_rows(small, parameters):
 
 @pytest.mark.slow
 def test_integer_weights_are_repeated_rows_beyond_the_sample_of_ica(small):
-    """Also where the linear start sees a sample of the rows only."""
+    """Also if the linear initialisation uses a sample of the rows."""
     X = np.random.RandomState(0).normal(size=(11_000, 4)) ** 3
     count = np.arange(len(X)) % 3
     weighted = small().fit(X, sample_weight=count)
@@ -293,7 +293,7 @@ def test_integer_weights_are_repeated_rows_beyond_the_sample_of_ica(small):
 
 
 @variants
-def test_the_order_of_rows_is_without_effect(small, parameters):
+def test_the_order_of_rows_has_no_effect(small, parameters):
     X = table()
     order = np.random.RandomState(0).permutation(len(X))
     assert_same_fit(small(**parameters).fit(X), small(**parameters).fit(X[order]))
@@ -301,7 +301,7 @@ def test_the_order_of_rows_is_without_effect(small, parameters):
 
 @pytest.mark.one_member
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
-def test_the_order_of_rows_is_without_effect_in_every_dtype(small, dtype):
+def test_the_order_of_rows_has_no_effect_in_any_dtype(small, dtype):
     X = (table() * 3).astype(dtype)
     assert_same_fit(small().fit(X), small().fit(X[::-1]))
 
@@ -311,7 +311,7 @@ def test_zeros_are_equal_whatever_their_sign(small):
     assert_same_fit(small().fit(X), small().fit(np.where(X == 0, -0.0, X)))
 
 
-def test_layout_in_memory_is_without_effect(small):
+def test_layout_in_memory_has_no_effect(small):
     X = table()
     padded = np.zeros((2 * len(X), 32))
     padded[::2, ::2] = X
@@ -320,7 +320,7 @@ def test_layout_in_memory_is_without_effect(small):
         assert_same_fit(expected, small().fit(view))
 
 
-def test_one_weight_for_all_is_no_weight(small):
+def test_equal_weights_equal_no_weights(small):
     X = table()
     plain = small().fit(X)
     for weight in (np.ones(len(X)), np.full(len(X), 4.0), 1.0, [1] * len(X)):
@@ -337,7 +337,7 @@ def test_score_is_the_weighted_mean_of_score_samples(small):
 
 
 @pytest.mark.hypothesis
-def test_any_integer_weights_are_any_repetition(small):
+def test_any_integer_weights_equal_repeated_rows(small):
     X = table()
 
     @given(count=counts, order=orders)
@@ -352,7 +352,7 @@ def test_any_integer_weights_are_any_repetition(small):
 
 @pytest.mark.hypothesis
 def test_any_weights_move_with_their_rows(small):
-    """Equal rows included, whose weights are added up in whatever order they come."""
+    """Also with equal rows, whose weights are added up in any order."""
     X = table()[np.arange(N_ROWS) % 4]
     weights = st.lists(st.floats(0.01, 100), min_size=N_ROWS, max_size=N_ROWS)
 
@@ -369,7 +369,7 @@ def test_any_weights_move_with_their_rows(small):
 @pytest.mark.one_member
 @pytest.mark.hypothesis
 def test_weights_have_no_unit(small):
-    """Scaling by powers of two is exact in floating point, and so without effect."""
+    """Scaling by powers of two is exact in floating point."""
     X = table()
     weight = np.random.RandomState(0).uniform(size=len(X))
     expected = small().fit(X, sample_weight=weight)
@@ -400,7 +400,7 @@ def methods(model):
 @pytest.mark.one_member
 @variants
 @pytest.mark.parametrize("method", ["transform", "deviation", "score_samples"])
-def test_a_row_is_mapped_alone(small, parameters, method):
+def test_a_row_is_mapped_independently_of_the_others(small, parameters, method):
     X = table(300)
     function = methods(small(**parameters).fit(X))[method]
     whole = function(X)
@@ -413,7 +413,7 @@ def test_a_row_is_mapped_alone(small, parameters, method):
 @pytest.mark.one_member
 @pytest.mark.parametrize("hidden", [(), (8,), (300, 200)], ids=str)
 @pytest.mark.parametrize("n_features", [1, 3, 16, 131])
-def test_a_row_is_mapped_alone_at_every_width(small, hidden, n_features):
+def test_a_row_is_mapped_independently_at_every_width(small, hidden, n_features):
     X = np.random.RandomState(0).normal(size=(70, n_features))
     model = small(hidden_layer_sizes=hidden, max_iter=2).fit(X)
     whole = model.transform(X)

@@ -1,4 +1,4 @@
-"""Every public transformer keeps scikit-learn's contract."""
+"""Every public transformer meets scikit-learn's requirements."""
 
 import inspect
 from unittest import SkipTest
@@ -62,7 +62,7 @@ def short(cls):
 
 
 def keeps(check, *arguments):
-    """Run a check; one that skips has not been kept."""
+    """Run a check; a check that is skipped counts as failed."""
     try:
         check(*arguments)
     except SkipTest as reason:
@@ -89,7 +89,7 @@ def test_scikit_learns_checks_hold(estimator, check):
 @pytest.mark.filterwarnings("ignore:X .* feature names, but:UserWarning")
 @pytest.mark.parametrize("check", OWN_CHECKS)
 @each_transformer
-def test_checks_that_scikit_learn_keeps_for_itself_hold(Transformer, check):
+def test_scikit_learns_checks_of_its_own_estimators_hold(Transformer, check):
     keeps(getattr(estimator_checks, check), Transformer.__name__, short(Transformer))
 
 
@@ -116,7 +116,7 @@ def test_only_the_number_of_components_is_positional(Transformer):
 
 # ------------------------------------------------------------------ composition
 def test_grid_search_selects_by_factors(small):
-    """The example that this package was written for."""
+    """A pipeline in a search, scored against known factors, and inverted."""
     X, factors = make_nonlinear_ica(n_samples=150, random_state=0)
     pipe = Pipeline([("scale", StandardScaler()), ("vae", small())])
     grid = {"vae__n_components": [2, 4]}
@@ -170,7 +170,7 @@ def test_cross_validation_scores_held_out_elbo(small, X):
 
 
 @pytest.mark.slow
-def test_searches_give_the_same_scores_in_two_processes(small, X):
+def test_searches_give_the_same_scores_in_one_and_two_processes(small, X):
     grid = {"learning_rate": [1e-3, 1e-2]}
     here, there = (
         GridSearchCV(small(), grid, cv=2, n_jobs=n_jobs).fit(X) for n_jobs in (1, 2)
@@ -197,7 +197,7 @@ def test_clone_is_unfitted_and_equal_in_parameters(small, X):
 
 # ------------------------------------------------------------------- containers
 @pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
-def test_frames_go_in_and_come_out(small, X, library):
+def test_frames_are_accepted_and_returned(small, X, library):
     frame = library.DataFrame({f"f{i}": column for i, column in enumerate(X.T)})
     kind = library.__name__
     model = small().set_output(transform=kind).fit(frame)

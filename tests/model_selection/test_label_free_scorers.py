@@ -98,6 +98,7 @@ def test_dependent_codes_score_lower_than_independent_ones(scorer, rows):
     assert scorer(twisted, rows) < 0.8 * scorer(good, rows)
 
 
+@pytest.mark.slow
 def test_every_scorer_prefers_a_trained_model_that_did_not_collapse():
     X, _ = make_nonlinear_ica(600, n_sources=3, n_features=8, random_state=0)
     settings = {

@@ -1,4 +1,4 @@
-"""What happens to a table before training: weights, scales and linear starts."""
+"""Before training: weights, scales, noise levels and linear initialisations."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ tables = hnp.arrays(
 
 
 def make_moving_peaks(n_rows):
-    """Return peaks of one width whose place alone differs, (n_rows, 30)."""
+    """Return peaks of one width at different positions, of shape (n_rows, 30)."""
     place = np.random.default_rng(0).uniform(0.3, 0.7, (n_rows, 1))
     return np.exp(-(((np.linspace(0, 1, 30) - place) / 0.08) ** 2))
 
@@ -71,7 +71,7 @@ class TestCanonicalRows:
         assert len(np.unique(rows, axis=0)) == len(rows)
         assert weights.sum() == len(X)
 
-    def test_rows_that_differ_in_signs_alone_are_told_apart(self):
+    def test_rows_that_differ_in_signs_only_are_distinct(self):
         X = np.array([[1.0, 2.0], [-1.0, -2.0], [-1.0, 2.0], [1.0, -2.0]])
         assert len(canonical(X, np.ones(4))[0]) == 4
 
@@ -91,12 +91,12 @@ class TestColumnMoments:
         np.testing.assert_allclose(std / unit, (X / unit).std(0), rtol=1e-12)
 
     @pytest.mark.parametrize("value", [0.0, 0.1, 1e12, 1e-12, -7.3])
-    def test_a_constant_column_has_no_spread(self, value):
+    def test_a_constant_column_has_standard_deviation_zero(self, value):
         X = np.full((5000, 1), value)
         _, std = column_moments(X, np.arange(5000), np.ones(5000))
         assert std == 0
 
-    def test_weights_count(self):
+    def test_moments_are_weighted(self):
         X = np.array([[0.0], [1.0]])
         mean, std = column_moments(X, np.arange(2), np.array([3.0, 1.0]))
         assert mean == pytest.approx(0.25)
@@ -166,7 +166,7 @@ class TestLinearStart:
         start = linear_start("ica", self.X[:, :1], self.ones, 2, seed=0)
         assert start.encoder[0, 0] != 0
 
-    def test_latents_beyond_the_rank_start_at_zero(self):
+    def test_components_beyond_the_rank_are_initialised_with_zero(self):
         start = linear_start("ica", self.X, self.ones, 6, seed=0)
         assert start.encoder.shape == (8, 6)
         assert start.encoder[:, :3].any(axis=0).all()
@@ -179,7 +179,7 @@ class TestLinearStart:
         assert not start.encoder.any()
 
     def test_rows_are_drawn_by_weight_where_weights_differ(self):
-        """All weight on half of the rows gives the start of that half."""
+        """All weight on half of the rows gives the initialisation of that half."""
         weight = np.r_[np.ones(1000), np.full(1000, 1e-12)]
         X = np.r_[self.X[:1000], 100 * self.X[1000:]]
         heavy = linear_start("pca", X, weight, 3, seed=0)
@@ -188,7 +188,7 @@ class TestLinearStart:
         assert scale == pytest.approx(1, rel=0.1)
 
     @pytest.mark.parametrize(("n_rows", "n_turned"), [(2000, 3), (100, 2), (50, 1)])
-    def test_ica_turns_as_many_directions_as_it_has_rows_for(self, n_rows, n_turned):
+    def test_ica_rotates_as_many_directions_as_it_has_rows_for(self, n_rows, n_turned):
         ica, pca = (
             linear_start(kind, self.X[:n_rows], self.ones[:n_rows], 3, seed=0)
             for kind in ("ica", "pca")
@@ -201,24 +201,26 @@ class TestLinearStart:
         moved = np.abs(turn - np.eye(3)).max(axis=0) > 0.1
         assert moved.sum() == (n_turned if n_turned > 1 else 0)
 
-    def test_rows_that_are_drawn_more_than_once_count_once_for_it(self):
-        """Uneven weights make 10,000 draws of 50 rows, which are 50 rows still."""
+    def test_the_number_of_rotated_directions_depends_on_distinct_rows(self):
+        """Unequal weights make 10,000 draws of 50 rows: still 50 distinct rows."""
         weight = np.random.default_rng(2).uniform(0.5, 1.5, 50)
         ica, pca = (
             linear_start(kind, self.X[:50], weight, 3, seed=0)
             for kind in ("ica", "pca")
         )
-        np.testing.assert_array_equal(ica.encoder, pca.encoder)  # one is turned to none
+        np.testing.assert_array_equal(
+            ica.encoder, pca.encoder
+        )  # one direction is not rotated
 
-    def test_auto_takes_fastica_for_a_mixture_of_sources(self):
+    def test_auto_chooses_fastica_for_a_mixture_of_sources(self):
         auto, ica = (
             linear_start(kind, self.X, self.ones, 3, seed=0) for kind in ("auto", "ica")
         )
         assert auto.kind == ica.kind == "ica"
         np.testing.assert_array_equal(auto.encoder, ica.encoder)
 
-    def test_auto_takes_pca_for_a_curved_table(self):
-        """A peak that moves: one number, which PCA needs several directions for."""
+    def test_auto_chooses_pca_for_a_curved_table(self):
+        """A moving peak has one parameter, for which PCA needs several directions."""
         X = make_moving_peaks(1000)
         auto, pca = (
             linear_start(kind, X, self.ones[:1000], 4, seed=0)
@@ -232,12 +234,12 @@ class TestLinearStart:
         assert start.kind == "ica"
 
     def test_rows_drawn_twice_do_not_look_dependent(self):
-        """Uneven weights make a sample with repetition, of the same few rows."""
+        """Unequal weights give a sample with repetition of the same few rows."""
         weight = np.random.default_rng(2).uniform(0.5, 1.5, 300)
         start = linear_start("auto", self.X[:300], weight, 3, seed=0)
         assert start.kind == "ica"
 
-    def test_numpys_global_generator_is_left_alone(self):
+    def test_the_global_generator_of_numpy_is_unchanged(self):
         before = np.random.get_state()[1].copy()
         linear_start("auto", self.X, self.ones, 3, seed=0)
         np.testing.assert_array_equal(before, np.random.get_state()[1])
@@ -247,23 +249,21 @@ class TestInputNoise:
     @pytest.mark.parametrize(
         ("n_rows", "n_features"), [(4000, 40), (400, 100), (150, 300)]
     )
-    def test_noise_alone_varies_up_to_the_edge(self, n_rows, n_features):
+    def test_the_largest_eigenvalue_of_noise_is_at_the_edge(self, n_rows, n_features):
         noise = np.random.default_rng(0).normal(size=(n_rows, n_features))
         largest = np.linalg.norm(noise, 2) ** 2 / n_rows
         assert noise_edge(n_rows, n_features) == pytest.approx(largest, rel=0.05)
 
-    def test_what_a_linear_component_holds_of_it(self):
-        """Against the mutual information of a code and the row, both normal."""
+    def test_the_information_of_a_linear_component_about_noise(self):
+        """It is the mutual information of a normal code and a normal row."""
         edge = noise_edge(400, 100)  # variance 2.25: 1 of noise, the rest of the code
         held = 0.5 * np.log(edge / 1)
         assert information_of_noise(400, 100) == pytest.approx(held)
         assert information_of_noise(400, 100) == pytest.approx(np.log(1.5))
 
     @pytest.mark.parametrize(("n_rows", "n_features"), [(1500, 100), (3000, 64)])
-    def test_with_it_no_direction_of_noise_explains_more_than_it_costs(
-        self, n_rows, n_features
-    ):
-        """A direction explains what regression on its noisy rows does."""
+    def test_no_direction_of_noise_lowers_the_loss(self, n_rows, n_features):
+        """A direction explains as much as regression on its noisy projections."""
         rng = np.random.default_rng(0)
         noise = rng.normal(size=(n_rows, n_features))
         amount = default_input_noise(n_rows, n_features, 5)
@@ -273,7 +273,7 @@ class TestInputNoise:
         explained = (scores @ seen) ** 2 / (seen @ seen) / len(scores)
         assert explained == pytest.approx(1.0, abs=0.05)
 
-    def test_what_costs_more_needs_less(self):
+    def test_a_larger_kl_weight_needs_less_noise(self):
         dear, dearer, endless = (
             default_input_noise(400, 100, 5, price) for price in (1.5, 2.2, np.inf)
         )
@@ -286,16 +286,16 @@ class TestInputNoise:
         assert default_input_noise(1000, 100, 5) > default_input_noise(1000, 50, 5)
 
     @pytest.mark.parametrize("n_features", [2, 5])
-    def test_without_spare_features_there_is_none(self, n_features):
+    def test_it_is_zero_with_no_more_features_than_components(self, n_features):
         assert default_input_noise(100, n_features, 5) == 0.0
 
-    def test_a_narrow_table_gets_little(self):
+    def test_its_value_for_a_narrow_table(self):
         assert default_input_noise(100, 6, 5) == pytest.approx(np.sqrt(0.1))
 
 
-class TestCompanions:
-    def test_the_best_companion_of_each_column_is_found(self):
-        """Also across blocks of columns, whatever their units."""
+class TestConditionalNoise:
+    def test_the_most_correlated_column_is_found(self):
+        """Also across blocks of columns, in any units."""
         rng = np.random.default_rng(0)
         X = rng.normal(size=(1500, 300))
         X[:, 299] = 0.8 * X[:, 0] + 0.6 * X[:, 299]
@@ -305,14 +305,14 @@ class TestCompanions:
         assert left[299] == pytest.approx(0.6, abs=0.05)
         np.testing.assert_allclose(left[1:299], 1.0, atol=0.1)
 
-    def test_a_constant_or_a_copied_column_leaves_nothing(self):
+    def test_a_constant_or_a_copied_column_has_none(self):
         X = np.random.default_rng(0).normal(size=(100, 4))
         X[:, 1], X[:, 2] = 1.0, X[:, 0]
         left = conditional_noise_std(X, np.ones(100), 0)
         np.testing.assert_allclose(left[:3], 0.0, atol=1e-6)
         assert left[3] > 0.8
 
-    def test_rows_count_by_their_weight(self):
+    def test_rows_are_weighted(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(3000, 2))
         X[:1500, 1] = X[:1500, 0]
@@ -321,9 +321,9 @@ class TestCompanions:
         assert conditional_noise_std(X, np.ones(3000), 0).min() > 0.5
 
 
-class TestMixtures:
+class TestIndependentComponents:
     @pytest.mark.slow
-    def test_sources_are_told_from_images_whatever_the_units(self):
+    def test_sources_have_them_and_images_do_not_in_any_units(self):
         X, _ = make_nonlinear_ica(1500, 12, n_sources=3, n_layers=1, random_state=0)
         images, _ = make_dsprites_like(1500, image_size=16, random_state=0)
         for seed in range(3):
@@ -338,7 +338,7 @@ class TestMixtures:
         for kind in ("ica", "pca", "auto"):
             assert not linear_start(kind, rows, np.ones(300), 3, 0).encoder.any()
 
-    def test_it_is_what_decides_a_linear_start(self):
+    def test_they_decide_the_linear_initialisation(self):
         peaks = make_moving_peaks(1500)
         assert linear_start("auto", peaks, np.ones(1500), 10, 0).kind == "pca"
         assert not has_independent_components(peaks, np.ones(1500), 0)
@@ -361,7 +361,7 @@ class TestLargestSignal:
             found = signal_to_noise(rows, weight, "gaussian", scale, 0)
             assert found == pytest.approx(expected, rel=1e-6)
 
-    def test_binary_columns_have_the_noise_of_a_coin(self):
+    def test_binary_columns_have_the_noise_of_a_bernoulli_variable(self):
         rng = np.random.default_rng(0)
         X = np.repeat(rng.random((500, 1)) < 0.2, 12, axis=1).astype(np.float32)
         found = signal_to_noise(X, np.ones(500), "bernoulli", "feature", 0)
@@ -372,7 +372,7 @@ class TestLargestSignal:
 
     @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
     @pytest.mark.parametrize("scale", ["feature", "shared", 0.3])
-    def test_columns_that_do_not_vary_carry_nothing(self, likelihood, scale):
+    def test_constant_columns_have_no_signal(self, likelihood, scale):
         X = np.tile([0.0, 0.1, 0.3], (20, 1))
         assert signal_to_noise(X, np.ones(20), likelihood, scale, 0) == 0
         bit = np.arange(20) % 2
@@ -389,7 +389,7 @@ class TestLargestSignal:
         X = size * np.random.default_rng(0).normal(size=(50, 3))
         assert 0 <= signal_to_noise(X, np.ones(50), "gaussian", scale, 0) <= 1e16
 
-    def test_rows_count_by_their_weight(self):
+    def test_rows_are_weighted(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(3000, 2))
         X[:1500, 1] = X[:1500, 0]
@@ -400,21 +400,21 @@ class TestLargestSignal:
 
 
 class TestNegentropy:
-    def test_normal_sources_have_none(self):
+    def test_normal_sources_have_zero_negentropy(self):
         nodes, weights = np.polynomial.hermite_e.hermegauss(80)
         expected = np.log(np.cosh(nodes)) @ weights / np.sqrt(2 * np.pi)
         assert expected == pytest.approx(NORMAL_LOG_COSH, abs=1e-6)
         normal = np.random.default_rng(0).normal(size=(100_000, 2))
         assert negentropy(normal) < 1e-4
 
-    def test_a_rotation_of_sources_has_less(self):
+    def test_rotated_sources_have_less_negentropy(self):
         sources = np.random.default_rng(0).uniform(-1.7, 1.7, size=(5000, 2))
         turn = np.array([[1, 1], [-1, 1]]) / np.sqrt(2)
         assert negentropy(sources @ turn) < 0.7 * negentropy(sources)
 
 
 class TestIndependence:
-    def test_it_is_seen_and_its_absence_too(self):
+    def test_independent_sources_pass_and_a_circle_does_not(self):
         rng = np.random.RandomState(0)
         angle = rng.uniform(0, 2 * np.pi, 1000)
         circle = np.column_stack([np.cos(angle), np.sin(angle)])
@@ -422,7 +422,7 @@ class TestIndependence:
         assert are_independent(rng.laplace(size=(1000, 5)), rng)
         assert not are_independent(circle, rng)
 
-    def test_too_few_rows_to_tell_count_as_independent(self):
+    def test_few_rows_count_as_independent(self):
         line = np.repeat(np.linspace(0, 1, 199)[:, None], 2, axis=1)
         assert are_independent(line, np.random.RandomState(0))
         longer = np.repeat(np.linspace(0, 1, 400)[:, None], 2, axis=1)
