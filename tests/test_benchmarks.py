@@ -15,8 +15,10 @@ import cuda_time
 import images
 import levers
 import numpy as np
+import pandas as pd
 import published
 import pytest
+import real_tables
 import recovery
 import supervised
 import torch
@@ -258,3 +260,46 @@ def test_no_number_comes_from_a_script_that_is_not_in_the_repository():
         for match in lost.finditer(page.read_text("utf-8"))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+class TestRealTables:
+    """Tables that ship in packages; the packages themselves are not read here."""
+
+    def test_a_third_of_at_least_24_tables_is_set_aside(self):
+        tuning, set_aside = real_tables.TUNING, real_tables.SET_ASIDE
+        assert not tuning.keys() & set_aside.keys()
+        assert len(real_tables.TABLES) >= 24
+        assert 3 * len(set_aside) >= len(real_tables.TABLES)
+
+    def test_tables_of_scikit_learn_are_complete_and_have_classes_where_there_are(self):
+        for name in ("breast cancer", "diabetes", "digits", "iris", "wine"):
+            table = real_tables.load(name)
+            assert np.isfinite(table.X.to_numpy()).all()
+            assert (table.X.std() > 0).all()
+            assert (table.labels is None) == (name == "diabetes")
+            assert table.labels is None or len(table.labels) == len(table.X)
+
+    def test_incomplete_samples_identifiers_and_constants_are_left_out(self):
+        frame = pd.DataFrame(
+            {
+                "id": [1, 2, 3, 4],
+                "a": [0.0, 1, np.nan, 3],
+                "rare": [np.nan, np.nan, np.nan, 1],
+                "same": [1, 1, 1, 1],
+                "name": list("abcd"),
+                "kind": ["x", "y", "x", None],
+            }
+        )
+        table = real_tables.from_frame(
+            frame, drop=["id"], labels="kind", logarithms="all", max_missing=0.5
+        )
+        assert list(table.X) == ["a"]
+        np.testing.assert_allclose(table.X["a"], np.log1p([0, 1]))
+        assert table.labels.tolist() == ["x", "y"]
+
+    def test_series_in_text_are_parsed_with_their_labels(self):
+        rows, labels = real_tables.parse_ts("@x\n@data\n1.5,2:a\n-3,4e1:b\n")
+        np.testing.assert_array_equal(rows, [[1.5, 2], [-3, 40]])
+        assert labels.tolist() == ["a", "b"]
+        with pytest.raises(ValueError, match="one series and one label"):
+            real_tables.parse_ts("@data\n1,2:3,4:a\n")
