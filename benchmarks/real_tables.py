@@ -184,9 +184,9 @@ def from_sklearn(load: Callable) -> RealTable:
     bunch = load(as_frame=True)
     target = bunch.target.to_numpy()
     is_class = target.ndim == 1 and len(np.unique(target)) <= 10
-    return from_frame(
-        bunch.data.assign(label=target if is_class else 0), labels="label"
-    )
+    if not is_class:
+        return from_frame(bunch.data)
+    return from_frame(bunch.data.assign(label=target), labels="label")
 
 
 def cars() -> RealTable:
