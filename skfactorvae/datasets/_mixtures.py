@@ -340,7 +340,7 @@ def make_sensor_table(
     check_parameters(n_samples=n_samples, missing_rate=missing_rate, noise=noise)
     rng = check_random_state(random_state)
     factors = take_factors(_MACHINE, factors, n_samples, rng)
-    readings = _read_sensors(*factors.T, noise, rng)
+    readings = _read_sensors(*factors.T, noise=noise, rng=rng)
     X = np.column_stack([readings[name] for name in _SENSOR_TYPES]).astype(np.float64)
     X[rng.uniform(size=X.shape) < missing_rate] = np.nan
     return deliver(
@@ -354,7 +354,7 @@ def make_sensor_table(
     )
 
 
-def _read_sensors(load, ambient, wear, regime, noise, rng):
+def _read_sensors(load, ambient, wear, regime, *, noise, rng):
     """Return the readings of shape (n,) by column name."""
     n = len(load)
     gear = regime.astype(np.int64)

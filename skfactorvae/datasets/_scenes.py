@@ -152,15 +152,15 @@ def _along_rod(angle, distance):
     return x + distance * np.sin(angle), y - distance * np.cos(angle)
 
 
-def _project(x, y, light, height):
+def _project(x, y, *, light, height):
     """Return where the light through (x, y) crosses `height`."""
     return x + (height - y) / np.tan(light)
 
 
 def _shadow(angle, light):
     """Return the middle and the length of the shadow."""
-    near = _project(*_PIVOT, light, _GROUND)
-    far = _project(*_along_rod(angle, 9.5), light, _GROUND)
+    near = _project(*_PIVOT, light=light, height=_GROUND)
+    far = _project(*_along_rod(angle, 9.5), light=light, height=_GROUND)
     return (near + far) / 2, np.maximum(3.0, np.abs(far - near))
 
 
@@ -170,7 +170,7 @@ def _draw_pendulum(factors, *, image_size, antialias):
     x, down = pixel_centres(image_size, _WINDOW)
     x, y = x - 1, _WINDOW - 1 - down
     ball_x, ball_y = _along_rod(angle, 8.0)
-    sun_x = _project(*_PIVOT, light, _SKY)
+    sun_x = _project(*_PIVOT, light=light, height=_SKY)
     middle, length = _shadow(angle, light)
     beyond = np.maximum(np.abs(x - middle) - length / 2, np.abs(y - _GROUND) - 0.5)
     parts = (  # grey value, signed distance

@@ -267,9 +267,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         # Only ratios of weights matter: near one, their sums cannot overflow.
         weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
         attributes = self._attributes(X, y, weight)
-        data = TrainingData.from_arrays(
-            X, weight, attributes, previous.target_scales if previous else None
-        )
+        scales = None if previous is None else previous.target_scales
+        data = TrainingData.from_arrays(X, weight, attributes, scales)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         options = FitOptions.of(self)
@@ -278,7 +277,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             X.shape[1],
             objective,
             wrapper=self._wrapper(),
-            levels=data.targets and data.targets.levels,
+            levels=data.levels,
         )
         prepared = prepare(
             spec,
@@ -307,9 +306,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         """Return the attributes that y labels; none, unless a subclass reads them."""
         return ()
 
-    def _wrapper(self):
+    def _wrapper(self) -> tuple[str, dict[str, Any]] | None:
         """Return the network around encoder and decoder, as ``ModelSpec`` names it."""
-        return
+        return None
 
     def _previous_fit(self) -> PreviousFit | None:
         """Return the state that this fit continues, if any."""

@@ -201,7 +201,9 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
 
     def _previous_fit(self):
         previous = super()._previous_fit()
-        return previous and replace(previous, target_scales=self._attribute_scales)
+        if previous is None:
+            return None
+        return replace(previous, target_scales=self._attribute_scales)
 
     def _objective(self, targets=None):
         widths = check_widths(

@@ -120,7 +120,7 @@ class LatentTransformer(
             self._network,
             self._likelihood,
             self.weights_,
-            n_samples,
+            int(n_samples),
             noise=noise,
             seed=check_random_state(random_state).randint(MAX_SEED),
             prior=self._spec.prior,

@@ -183,13 +183,14 @@ class ReconstructionDisplay:
         std, is_constant = _spread(X)
         scale = layout.scale(np.where(is_constant, 0.0, std))
         scale = np.where(np.isfinite(scale), scale, 1.0)
-        misses, seen, errors = np.zeros(len(std)), np.zeros(len(std)), []
+        misses, seen = np.zeros(len(std)), np.zeros(len(std))
+        parts = []
         for rows in spans(X.shape[0], len(std)):
             miss = numbers(take(X, rows)) - back(rows)
             misses += np.nansum(np.square(miss), axis=0)
             seen += (~np.isnan(miss)).sum(axis=0)
-            errors.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
-        errors = np.concatenate(errors)
+            parts.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
+        errors = np.concatenate(parts)
         quantiles = np.linspace(0, len(errors) - 1, min(n_rows, len(errors)))
         index = np.argsort(errors, kind="stable")[quantiles.astype(int)]
         shown = numbers(take(X, index))

@@ -84,9 +84,9 @@ class StabilityDisplay:
             Ready to plot. Inactive components are left out.
         """
         estimators = list(estimators)
-        kl = [read(estimator).kl for estimator in estimators]
+        found = [read(estimator).kl for estimator in estimators]
+        kl = None if any(k is None for k in found) else found
         codes = [codes_of(estimator, X) for estimator in estimators]
-        kl = None if any(k is None for k in kl) else kl
         return cls.from_codes(codes, kl=kl, reference=reference)
 
     @classmethod

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ._layout import choose_layout
@@ -207,16 +210,16 @@ class LatentTraversalDisplay:
         self : LatentTraversalDisplay
             With ``ax_`` and ``figure_``.
         """
-        draw = {
+        draw: dict[str, Callable[..., Any]] = {
             "curve": self._plot_curves,
             "bars": self._plot_bars,
             "image": self._plot_images,
-        }[self.layout.kind]
+        }
         labels = {
             "x_label": self.layout.x_label if x_label is None else x_label,
             "y_label": y_label or "",
         }
-        self.ax_ = draw(ax, max_features=max_features, **labels)
+        self.ax_ = draw[self.layout.kind](ax, max_features=max_features, **labels)
         self.figure_ = self.ax_[0].figure
         for panel, name, note in zip(self.ax_, *self._titles(), strict=True):
             title(panel, name, note)

@@ -61,7 +61,7 @@ def significant(found):
     scale = np.divide(found.dof, mean, out=np.zeros_like(mean), where=mean > 0)
     p_value = chi2.sf(statistic * scale, np.maximum(found.dof, 1.0))
     is_tested = found.dof > 0
-    return is_tested & (p_value < SIGNIFICANCE / max(1, np.count_nonzero(is_tested)))
+    return is_tested & (p_value < SIGNIFICANCE / max(1, int(is_tested.sum())))
 
 
 def _by_moments(a, b, total):

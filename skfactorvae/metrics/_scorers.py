@@ -128,6 +128,8 @@ def make_disentanglement_scorer(
 class _RoutedScorer:
     """Base class with the metadata requests of a scorer."""
 
+    _request: MetadataRequest
+
     def set_score_request(self, **requests):
         """Request metadata for scoring, under metadata routing.
 
@@ -387,9 +389,9 @@ def _warn_of_contiguous_folds(truth):
 
 def _fold(truth):
     """Return the summary of a fold, or None if it is too small or unsorted."""
-    values = check_table(truth, np.zeros(len(truth))).factors if len(truth) > 1 else []
-    if len(values) < MIN_FOLD_ROWS:
+    if len(truth) < MIN_FOLD_ROWS:
         return None
+    values = check_table(truth, np.zeros(len(truth))).factors
     ascending = np.all(values[1:] >= values[:-1], axis=0)  # (K,), False where NaN
     descending = np.all(values[1:] <= values[:-1], axis=0)
     is_sorted = ascending | descending

@@ -172,7 +172,7 @@ def labelled_groups(values):
     `rows` is a slice if all samples are labelled, so that indexing does not copy.
     """
     labelled = ~np.isnan(values)  # (n, K)
-    groups = {}
+    groups: dict[bytes, list[int]] = {}
     for k in range(values.shape[1]):
         groups.setdefault(labelled[:, k].tobytes(), []).append(k)
     for members in groups.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class TrainingData:
         index, weight = canonical_rows(with_label_columns(X, labels), weight)
         targets = make_targets(attributes, index, weight, scales)
         return cls(X, index, weight, targets)
+
+    @property
+    def levels(self) -> tuple[Any, ...] | None:
+        """Levels of each attribute; None without attributes."""
+        return None if self.targets is None else self.targets.levels
 
     def split(self, fraction: float, seed: int) -> tuple[TrainingData, TrainingData]:
         """Split into samples to train on and held-out samples.
