@@ -61,9 +61,9 @@ with warnings.catch_warnings():
         cv=ShuffleSplit(1, test_size=0.3, random_state=0),
         refit=False,
     ).fit(X[train], factors[train])
-told = np.reshape(search.cv_results_["mean_test_score"], (len(gammas), 3))
+gaps = np.reshape(search.cv_results_["mean_test_score"], (len(gammas), 3))
 print("gamma:                 ", *(f"{gamma:6.0f}" for gamma in gammas))
-print("mutual information gap:", *(f"{gap:6.2f}" for gap in told.mean(axis=1)))
+print("mutual information gap:", *(f"{gap:6.2f}" for gap in gaps.mean(axis=1)))
 
 # %%
 # Without labels
@@ -85,20 +85,20 @@ print(selection)
 #
 # Each dot is a fit on the left, and the agreement of one seed with the others on the
 # right. The left panel requires labels; the right one does not. Both have the same
-# maximum, and both show which gamma is too large. The maximum on the left is flat: the
-# seeds of one gamma differ by as much as most gammas do.
+# maximum, and both show which gamma is too large. The maximum on the left is flat:
+# seeds of the same gamma differ by as much as the means of most gammas do.
 
 agreement = selection.scores["udr"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 places = np.arange(len(gammas))
-axes[0].plot(places, told, "o", color="0.7", markersize=5)
-axes[0].plot(places, told.mean(axis=1), color="C0")
+axes[0].plot(places, gaps, "o", color="0.7", markersize=5)
+axes[0].plot(places, gaps.mean(axis=1), color="C0")
 axes[0].set(ylabel="mutual information gap", title="with labels")
 axes[1].plot(places, agreement, "o", color="0.7", markersize=5)
 axes[1].plot(places, agreement.mean(axis=1), color="C1")
 axes[1].set(ylabel="agreement of seeds (UDR)", title="without labels")
 chosen = {
-    "with labels": gammas[told.mean(axis=1).argmax()],
+    "with labels": gammas[gaps.mean(axis=1).argmax()],
     "without labels": selection.best_gamma,
 }
 for ax, gamma in zip(axes, chosen.values(), strict=True):
@@ -115,18 +115,18 @@ plt.show()
 # were made with. The score is the mean matched rank correlation with the factors,
 # sorted.
 
-asked = {"no penalty": 0.0, **chosen}
+compared = {"no penalty": 0.0, **chosen}
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
     search = BatchedGridSearchCV(
         vae,
-        {"gamma": list(asked.values()), "random_state": [0, 1, 2, 3, 4]},
+        {"gamma": list(compared.values()), "random_state": [0, 1, 2, 3, 4]},
         scoring=mcc_scorer,
         cv=[(train, test)],
         refit=False,
     ).fit(X, factors)
-worth = np.reshape(search.cv_results_["mean_test_score"], (3, 5))
-for (name, gamma), seeds in zip(asked.items(), worth, strict=True):
+recovery = np.reshape(search.cv_results_["mean_test_score"], (3, 5))
+for (name, gamma), seeds in zip(compared.items(), recovery, strict=True):
     print(f"{name:15} gamma {gamma:2.0f}:", *(f"{s:6.2f}" for s in np.sort(seeds)))
 
 # %%

@@ -32,7 +32,8 @@ factors, factors_test = swings.factors[:1000], swings.factors[1000:]
 #
 # All columns have one unit, so they share one scale (``standardize="global"``) and one
 # noise level. The KL divergence of each component is part of the loss. The posterior of
-# a component that explains almost nothing therefore returns to the prior.
+# a component that explains almost nothing therefore returns to the prior, a standard
+# normal distribution.
 # ``active_components_`` lists the others: their KL divergence exceeds .05 nats and that
 # of noise, and their means vary over the samples with a variance above .01.
 
@@ -106,7 +107,7 @@ plt.show()
 # Information and alignment
 # -------------------------
 #
-# These are two properties. A nonlinear regression on both active components (fifteen
+# Two properties are measured. A nonlinear regression on both active components (fifteen
 # nearest neighbours) measures whether they contain the factors at all. A linear
 # regression on a single component measures whether each factor has a component of its
 # own.

@@ -92,8 +92,8 @@ print(f"{X_test.shape} -> {codes.shape} -> {pipe.inverse_transform(codes).shape}
 # one component is informative about each factor.
 #
 # The scorer uses the factors, so this choice is supervised, although ``fit`` does not
-# use them. Without labels one can compare likelihoods (``score``) or the agreement of
-# several seeds, but not the gap.
+# use them. Without labels the gap cannot be computed; :doc:`/selection` describes what
+# can be measured instead.
 
 search = GridSearchCV(
     factor_vae(),
@@ -219,7 +219,7 @@ plt.show()
 # -------------------
 #
 # The same comparison on another table: 20 channels that mix four independent sources
-# through three layers.
+# through three random layers, each a matrix and a nonlinear function.
 
 mixture, sources = make_nonlinear_ica(3000, n_layers=3, random_state=0)
 X, X_test, sources, sources_test = train_test_split(

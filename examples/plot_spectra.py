@@ -147,6 +147,7 @@ print(f"{'256 wavelengths':16}", *(f"{r2:13.3f}" for r2 in row))
 # %%
 # Temperature is nearly linear in a spectrum, and every method finds it. The width of
 # the lines has the smallest effect: codes whose reconstruction error exceeds the noise
-# have lost part of it, and no regression recovers what is lost. Compare the last column
+# have lost information about the spectra, probably about the width, and no regression
+# recovers what is lost. Compare the last column
 # above with the errors further up. Whether a component represents one factor alone is a
 # different question, which the lower panels show.

@@ -100,9 +100,9 @@ print(latent_report(ensemble, Z))
 
 # %%
 # Therefore five more fits each get a random half of the wines, and thus an
-# initialisation of their own: the rank correlation of each component with its match,
-# over the codes of all wines. This is a stricter test, but the halves are still parts
-# of the samples of the first fit.
+# initialisation of their own. The printed values are rank correlations of each
+# component with its match in these fits, over the codes of all wines. This is a
+# stricter test, but the halves are still parts of the samples of the first fit.
 
 halves = [rng.permutation(len(X))[: len(X) // 2] for _ in range(5)]
 others = [clone(pipe).fit(X[half]).transform(X) for half in halves]

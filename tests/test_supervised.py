@@ -197,7 +197,7 @@ class TestReading:
             (np.arange(6), {"kinds": ["real"]}, "one of .*'discrete', 'continuous'"),
             (np.arange(6), {"kinds": ["nominal"]}, "attribute_types"),
             (np.arange(6), {"sensitive": 1}, "sensitive=1"),
-            (np.arange(6), {"sensitive": ["site"]}, "none of them"),
+            (np.arange(6), {"sensitive": ["site"]}, "must be positions or names"),
             (np.arange(6), {"sensitive": True}, "sensitive=True"),
         ],
     )

@@ -82,7 +82,8 @@ class LatentTransformer(
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
-                f"expecting {self._n_features_out} features as input."
+                f"expecting {self._n_features_out} features as input: codes, one "
+                "column per component, as transform returns them."
             )
         codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
         rows = core.decode(

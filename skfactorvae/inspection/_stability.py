@@ -83,7 +83,14 @@ class StabilityDisplay:
         display : StabilityDisplay
             Ready to plot. Inactive components are left out.
         """
-        estimators = list(estimators)
+        try:
+            estimators = list(estimators)
+        except TypeError:
+            raise TypeError(
+                "estimators must be a sequence of at least two fitted estimators, got "
+                f"one {type(estimators).__name__}. For a SeedEnsemble, pass its "
+                "estimators_."
+            ) from None
         found = [read(estimator).kl for estimator in estimators]
         kl = None if any(k is None for k in found) else found
         codes = [codes_of(estimator, X) for estimator in estimators]

@@ -516,8 +516,9 @@ def find_parameter(estimator, param):
     found = sorted(name for name in known if name.endswith(f"__{param}"))
     if len(found) != 1:
         raise ValueError(
-            f"{type(estimator).__name__} has {len(found)} parameters named {param!r} "
-            f"in its steps: {found}. Pass the full name of one, such as 'vae__gamma'."
+            f"{type(estimator).__name__} must have one parameter named {param!r}, "
+            f"itself or in a step; got {found or 'none'}. Pass an estimator that has "
+            f"one, or its full name as param, such as 'vae__gamma'."
         )
     return found[0]
 

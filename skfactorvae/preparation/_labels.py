@@ -132,8 +132,9 @@ def _chosen(sensitive: Any, names: tuple[str, ...]) -> set[int]:
     unknown = [w for w in wanted if isinstance(w, bool) or w not in places]
     if unknown:
         raise ValueError(
-            f"sensitive={sensitive!r} must hold numbers or names of columns of y; y "
-            f"has {len(names)} columns, named {names}, and {unknown} is none of them."
+            f"sensitive={sensitive!r} must be positions or names of columns of y; "
+            f"{unknown} are not. The names are {list(names)}; for names of your own, "
+            "pass y as a data frame."
         )
     return {places[w] % len(names) for w in wanted}
 
@@ -161,7 +162,7 @@ def _labels(name: str, raw: Any, present: np.ndarray) -> Column:
     levels = column.as_levels()[1]
     if len(levels) < 2:
         raise ValueError(
-            f"Attribute {name!r} of y has one level or value, {levels[0]!r}, on all "
+            f"Attribute {name!r} of y has one level or value, {levels[0]}, on all "
             f"{len(known)} samples that are labelled; at least two are needed. Label "
             "others, or leave the column out."
         )
