@@ -1,6 +1,6 @@
-"""Every private scikit-learn name we touch, and the version gates.
+"""Private names of scikit-learn and joblib that this package uses, by version.
 
-Nothing else in the package imports a private name of another library.
+No other module imports a private name of these libraries.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ try:  # scikit-learn >= 1.9
 except ImportError:
 
     class _SilentContext:
-        """Takes every report of a fit and says nothing."""
+        """Context of a fit without callbacks: ignores all reports."""
 
         def subcontext(self, **_):
             return self
@@ -26,10 +26,10 @@ except ImportError:
             return False
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin where it has no callbacks yet."""
+        """Replacement of scikit-learn's mixin for versions without callbacks."""
 
         def set_callbacks(self, *callbacks):
-            """Refuse callbacks: they came with scikit-learn 1.9."""
+            """Raise an error: callbacks need scikit-learn 1.9."""
             raise NotImplementedError(
                 "Callbacks need scikit-learn >= 1.9. Upgrade scikit-learn, or use "
                 "verbose=1 to see the progress of a fit."
@@ -40,7 +40,7 @@ except ImportError:
 
 
 def has_callbacks(estimator):
-    """Tell whether anybody listens to an estimator's fits."""
+    """Return whether an estimator has callbacks."""
     return bool(getattr(estimator, "_skl_callbacks", ()))
 
 

@@ -25,7 +25,7 @@ MIN_SAMPLES_PER_LEVEL = 5
 """Whole-numbered floats are discrete up to this many levels, seen this often."""
 
 EXACT_INTEGERS = 2**53
-"""Up to this magnitude, float64 tells all integers apart."""
+"""Magnitude up to which float64 represents all integers."""
 
 BOOLEAN, INTEGER, FLOAT = "boolean", "integer", "float"
 TIME, CATEGORY, TEXT, OTHER = "time", "category", "text", "other"

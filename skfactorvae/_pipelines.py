@@ -161,7 +161,9 @@ def _candidates(estimator, steps, step):
     names = [name for name, _ in steps]
     inside = [i for i, n in enumerate(names) if n == step or n.startswith(f"{step}__")]
     if not inside:
-        raise ValueError(f"step={step!r} is not a step of the pipeline: {names}.")
+        raise ValueError(
+            f"step={step!r} is not a step of the pipeline; expected one of {names}."
+        )
     is_identity = all(steps[i][1] is None for i in inside)
     return range(0 if is_identity else inside[0], inside[-1] + 1)
 

@@ -65,7 +65,7 @@ def test_a_user_defined_model_in_a_stack_equals_the_model_alone(capsys):
     """The models have different widths, so that one of them is padded."""
     names, _ = run("docs/extending.md", capsys)
     rows = np.random.default_rng(0).normal(size=(60, 5))
-    plan = core.Schedule(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)
+    schedule = core.Schedule(max_iter=20, batch_size=16, learning_rate=1e-2, warmup=0.2)
     jobs = [
         core.Job(
             network=core.MLP(5, n_components, (8,), "relu", linear_path=False),
@@ -78,8 +78,8 @@ def test_a_user_defined_model_in_a_stack_equals_the_model_alone(capsys):
         for n_components, gamma in ((2, 1.0), (4, 20.0))
     ]
     device = core.resolve_device("cpu")
-    together = core.fit_stack(jobs, plan, device=device)
+    together = core.fit_stack(jobs, schedule, device=device)
     for job, stacked in zip(jobs, together, strict=True):
-        (alone,) = core.fit_stack([job], plan, device=device)
+        (alone,) = core.fit_stack([job], schedule, device=device)
         for name, weight in alone.weights.items():
             np.testing.assert_allclose(weight, stacked.weights[name], atol=1e-9)

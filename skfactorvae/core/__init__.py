@@ -32,7 +32,6 @@ from .objectives import (
     Forward,
     InfoGAN,
     Objective,
-    Readout,
     SupervisedFactorVAE,
     attribute_heads,
 )
@@ -64,7 +63,6 @@ __all__ = [
     "Network",
     "Objective",
     "PointPosterior",
-    "Readout",
     "Record",
     "Schedule",
     "SupervisedFactorVAE",

@@ -1,4 +1,4 @@
-"""Every private name of torch that this package calls.
+"""Private names of torch that this package calls.
 
 Backward functions of activations are exposed by ``torch.ops.aten`` only. Nothing else
 in the package uses a private name of torch.

@@ -107,8 +107,8 @@ class Network(ABC):
 
         ``kind`` is "dense", "reshape" (to ``shape``), "conv_transpose" (to ``size``) or
         "linear", which adds the linear path from the code; ``name`` is the prefix of
-        the names of the layer's weights; ``is_activated`` says whether the activation
-        follows.
+        the names of the layer's weights; ``is_activated`` states whether the
+        activation follows.
         """
         return None
 

@@ -93,37 +93,50 @@ def draw_steps(
     """
     width = max(widths)
     label_cdfs = label_cdfs or [()] * len(streams)
+    models = list(zip(streams, cdfs, offsets, widths, label_cdfs, strict=True))
+    input_shape = (2, batch_size, n_noisy_features)
     while True:
-        rows = [
-            draw_rows(s.rows, cdf, (CHUNK, 2, batch_size)) + offset
-            for s, cdf, offset in zip(streams, cdfs, offsets, strict=True)
+        drawn = [
+            _draw_chunk(*model, width, batch_size, n_auxiliary, dtype)
+            for model in models
         ]
-        noise = [
-            _pad(_normal(s.noise, (CHUNK, 2, batch_size, d), dtype), width)
-            for s, d in zip(streams, widths, strict=True)
-        ]
-        auxiliary = [
-            _normal(s.noise, (CHUNK, batch_size, n_auxiliary), dtype) for s in streams
-        ]
-        order = [
-            _pad(_permutations(s.order, (CHUNK, batch_size, d)), width)
-            for s, d in zip(streams, widths, strict=True)
-        ]
-        labelled = [
-            _labelled_rows(s.labels, own, batch_size) + offset
-            for s, own, offset in zip(streams, label_cdfs, offsets, strict=True)
-        ]
-        label_noise = [
-            _pad(_normal(s.labels, (CHUNK, len(own), batch_size, d), dtype), width)
-            for s, own, d in zip(streams, label_cdfs, widths, strict=True)
-        ]
-        parts = (rows, noise, auxiliary, order, labelled, label_noise)
-        chunk = [torch.stack(part).to(device) for part in parts]
-        shape = (2, batch_size, n_noisy_features)
+        chunk = [torch.stack(part).to(device) for part in zip(*drawn, strict=True)]
         for t in range(CHUNK):
-            own = [_normal(s.input_noise, shape, dtype) for s in streams]
+            own = [_normal(s.input_noise, input_shape, dtype) for s in streams]
             input_noise = torch.stack(own).to(device)
             yield Draws._make([*(part[:, t] for part in chunk), input_noise])
+
+
+def _draw_chunk(
+    streams: Streams,
+    cdf: Tensor,
+    offset: int,
+    d: int,
+    label_cdfs: Sequence[Tensor],
+    width: int,
+    batch_size: int,
+    n_auxiliary: int,
+    dtype: torch.dtype,
+) -> tuple[Tensor, ...]:
+    """Return one model's draws of CHUNK steps: the fields of ``Draws``, but the last.
+
+    Latents are padded with zeros from ``d`` to ``width``.
+    """
+    rows = draw_rows(streams.rows, cdf, (CHUNK, 2, batch_size)) + offset
+    noise = _normal(streams.noise, (CHUNK, 2, batch_size, d), dtype)
+    auxiliary_noise = _normal(streams.noise, (CHUNK, batch_size, n_auxiliary), dtype)
+    order = _permutations(streams.order, (CHUNK, batch_size, d))
+    labelled = _labelled_rows(streams.labels, label_cdfs, batch_size) + offset
+    label_shape = (CHUNK, len(label_cdfs), batch_size, d)
+    label_noise = _normal(streams.labels, label_shape, dtype)
+    return (
+        rows,
+        _pad(noise, width),
+        auxiliary_noise,
+        _pad(order, width),
+        labelled,
+        _pad(label_noise, width),
+    )
 
 
 def draw_rows(

@@ -264,20 +264,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         )
         device = core.resolve_device(self.device)
         previous = self._previous_fit()
-        # Only ratios of weights matter: near one, their sums cannot overflow.
-        weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
-        attributes = self._attributes(X, y, weight)
-        scales = None if previous is None else previous.target_scales
-        data = TrainingData.from_arrays(X, weight, attributes, scales)
+        data = self._training_data(X, y, sample_weight, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         options = FitOptions.of(self)
         spec = ModelSpec.from_options(
-            options,
-            X.shape[1],
-            objective,
-            wrapper=self._wrapper(),
-            levels=data.levels,
+            options, X.shape[1], objective, wrapper=self._wrapper(), levels=data.levels
         )
         prepared = prepare(
             spec,
@@ -301,6 +293,14 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         self._set_fitted(prepared, fit)
         callbacks.end(self.weights_)
         return self
+
+    def _training_data(self, X, y, sample_weight, previous) -> TrainingData:
+        """Return the distinct samples, with their weights and targets."""
+        # Only ratios of weights matter: near one, their sums cannot overflow.
+        weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
+        attributes = self._attributes(X, y, weight)
+        scales = None if previous is None else previous.target_scales
+        return TrainingData.from_arrays(X, weight, attributes, scales)
 
     def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""

@@ -97,8 +97,7 @@ class InfoGANTransformer(BaseLatentTransformer):
         rules=[NOT_NEGATIVE],
         description="""Weight of the mutual information of codes and samples, >= 0. The
         paper's 1 is for codes of fixed precision; here Q learns its own, and that
-        weight
-        would dominate the discriminator's term.""",
+        weight would dominate the discriminator's term.""",
     )
     n_categories: Any = parameter(
         default=(),

@@ -41,6 +41,11 @@ def parameter(
         Sentences for the documentation; indentation is removed.
     kw_only : bool, default=True
         Whether the parameter can be passed by keyword only.
+
+    Returns
+    -------
+    declaration : Field
+        A field of a dataclass, for :func:`declared`.
     """
     about = {"kind": kind, "rules": rules, "description": description}
     return field(default=default, metadata=about, kw_only=kw_only)
@@ -55,6 +60,11 @@ def shared_parameter(description: dict[str, Any], *, default: Any) -> Any:
         The arguments of :func:`parameter` other than the default.
     default : object
         Default value in the class that is being declared.
+
+    Returns
+    -------
+    declaration : Field
+        As :func:`parameter` returns it.
     """
     return parameter(default=default, **description)
 
@@ -70,6 +80,11 @@ def with_default(base: type, name: str, *, default: Any) -> Any:
         Name of the parameter.
     default : object
         Default value in the class that is being declared.
+
+    Returns
+    -------
+    declaration : Field
+        As :func:`parameter` returns it.
     """
     (declaration,) = (f for f in fields(base) if f.name == name)
     return parameter(default=default, **declaration.metadata)

@@ -238,6 +238,14 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             Columns in the order of y: the most probable level, or the expected value in
             the units of y. Floats, or objects where levels are not numbers. No columns
             where all attributes are sensitive.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, or values that are not
+            finite numbers.
         """
         columns = [
             self._in_units_of_y(j, prediction)
@@ -263,6 +271,14 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         probabilities : dict of str to ndarray of shape (n_samples, n_levels)
             By the name of each attribute that is discrete and not sensitive; columns in
             the order of its ``attribute_levels_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, or values that are not
+            finite numbers.
         """
         return {
             self.attribute_names_[j]: softmax(prediction)

@@ -42,6 +42,14 @@ class LatentTransformer(
         -------
         codes : ndarray of shape (n_samples, n_components), float32
             Codes, in the order of ``kl_per_component_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, or values that are not
+            finite numbers.
         """
         return self.posterior(X)[0]
 
@@ -57,6 +65,14 @@ class LatentTransformer(
         -------
         mean, std : ndarray of shape (n_samples, n_components), float32
             Moments of the normal posterior of each component.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, or values that are not
+            finite numbers.
         """
         rows = self._standardized(X)
         moments = core.encode(self._network, self.weights_, rows, device=self._device)
@@ -76,6 +92,14 @@ class LatentTransformer(
         X_original : ndarray of shape (n_samples, n_features)
             Means of p(x | z); probabilities for a Bernoulli likelihood. The dtype is
             that of the data the estimator was fitted to.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of columns than the codes, or values that are not
+            finite numbers.
         """
         check_is_fitted(self)
         codes = check_array(X, dtype=np.dtype(self._spec.precision))
@@ -111,6 +135,13 @@ class LatentTransformer(
         -------
         X : ndarray of shape (n_samples, n_features)
             Samples in the original units.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ``n_samples`` is not an integer of at least 1.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -148,6 +179,14 @@ class LatentTransformer(
         -------
         elbo : ndarray of shape (n_samples,)
             Bounds in the original units; higher is better.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, or values that are not
+            finite numbers.
         """
         return self._bound(self._standardized(X))
 
@@ -179,6 +218,13 @@ class LatentTransformer(
         -------
         elbo : float
             Nats per sample; higher is better.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X or the weights cannot be used.
         """
         scores = self.score_samples(X)
         weight = rescale_weights(check_sample_weight(sample_weight, len(scores)))

@@ -75,7 +75,10 @@ def panels(ax, n, *, columns, size, **options):
         axes = np.asarray(ax, dtype=object)
     axes = axes.ravel()
     if len(axes) < n:
-        raise ValueError(f"This plot has {n} panels; got {len(axes)} axes.")
+        raise ValueError(
+            f"This plot has {n} panels; got {len(axes)} axes. Pass one for each panel, "
+            "or ax=None."
+        )
     for unused in axes[n:]:
         unused.set_axis_off()
     return axes[:n]

@@ -111,6 +111,13 @@ class FactorMatrixDisplay:
         -------
         display : FactorMatrixDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no components.
+        ValueError
+            If the method is unknown, or factors and samples differ in number.
         """
         return cls.from_codes(
             factors,
@@ -147,6 +154,11 @@ class FactorMatrixDisplay:
         -------
         display : FactorMatrixDisplay
             Ready to plot.
+
+        Raises
+        ------
+        ValueError
+            If the method is unknown, or factors and codes differ in number of samples.
         """
         if method not in METHODS:
             raise ValueError(

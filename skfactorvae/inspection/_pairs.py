@@ -78,6 +78,14 @@ class LatentPairsDisplay:
         -------
         display : LatentPairsDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no components.
+        ValueError
+            If ``latents`` are not indices of at least two components, or the factor
+            does not hold one value per sample.
         """
         codes = codes_of(estimator, X)
         if latents is None:
@@ -105,6 +113,12 @@ class LatentPairsDisplay:
         -------
         display : LatentPairsDisplay
             Ready to plot.
+
+        Raises
+        ------
+        ValueError
+            If ``latents`` are not indices of at least two components, or the factor
+            does not hold one value per sample.
         """
         codes = np.asarray(codes)
         chosen = (

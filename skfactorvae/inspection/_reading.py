@@ -28,13 +28,12 @@ class Survey:
     mean, std : ndarray of shape (n, d)
         Posterior mean and standard deviation of each sample's code; ``std`` is zero for
         a model without a posterior.
-    feature_mean, feature_std : ndarray of shape (p,)
-        Mean and standard deviation of the user's columns, without missing values.
+    feature_std : ndarray of shape (p,)
+        Standard deviation of the user's columns, without missing values.
     """
 
     mean: np.ndarray
     std: np.ndarray
-    feature_mean: np.ndarray
     feature_std: np.ndarray
 
     @property
@@ -101,7 +100,7 @@ class Reading:
             codes.append(self.moments(chunk))
             sums.add(numbers(chunk))
         mean, std = (np.concatenate(parts) for parts in zip(*codes, strict=True))
-        return Survey(mean, std, *sums.moments())
+        return Survey(mean, std, sums.moments()[1])
 
     def decode(self, codes):
         """Decode codes to samples in the user's units, (n, p) float64.
@@ -196,7 +195,8 @@ def _names(first, feature_names):
     names = np.array([str(name) for name in feature_names], dtype=object)
     if len(names) != n_features:
         raise ValueError(
-            f"feature_names has {len(names)} names, but X has {n_features} features."
+            f"feature_names has {len(names)} names, but X has {n_features} features. "
+            "Give one name for each feature."
         )
     return names
 

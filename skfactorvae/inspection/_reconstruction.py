@@ -105,6 +105,14 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no components.
+        ValueError
+            If a step of the pipeline cannot be inverted, or a parameter is out of
+            range.
         """
         reading = read(estimator, feature_names)
         layout = choose_layout(
@@ -155,6 +163,12 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
             Ready to plot.
+
+        Raises
+        ------
+        ValueError
+            If both tables are not two-dimensional and of one shape, or a parameter is
+            out of range.
         """
         if np.shape(X) != np.shape(reconstructions) or len(np.shape(X)) != 2:
             raise ValueError(

@@ -35,7 +35,8 @@ def _read_search(search, parameter, group, score):
     if first is None:
         searched = [n[6:] for n in results if n.startswith("param_")]
         raise ValueError(
-            f"The search did not vary {parameter!r}; it varied {searched}."
+            f"The search did not vary {parameter!r}; it varied {searched}. Name one "
+            "of these."
         )
     second = _column(results, group)
     if second is None:
@@ -142,6 +143,13 @@ class GammaPathDisplay:
         -------
         display : GammaPathDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If the search has no ``cv_results_``.
+        ValueError
+            If a parameter was not searched, or the search has no such score.
         """
         read = _read_search(search, parameter, group, score)
         labels = (parameter, group, score)
@@ -281,6 +289,13 @@ class SearchDisplay:
         -------
         display : SearchDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If the search has no ``cv_results_``.
+        ValueError
+            If a parameter was not searched, or the search has no such score.
         """
         read = _read_search(search, rows, columns, score)
         labels = (rows, columns, score)

@@ -82,6 +82,13 @@ class StabilityDisplay:
         -------
         display : StabilityDisplay
             Ready to plot. Inactive components are left out.
+
+        Raises
+        ------
+        TypeError
+            If an estimator has no components.
+        ValueError
+            If there are fewer than two fits, or ``reference`` is not the index of one.
         """
         try:
             estimators = list(estimators)
@@ -117,6 +124,12 @@ class StabilityDisplay:
         -------
         display : StabilityDisplay
             Ready to plot.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two fits, they differ in number of samples, or
+            ``reference`` is not the index of one.
         """
         codes = codes if isinstance(codes, np.ndarray) else list(codes)
         scores = udr_score(codes, kl=kl, kl_threshold=kl_threshold)

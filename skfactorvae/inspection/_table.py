@@ -112,6 +112,11 @@ class FactorTable:
         frame : pandas.DataFrame
             Columns ``latent`` (index of the component), ``feature``, ``low``,
             ``high``, ``effect``, ``share``, ``sign`` and ``monotone``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
         """
         try:
             import pandas as pd

@@ -87,6 +87,11 @@ class TrainingDisplay:
         -------
         display : TrainingDisplay
             Ready to plot.
+
+        Raises
+        ------
+        TypeError
+            If no part of the estimator has a training record.
         """
         model = recorded(estimator)
         marks = health_marks(estimator)

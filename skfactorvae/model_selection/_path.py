@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from ..metrics import match_codes
 from ._members import codes_of, find_latent_model, split_samples
-from ._select import check_gammas, find_parameter, score_fits
+from ._select import check_gammas, find_parameter, gamma_axes, score_fits
 
 
 def gamma_path(
@@ -193,17 +193,12 @@ class GammaPath:
         ax : matplotlib Axes
             The axes of the plot. The ELBO, which has other units, is left out.
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = gamma_axes(ax, self.gammas, "gamma")
         place = np.arange(len(self.gammas))
         for name in ("explained", "copula", "audit"):
             ax.plot(place, self.scores[name], marker="o", label=name)
         ax.plot(place, self.continuity, color="0.7", linewidth=0.8, zorder=0)
         ax.plot([], [], color="0.7", linewidth=0.8, label="continuity of a component")
-        ax.set_xticks(place, [f"{gamma:g}" for gamma in self.gammas])
-        ax.set(xlabel="gamma", ylabel="score on held-out samples", ylim=(0, 1.02))
         ax.legend(fontsize="small")
         return ax
 

@@ -235,11 +235,3 @@ elbo_scorer = _LabelFreeScorer("elbo_scorer", _elbo_scores)
 copula_scorer = _LabelFreeScorer("copula_scorer", _copula_scores)
 audit_scorer = _LabelFreeScorer("audit_scorer", _audit_scores)
 udr_scorer = _LabelFreeScorer("udr_scorer", _udr_scores)
-
-LABEL_FREE_SCORERS = {
-    "explained": explained_scorer,
-    "elbo": elbo_scorer,
-    "copula": copula_scorer,
-    "audit": audit_scorer,
-    "udr": udr_scorer,
-}

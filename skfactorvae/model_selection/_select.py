@@ -439,18 +439,13 @@ class GammaSelection:
         ax : matplotlib Axes
             The axes of the plot. The ELBO, which has other units, is left out.
         """
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+        ax = gamma_axes(ax, self.gammas, self.param)
         place = np.arange(len(self.gammas))
         for name in SCORE_NAMES[:-1]:
             if name in self.scores:
                 mean, error = self._moments(name)
                 ax.errorbar(place, mean, error, marker="o", capsize=2, label=name)
         ax.axvline(self.best_index, color="0.6", linestyle=":", label="selected")
-        ax.set_xticks(place, [f"{gamma:g}" for gamma in self.gammas])
-        ax.set(xlabel=self.param, ylabel="score on held-out samples", ylim=(0, 1.02))
         ax.legend(fontsize="small")
         return ax
 
@@ -508,6 +503,20 @@ def _digits(name):
 
 
 # ------------------------------------------------------------------- shared helpers
+def gamma_axes(ax, gammas, label):
+    """Return axes for scores in [0, 1], with a tick for each gamma; new ones for None.
+
+    Gamma k is at position k.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    ax.set_xticks(np.arange(len(gammas)), [f"{gamma:g}" for gamma in gammas])
+    ax.set(xlabel=label, ylabel="score on held-out samples", ylim=(0, 1.02))
+    return ax
+
+
 def find_parameter(estimator, param):
     """Return the full name of a parameter of the estimator or of one of its steps."""
     known = estimator.get_params(deep=True)

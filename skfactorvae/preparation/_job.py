@@ -62,13 +62,13 @@ class Prepared:
         }
 
 
-def call(function: Callable, *args: Any) -> Any:
-    """Call a function; stands in for a memoising call."""
+def call_unmemoized(function: Callable, *args: Any) -> Any:
+    """Call a function, without memoising its result."""
     return function(*args)
 
 
-def same(array: np.ndarray) -> np.ndarray:
-    """Return the array; stands in for a look-up of an equal one."""
+def unshared(array: np.ndarray) -> np.ndarray:
+    """Return the array itself, without looking for an equal one."""
     return array
 
 
@@ -80,8 +80,8 @@ def prepare(
     seed: int,
     *,
     previous: PreviousFit | None = None,
-    memoize: Callable[..., Any] = call,
-    share: Callable[[np.ndarray], np.ndarray] = same,
+    memoize: Callable[..., Any] = call_unmemoized,
+    share: Callable[[np.ndarray], np.ndarray] = unshared,
 ) -> Prepared:
     """Standardise the samples, choose the initialisation and noise levels.
 
@@ -111,7 +111,7 @@ def prepare(
     Raises
     ------
     ValueError
-        If the samples cannot be used with the model; the message says why.
+        If the samples cannot be used with the model; the message states why.
     """
     if previous is not None:
         previous.spec.check_unchanged(spec)

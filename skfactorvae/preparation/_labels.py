@@ -69,10 +69,10 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
     Parameters
     ----------
     X : ndarray of shape (n, p)
-        Tells distinct samples, together with y.
+        Samples, which are distinct if they differ in X or in y.
     y : array-like or frame of shape (n,) or (n, m)
     weight : ndarray of shape (n,)
-        Labels of samples of no weight are unknown.
+        Labels of samples of weight zero count as unknown.
     kinds : str, or sequence of m str
         Kind of each attribute, or of all.
     sensitive : int, str, or sequence of them, or None
@@ -176,7 +176,7 @@ def _first(raw: Any, present: np.ndarray) -> Any:
 
 
 def _check_texts(name: str, texts: np.ndarray) -> None:
-    """Refuse strings that numpy has made of numbers."""
+    """Raise if strings are numbers that numpy has converted."""
     texts = texts.astype(str)
     is_number = len(texts) > MANY_LEVELS and all(map(_reads_as_number, texts))
     if is_number or "nan" in texts:

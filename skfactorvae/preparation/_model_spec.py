@@ -206,15 +206,15 @@ class ModelSpec:
             If the networks are the user's own modules, or take categories.
         """
         network = self.make_network()
-        plan = network.decoder_layers
-        if plan is None:
+        described = network.decoder_layers
+        if described is None:
             raise ValueError(
                 "The decoder has no description by layers: it is a module of your "
                 f"own, or takes categories (network={self.network!r}). Fit with "
                 "network='mlp' or 'conv', and without categories."
             )
         weights = core.without_latents(network, weights, self.n_hidden)
-        layers = [_layer(self.activation, weights, **step) for step in plan]
+        layers = [_layer(self.activation, weights, **step) for step in described]
         is_logit = self.likelihood == "bernoulli"
         return layers + [{"kind": "sigmoid"}] * is_logit
 

@@ -252,7 +252,9 @@ def test_verbose_2_prints_every_record(small, X, capsys):
 
 def test_printed_numbers_are_those_of_the_history(small, X, capsys):
     model = small(verbose=2).fit(X)
-    for i, line in enumerate(printed(capsys)):
+    lines = printed(capsys)
+    assert len(lines) == len(model.history_["step"])
+    for i, line in enumerate(lines):
         for name in set(model.history_) - {"step"}:
             assert f"{name} {model.history_[name][i]:.4g}" in line
 

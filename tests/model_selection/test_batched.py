@@ -1,4 +1,4 @@
-"""Fits that meet give what they give alone, and nothing waits for ever."""
+"""Batched training: results equal those of separate fits, and no task waits forever."""
 
 import contextlib
 import inspect
@@ -67,9 +67,9 @@ def stacks(monkeypatch):
     """Sizes of the stacks that are trained."""
     sizes, fit_stack = [], core.fit_stack
 
-    def counted(jobs, plan, **options):
+    def counted(jobs, schedule, **options):
         sizes.append(len(jobs))
-        return fit_stack(jobs, plan, **options)
+        return fit_stack(jobs, schedule, **options)
 
     monkeypatch.setattr(core, "fit_stack", counted)
     return sizes
@@ -85,13 +85,13 @@ def in_time(function, seconds=60):
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
     thread.join(seconds)
-    assert not thread.is_alive(), "it waits for ever"
+    assert not thread.is_alive(), "it did not return"
     assert outcome, "it raised"
     return outcome[0]
 
 
 def assert_same_table(ours, theirs):
-    """Keys, their order, types, and all values but times."""
+    """Assert equal keys, order and types, and equal values except times."""
     assert list(ours) == list(theirs)
     for key, expected in theirs.items():
         value = ours[key]
@@ -150,7 +150,7 @@ QUICK = ("own score", "dict of callables")
         for name, options in SCORINGS.items()
     ],
 )
-def test_a_batching_search_fills_the_table_of_the_search(X, stacks, options):
+def test_a_batched_grid_search_has_the_results_of_the_grid_search(X, stacks, options):
     theirs = GridSearchCV(make_vae(), GRID, cv=CV, **options).fit(X)
     assert set(stacks) == {1}
     stacks.clear()
@@ -164,7 +164,7 @@ def test_a_batching_search_fills_the_table_of_the_search(X, stacks, options):
         codes_match(ours, theirs, X)
 
 
-def test_a_batching_randomized_search_draws_the_same_candidates(X, stacks):
+def test_a_batched_randomized_search_draws_the_same_candidates(X, stacks):
     options = {"n_iter": 4, "cv": CV, "random_state": 3}
     space = {"gamma": [1.0, 2.0, 5.0, 10.0], "random_state": [0, 1]}
     theirs = RandomizedSearchCV(make_vae(), space, **options).fit(X)
@@ -227,7 +227,7 @@ def test_a_search_clones_and_keeps_its_parameters():
 
 
 # ---------------------------------------------------------- estimators around ours
-def test_a_pipeline_s_steps_before_and_after_keep_their_place(X, y, stacks):
+def test_a_pipeline_keeps_its_steps_before_and_after_the_model(X, y, stacks):
     pipe = Pipeline(
         [
             ("scale", StandardScaler()),
@@ -249,7 +249,7 @@ def test_a_pipeline_s_steps_before_and_after_keep_their_place(X, y, stacks):
 
 
 class Wrapped(TransformerMixin, BaseEstimator):
-    """A meta-estimator that rescales what the transformer inside it sees."""
+    """A meta-estimator that rescales the input of the transformer inside it."""
 
     def __init__(self, transformer):
         self.transformer = transformer
@@ -265,7 +265,7 @@ class Wrapped(TransformerMixin, BaseEstimator):
         return self.transformer_.score(np.asarray(X) * 2)
 
 
-def test_a_transformer_inside_another_estimator_meets_the_others(X, stacks):
+def test_transformers_inside_other_estimators_are_trained_together(X, stacks):
     grid = {"transformer__gamma": [0.0, 5.0]}
     theirs = GridSearchCV(Wrapped(make_vae()), grid, cv=CV).fit(X)
     stacks.clear()
@@ -285,7 +285,7 @@ class Twice(Wrapped):
         return self
 
 
-def test_fits_one_after_another_meet_one_after_another(X, stacks):
+def test_successive_fits_of_each_task_are_trained_in_successive_stacks(X, stacks):
     grid = {"transformer__gamma": [0.0, 5.0]}
     theirs = GridSearchCV(Twice(make_vae()), grid, cv=CV).fit(X)
     stacks.clear()
@@ -294,7 +294,7 @@ def test_fits_one_after_another_meet_one_after_another(X, stacks):
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
-def test_the_branches_of_a_feature_union_meet_too(X, y, stacks):
+def test_branches_of_a_feature_union_are_trained_together(X, y, stacks):
     union = FeatureUnion(
         [("a", make_vae()), ("b", make_vae(random_state=1)), ("pca", PCA(2))]
     )
@@ -322,16 +322,14 @@ def test_a_search_inside_a_cross_validation_trains_all_at_once(X, stacks):
 
 
 @pytest.mark.parametrize("inner", [BatchedGridSearchCV, GridSearchCV])
-def test_a_batching_search_in_a_batching_search_joins_the_same_scheduler(
-    X, stacks, inner
-):
+def test_a_batched_search_in_a_batched_search_uses_the_same_scheduler(X, stacks, inner):
     search = inner(make_vae(), {"gamma": [0.0, 5.0]}, cv=CV)
     grid = {"estimator__n_components": [2, 3]}
     in_time(lambda: BatchedGridSearchCV(search, grid, cv=CV).fit(X))
     assert stacks == [18, 18, 6, 6, 1]  # searches, their refits; then the refit
 
 
-def test_estimators_of_others_are_fitted_as_ever(X, y):
+def test_other_estimators_are_fitted_as_without_batching(X, y):
     forest = RandomForestClassifier(5, n_jobs=2, random_state=0)
     grid = {"max_depth": [1, 3]}
     theirs = GridSearchCV(forest, grid, cv=CV).fit(X, y)
@@ -340,7 +338,7 @@ def test_estimators_of_others_are_fitted_as_ever(X, y):
 
 
 class Sometimes(Wrapped):
-    """Fits the transformer, or raises before, or after, or does without."""
+    """Fit the transformer, do not fit it, or raise before or after the fit."""
 
     def __init__(self, transformer, way="fit"):
         super().__init__(transformer)
@@ -362,7 +360,7 @@ class Sometimes(Wrapped):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
-def test_candidates_that_never_come_keep_nobody_waiting(X, stacks):
+def test_candidates_that_request_no_fit_do_not_block_the_others(X, stacks):
     ways = ["raise before", "fit", "without", "raise after", "fit"]
     search = Sometimes(make_vae()), {"way": ways}
     theirs = GridSearchCV(*search, cv=CV, refit=False).fit(X)
@@ -374,7 +372,7 @@ def test_candidates_that_never_come_keep_nobody_waiting(X, stacks):
 
 # ------------------------------------------------------------------------- failures
 @pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
-def test_invalid_parameters_score_error_score_and_leave_the_others_alone(X, stacks):
+def test_invalid_parameters_get_error_score_and_do_not_change_the_others(X, stacks):
     grid = {"gamma": [1.0, -1.0], "n_components": [2, 0]}
     with pytest.warns(FitFailedWarning, match="9 fits failed"):
         theirs = GridSearchCV(make_vae(), grid, cv=CV, refit=False).fit(X)
@@ -395,7 +393,7 @@ def test_error_score_raise_raises_what_the_candidate_raised(X):
     assert threading.active_count() == before
 
 
-def test_a_candidate_that_diverges_costs_the_others_nothing(X, stacks):
+def test_a_candidate_that_diverges_does_not_change_the_others(X, stacks):
     wild = X.copy()
     wild[0] = 1e30
     vae = make_vae(standardize=None)
@@ -411,21 +409,21 @@ def test_a_candidate_that_diverges_costs_the_others_nothing(X, stacks):
 
 
 def break_fits(monkeypatch, is_broken):
-    """Let the core refuse stacks for which ``is_broken(jobs)``; return their sizes."""
+    """Make stacks fail for which ``is_broken(jobs)``; return their sizes."""
     fit_stack, refused = core.fit_stack, []
 
-    def fragile(jobs, plan, **options):
+    def fragile(jobs, schedule, **options):
         if is_broken(jobs):
             refused.append(len(jobs))
             raise RuntimeError("out of memory")
-        return fit_stack(jobs, plan, **options)
+        return fit_stack(jobs, schedule, **options)
 
     monkeypatch.setattr(core, "fit_stack", fragile)
     return refused
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
-def test_a_stack_that_fails_is_halved_until_the_culprit_is_alone(X, monkeypatch):
+def test_a_stack_that_fails_is_halved_until_the_failing_job_is_alone(X, monkeypatch):
     theirs = GridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
     refused = break_fits(
         monkeypatch,
@@ -468,7 +466,7 @@ def test_sample_weights_and_metadata_are_routed(X, stacks):
     assert not np.allclose(a, b)
 
 
-def test_early_stopping_is_each_model_s_own(X):
+def test_early_stopping_is_decided_for_each_model(X):
     vae = make_vae(max_iter=400, early_stopping=True, n_iter_no_change=40)
     grid = {"gamma": [0.0, 50.0], "random_state": [0, 1]}
     kept = {}
@@ -498,12 +496,12 @@ def test_verbose_fits_print_the_lines_that_they_print_alone(X, capsys):
     assert alone
 
 
-def test_equal_folds_are_held_once(X, monkeypatch):
+def test_equal_folds_are_in_memory_once(X, monkeypatch):
     tables, fit_stack = [], core.fit_stack
 
-    def counted(jobs, plan, **options):
+    def counted(jobs, schedule, **options):
         tables.append(len({id(job.rows) for job in jobs}))
-        return fit_stack(jobs, plan, **options)
+        return fit_stack(jobs, schedule, **options)
 
     monkeypatch.setattr(core, "fit_stack", counted)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
@@ -528,8 +526,8 @@ def test_the_global_random_state_is_drawn_from_in_order(X):
     assert_same_table(tables[1], tables[0])
 
 
-def test_warning_filters_are_each_task_s_own():
-    """And are found again as they were, though blocks overlap."""
+def test_each_task_has_its_own_warning_filters():
+    """They are restored, although blocks of tasks overlap."""
     before = list(warnings.filters)
     X = np.random.RandomState(0).normal(size=(60, 5))
 
@@ -563,7 +561,7 @@ def test_configuration_reaches_the_tasks(X):
     assert seen.best_score_ == 1.0
 
 
-def test_the_block_does_nothing_to_a_fit_alone(X, stacks):
+def test_the_block_does_not_change_a_single_fit(X, stacks):
     alone = make_vae().fit(X)
     with batched_fits():
         inside = make_vae().fit(X)
@@ -571,7 +569,7 @@ def test_the_block_does_nothing_to_a_fit_alone(X, stacks):
     np.testing.assert_array_equal(alone.transform(X), inside.transform(X))
 
 
-def test_two_threads_hold_meetings_of_their_own(X, stacks):
+def test_two_threads_have_schedulers_of_their_own(X, stacks):
     def search():
         return BatchedGridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
 
@@ -589,7 +587,7 @@ def test_two_threads_hold_meetings_of_their_own(X, stacks):
     assert_same_table(tables[0].cv_results_, tables[1].cv_results_)
 
 
-def test_a_fit_in_a_thread_of_a_task_s_own_trains_at_once(X, stacks):
+def test_a_fit_in_a_thread_started_by_a_task_is_trained_at_once(X, stacks):
     def task():
         return in_time(lambda: make_vae().fit(X).transform(X))
 
@@ -600,7 +598,7 @@ def test_a_fit_in_a_thread_of_a_task_s_own_trains_at_once(X, stacks):
     np.testing.assert_array_equal(here[0], codes[0])
 
 
-def test_the_fits_that_wait_are_bounded(X, stacks):
+def test_the_number_of_waiting_fits_is_bounded(X, stacks):
     with batched_fits(max_models=4):
         ours = GridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
     assert stacks == [4, 4, 4, 4, 2]
@@ -608,7 +606,7 @@ def test_the_fits_that_wait_are_bounded(X, stacks):
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
-def test_tables_that_wait_are_bounded_in_memory(X, stacks, monkeypatch):
+def test_the_memory_of_waiting_tables_is_bounded(X, stacks, monkeypatch):
     monkeypatch.setattr(_batching, "_free_memory", lambda: 4 * 2 * 40 * 5 * 4)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
     assert sum(stacks) == 18
@@ -623,7 +621,7 @@ def test_a_generator_of_results_is_run_lazily(X):
         assert [e.gamma for e in fitted] == [0.0, 1.0]
 
 
-def test_the_predictions_of_a_cross_validation_come_in_order(X, y):
+def test_the_predictions_of_a_cross_validation_are_in_order(X, y):
     pipe = make_pipeline(make_vae(), LogisticRegression())
     theirs = cross_val_predict(pipe, X, y, cv=CV, method="predict_proba")
     with batched_fits():
@@ -634,7 +632,7 @@ def test_the_predictions_of_a_cross_validation_come_in_order(X, y):
 # ---------------------------------------------------------------------- interruption
 @pytest.fixture
 def quiet_end():
-    """Nothing of a meeting may be left when it has ended."""
+    """Assert that no thread and no fit remains after the search."""
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -677,8 +675,8 @@ def test_an_interrupt_while_a_task_runs_waits_for_it_and_ends_the_rest(quiet_end
     assert started == finished == [0, 1]
 
 
-def test_a_task_that_fails_ends_those_that_wait(X, quiet_end):
-    """A nested call's error is its caller's to handle; the others go on."""
+def test_a_failed_task_ends_the_waiting_ones(X, quiet_end):
+    """The error of a nested call is raised in its caller; the other tasks continue."""
 
     def inner(k):
         if k == 2:
@@ -697,7 +695,7 @@ def test_a_task_that_fails_ends_those_that_wait(X, quiet_end):
 
 
 class Classifier(ClassifierMixin, BaseEstimator):
-    """Interrupts its second fit."""
+    """Interrupt its second fit."""
 
     fits = 0
 
@@ -721,7 +719,7 @@ def test_an_interrupt_inside_a_task_reaches_the_caller(X, y, quiet_end, monkeypa
 
 
 # ------------------------------------------------------------------ where to train
-def test_networks_that_gain_nothing_are_not_stacked(X, stacks):
+def test_networks_that_are_not_faster_in_a_stack_are_not_stacked(X, stacks):
     vae = make_vae(discriminator_hidden_layer_sizes=(1200, 1200, 1200), max_iter=2)
     wide = vae.set_params(batch_size=64)
     with batched_fits():
@@ -729,14 +727,16 @@ def test_networks_that_gain_nothing_are_not_stacked(X, stacks):
     assert stacks == [1, 1, 1]
 
 
-def test_other_processes_give_what_this_one_gives(X, monkeypatch):
+def test_other_processes_give_the_results_of_this_one(X, monkeypatch):
     monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
     here = BatchedGridSearchCV(make_vae(), GRID, cv=CV).fit(X)
     there = BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2).fit(X)
     assert_same_table(there.cv_results_, here.cv_results_)
 
 
-def test_what_cannot_be_sent_to_a_process_is_trained_here(X, stacks, monkeypatch):
+def test_fits_that_cannot_be_sent_to_a_process_are_trained_in_this_one(
+    X, stacks, monkeypatch
+):
     monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
 
     def refuse(*_, **__):

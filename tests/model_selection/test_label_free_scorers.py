@@ -26,12 +26,19 @@ from skfactorvae.model_selection import (
     explained_scorer,
     udr_scorer,
 )
-from skfactorvae.model_selection._scorers import LABEL_FREE_SCORERS, independence
+from skfactorvae.model_selection._scorers import independence
 
 GENERIC = [explained_scorer, copula_scorer, audit_scorer, udr_scorer]
 SINGLE = [explained_scorer, copula_scorer, audit_scorer, elbo_scorer]
+SCORERS = {
+    "explained": explained_scorer,
+    "elbo": elbo_scorer,
+    "copula": copula_scorer,
+    "audit": audit_scorer,
+    "udr": udr_scorer,
+}
 SHUFFLED = KFold(2, shuffle=True, random_state=0)
-BY_NAME = pytest.mark.parametrize("name", LABEL_FREE_SCORERS)
+BY_NAME = pytest.mark.parametrize("name", SCORERS)
 
 
 class Coder(TransformerMixin, BaseEstimator):
@@ -116,11 +123,8 @@ def test_every_scorer_prefers_a_trained_model_that_did_not_collapse():
         for kind, change in changes.items()
     }
     assert len(models["collapsed"].active_components_) == 0
-    for name in LABEL_FREE_SCORERS.keys() - {"udr"}:
-        scores = {
-            kind: LABEL_FREE_SCORERS[name](model, X[400:])
-            for kind, model in models.items()
-        }
+    for name in SCORERS.keys() - {"udr"}:
+        scores = {kind: SCORERS[name](model, X[400:]) for kind, model in models.items()}
         assert max(scores, key=scores.get) == "good", (name, scores)
 
 
@@ -254,10 +258,10 @@ class TestEstimators:
 
     @BY_NAME
     def test_a_scorer_can_be_pickled(self, name):
-        scorer = LABEL_FREE_SCORERS[name]
+        scorer = SCORERS[name]
         assert pickle.loads(pickle.dumps(scorer)) is scorer
         assert repr(scorer) == f"{name}_scorer"
 
     def test_every_scorer_has_a_docstring_of_its_own(self):
-        docs = {scorer.__doc__ for scorer in LABEL_FREE_SCORERS.values()}
-        assert len(docs) == len(LABEL_FREE_SCORERS)
+        docs = {scorer.__doc__ for scorer in SCORERS.values()}
+        assert len(docs) == len(SCORERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Self
 
@@ -48,14 +48,48 @@ class Adversary(ABC):
 
         These are the ones that :meth:`draw` adds, and any of the network's own that the
         adversary trains in place of the model.
+
+        Parameters
+        ----------
+        network : Network
+            Encoder and decoder of the model.
+
+        Returns
+        -------
+        parameters : dict of str to tuple of str
+            An axis name for each dimension of one model's weight.
         """
 
     def draw(self, n_components: int, generator: torch.Generator) -> Weights:
-        """Draw the weights that the adversary adds to one model's."""
+        """Draw the weights that the adversary adds to one model's.
+
+        Parameters
+        ----------
+        n_components : int
+            Number of latents, d.
+        generator : torch.Generator
+            Source of the random numbers.
+
+        Returns
+        -------
+        weights : dict of str to Tensor
+            Weights without the leading axis of models.
+        """
         return {}
 
     def multiplications(self, n_components: int) -> int:
-        """Return the multiplications of the added networks for one code."""
+        """Return the multiplications of the added networks for one code.
+
+        Parameters
+        ----------
+        n_components : int
+            Number of latents, d.
+
+        Returns
+        -------
+        multiplications : int
+            Approximate number, from which threads and stack widths are chosen.
+        """
         return 0
 
     @abstractmethod
@@ -80,6 +114,21 @@ class Adversary(ABC):
         record : dict of str to Tensor of shape (K,)
             Further values for the history.
         """
+
+
+def write_gradients(
+    loss: Tensor, weights: Weights, gradients: Weights, names: Iterable[str]
+) -> None:
+    """Write the gradients of an adversary's loss (K,) by some of its weights.
+
+    The graph of the loss is kept, since terms of the model's loss share it.
+    """
+    chosen = list(names)
+    by_weights = torch.autograd.grad(
+        loss.sum(), [weights[name] for name in chosen], retain_graph=True
+    )
+    for name, gradient in zip(chosen, by_weights, strict=True):
+        gradients[name].copy_(gradient)
 
 
 class Objective(ABC):
@@ -111,11 +160,27 @@ class Objective(ABC):
         ramp : Tensor of shape (K,), in [0, 1]
             Completed fraction of the warm-up, or the weight of the reconstruction if
             that is less; weights of penalties are multiplied by it.
+
+        Returns
+        -------
+        weights : dict of str to Tensor of shape (K,)
+            By the name of the term.
         """
 
     @abstractmethod
     def terms(self, forward: Forward) -> Terms:
-        """Return each term of the loss, (K,), in nats per row."""
+        """Return each term of the loss, (K,), in nats per row.
+
+        Parameters
+        ----------
+        forward : Forward
+            The model's forward pass.
+
+        Returns
+        -------
+        terms : dict of str to Tensor of shape (K,)
+            By name; the history records them under these names.
+        """
 
     @property
     def adversary(self) -> Adversary | None:
@@ -138,7 +203,18 @@ class Objective(ABC):
         return {}
 
     def draw(self, n_components: int) -> Weights:
-        """Return the initial values of these weights, for one model."""
+        """Return the initial values of these weights, for one model.
+
+        Parameters
+        ----------
+        n_components : int
+            Number of latents, d.
+
+        Returns
+        -------
+        weights : dict of str to Tensor
+            Weights without the leading axis of models.
+        """
         return {}
 
     @classmethod

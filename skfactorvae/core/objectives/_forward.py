@@ -65,14 +65,30 @@ class Batch:
 
 @dataclass(frozen=True)
 class Forward:
-    """The forward pass of one step; each value is computed when it is first used."""
+    """The forward pass of one step; each value is computed when it is first used.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and decoder.
+    likelihood : Likelihood
+        Distribution of rows given codes.
+    weights : dict of str to Tensor
+        Weights of all networks, each with the leading axis K.
+    batch : Batch
+        Rows and random numbers of the step.
+    mask : Tensor of shape (K, 1, d) or None
+        One where a latent exists; None if all do.
+    ramp : float, or Tensor of shape (K,), in [0, 1]
+        Completed fraction of the warm-up.
+    """
 
     network: Network
     likelihood: Likelihood
     weights: Weights
     batch: Batch
-    mask: Tensor | None = None  # (K, 1, d) one where a latent exists; None if all do
-    ramp: Tensor | float = 1.0  # (K,) completed fraction of the warm-up, in [0, 1]
+    mask: Tensor | None = None
+    ramp: Tensor | float = 1.0
     _results: dict[Any, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -81,6 +97,16 @@ class Forward:
         """Return ``function(self)``, computed at most once in this step.
 
         An objective and its adversary can thus share what only they compute.
+
+        Parameters
+        ----------
+        function : callable (Forward) -> object
+            Function of the forward pass.
+
+        Returns
+        -------
+        result : object
+            What the function returned at its first call.
         """
         if function not in self._results:
             self._results[function] = function(self)

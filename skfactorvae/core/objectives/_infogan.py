@@ -13,7 +13,7 @@ from .._axes import Parameters
 from .._dense import Weights
 from .._generators import GAN, DiscriminatorOutput
 from .._networks import Network
-from ._base import WEIGHT, Adversary, Objective, Terms
+from ._base import WEIGHT, Adversary, Objective, Terms, write_gradients
 from ._discriminator import discriminator_accuracy, discriminator_loss
 from ._forward import Forward
 
@@ -107,11 +107,7 @@ class InfoGANDiscriminator(Adversary):
         penalty = 0.5 * self.gradient_penalty * squared_norm
         total = loss + penalty - self.lambda_ * information
         # By the adversary's weights alone; the generator's follow from the terms below.
-        by_weights = torch.autograd.grad(
-            total.sum(), list(weights.values()), retain_graph=True
-        )
-        for name, gradient in zip(weights, by_weights, strict=True):
-            gradients[name].copy_(gradient)
+        write_gradients(total, weights, gradients, weights)
         terms = {
             "generator_loss": F.softplus(-fake.logits).mean(1),
             "mutual_information": information,

@@ -15,7 +15,7 @@ from .._axes import LATENT, Parameters
 from .._dense import PLAIN, Dense, Weights
 from .._networks import Network
 from .._priors import PRIORS
-from ._base import WEIGHT, Adversary, Objective, Terms, warmed_up
+from ._base import WEIGHT, Adversary, Objective, Terms, warmed_up, write_gradients
 from ._blocks import BlockReadout, Blocks
 from ._discriminator import discriminator, run_discriminator
 from ._forward import Forward, Labelled
@@ -377,12 +377,7 @@ class AttributeAdversary(Adversary):
             self.discriminator(d), weights, gradients, z, permuted
         )
         confused, loss = self.run_predictors(forward, weights)
-        names = self.predictor(d).names
-        by_weights = torch.autograd.grad(
-            loss.sum(), [weights[name] for name in names], retain_graph=True
-        )
-        for name, gradient in zip(names, by_weights, strict=True):
-            gradients[name].copy_(gradient)
+        write_gradients(loss, weights, gradients, self.predictor(d).names)
         terms = {"total_correlation": result.log_ratio(), "confusion": confused}
         record = {
             "discriminator_loss": result.record["discriminator_loss"],
