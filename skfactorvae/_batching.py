@@ -188,7 +188,7 @@ class Task:
     def cancel(self) -> None:
         """End the task at its current request."""
         self.is_cancelled = True
-        self._wait_while("running")  # it is, if its scheduler was interrupted
+        self._wait_while("running")  # where its scheduler was interrupted
         while self.state == "paused":
             self.resume()
         self.state = "ended"
@@ -217,6 +217,7 @@ class Task:
             raise TaskCancelled
 
     def _live(self) -> None:
+        """Run the function and keep its outcome: the body of the thread."""
         try:
             self.outcome = self.context.run(self._call), None
         except BaseException as error:
@@ -319,7 +320,7 @@ class Scheduler:
 
     def _train_requested(self) -> None:
         requests, self.requests = self.requests, []
-        self.results.clear()
+        self.results.clear()  # memoized for the preparation of these fits
         train_together([request for _, request in requests], self.n_jobs)
         self.ready.extend(task for task, _ in requests)
 

@@ -36,7 +36,7 @@ LEAST_FALL = 0.02
 """Share of the fall of the whole fit below which a fall of the last tenth is small."""
 
 STRONG_LOSS = 0.20
-"""Loss below which a discriminator hardly errs: an accuracy of about 92 %.
+"""Loss below which a discriminator rarely errs: an accuracy of about 92 %.
 
 Its logits then saturate, and their gradient no longer shows how to reduce the term.
 """

@@ -21,8 +21,10 @@ MANY_LEVELS = 20
 """Integers of more levels are continuous if most samples have a level of their own."""
 
 MAX_FLOAT_LEVELS = 50
+"""Levels up to which floats that are whole numbers are discrete."""
+
 MIN_SAMPLES_PER_LEVEL = 5
-"""Whole-numbered floats are discrete up to this many levels, seen this often."""
+"""Samples per level, on average, from which such floats are discrete."""
 
 EXACT_INTEGERS = 2**53
 """Magnitude up to which float64 represents all integers."""

@@ -1,4 +1,4 @@
-"""What a fit takes and returns: jobs, records of their progress, and results."""
+"""Jobs, records of their progress, and results."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Job:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What jobs must share to be fitted as one stack."""
+        """Properties in which jobs must agree to be fitted as one stack."""
         return (
             self.network.signature,
             self.likelihood,

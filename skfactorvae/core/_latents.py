@@ -1,4 +1,4 @@
-"""What happens to the latents of a trained model: order, signs, inactive latents."""
+"""Order, signs and inactive latents of a trained model."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Network(ABC):
     @property
     @abstractmethod
     def signature(self) -> tuple[object, ...]:
-        """What two networks must share to be stacked."""
+        """Properties in which two networks must agree to be stacked."""
 
     @property
     @abstractmethod

@@ -48,7 +48,7 @@ def run_eagerly(step: Step, *inputs: Tensor) -> dict[str, Tensor]:
 
 
 class Replay:
-    """Runs a training step by replaying its CUDA graph.
+    """Run a training step by replaying its CUDA graph.
 
     A step of a small model launches some hundred kernels, and launching them takes
     longer than running them. A graph launches them all at once. A step that cannot be

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import rankdata
 
-from ..metrics import udr_score
+from ..metrics import match_codes, udr_score
 from ._matplotlib import BLUE, GREY, INK, one_axes, tidy, title
 from ._matrix import codes_of
 from ._reading import read
@@ -144,12 +142,11 @@ class StabilityDisplay:
             _used(fit, None if kl is None else kl[i], kl_threshold)
             for i, fit in enumerate(codes)
         ]
-        ranks = [
-            _unit_ranks(np.asarray(fit)[:, used])
-            for fit, used in zip(codes, kept, strict=True)
+        shown = [
+            np.asarray(fit)[:, used] for fit, used in zip(codes, kept, strict=True)
         ]
-        own = ranks.pop(reference)
-        agreement = np.array([_matched(own, other) for other in ranks])
+        own = shown.pop(reference)
+        agreement = np.array([_agreement(own, other) for other in shown])
         return cls(agreement.T, kept[reference], reference, scores)
 
     @property
@@ -214,17 +211,8 @@ def _used(codes, kl, kl_threshold):
     return np.flatnonzero(varies)
 
 
-def _unit_ranks(codes):
-    """Return centred ranks of unit length, whose products are rank correlations."""
-    ranks = rankdata(codes, axis=0) if codes.size else codes.astype(np.float64)
-    ranks = ranks - ranks.mean(axis=0)
-    return ranks / np.linalg.norm(ranks, axis=0)
-
-
-def _matched(own, other):
-    """Return the agreement of each component with its match, (d,); 0 without one."""
-    strength = np.abs(own.T @ other)
-    agreement = np.zeros(own.shape[1])
-    rows, columns = linear_sum_assignment(strength, maximize=True)
-    agreement[rows] = np.minimum(strength[rows, columns], 1.0)
-    return agreement
+def _agreement(own, other):
+    """Return the rank correlation of each component with its match; 0 without one."""
+    if not own.shape[1] or not other.shape[1]:
+        return np.zeros(own.shape[1])
+    return match_codes(other, own).correlation

@@ -18,7 +18,7 @@ PLAIN_NAMES = {"linear_path": "the linear path that init adds"}
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """What rebuilds the networks and the likelihood around trained weights.
+    """Description from which networks and likelihood are rebuilt around weights.
 
     All fields are plain values, except a ``network`` function of the user's own.
 

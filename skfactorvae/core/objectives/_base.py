@@ -189,7 +189,7 @@ class Objective(ABC):
 
     @property
     def readout(self) -> Readout:
-        """What happens to the latents after a fit."""
+        """Order, signs and inactive latents after a fit."""
         return Readout()
 
     @property
@@ -229,7 +229,7 @@ class Objective(ABC):
 
     @property
     def structure(self) -> dict[str, Any]:
-        """What two objectives of one class must share to be stacked."""
+        """Fields in which two objectives of one class must agree to be stacked."""
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)  # type: ignore[arg-type] # as above
