@@ -351,13 +351,16 @@ def check_audit(model: Any, auc: float) -> Verdict | None:
         return None
     if _task(history) is not CODES_AND_PERMUTED:
         return None
-    scores = f"its loss is {loss:.2f} (chance {CHANCE_LOSS:.2f}), the audit's AUC"
+    scores = (
+        f"its loss is {loss:.2f} (chance {CHANCE_LOSS:.2f}), and a classifier trained "
+        "for this report separates codes from permuted ones with AUC"
+    )
     if loss > WEAK_LOSS and auc > DEPENDENT_AUC:
         return Verdict(
             "audit",
             "warning",
-            f"The discriminator is too weak: {scores} {auc:.2f}. It misses dependence "
-            "between components, so that gamma has little effect.",
+            f"The discriminator is too weak: {scores} {auc:.2f} (chance 0.5). It "
+            "misses dependence between components, so that gamma has little effect.",
             "Raise discriminator_learning_rate, discriminator_hidden_layer_sizes or "
             "max_iter; a larger gamma does not help.",
         )
@@ -365,8 +368,8 @@ def check_audit(model: Any, auc: float) -> Verdict | None:
         return Verdict(
             "audit",
             "warning",
-            f"The discriminator memorises samples: {scores} {auc:.2f}. It finds "
-            "dependence that these samples do not show.",
+            f"The discriminator memorises samples: {scores} {auc:.2f} (chance 0.5). It "
+            "finds dependence that these samples do not show.",
             "Use more samples, a smaller discriminator, or a smaller "
             "discriminator_learning_rate.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -150,7 +151,8 @@ def _check_size(reading, max_bytes):
     if not hasattr(reading.model, "decoder_layers"):
         raise TypeError(
             "A page needs a model with decoder_layers(), such as "
-            f"FactorVAETransformer; got {type(reading.model).__name__}."
+            f"FactorVAETransformer; got {type(reading.model).__name__}. Of a "
+            "SeedEnsemble, pass one of its estimators_."
         )
     layers = reading.model.decoder_layers()
     size = sum(np.size(part) for layer in layers for part in layer.values())
@@ -331,6 +333,11 @@ def _health(estimator):
 def _stability(estimator, others, X):
     if others is None:
         return None
+    if not isinstance(others, Iterable):
+        raise TypeError(
+            "others must be a sequence of fitted estimators, got one "
+            f"{type(others).__name__}. Of a SeedEnsemble, pass its estimators_."
+        )
     display = StabilityDisplay.from_estimators([estimator, *others], X, reference=0)
     return {
         "note": "Median absolute rank correlation with the matched component of "

@@ -220,8 +220,9 @@ class LatentReport:
         for name, audit in audits.items():
             if audit is not None:
                 yield (
-                    f"Dependence of {name}: AUC {audit.auc:.3f} (0.5: none), Gaussian "
-                    f"copula {audit.gaussian_copula_tc:.3f} nats."
+                    f"Dependence of {name}: AUC {audit.auc:.3f} of a classifier (0.5: "
+                    f"none), Gaussian copula {audit.gaussian_copula_tc:.3f} nats (0: "
+                    "none)."
                 )
 
     def _columns(self):
@@ -343,13 +344,15 @@ def _check_dependence(subject):
         message = f"No dependence between components was found ({scores})."
         yield Finding("dependence", "fine", message)
         return
+    fault = next(_check_audit(subject), None)  # of the discriminator
+    remedy = "Raise gamma" if fault is None else "Improve the discriminator first"
     yield Finding(
         "dependence",
         "warning" if least > DEPENDENT_AUC else "note",
         "Components depend on each other: a classifier separates their codes from "
         f"permuted ones ({scores}).",
-        "Raise gamma, or interpret them together; factors that are dependent in the "
-        "data cannot be made independent without loss.",
+        f"{remedy}, or interpret them together; factors that are dependent in the data "
+        "cannot be made independent without loss.",
     )
 
 
@@ -464,13 +467,13 @@ def _check_stability(subject, stability):
         )
         advice = "This is necessary, not sufficient: seeds can share an error."
         return [Finding("stability", "fine", message, advice)]
-    named = ", ".join(map(str, weak))
+    named, it = ", ".join(map(str, weak)), "it" if len(weak) == 1 else "them"
     return [
         Finding(
             "stability",
             "warning",
-            f"Most other seeds do not find component {named}.",
-            "Do not interpret it; keep='stable' leaves it out.",
+            f"Most other seeds do not find component{'s' * (len(weak) > 1)} {named}.",
+            f"Do not interpret {it}; SeedEnsemble(keep='stable') leaves {it} out.",
         )
     ]
 
