@@ -242,5 +242,5 @@ class TestReport:
             latent_report(FactorVAETransformer(), data[1])
 
     def test_too_few_rows_are_refused(self, vae, data):
-        with pytest.raises(ValueError, match="at least 20 rows"):
+        with pytest.raises(ValueError, match="at least 20 samples"):
             latent_report(vae, data[1][:10])
