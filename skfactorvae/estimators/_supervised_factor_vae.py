@@ -24,10 +24,10 @@ from ._shared_parameters import (
 
 @declared
 class SupervisedFactorVAETransformer(BaseVAETransformer):
-    r"""FactorVAE with labels: each attribute in components of its own, and no others.
+    r"""FactorVAE with labels: each attribute has components of its own.
 
     Some samples have labels, as few as one in a hundred. An attribute a is predicted
-    from the components S of its own. An adversarial predictor predicts it from all
+    from its own components S. An adversarial predictor predicts it from all
     other components, T, and the encoder minimises the divergence of that prediction
     from the marginal distribution. The total correlation between these blocks and the
     remaining components is penalised as in FFVAE (Creager et al. 2019). It minimises

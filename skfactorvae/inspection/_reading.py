@@ -220,7 +220,8 @@ def _not_invertible(name, step):
     return (
         f"The step {name!r} ({type(step).__name__}) cannot be inverted: it has no "
         "working inverse_transform, which is needed to show samples in your units. Use "
-        "a step that has one, or inspect the pipeline from the step after it."
+        "a step that has one, or inspect the steps after it: pipe[k:] with samples "
+        "pipe[:k].transform(X)."
     )
 
 

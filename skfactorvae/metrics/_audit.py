@@ -104,7 +104,8 @@ def total_correlation_audit(
     values = check_codes(codes)[0]
     if len(values) < MIN_ROWS:
         raise ValueError(
-            f"the audit needs at least {MIN_ROWS} samples, got n_samples={len(values)}."
+            f"The classifier of dependence needs at least {MIN_ROWS} samples, got "
+            f"n_samples={len(values)}."
         )
     rng = check_random_state(random_state)
     seed = rng.randint(np.iinfo(np.int32).max)
