@@ -43,6 +43,7 @@ def is_changed(model):
     return type(model).__module__ == "levers"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lever", [name for name, make in levers.LEVERS.items() if is_changed(make(4, 0))]
 )

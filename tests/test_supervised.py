@@ -402,6 +402,7 @@ class TestMetaEstimators:
         chosen = select_gamma(make(), X, [0, 10], n_seeds=2, **options)
         assert chosen.best_estimator.attribute_names_ == ("0",)
 
+    @pytest.mark.slow
     def test_a_clone_is_fitted_to_the_same(self, table):
         X, y = table
         model = make(sensitive=[2]).fit(X, y)

@@ -60,6 +60,7 @@ class TestMembers:
         factor_vae = skfactorvae.FactorVAETransformer(gamma=0.0, **options).fit(X)
         np.testing.assert_array_equal(vae.transform(X), factor_vae.transform(X))
 
+    @pytest.mark.slow
     def test_the_kl_divergence_reaches_the_capacity(self, table):
         X, _ = table
         vae = skfactorvae.BetaVAETransformer(

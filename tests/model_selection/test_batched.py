@@ -482,6 +482,7 @@ def test_early_stopping_is_decided_for_each_model(X):
     assert len(set(kept["met"])) > 1
 
 
+@pytest.mark.slow
 def test_verbose_fits_print_the_lines_that_they_print_alone(X, capsys):
     vae = make_vae(verbose=1, max_iter=40, early_stopping=True, n_iter_no_change=10)
     grid = {"gamma": [0.0, 5.0], "random_state": [0, 1]}
