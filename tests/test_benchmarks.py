@@ -14,6 +14,7 @@ from unittest.mock import patch
 import cuda_time
 import images
 import levers
+import metric_values
 import numpy as np
 import pandas as pd
 import published
@@ -173,6 +174,15 @@ def test_scores_are_printed_by_table(capsys):
 def test_stored_levers_are_those_that_can_be_measured():
     stored = {record["lever"] for record in recovery.read(levers.RESULTS)}
     assert stored == set(levers.LEVERS)
+
+
+def test_metric_values_have_the_names_of_the_page():
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    names = [name.partition(",")[0] for name in metric_values.TABLE]
+    assert [name for name in names if f"| `{name}`" not in page] == []
+    assert [name for name in metric_values.CLAIMS if f"\n**{name}" not in page] == []
+    found = [*metric_values.mcc(), *metric_values.irs_noise()]
+    assert all(line.rpartition(" ")[2].rstrip("0") in page for line in found)
 
 
 # ---------------------------------------------------------------- commands in the docs

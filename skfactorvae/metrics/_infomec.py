@@ -55,9 +55,9 @@ def infomec_scores(
     ``estimator="bins"``.
 
     The published ratios are undefined if an active component has no information, and
-    InfoC is 0.485 on pure noise. By default, information that is not significantly
-    above chance is set to zero, and components and factors are weighted by their
-    information. ``adjusted=False`` gives the published means.
+    InfoC is 0.663 on pure noise (the median of ten draws). By default, information that
+    is not significantly above chance is set to zero, and components and factors are
+    weighted by their information. ``adjusted=False`` gives the published means.
 
     Parameters
     ----------

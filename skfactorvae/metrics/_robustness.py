@@ -33,7 +33,7 @@ def interventional_robustness_score(
     and the score is the mean over components weighted by :math:`\max |z_d -
     \mathrm{E} z_d|`. It measures how little a component varies when its factor is
     fixed, and depends on the scale of each component. Pure noise does not score 0
-    (0.310): within a level, the 99th percentile of noise is below its maximum.
+    (0.327): within a level, the 99th percentile of noise is below its maximum.
 
     "Interventional" is the term of the paper. On a table of samples, factors are
     conditioned on, so that for correlated factors the score measures association.

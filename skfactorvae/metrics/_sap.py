@@ -46,10 +46,11 @@ def sap_score(
     factors is one minus chance.
 
     The published classifier, a linear SVM on one variable, cannot separate interior
-    levels: a perfect component of an ordered factor scores 0.502 with 2 levels, 0.180
-    with 5, 0.093 with 10 and 0.021 with 40. Multiplication by 100 changes 0.093 to
-    0.196. ``classifier="threshold"`` predicts the majority level of each bin and
-    scores 0.506, 0.790, 0.900 and 0.973; it does not depend on the scale.
+    levels: a perfect component of an ordered factor scores 0.495 with 2 levels, 0.390
+    with 5, 0.118 with 10 and 0.031 with 40. Multiplication by 100 changes 0.118 to
+    0.215. ``classifier="threshold"`` predicts the majority level of each bin and
+    scores 0.495, 0.787, 0.904 and 0.488 (each of 20 bins holds two of 40 levels); it
+    does not depend on the scale.
 
     Parameters
     ----------
