@@ -19,10 +19,14 @@ import numpy as np
 import pandas as pd
 import published
 import pytest
+import real
 import real_tables
 import recovery
 import supervised
 import torch
+from scipy import stats
+
+from skfactorvae import FactorVAETransformer
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -314,3 +318,47 @@ class TestRealTables:
         assert labels.tolist() == ["a", "b"]
         with pytest.raises(ValueError, match="one series and one label"):
             real_tables.parse_ts("@data\n1,2:3,4:a\n")
+
+
+class TestReal:
+    """The benchmark on real tables, with a fit of few steps."""
+
+    def test_the_importance_weighted_likelihood_is_that_of_quadrature(self):
+        sources = np.random.default_rng(0).uniform(-1.7, 1.7, size=(200, 1))
+        noise = np.random.default_rng(1).normal(size=(200, 4))
+        X = np.tanh(sources * [[0.5, 1, 2, -1]]) + 0.3 * noise
+        vae = FactorVAETransformer(1, max_iter=200, batch_size=64, random_state=0)
+        vae.fit(X)
+        grid = np.linspace(-8, 8, 4001)[:, None]
+        decoded = vae.inverse_transform(grid)
+        residuals = X - vae.inverse_transform(vae.transform(X))
+        scale = noise_scale(vae)
+        assert (scale / residuals.std(axis=0) < 2).all()
+        log_x = stats.norm.logpdf(X[:, None], decoded, scale).sum(axis=2)  # (n, grid)
+        joint = log_x + stats.norm.logpdf(grid[:, 0])
+        exact = np.logaddexp.reduce(joint, axis=1) + np.log(grid[1, 0] - grid[0, 0])
+        found = real.importance_weighted(vae, X, n_draws=3000)
+        assert found.mean() == pytest.approx(exact.mean(), abs=0.02)
+        assert found.mean() > vae.score(X)
+
+    def test_a_fit_is_measured_stored_and_not_repeated(self, monkeypatch, tmp_path):
+        path = tmp_path / "real.csv"
+        for method in ("PCA", "FactorAnalysis, varimax", "FastICA", "raw columns"):
+            real.store(real.measure("wine", method, 0, n_bootstraps=2), path)
+        found = real.stored(path).set_index("method")
+        assert found.loc["PCA", "components"] >= 2
+        assert found.loc["FactorAnalysis, varimax", "test"] == pytest.approx(
+            -1.17, abs=0.02
+        )
+        assert np.isnan(found.loc["FastICA", "test"])
+        assert found.loc["FastICA", "r2"] == pytest.approx(found.loc["PCA", "r2"])
+        assert (found["linear"] > 0.9).all()
+        assert found.loc["PCA", "agreement"] > 0.5
+        assert "FactorAnalysis, varimax" in real.summary(real.stored(path))
+
+
+def noise_scale(vae):
+    """Return the learned standard deviation of each feature's noise, (p,)."""
+    weights = {k: torch.tensor(w)[None] for k, w in vae.weights_.items()}
+    scale = vae._likelihood.scales(weights, torch.zeros(1, 1, 4))
+    return scale.numpy()[0, 0] * vae.scale_
