@@ -30,6 +30,7 @@ LAYER_OF = {
     "_batching": "batching",
     "_compat": "compat",
     "_validation": "validation",
+    "_moments": "moments",
     "_inputs": "ground",
     "_pipelines": "ground",
     "_health": "ground",
@@ -37,12 +38,13 @@ LAYER_OF = {
 """Layer of each module that is not in a folder."""
 
 MAY_IMPORT = {
+    "moments": set(),
     "ground": set(),
     "compat": set(),
     "validation": {"compat"},
-    "core": set(),
+    "core": {"moments"},
     "batching": {"core", "compat"},
-    "preparation": {"core", "ground", "validation"},
+    "preparation": {"core", "ground", "validation", "moments"},
     "estimators": {
         "preparation",
         "core",
@@ -54,13 +56,14 @@ MAY_IMPORT = {
     "base": {"estimators", "core"},
     "metrics": {"ground"},
     "datasets": {"ground"},
-    "inspection": {"metrics", "ground"},
+    "inspection": {"metrics", "ground", "moments"},
     "model_selection": {"batching", "metrics", "ground", "validation", "compat"},
     "package": {"estimators", "metrics", "datasets", "inspection", "model_selection"},
 }
 """Layers that a layer may import from, beside itself."""
 
 LIBRARIES = {
+    "moments": {"numpy"},
     "ground": {"numpy", "scipy", "sklearn"},
     "compat": {"sklearn", "joblib"},
     "validation": {"numpy"},

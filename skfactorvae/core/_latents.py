@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._moments import ColumnSums
 from . import _axes
 from ._inference import encode
 from ._job import Job
@@ -84,27 +85,21 @@ def _describe(
     """
     rows, share = job.rows, job.row_weights / job.row_weights.sum()
     d = job.network.n_components
-    origin = rows[0].astype(np.float64)  # moments around a row lose no digits
+    features, codes = ColumnSums(rows[0].astype(np.float64)), ColumnSums()
     kl: Any = 0.0
-    codes: Any = 0.0
-    features: Any = 0.0
     products: Any = 0.0
-    squares: Any = 0.0
-    code_squares: Any = 0.0
     for start in range(0, len(rows), ROWS_AT_ONCE):
         block = slice(start, start + ROWS_AT_ONCE)
         moments = encode(job.network, weights, rows[block], device=device)
         mean, std = (m[:, :d].astype(np.float64) for m in moments)
-        x, w = rows[block] - origin, share[block]
+        x, w = rows[block], share[block]
         kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
-        codes += w @ mean
-        code_squares += w @ mean**2
-        features += w @ x
-        products += (mean * w[:, None]).T @ x
-        squares += w @ x**2
-    spread = np.sqrt(np.maximum(squares - features**2, 0.0))
-    covariance = products - np.outer(codes, features)
-    variance = np.maximum(code_squares - codes**2, 0.0)
+        codes.add(mean, w)
+        features.add(x, w)
+        products += (mean * w[:, None]).T @ (x - features.origin)
+    spread = np.sqrt(np.maximum(features.second - features.first**2, 0.0))
+    covariance = products - np.outer(codes.first, features.first)
+    variance = np.maximum(codes.second - codes.first**2, 0.0)
     return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
 
 

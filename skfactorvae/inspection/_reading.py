@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
+from .._moments import sum_columns
 from .._pipelines import FoundModel, find_model, is_imputer
 
 VALUES_AT_ONCE = 2**22
@@ -95,12 +96,16 @@ class Reading:
 
     def survey(self, X):
         """Compute the moments of codes and features in one pass over X, in chunks."""
-        codes, sums = [], ColumnSums()
-        for chunk in chunks(X, len(self.feature_names)):
-            codes.append(self.moments(chunk))
-            sums.add(numbers(chunk))
+        codes = []
+
+        def blocks():
+            for chunk in chunks(X, len(self.feature_names)):
+                codes.append(self.moments(chunk))
+                yield numbers(chunk), np.ones(chunk.shape[0])
+
+        sums = sum_columns(blocks())
         mean, std = (np.concatenate(parts) for parts in zip(*codes, strict=True))
-        return Survey(mean, std, sums.moments()[1])
+        return Survey(mean, std, np.sqrt(sums.variance))
 
     def decode(self, codes):
         """Decode codes to samples in the user's units, (n, p) float64.
@@ -129,30 +134,6 @@ class Reading:
                 "pipeline from the step after it."
             )
         return rows
-
-
-class ColumnSums:
-    """Moments of columns from sums over chunks, shifted by the first chunk's mean."""
-
-    def __init__(self):
-        self.origin = None
-
-    def add(self, rows):
-        seen = ~np.isnan(rows)
-        if self.origin is None:
-            count = np.maximum(seen.sum(axis=0), 1)
-            self.origin = np.where(seen, rows, 0.0).sum(axis=0) / count
-            self.count, self.first, self.second = np.zeros((3, rows.shape[1]))
-        shifted = np.where(seen, rows - self.origin, 0.0)
-        self.count += seen.sum(axis=0)
-        self.first += shifted.sum(axis=0)
-        self.second += np.square(shifted).sum(axis=0)
-
-    def moments(self):
-        count = np.maximum(self.count, 1)
-        shift = self.first / count
-        variance = np.maximum(self.second / count - shift**2, 0.0)
-        return self.origin + shift, np.sqrt(variance)
 
 
 def read(estimator, feature_names=None):

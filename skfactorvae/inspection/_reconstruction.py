@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._moments import sum_columns
 from ._layout import choose_layout
 from ._matplotlib import (
     BLUE,
@@ -15,7 +16,7 @@ from ._matplotlib import (
     tidy,
     title,
 )
-from ._reading import ColumnSums, as_table, numbers, read, spans, take
+from ._reading import as_table, numbers, read, spans, take
 
 
 class ReconstructionDisplay:
@@ -324,8 +325,7 @@ class ReconstructionDisplay:
 
 def _spread(X):
     """Return the standard deviation of each column, and whether it is constant."""
-    sums = ColumnSums()
-    for rows in spans(X.shape[0], X.shape[1]):
-        sums.add(numbers(take(X, rows)))
-    mean, std = sums.moments()
-    return std, std <= 1e-12 * np.abs(mean)
+    chunks = (numbers(take(X, rows)) for rows in spans(X.shape[0], X.shape[1]))
+    sums = sum_columns((chunk, np.ones(len(chunk))) for chunk in chunks)
+    std = np.sqrt(sums.variance)
+    return std, std <= 1e-12 * np.abs(sums.mean)

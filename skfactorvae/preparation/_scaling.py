@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._moments import sum_columns
 from ._rows import CHUNK
 
 CONSTANT = 1e-14
@@ -107,8 +108,8 @@ def column_moments(X, index, weight):
         for rows, part in _chunks(X, index, share):
             yield np.ldexp(rows, -power) - origin, part
 
-    mean = sum(part @ rows for rows, part in shifted())
-    std = np.sqrt(sum(part @ (rows - mean) ** 2 for rows, part in shifted()))
+    mean = sum_columns(shifted(), 0.0).first
+    std = np.sqrt(sum_columns(shifted(), mean).second)
     std = np.where(std > CONSTANT, std, 0.0)
     return np.ldexp(origin + mean, power), np.ldexp(std, power)
 

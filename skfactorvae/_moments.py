@@ -1,0 +1,88 @@
+"""Moments of columns, accumulated over blocks of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+class ColumnSums:
+    """Weighted sums of columns and of their squares, around an origin.
+
+    With an origin near the data, no digits are lost. With weights that sum to one, the
+    sums are moments. Missing entries (NaN) have weight zero.
+
+    Parameters
+    ----------
+    origin : float or ndarray of shape (p,), default=0.0
+        Value around which sums are taken.
+
+    Attributes
+    ----------
+    weight : float or ndarray of shape (p,)
+        Sum of the weights of the entries that are present.
+    first, second : ndarray of shape (p,)
+        Weighted sums of ``x - origin`` and of its square.
+    """
+
+    def __init__(self, origin: Any = 0.0):
+        self.origin = origin
+        self.weight: Any = 0.0
+        self.first: Any = 0.0
+        self.second: Any = 0.0
+
+    def add(self, rows: np.ndarray, weight: np.ndarray) -> None:
+        """Add a block of samples (b, p) in float64 with weights (b,)."""
+        shifted = rows - self.origin
+        missing = np.isnan(shifted)
+        if missing.any():
+            shifted[missing] = 0.0
+            self.weight = self.weight + weight @ ~missing
+        else:
+            self.weight = self.weight + weight.sum()
+        self.first += weight @ shifted
+        self.second += weight @ shifted**2
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Weighted mean of each column, (p,); the origin where all is missing."""
+        return self.origin + self._shift
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Weighted variance of each column, (p,); zero where all is missing."""
+        mean_square = self.second / np.where(self.weight > 0, self.weight, 1.0)
+        return np.maximum(mean_square - self._shift**2, 0.0)
+
+    @property
+    def _shift(self) -> np.ndarray:
+        """Mean of ``x - origin``."""
+        return self.first / np.where(self.weight > 0, self.weight, 1.0)
+
+
+def sum_columns(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]], origin: Any = None
+) -> ColumnSums:
+    """Accumulate the sums of blocks of samples.
+
+    Parameters
+    ----------
+    blocks : iterable of (rows, weight)
+        Samples (b, p) in float64 and their weights (b,), at least one block.
+    origin : float, ndarray of shape (p,) or None
+        Value around which sums are taken; None takes the mean of the first block.
+
+    Returns
+    -------
+    ColumnSums
+    """
+    sums = None if origin is None else ColumnSums(origin)
+    for rows, weight in blocks:
+        if sums is None:
+            sums = ColumnSums(sum_columns([(rows, weight)], 0.0).mean)
+        sums.add(rows, weight)
+    if sums is None:
+        raise ValueError("There are no samples; pass at least one block.")
+    return sums
