@@ -27,7 +27,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,31 +54,41 @@ _current: contextvars.ContextVar[Task | None] = contextvars.ContextVar(
 
 # ------------------------------------------------------ functions for estimators
 def train(
-    job: core.Job,
+    jobs: Sequence[core.Job],
     schedule: core.Schedule,
     *,
     device: Any,
     n_jobs: int | None,
-    watch: core.Watch | None,
-) -> core.Fit:
-    """Train one job: at once, or together with the requests of other tasks.
+    watch: core.Watch | None = None,
+) -> list[core.Fit]:
+    """Train jobs as a stack: at once, or together with the requests of other tasks.
 
     Parameters
     ----------
-    job, schedule, device, watch
-        As :func:`core.fit_stack` takes them.
+    jobs, schedule, device, watch
+        As :func:`core.fit_stack` takes them; ``watch`` is for a single job.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
     """
     task = _task_of_this_thread()
     if task is not None:
         n_threads = None if n_jobs is None else count_cores(n_jobs)
-        return task.request(FitRequest(job, schedule, device, n_threads, watch))
+        return task.request(
+            [FitRequest(job, schedule, device, n_threads, watch) for job in jobs]
+        )
     n_threads = None if n_jobs is None else effective_n_jobs(n_jobs)
-    (fit,) = core.fit_stack(
-        [job], schedule, device=device, n_threads=n_threads, watch=watch
-    )
-    return fit
+    width = core.stack_width(jobs[0], schedule, device)
+    return [
+        fit
+        for i in range(0, len(jobs), width)
+        for fit in core.fit_stack(
+            jobs[i : i + width],
+            schedule,
+            device=device,
+            n_threads=n_threads,
+            watch=watch,
+        )
+    ]
 
 
 def shared_array(array: np.ndarray) -> np.ndarray:
@@ -194,14 +204,18 @@ class Task:
         self.state = "ended"
 
     # --------------------------------------------------------- called by the task
-    def request(self, request: FitRequest) -> core.Fit:
-        """Pause until the requested fit is trained, and return it."""
-        self.scheduler.requests.append((self, request))
-        while request.result is None:
+    def request(self, requests: Sequence[FitRequest]) -> list[core.Fit]:
+        """Pause until the requested fits are trained, and return them."""
+        self.scheduler.requests += [(self, request) for request in requests]
+        while any(request.result is None for request in requests):
             self._pause()
-        if isinstance(request.result, BaseException):
-            raise request.result
-        return request.result
+        fits = []
+        for request in requests:
+            if isinstance(request.result, BaseException):
+                raise request.result
+            assert request.result is not None
+            fits.append(request.result)
+        return fits
 
     def wait_for_children(self) -> None:
         """Pause until all submitted tasks have ended, or one has failed."""
@@ -322,7 +336,7 @@ class Scheduler:
         requests, self.requests = self.requests, []
         self.results.clear()  # memoized for the preparation of these fits
         train_together([request for _, request in requests], self.n_jobs)
-        self.ready.extend(task for task, _ in requests)
+        self.ready.extend(dict.fromkeys(task for task, _ in requests))
 
     def cancel(self, owner: Scheduler | Task) -> None:
         """End all tasks of an owner, and theirs, without a result."""

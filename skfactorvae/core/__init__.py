@@ -10,8 +10,15 @@ from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device
 from ._generators import GAN
-from ._inference import decode, elbo, encode, sample
-from ._job import Fit, HeldOut, Job, Record, Watch, effective_sample_size
+from ._inference import (
+    RESIDUAL_DIRECTIONS,
+    decode,
+    elbo,
+    encode,
+    residual_squares,
+    sample,
+)
+from ._job import Arrays, Fit, HeldOut, Job, Record, Watch, effective_sample_size
 from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._modules import Modules
@@ -19,7 +26,7 @@ from ._networks import MLP, Network, PointPosterior
 from ._priors import PRIORS
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
-from ._training import fit_stack
+from ._training import fit_stack, held_out_penalties
 from .objectives import (
     AAE,
     DIPVAE,
@@ -44,9 +51,11 @@ __all__ = [
     "GAN",
     "MLP",
     "PRIORS",
+    "RESIDUAL_DIRECTIONS",
     "VAE",
     "WEIGHT",
     "Adversary",
+    "Arrays",
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
@@ -74,6 +83,8 @@ __all__ = [
     "elbo",
     "encode",
     "fit_stack",
+    "held_out_penalties",
+    "residual_squares",
     "resolve_device",
     "sample",
     "stack_width",

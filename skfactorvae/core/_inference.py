@@ -22,6 +22,9 @@ from ._priors import PRIORS
 
 Arrays = Mapping[str, np.ndarray]
 
+RESIDUAL_DIRECTIONS = 2
+"""Directions of the cubature for residuals."""
+
 MIN_BLOCK = 32
 """Rows to which smaller blocks are padded.
 
@@ -89,6 +92,31 @@ def elbo(
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
 
     return _map_blocks(bound, network, weights, rows, device)[:, 0]
+
+
+def residual_squares(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Arrays,
+    rows: np.ndarray,
+    *,
+    device: torch.device,
+) -> np.ndarray:
+    """Return the expected squared residual of each value under its posterior, (n, p).
+
+    Its mean over rows is the noise variance that maximises the Gaussian ELBO.
+    """
+    points = cubature_points(network.n_components, RESIDUAL_DIRECTIONS)
+
+    def squares(w: Weights, x: Tensor) -> Tensor:
+        mean, log_var = network.encode(w, x)
+        total = torch.zeros_like(x)
+        for point in points.to(x):
+            z = network.draw_codes(mean, log_var, point)
+            total += (x - likelihood.mean(network.decode(w, z))).square()
+        return total / len(points)
+
+    return _map_blocks(squares, network, weights, rows, device)
 
 
 def sample(

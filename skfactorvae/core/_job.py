@@ -22,10 +22,11 @@ Status = Literal["budget", "early_stopping", "stopped", "diverged"]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows (m, p) held out for early stopping, and their weights (m,)."""
+    """Rows (m, p) that are not trained on, their weights (m,), and their labels."""
 
     rows: np.ndarray
     row_weights: np.ndarray
+    labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Job:
     start : mapping of str to ndarray
         Initial weights; those that are missing are drawn.
     held_out : HeldOut or None
-        Rows for early stopping.
+        Rows on which the ELBO is recorded, for early stopping.
     temperature : float, default=1
         Temperature T of the likelihood at the first step, >= 1. The reconstruction
         then has the weight 1 / T, which rises to one over the first 80 % of the steps,
@@ -58,6 +59,9 @@ class Job:
         of the reconstruction's weight, so that its variance is annealed with it.
     conditional_noise_std : ndarray of shape (p,) or None
         Upper bound of the likelihood's standard deviation in that unit, by feature.
+    weight_decay : float, default=0
+        Decoupled weight decay of the network's :attr:`~Network.decayed` weights: a step
+        of learning rate r multiplies them by exp(-r * weight_decay).
     """
 
     network: Network
@@ -72,6 +76,7 @@ class Job:
     labels: np.ndarray | None = None
     input_noise: float = 0.0
     conditional_noise_std: np.ndarray | None = None
+    weight_decay: float = 0.0
 
     def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
         """Return whether all weights of the objective have their final values."""

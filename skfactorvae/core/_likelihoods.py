@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ._axes import FEATURE, Parameters
 from ._dense import PLAIN, Weights
+
+Arrays = Mapping[str, np.ndarray]
 
 LOG_TWO_PI = math.log(2 * math.pi)
 RAW_SCALE = "likelihood.raw_scale"
@@ -50,6 +54,28 @@ class Likelihood(ABC):
         -------
         Tensor of shape (K, B)
         """
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the likelihood has a noise scale that is a weight."""
+        return False
+
+    def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
+        """Return weights whose learned noise has a given variance.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            Weights of one model.
+        variance : ndarray of shape (p,)
+            Of each feature. A shared scale gets their mean.
+
+        Returns
+        -------
+        mapping of str to ndarray
+            The weights themselves, where no scale is learned.
+        """
+        return weights
 
     def add_input_noise(
         self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
@@ -110,6 +136,7 @@ class Gaussian(Likelihood):
     is_sampled: bool = True
 
     INITIAL_SCALE, MIN_SCALE, LR_MULTIPLIER = 0.5, 0.01, 10.0
+    LEAST_EXCESS = 1e-4
 
     @property
     def parameters(self) -> Parameters:
@@ -119,7 +146,6 @@ class Gaussian(Likelihood):
 
     @property
     def is_learned(self) -> bool:
-        """Whether the scale is a weight."""
         return isinstance(self.scale, str)
 
     def draw(self, n_features: int) -> Weights:
@@ -135,6 +161,16 @@ class Gaussian(Likelihood):
             raw = self.LR_MULTIPLIER * weights[RAW_SCALE]
             return (F.softplus(raw) + self.MIN_SCALE).unsqueeze(1)
         return x.new_full((len(x), 1, 1), float(self.scale))
+
+    def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
+        if not self.is_learned:
+            return weights
+        if self.scale == "shared":
+            variance = variance.mean(keepdims=True)
+        excess = np.maximum(np.sqrt(variance) - self.MIN_SCALE, self.LEAST_EXCESS)
+        raw = excess + np.log(-np.expm1(-excess))  # the inverse of softplus
+        old = weights[RAW_SCALE]
+        return {**weights, RAW_SCALE: (raw / self.LR_MULTIPLIER).astype(old.dtype)}
 
     def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         scale = self.scales(weights, x)

@@ -50,6 +50,15 @@ class Network(ABC):
         return frozenset()
 
     @property
+    def decayed(self) -> frozenset[str]:
+        """Names of the weights that weight decay shrinks: all arrays but biases."""
+        return frozenset(
+            name
+            for name, axes in self.parameters.items()
+            if len(axes) > 1 and not name.endswith("bias") and name not in self.fixed
+        )
+
+    @property
     def can_set_to_prior(self) -> bool:
         """Whether :meth:`set_to_prior` can be called."""
         return False
@@ -214,6 +223,14 @@ class LinearPathNetwork(Network):
     @property
     def can_set_to_prior(self) -> bool:
         return True
+
+    @property
+    def decayed(self) -> frozenset[str]:
+        """Names of the weights of all layers but the linear path.
+
+        With a large weight decay, the model is therefore linear.
+        """
+        return super().decayed - frozenset(self.LINEAR)
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -445,6 +462,10 @@ class NetworkWrapper(Network):
     @property
     def fixed(self) -> frozenset[str]:
         return self.network.fixed
+
+    @property
+    def decayed(self) -> frozenset[str]:
+        return self.network.decayed
 
     @property
     def can_set_to_prior(self) -> bool:

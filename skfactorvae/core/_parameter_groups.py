@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -61,6 +61,13 @@ class ParameterGroup:
         gradients = torch.autograd.grad(loss.sum(), leaves)
         for leaf, gradient in zip(leaves, gradients, strict=True):
             leaf.grad = gradient.contiguous()
+
+    def shrink(self, names: Iterable[str], factor: Tensor) -> None:
+        """Multiply the weights of these names by one factor for each model, (K,)."""
+        with torch.no_grad():
+            for name in self.leaves.keys() & names:
+                leaf = self.leaves[name]
+                leaf *= factor.view(-1, *(1 for _ in leaf.shape[1:]))
 
     def copy(self, k: int) -> list[Tensor]:
         """Copy the weights of model k."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 MAX_RECORDS = 200
-"""Entries of a history, at most."""
+"""Entries of a history, at most, by default."""
 
 ANNEALING_FRACTION = 0.8
 """Fraction of the steps after which a tempered likelihood has its full weight."""
@@ -27,7 +27,10 @@ class Schedule:
     warmup : float in [0, 1]
         Fraction of the steps over which the weights of the penalties rise linearly.
     patience : int or None
-        Steps without a better held-out ELBO after which a model stops.
+        Steps without a better held-out ELBO after which a model stops; the best weights
+        are then returned. With None it is recorded only.
+    max_records : int, default=200
+        Entries of a history, at most.
     """
 
     max_iter: int
@@ -35,11 +38,12 @@ class Schedule:
     learning_rate: float
     warmup: float
     patience: int | None = None
+    max_records: int = MAX_RECORDS
 
     @property
     def record_every(self) -> int:
         """Steps between two records."""
-        return math.ceil(self.max_iter / MAX_RECORDS)
+        return math.ceil(self.max_iter / self.max_records)
 
     def ramp(self, step: int) -> float:
         """Return the completed fraction of the warm-up, in [0, 1]."""

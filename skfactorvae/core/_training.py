@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ FULL_NOISE_SAMPLE_SIZE = 400
 
 EXPLOSION = 1e6
 """Growth of the reconstruction error over a fit that counts as divergence."""
+
+PENALTY_BATCHES = 32
+"""Batches of held-out rows over which penalties are averaged."""
 
 ADAM_BETAS = {"model": (0.9, 0.999), "adversary": (0.5, 0.9)}
 """Those of Kim & Mnih (2018), Appendix A."""
@@ -76,6 +80,61 @@ def fit_stack(
     return [checkpoint.fit(device) for checkpoint in checkpoints]
 
 
+def held_out_penalties(
+    jobs: Sequence[Job],
+    fits: Sequence[Fit],
+    schedule: Schedule,
+    *,
+    device: torch.device,
+    n_threads: int | None = None,
+) -> np.ndarray:
+    """Return what each objective adds to the negative ELBO of held-out rows, (K,).
+
+    These are the penalties of the objective, with their final weights, as the trained
+    discriminators estimate them. The mean over batches of held-out rows is taken. Jobs
+    of one seed get the same batches.
+
+    Parameters
+    ----------
+    jobs : sequence of K Job
+        With held-out rows.
+    fits : sequence of K Fit
+        Their results.
+    schedule : Schedule
+        Batch size.
+    device : torch.device
+    n_threads : int or None
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        Nats per row.
+    """
+    held_out = [_on_held_out(job, fit) for job, fit in zip(jobs, fits, strict=True)]
+    work = len(jobs) * schedule.batch_size * jobs[0].multiplications
+    with undisturbed(), thread_limit(n_threads, work, device):
+        stack = _Stack(held_out, schedule, device)
+        noise = [_noise_std(job.row_weights) for job in jobs]
+        stack.instance_noise = stack.rows.new_tensor(noise)  # as in training
+        batches = [stack.penalty() for _ in range(PENALTY_BATCHES)]
+    return torch.stack(batches).mean(0).cpu().double().numpy()
+
+
+def _on_held_out(job: Job, fit: Fit) -> Job:
+    """Return a trained job with its held-out rows in place of the training rows."""
+    held_out = job.held_out
+    if held_out is None:
+        raise ValueError("Penalties on held-out rows need jobs with held-out rows.")
+    return replace(
+        job,
+        rows=held_out.rows,
+        row_weights=held_out.row_weights,
+        labels=held_out.labels,
+        start=fit.weights,
+        input_noise=0.0,
+    )
+
+
 class _Stack:
     """K jobs in training."""
 
@@ -108,6 +167,8 @@ class _Stack:
         self.instance_noise = self.rows.new_tensor(list(map(_noise_std, row_weights)))
         self.input_noise = self.rows.new_tensor([job.input_noise for job in jobs])
         self.max_input_noise_std = self._max_input_noise_std()
+        self.weight_decay = self.rows.new_tensor([job.weight_decay for job in jobs])
+        self.decayed = self.network.decayed if self.weight_decay.any() else set()
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -192,27 +253,51 @@ class _Stack:
         ramp = weight.clamp(max=self.schedule.ramp(number))
         self.latest = next(self.draws)
         self._set_learning_rates(number)
-        return self.run(self._update, ramp, weight, *self.latest)
+        rate = self.schedule.learning_rate * self.schedule.decay(number)
+        shrinkage = torch.exp(-rate * self.weight_decay)  # (K,)
+        return self.run(self._update, ramp, weight, shrinkage, *self.latest)
 
     def _update(
-        self, ramp: Tensor, reconstruction_weight: Tensor, *draws: Tensor
+        self,
+        ramp: Tensor,
+        reconstruction_weight: Tensor,
+        shrinkage: Tensor,
+        *draws: Tensor,
     ) -> dict[str, Tensor]:
         """Make a step, given everything that differs between steps as tensors."""
         forward = self._forward(Draws(*draws), ramp, reconstruction_weight)
-        terms = self.objective.terms(forward)
+        terms, record = self._terms(forward)
         if self.first_nll is None:
             self.first_nll = forward.nll.detach().mean(1)
-        record: dict[str, Tensor] = {}
-        if self.adversary is not None:
-            group = self.parameter_groups["adversary"]
-            more, record = self.adversary.run(forward, group.leaves, group.gradients)
-            terms |= more
         weights = {"reconstruction": reconstruction_weight}
         weights |= self.objective.weights(ramp)
         loss = _weighted_sum(terms, weights, self.objective.recorded_only)
         self.parameter_groups["model"].differentiate(loss)
         self.optimiser.step()
+        for group in self.parameter_groups.values():
+            group.shrink(self.decayed, shrinkage)
         return {k: v.detach() for k, v in (terms | record).items()}
+
+    def _terms(self, forward: Forward) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the terms of the loss and further values to record, each (K,).
+
+        An adversary writes the gradients of its own loss.
+        """
+        terms = self.objective.terms(forward)
+        record: dict[str, Tensor] = {}
+        if self.adversary is not None:
+            group = self.parameter_groups["adversary"]
+            more, record = self.adversary.run(forward, group.leaves, group.gradients)
+            terms |= more
+        return terms, record
+
+    def penalty(self) -> Tensor:
+        """Return what the objective adds to -ELBO on one batch, (K,), nats per row."""
+        forward = self._forward(next(self.draws))
+        terms, _ = self._terms(forward)
+        weights = self.objective.weights(torch.ones_like(self.temperature))
+        loss = _weighted_sum(terms, weights, self.objective.recorded_only)
+        return (loss - forward.reconstruction - forward.kl).detach()
 
     def _set_learning_rates(self, number: int) -> None:
         """Set the learning rates of a step."""
@@ -394,9 +479,10 @@ class _Checkpoint:
         )
         score = float(np.average(elbos, weights=held_out.row_weights))
         is_warmed_up = self.job.is_warmed_up(schedule, step)
-        if not is_warmed_up or score > self.best:
+        is_chosen = schedule.patience is not None and is_warmed_up
+        if not is_chosen or score > self.best:
             self.kept, self.kept_step = self._copy(), step
-            self.best = score if is_warmed_up else -math.inf
+            self.best = score if is_chosen else -math.inf
         if step - self.kept_step >= (schedule.patience or math.inf):
             self.end("early_stopping")
         return score

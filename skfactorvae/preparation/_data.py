@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._rows import canonical_rows, with_label_columns
+from ._rows import canonical_rows, split_groups, with_label_columns
 from ._targets import Targets, make_targets
 
 
@@ -25,18 +25,23 @@ class TrainingData:
         Their weights, positive.
     targets : Targets or None
         What is learned beside the samples.
+    groups : ndarray of shape (m,) or None
+        Group of each distinct sample; those of one group are held out together.
     """
 
     X: np.ndarray
     index: np.ndarray
     weight: np.ndarray
     targets: Targets | None = None
+    groups: np.ndarray | None = None
 
     @classmethod
-    def from_arrays(cls, X, weight, attributes=(), scales=None) -> TrainingData:
+    def from_arrays(
+        cls, X, weight, attributes=(), scales=None, groups=None
+    ) -> TrainingData:
         """Find the distinct samples and the training targets.
 
-        Samples are distinct if they differ in a feature or in a label.
+        Samples are distinct if they differ in a feature, in a label or in their group.
 
         Parameters
         ----------
@@ -46,11 +51,15 @@ class TrainingData:
         attributes : tuple of m Attribute
         scales : sequence of (mean, scale) by attribute, or None
             Those of an earlier fit that is continued.
+        groups : ndarray of shape (n,) or None
+            Number of each sample's group.
         """
         labels = [attribute.labels for attribute in attributes]
-        index, weight = canonical_rows(with_label_columns(X, labels), weight)
+        own = [] if groups is None else [groups.astype(np.float64)]
+        index, weight = canonical_rows(with_label_columns(X, labels + own), weight)
         targets = make_targets(attributes, index, weight, scales)
-        return cls(X, index, weight, targets)
+        kept = None if groups is None else groups[index]
+        return cls(X, index, weight, targets, kept)
 
     @property
     def levels(self) -> tuple[Any, ...] | None:
@@ -71,16 +80,21 @@ class TrainingData:
         ValueError
             If no sample would be left to train on.
         """
-        n_held_out = max(1, round(fraction * len(self.index)))
-        if n_held_out >= len(self.index):
+        n_rows = len(self.index)
+        (held_out,) = split_groups(n_rows, self.groups, fraction, 1, seed)
+        if not 0 < len(held_out) < n_rows:
             raise ValueError(
                 f"early_stopping=True with validation_fraction={fraction} would hold "
                 f"out all of the {len(self.index)} distinct samples. Lower "
                 "validation_fraction, or set early_stopping=False."
             )
-        order = np.random.RandomState(seed).permutation(len(self.index))
-        held_out, kept = order[:n_held_out], np.sort(order[n_held_out:])
+        kept = np.setdiff1d(np.arange(n_rows), held_out)
         return self._at(kept), self._at(held_out)
 
     def _at(self, chosen) -> TrainingData:
-        return replace(self, index=self.index[chosen], weight=self.weight[chosen])
+        return replace(
+            self,
+            index=self.index[chosen],
+            weight=self.weight[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+        )

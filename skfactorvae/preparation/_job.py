@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ._noise_levels import conditional_noise_std, default_input_noise, signal_to
 from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
 from ._targets import align_start, fitted_attributes
+from ._weight_decay import Comparison, calibrate, compare_decays, with_weight_decay
 
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
@@ -30,6 +32,8 @@ class PreviousFit:
     scaling: Scaling
     weights: Mapping[str, np.ndarray]
     init: str
+    weight_decay: float = 0.0
+    inflation: np.ndarray | None = None
     target_scales: tuple = ()
 
 
@@ -50,6 +54,49 @@ class Prepared:
     spec: ModelSpec
     scaling: Scaling
     known: dict[str, Any]
+    schedule: core.Schedule
+    comparison: Comparison | None = None
+    inflation: np.ndarray | None = None
+
+    def with_decay(
+        self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
+    ) -> Prepared:
+        """Return the preparation of a job with this weight decay."""
+        known = self.known | {"weight_decay_": weight_decay, "held_out_": {}}
+        return replace(self, job=with_decay(self.job, weight_decay), known=known)
+
+    def regularized(self, fits: Sequence[core.Fit], device: Any) -> Prepared:
+        """Return the job with the weight decay that held-out samples favour.
+
+        Parameters
+        ----------
+        fits : sequence of core.Fit
+            Of the jobs of the comparison.
+        device : torch.device
+        """
+        if self.comparison is None:
+            return self
+        chosen = self.comparison.choose(fits, self.schedule.max_iter, device)
+        log_scale = float(np.log(self.scaling.scale.astype(np.float64)).sum())
+        decayed = self.with_decay(self.comparison.with_decay, chosen.weight_decay)
+        report = {
+            name: value - log_scale if name.endswith("score") else value
+            for name, value in chosen.report.items()
+        }
+        return replace(
+            decayed,
+            schedule=replace(self.schedule, max_iter=chosen.max_iter),
+            inflation=chosen.inflation,
+            comparison=None,
+            known=decayed.known | {"held_out_": report},
+        )
+
+    def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:
+        """Return the fit with the noise scale that held-out samples ask for."""
+        if self.inflation is None or fit.status == "diverged":
+            return fit
+        weights = calibrate(self.job, fit.weights, self.inflation, device)
+        return replace(fit, weights=dict(weights))
 
     def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the attributes with which a fitted estimator transforms."""
@@ -58,6 +105,7 @@ class Prepared:
             "scale_": self.scaling.scale,
             "weights_": weights,
             "_model_spec": dict(vars(self.spec)),
+            "_inflation": self.inflation,
             **self.known,
         }
 
@@ -146,7 +194,39 @@ def prepare(
         **fitted_attributes(targets, objective),
     }
     job = _with_input_noise(job, spec, options, memoize)
-    return Prepared(job, spec, scaling, known)
+    with_decay = partial(
+        with_weight_decay, keeps_input_noise=options.input_noise != "auto"
+    )
+    prepared = Prepared(job, spec, scaling, known, options.schedule())
+    if options.weight_decay != "auto":
+        return prepared.with_decay(with_decay, float(options.weight_decay))
+    if previous is not None:
+        prepared = prepared.with_decay(with_decay, previous.weight_decay)
+        return replace(prepared, inflation=previous.inflation)
+    comparison = compare_decays(
+        job,
+        prepared.schedule,
+        lambda index: _weights_of(start.init, spec, objective, seed, samples, index),
+        groups=training.groups,
+        with_decay=with_decay,
+    )
+    return replace(prepared.with_decay(with_decay, 0.0), comparison=comparison)
+
+
+def _weights_of(init, spec, objective, seed, samples, index):
+    """Return initial weights for some of the samples."""
+    rows, weight, labels = (None if a is None else a[index] for a in samples)
+    if init == "random":
+        return {}
+    start = linear_start(init, rows, weight, spec.n_components, seed)
+    return _linear_weights(start, spec, objective, rows, labels, weight)
+
+
+def _linear_weights(start, spec, objective, rows, labels, weight):
+    """Return the weights of a linear start, aligned with labels where there are any."""
+    if labels is not None:
+        start = align_start(start, rows, labels, weight, objective)
+    return spec.make_network().linear_start(start.encoder, start.decoder)
 
 
 def _held_out(data: TrainingData, scaling: Scaling, dtype) -> core.HeldOut:
@@ -172,9 +252,7 @@ def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
         return Start("random", {}, temperature)
     start = memoize(linear_start, options.init, rows, weight, spec.n_components, seed)
     kind = start.kind
-    if labels is not None:
-        start = align_start(start, rows, labels, weight, objective)
-    weights = spec.make_network().linear_start(start.encoder, start.decoder)
+    weights = _linear_weights(start, spec, objective, rows, labels, weight)
     temperature = _temperature(kind, spec, options, rows, weight, seed, memoize)
     return Start(kind, weights, temperature)
 

@@ -6,8 +6,11 @@ Axes: ``n`` samples, ``p`` features, ``d`` components.
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
+from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
 from ._rows import subsample
@@ -20,6 +23,21 @@ SIGNAL_ROWS = 2000
 
 MAX_SINGULAR_VALUE = 1e8
 """Upper bound of the singular value behind a temperature, for a noise near zero."""
+
+RESOLUTION_ROWS = 2000
+"""Samples among which the smallest difference of a column is looked for, at most."""
+
+SAME_VALUE = 1e-6
+"""Difference, relative to the largest magnitude, of values that count as equal."""
+
+LINEAR_ROWS = 1000
+"""Samples to which linear models are fitted for comparison, at most."""
+
+LINEAR_STEPS = 200
+"""Steps of expectation maximisation for that factor analysis, at most."""
+
+MAX_LINEAR_FEATURES = 300
+"""Features above which it takes too long."""
 
 BLOCK = 256
 """Columns that are correlated with all others at once."""
@@ -107,6 +125,70 @@ def conditional_noise_std(rows, weight, seed):
         squares[np.arange(len(squares)), np.arange(len(best))[block]] = 0.0
         best[block] = squares.max(axis=1)
     return std * np.sqrt(np.clip(1 - best, 0, 1))
+
+
+def resolution_variance(rows, weight, seed):
+    r"""Compute the variance of the rounding of each column, (p,).
+
+    .. math:: g^2 / 12
+
+    for the smallest difference g of two distinct values: the variance of a uniform
+    distribution of that width. A rounded or discrete column that is reconstructed
+    exactly has no density, and a smaller noise would not describe it better. At most
+    2,000 samples are used.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised samples.
+    weight : ndarray of shape (n,)
+    seed : int
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    sample = subsample(rows, weight, RESOLUTION_ROWS, rng).astype(np.float64)
+    gaps = np.diff(np.sort(sample, axis=0), axis=0)
+    gaps[gaps <= SAME_VALUE * np.abs(sample).max(axis=0, initial=1.0)] = np.inf
+    smallest = gaps.min(axis=0, initial=np.inf)
+    return np.where(np.isfinite(smallest), smallest, 0.0) ** 2 / 12
+
+
+def factor_analysis_score(rows, held_out, weight, n_components):
+    """Compute the held-out log-likelihood of scikit-learn's FactorAnalysis.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Training samples; at most 1,000 of them are used.
+    held_out : ndarray of shape (m, p)
+    weight : ndarray of shape (m,)
+        Weights of the held-out samples.
+    n_components : int
+
+    Returns
+    -------
+    float
+        Nats per sample; NaN for more than 300 features, where it takes long.
+    """
+    sample = rows[:LINEAR_ROWS].astype(np.float64)
+    if sample.shape[1] > MAX_LINEAR_FEATURES:
+        return math.nan
+    model = FactorAnalysis(
+        min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(sample)
+    return float(np.average(model.score_samples(held_out), weights=weight))
+
+
+def first_component_r2(rows, held_out):
+    """Compute the R2 of one principal component of the samples on held-out ones."""
+    sample = rows[:LINEAR_ROWS].astype(np.float64)
+    mean = sample.mean(axis=0)
+    _, _, axes = randomized_svd(sample - mean, 1, random_state=0)
+    apart = held_out - mean
+    total = np.square(apart).sum()
+    return float(np.square(apart @ axes.T).sum() / total) if total > 0 else math.nan
 
 
 def signal_to_noise(rows, weight, likelihood, noise_scale, seed):

@@ -13,8 +13,9 @@ class FitOptions:
     """Parameters of one fit; those a class does not declare have a neutral value.
 
     The neutral values stand for a Gaussian likelihood with one learned noise scale a
-    feature, a random initialisation, and neither annealing, input noise nor held-out
-    samples. An estimator that declares only what it needs can therefore be fitted.
+    feature, a random initialisation, and neither annealing, input noise, weight decay
+    nor held-out samples. An estimator that declares only what it needs can therefore be
+    fitted.
     """
 
     n_components: int
@@ -33,6 +34,7 @@ class FitOptions:
     temperature: Any = 1.0
     warmup: float = 0.0
     input_noise: Any = 0.0
+    weight_decay: Any = 0.0
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 1

@@ -98,6 +98,39 @@ def _ranks(labels: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def split_groups(n_rows, groups, fraction, n_splits, seed):
+    """Draw disjoint parts of the samples, each a share of them.
+
+    Parameters
+    ----------
+    n_rows : int
+    groups : ndarray of shape (n,) or None
+        Samples of one group are in one part, or in none.
+    fraction : float
+        Share of the samples in a part, in (0, 1).
+    n_splits : int
+        Number of parts.
+    seed : int
+
+    Returns
+    -------
+    list of n_splits ndarrays of int
+        At least one sample in each, as far as there are groups.
+    """
+    rng = np.random.RandomState(seed)
+    size = max(1, round(fraction * n_rows))
+    if groups is None:
+        order = rng.permutation(n_rows)
+        return [order[i * size : (i + 1) * size] for i in range(n_splits)]
+    names, member = np.unique(groups, return_inverse=True)
+    order = rng.permutation(len(names))
+    ends = np.cumsum(np.bincount(member)[order])  # samples in the groups up to each
+    part = np.empty(len(names), dtype=int)
+    part[order] = (ends - 1) // size
+    part[order[-1]] = n_splits  # one group, at least, is in no part
+    return [np.flatnonzero(part[member] == i) for i in range(n_splits)]
+
+
 def subsample(rows, weight, n_max, rng):
     """Return all samples, or ``n_max`` draws from the weighted samples.
 

@@ -1,0 +1,491 @@
+"""Weight decay, number of steps and noise scale, chosen on held-out samples.
+
+Networks that are flexible enough for a curved table memorise a small noisy one. How
+flexible they may be is therefore decided by samples that are not trained on: the model
+is fitted to a share of the samples with each of a few weight decays, as one stack, and
+for few steps. The best one on the held-out samples is then fitted to all samples.
+
+Axes: ``n`` samples, ``p`` features, ``c`` candidates, ``m`` held-out samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import core
+from ._noise_levels import (
+    factor_analysis_score,
+    first_component_r2,
+    resolution_variance,
+)
+from ._rows import split_groups
+
+CANDIDATES = (0.0, 1.0, 3.0, 10.0)
+"""Weight decays that are compared. With the largest, the model is nearly linear."""
+
+COMPARISON_STEPS = 800
+"""Steps of the fits that are compared, and of the final one where decay is chosen."""
+
+MIN_STEPS = 300
+"""Number of steps below which a fit does not memorise samples."""
+
+MIN_EPOCHS = 30
+"""Passes over the samples below which a fit does not memorise samples."""
+
+MIN_ROWS = 20
+"""Number of distinct samples below which none is held out."""
+
+HELD_OUT_FRACTION = 0.2
+"""Share of the samples that is held out."""
+
+MAX_HELD_OUT = 2000
+"""Samples that are held out, at most."""
+
+FEW_ROWS = 320
+"""Number of samples below which two different shares are held out in turn."""
+
+N_RECORDS = 20
+"""Records of the held-out bound."""
+
+CHUNK = 4096
+"""Samples whose residuals are computed at once."""
+
+TRIMMED = 0.025
+"""Share of the held-out samples, at either end, that is left out of a mean difference,
+so that a single outlier cannot decide."""
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """How far a fit may bend, and what held-out samples say about it.
+
+    Attributes
+    ----------
+    weight_decay : float
+        Weight decay of the networks.
+    max_iter : int
+        Number of steps.
+    inflation : ndarray of shape (p,) or None
+        Ratio of held-out to training variance of the residuals, >= 1.
+    report : dict of str to float
+        Scores of the chosen candidate; empty if no samples were held out.
+    """
+
+    weight_decay: float
+    max_iter: int
+    inflation: np.ndarray | None = None
+    report: Any = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One candidate on the held-out samples of one or several splits.
+
+    Attributes
+    ----------
+    bounds : ndarray of shape (m,)
+        ELBO of each held-out sample with the calibrated noise, nats.
+    penalty : float
+        What the objective adds to the negative ELBO, nats.
+    inflation : ndarray of shape (p,) or None
+        Ratio of held-out to training variance of the residuals, >= 1.
+    training_bound : float
+        Mean ELBO of the training samples with the calibrated noise, nats.
+    residual : ndarray of shape (m,)
+        Squared residuals of each held-out sample, summed over features.
+    is_rising : bool
+        Whether the held-out bound was highest at the end of training.
+    """
+
+    bounds: np.ndarray
+    penalty: float
+    inflation: np.ndarray | None
+    training_bound: float
+    residual: np.ndarray
+    is_rising: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Fits of the candidates to shares of the samples.
+
+    Attributes
+    ----------
+    jobs : list of core.Job
+        Split by split, each with all candidates.
+    decays : tuple of c floats
+    schedule : core.Schedule
+    with_decay : callable (job, weight_decay) -> core.Job
+    """
+
+    jobs: list[core.Job]
+    decays: tuple[float, ...]
+    schedule: core.Schedule
+    with_decay: Callable[[core.Job, float], core.Job]
+
+    def choose(
+        self, fits: Sequence[core.Fit], max_iter: int, device: Any
+    ) -> Regularization:
+        """Return the candidate that describes held-out samples best.
+
+        Networks without weight decay are chosen only if they are better by more than
+        one standard error. They make all ``max_iter`` steps if the held-out bound was
+        still rising at the end of the comparison.
+
+        Parameters
+        ----------
+        fits : sequence of core.Fit
+            Of the jobs.
+        max_iter : int
+            Steps that a fit may make.
+        device : torch.device
+        """
+        c = len(self.decays)
+        penalties = core.held_out_penalties(
+            self.jobs, fits, self.schedule, device=device
+        )
+        found = [
+            _evaluate(self.jobs[k::c], fits[k::c], penalties[k::c], device)
+            for k in range(c)
+        ]
+        held_out = [_held_out(job) for job in self.jobs[::c]]
+        weight = np.concatenate([part.row_weights for part in held_out])
+        best = choose_candidate(
+            np.stack([e.bounds for e in found]),
+            np.array([e.penalty for e in found]),
+            weight,
+        )
+        chosen, steps = found[best], self.schedule.max_iter
+        if best == 0 and chosen.is_rising:
+            steps = max_iter
+        return Regularization(
+            self.decays[best],
+            steps,
+            chosen.inflation,
+            _report(self.jobs[::c], chosen, weight),
+        )
+
+
+def compare_decays(
+    job: core.Job,
+    schedule: core.Schedule,
+    start: Callable[[np.ndarray], Any],
+    *,
+    groups: np.ndarray | None = None,
+    with_decay: Callable[[core.Job, float], core.Job],
+) -> Comparison | None:
+    """Plan the comparison of weight decays; None for a fit that cannot memorise.
+
+    Parameters
+    ----------
+    job : core.Job
+        The fit to all samples.
+    schedule : core.Schedule
+        Its schedule.
+    start : callable (index) -> mapping of str to ndarray
+        Returns initial weights for the samples at ``index``.
+    groups : ndarray of shape (n,) or None
+        Samples of one group are held out together.
+    with_decay : callable (job, weight_decay) -> core.Job
+        Returns a job with a weight decay.
+    """
+    n_rows = len(job.rows)
+    epochs = schedule.max_iter * schedule.batch_size / n_rows
+    if schedule.max_iter < MIN_STEPS or epochs < MIN_EPOCHS:
+        return None
+    if n_rows < MIN_ROWS or (groups is not None and len(np.unique(groups)) < 2):
+        return None
+    n_splits = 2 if n_rows < FEW_ROWS else 1
+    fraction = min(HELD_OUT_FRACTION, MAX_HELD_OUT / n_rows)
+    splits = split_groups(n_rows, groups, fraction, n_splits, job.seed)
+    jobs = [
+        with_decay(part, decay)
+        for part in [_without(job, held_out, start) for held_out in splits]
+        for decay in CANDIDATES
+    ]
+    return Comparison(
+        jobs,
+        CANDIDATES,
+        replace(
+            schedule,
+            max_iter=min(schedule.max_iter, COMPARISON_STEPS),
+            patience=None,
+            max_records=N_RECORDS,
+        ),
+        with_decay,
+    )
+
+
+def with_weight_decay(
+    job: core.Job, weight_decay: float, *, keeps_input_noise: bool
+) -> core.Job:
+    """Return a job with a weight decay, which takes the place of input noise.
+
+    Parameters
+    ----------
+    job : core.Job
+    weight_decay : float
+        Zero leaves the input noise as it is.
+    keeps_input_noise : bool
+        Whether input noise stays beside weight decay.
+    """
+    noise = job.input_noise if keeps_input_noise or not weight_decay else 0.0
+    return replace(job, weight_decay=weight_decay, input_noise=noise)
+
+
+def choose_candidate(
+    bounds: np.ndarray, penalties: np.ndarray, weight: np.ndarray
+) -> int:
+    """Return the number of the best candidate; the first needs a clear advantage.
+
+    Parameters
+    ----------
+    bounds : ndarray of shape (c, m)
+        ELBO of each held-out sample, nats.
+    penalties : ndarray of shape (c,)
+        What the objective adds to the negative ELBO.
+    weight : ndarray of shape (m,)
+        Weights of the samples.
+
+    Returns
+    -------
+    int
+        The first candidate, if its objective is better than that of all others by more
+        than one standard error of the difference; else the best of the others.
+    """
+    moments = [trimmed_moments(b - bounds[0], weight) for b in bounds]
+    gains = np.array([mean for mean, _ in moments]) - (penalties - penalties[0])
+    if not np.isfinite(gains[1:]).any():
+        return 0
+    best = 1 + int(np.nanargmax(np.where(np.isfinite(gains[1:]), gains[1:], -np.inf)))
+    return 0 if gains[best] < -moments[best][1] else best
+
+
+def trimmed_moments(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Return the trimmed mean of weighted values, and its standard error."""
+    order = np.lexsort((weight, values))
+    values, weight = values[order], weight[order]
+    share = np.cumsum(weight) / weight.sum()
+    edges = np.clip(np.concatenate([[0.0], share]), TRIMMED, 1 - TRIMMED)
+    kept = np.diff(edges)
+    kept /= kept.sum()
+    used = kept > 0
+    mean = float(kept[used] @ values[used])
+    variance = float(kept[used] @ (values[used] - mean) ** 2)
+    return mean, math.sqrt(variance / core.effective_sample_size(weight))
+
+
+def calibrate(
+    job: core.Job, weights: core.Arrays, inflation: np.ndarray, device: Any
+) -> core.Arrays:
+    """Set the learned noise to the residuals of the training samples, times a ratio.
+
+    It is never less than the rounding of a column.
+
+    Parameters
+    ----------
+    job : core.Job
+        The trained job.
+    weights : dict of str to ndarray
+        Its weights.
+    inflation : ndarray of shape (p,)
+        Ratio of held-out to training variance of the residuals.
+    device : torch.device
+    """
+    variance, _ = _residual_moments(job, weights, job.rows, job.row_weights, device)
+    least = resolution_variance(job.rows, job.row_weights, job.seed)
+    variance = np.maximum(variance * inflation, least)
+    return job.likelihood.with_variance(weights, variance)
+
+
+def inflation_of(
+    held_out: np.ndarray, training: np.ndarray, error: np.ndarray
+) -> np.ndarray:
+    r"""Estimate the ratio of held-out to training variance of each column's residuals.
+
+    Logarithms of the ratios are shrunk to their median by empirical Bayes: few held-out
+    samples, or heavy tails, leave the ratio of a single column uncertain.
+
+    .. math:: \log r_j = m + \frac{\tau^2}{\tau^2 + s_j^2} (\log \hat r_j - m)
+
+    Parameters
+    ----------
+    held_out, training : ndarray of shape (p,)
+        Mean squares.
+    error : ndarray of shape (p,)
+        Variance of the logarithm of ``held_out``, s**2.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        At least one.
+    """
+    is_used = (training > 0) & (held_out > 0)
+    if not is_used.any():
+        return np.ones_like(training)
+    ratio = np.zeros_like(training)
+    ratio[is_used] = np.log(held_out[is_used] / training[is_used])
+    middle = np.median(ratio[is_used])
+    spread = np.median((ratio[is_used] - middle) ** 2) / 0.4549  # of a chi square
+    between = max(0.0, spread - float(np.median(error[is_used])))
+    kept = between / (between + error) if between else np.zeros_like(error)
+    shrunk = middle + kept * (ratio - middle)
+    return np.exp(np.maximum(np.where(is_used, shrunk, middle), 0.0))
+
+
+# ------------------------------------------------------------------ inner functions
+def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
+    """Return the job without some of its rows, which are held out."""
+    is_kept = np.ones(len(job.rows), dtype=bool)
+    is_kept[held_out] = False
+    kept = np.flatnonzero(is_kept)
+    labels = job.labels
+    return replace(
+        job,
+        rows=job.rows[kept],
+        row_weights=job.row_weights[kept],
+        labels=None if labels is None else labels[kept],
+        start=start(kept),
+        held_out=core.HeldOut(
+            job.rows[held_out],
+            job.row_weights[held_out],
+            None if labels is None else labels[held_out],
+        ),
+    )
+
+
+def _few_rows(job: core.Job) -> core.Job:
+    """Return the job with as many of its rows as are held out at most."""
+    few = slice(MAX_HELD_OUT)
+    return replace(job, rows=job.rows[few], row_weights=job.row_weights[few])
+
+
+def _held_out(job: core.Job) -> core.HeldOut:
+    assert job.held_out is not None
+    return job.held_out
+
+
+def _evaluate(jobs, fits, penalties, device) -> Evaluation:
+    """Evaluate one candidate, fitted to one or several shares of the samples."""
+    inflation = _inflation(jobs, fits, device)
+    bounds, trained, residual = [], [], []
+    for job, fit in zip(jobs, fits, strict=True):
+        few = _few_rows(job)
+        weights: core.Arrays = fit.weights
+        if inflation is not None:
+            weights = calibrate(few, weights, inflation, device)
+        rows = _held_out(job).rows
+        bounds.append(_elbo(job, weights, rows, device))
+        own = _elbo(job, weights, few.rows, device)
+        trained.append(np.average(own, weights=few.row_weights))
+        residual.append(_squared_residuals(job, weights, rows, device))
+    return Evaluation(
+        np.concatenate(bounds),
+        float(np.mean(penalties)),
+        inflation,
+        float(np.mean(trained)),
+        np.concatenate(residual),
+        all(_is_rising(fit) for fit in fits),
+    )
+
+
+def _inflation(jobs, fits, device) -> np.ndarray | None:
+    """Return the ratio of held-out to training variance, over all splits."""
+    first = jobs[0]
+    if not first.likelihood.is_learned:
+        return None
+    sums: Any = 0.0
+    for job, fit in zip(jobs, fits, strict=True):
+        few, held_out = _few_rows(job), _held_out(job)
+        training, _ = _residual_moments(
+            job, fit.weights, few.rows, few.row_weights, device
+        )
+        apart, error = _residual_moments(
+            job, fit.weights, held_out.rows, held_out.row_weights, device
+        )
+        sums = sums + np.stack([apart, training, error]) / len(jobs)
+    apart, training, error = sums
+    return inflation_of(apart, training, error / len(jobs))
+
+
+def _residual_moments(job, weights, rows, row_weights, device):
+    """Return the mean square of each column's residuals, and the variance of its log.
+
+    Sums run over blocks of samples.
+    """
+    share = row_weights / row_weights.sum()
+    first: Any = 0.0
+    second: Any = 0.0
+    for begin in range(0, len(rows), CHUNK):
+        block = slice(begin, begin + CHUNK)
+        squares = core.residual_squares(
+            job.network, job.likelihood, weights, rows[block], device=device
+        ).astype(np.float64)
+        first = first + share[block] @ squares
+        second = second + share[block] @ squares**2
+    tiny = np.finfo(np.float64).tiny
+    kurtosis = second / np.maximum(first**2, tiny)
+    n_rows = core.effective_sample_size(row_weights)
+    return first, np.maximum(kurtosis - 1, 0.0) / n_rows
+
+
+def _elbo(job, weights, rows, device) -> np.ndarray:
+    """Return the evidence lower bound of each row, in float64, (n,)."""
+    bounds = core.elbo(
+        job.network,
+        job.likelihood,
+        weights,
+        rows,
+        n_directions=core.RESIDUAL_DIRECTIONS,
+        prior=job.objective.prior,
+        device=device,
+    )
+    return bounds.astype(np.float64)
+
+
+def _squared_residuals(job, weights, rows, device) -> np.ndarray:
+    """Return the squared error of each row's reconstruction, (n,)."""
+    codes, _ = core.encode(job.network, weights, rows, device=device)
+    back = core.decode(job.network, job.likelihood, weights, codes, device=device)
+    return np.square(rows - back, dtype=np.float64).sum(axis=1)
+
+
+def _is_rising(fit: core.Fit) -> bool:
+    """Return whether the held-out bound was highest in the last tenth of a fit."""
+    bounds = fit.history["validation_elbo"]
+    tenth = max(1, len(bounds) // 10)
+    means = [bounds[i : i + tenth].mean() for i in range(0, len(bounds), tenth)]
+    return fit.status == "budget" and int(np.argmax(means)) == len(means) - 1
+
+
+def _report(jobs, chosen: Evaluation, weight) -> dict[str, float]:
+    """Return the chosen candidate's scores, beside those of linear models."""
+    rows = np.concatenate([_held_out(job).rows for job in jobs]).astype(np.float64)
+    total = weight @ np.square(rows).sum(axis=1)
+    references = [
+        (first_component_r2(job.rows, _held_out(job).rows), _linear_score(job))
+        for job in jobs
+    ]
+    r2, linear = np.mean(references, axis=0)
+    return {
+        "n_samples": len(rows),
+        "score": float(np.average(chosen.bounds, weights=weight)),
+        "training_score": chosen.training_bound,
+        "r2": float(1 - weight @ chosen.residual / total) if total > 0 else math.nan,
+        "first_component_r2": float(r2),
+        "factor_analysis_score": float(linear),
+    }
+
+
+def _linear_score(job) -> float:
+    if not job.likelihood.is_learned:
+        return math.nan
+    held_out = _held_out(job)
+    return factor_analysis_score(
+        job.rows, held_out.rows, held_out.row_weights, job.network.n_components
+    )
