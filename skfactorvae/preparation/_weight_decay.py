@@ -28,7 +28,7 @@ from ._rows import split_groups
 CANDIDATES = (0.0, 1.0, 3.0, 10.0)
 """Weight decays that are compared. With the largest, the model is nearly linear."""
 
-COMPARISON_STEPS = 800
+COMPARISON_STEPS = 600
 """Steps of the fits that are compared, and of the final one where decay is chosen."""
 
 MIN_STEPS = 300
@@ -49,11 +49,25 @@ MAX_HELD_OUT = 2000
 FEW_ROWS = 320
 """Number of samples below which two different shares are held out in turn."""
 
+DECAYED_INPUT_NOISE = 0.5
+"""Share of the default input noise that is kept beside weight decay."""
+
+MIN_GAIN = 0.005
+"""Advantage of weight decay, nats per feature, below which networks that show no sign
+of memorising samples are fitted without it."""
+
 N_RECORDS = 20
 """Records of the held-out bound."""
 
 CHUNK = 4096
 """Samples whose residuals are computed at once."""
+
+MAX_SQUARE = 100.0
+"""Squared residual, in units of their mean, above which larger ones count no more."""
+
+MAX_GAP = 0.1
+"""Difference of training and held-out bound, nats per feature, above which more steps
+would mean memorising samples."""
 
 TRIMMED = 0.025
 """Share of the held-out samples, at either end, that is left out of a mean difference,
@@ -133,9 +147,9 @@ class Comparison:
     ) -> Regularization:
         """Return the candidate that describes held-out samples best.
 
-        Networks without weight decay are chosen only if they are better by more than
-        one standard error. They make all ``max_iter`` steps if the held-out bound was
-        still rising at the end of the comparison.
+        Networks without weight decay make all ``max_iter`` steps if they show no sign
+        of memorising samples: their held-out bound was still rising at the end, and
+        near that of the training samples.
 
         Parameters
         ----------
@@ -145,7 +159,7 @@ class Comparison:
             Steps that a fit may make.
         device : torch.device
         """
-        c = len(self.decays)
+        c, p = len(self.decays), self.jobs[0].rows.shape[1]
         penalties = core.held_out_penalties(
             self.jobs, fits, self.schedule, device=device
         )
@@ -155,19 +169,20 @@ class Comparison:
         ]
         held_out = [_held_out(job) for job in self.jobs[::c]]
         weight = np.concatenate([part.row_weights for part in held_out])
+        gap = found[0].training_bound - np.average(found[0].bounds, weights=weight)
+        is_general = found[0].is_rising and gap < MAX_GAP * p
         best = choose_candidate(
             np.stack([e.bounds for e in found]),
             np.array([e.penalty for e in found]),
             weight,
+            margin=MIN_GAIN * p if is_general else None,
         )
-        chosen, steps = found[best], self.schedule.max_iter
-        if best == 0 and chosen.is_rising:
-            steps = max_iter
+        is_long = best == 0 and is_general
         return Regularization(
             self.decays[best],
-            steps,
-            chosen.inflation,
-            _report(self.jobs[::c], chosen, weight),
+            max_iter if is_long else self.schedule.max_iter,
+            found[best].inflation,
+            _report(self.jobs[::c], found[best], weight),
         )
 
 
@@ -224,7 +239,7 @@ def compare_decays(
 def with_weight_decay(
     job: core.Job, weight_decay: float, *, keeps_input_noise: bool
 ) -> core.Job:
-    """Return a job with a weight decay, which takes the place of input noise.
+    """Return a job with a weight decay, which halves the default input noise.
 
     Parameters
     ----------
@@ -232,16 +247,20 @@ def with_weight_decay(
     weight_decay : float
         Zero leaves the input noise as it is.
     keeps_input_noise : bool
-        Whether input noise stays beside weight decay.
+        Whether input noise stays as it is beside weight decay.
     """
-    noise = job.input_noise if keeps_input_noise or not weight_decay else 0.0
+    share = 1.0 if keeps_input_noise or not weight_decay else DECAYED_INPUT_NOISE
+    noise = share * job.input_noise
     return replace(job, weight_decay=weight_decay, input_noise=noise)
 
 
 def choose_candidate(
-    bounds: np.ndarray, penalties: np.ndarray, weight: np.ndarray
+    bounds: np.ndarray,
+    penalties: np.ndarray,
+    weight: np.ndarray,
+    margin: float | None = None,
 ) -> int:
-    """Return the number of the best candidate; the first needs a clear advantage.
+    """Return the number of the best candidate, where the first is no weight decay.
 
     Parameters
     ----------
@@ -251,19 +270,20 @@ def choose_candidate(
         What the objective adds to the negative ELBO.
     weight : ndarray of shape (m,)
         Weights of the samples.
+    margin : float or None, default=None
+        By how much the best of the others must exceed the first, nats. None asks for
+        the contrary: the first must exceed it by one standard error of the difference.
 
     Returns
     -------
     int
-        The first candidate, if its objective is better than that of all others by more
-        than one standard error of the difference; else the best of the others.
     """
     moments = [trimmed_moments(b - bounds[0], weight) for b in bounds]
     gains = np.array([mean for mean, _ in moments]) - (penalties - penalties[0])
-    if not np.isfinite(gains[1:]).any():
-        return 0
-    best = 1 + int(np.nanargmax(np.where(np.isfinite(gains[1:]), gains[1:], -np.inf)))
-    return 0 if gains[best] < -moments[best][1] else best
+    gains = np.where(np.isfinite(gains), gains, -np.inf)
+    best = 1 + int(np.argmax(gains[1:]))
+    least = -moments[best][1] if margin is None else margin
+    return best if gains[best] > least else 0
 
 
 def trimmed_moments(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -297,7 +317,7 @@ def calibrate(
         Ratio of held-out to training variance of the residuals.
     device : torch.device
     """
-    variance, _ = _residual_moments(job, weights, job.rows, job.row_weights, device)
+    variance = _residual_variance(job, weights, device)
     least = resolution_variance(job.rows, job.row_weights, job.seed)
     variance = np.maximum(variance * inflation, least)
     return job.likelihood.with_variance(weights, variance)
@@ -395,43 +415,50 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
 
 
 def _inflation(jobs, fits, device) -> np.ndarray | None:
-    """Return the ratio of held-out to training variance, over all splits."""
-    first = jobs[0]
-    if not first.likelihood.is_learned:
+    """Return the ratio of held-out to training variance, over all splits.
+
+    Squared residuals count up to 100 times the training variance, so that one outlier
+    among the held-out samples does not raise the noise.
+    """
+    if not jobs[0].likelihood.is_learned:
         return None
     sums: Any = 0.0
     for job, fit in zip(jobs, fits, strict=True):
         few, held_out = _few_rows(job), _held_out(job)
-        training, _ = _residual_moments(
-            job, fit.weights, few.rows, few.row_weights, device
-        )
-        apart, error = _residual_moments(
-            job, fit.weights, held_out.rows, held_out.row_weights, device
-        )
+        inside = _squares(job, fit.weights, few.rows, device)
+        outside = _squares(job, fit.weights, held_out.rows, device)
+        limit = MAX_SQUARE * np.average(inside, axis=0, weights=few.row_weights)
+        training, _ = _mean_square(inside, few.row_weights, limit)
+        apart, error = _mean_square(outside, held_out.row_weights, limit)
         sums = sums + np.stack([apart, training, error]) / len(jobs)
     apart, training, error = sums
     return inflation_of(apart, training, error / len(jobs))
 
 
-def _residual_moments(job, weights, rows, row_weights, device):
-    """Return the mean square of each column's residuals, and the variance of its log.
+def _squares(job, weights, rows, device) -> np.ndarray:
+    """Return the expected squared residuals of rows, in float64, (n, p)."""
+    squares = core.residual_squares(
+        job.network, job.likelihood, weights, rows, device=device
+    )
+    return squares.astype(np.float64)
 
-    Sums run over blocks of samples.
-    """
+
+def _mean_square(squares, row_weights, limit):
+    """Return the mean of limited squares, (p,), and the variance of its logarithm."""
     share = row_weights / row_weights.sum()
-    first: Any = 0.0
-    second: Any = 0.0
-    for begin in range(0, len(rows), CHUNK):
-        block = slice(begin, begin + CHUNK)
-        squares = core.residual_squares(
-            job.network, job.likelihood, weights, rows[block], device=device
-        ).astype(np.float64)
-        first = first + share[block] @ squares
-        second = second + share[block] @ squares**2
-    tiny = np.finfo(np.float64).tiny
-    kurtosis = second / np.maximum(first**2, tiny)
+    squares = np.minimum(squares, limit)
+    mean, second = share @ squares, share @ squares**2
+    kurtosis = second / np.maximum(mean**2, np.finfo(np.float64).tiny)
     n_rows = core.effective_sample_size(row_weights)
-    return first, np.maximum(kurtosis - 1, 0.0) / n_rows
+    return mean, np.maximum(kurtosis - 1, 0.0) / n_rows
+
+
+def _residual_variance(job, weights, device) -> np.ndarray:
+    """Return the mean square of each column's residuals over all rows, (p,)."""
+    share = job.row_weights / job.row_weights.sum()
+    blocks = (slice(i, i + CHUNK) for i in range(0, len(job.rows), CHUNK))
+    parts = [share[b] @ _squares(job, weights, job.rows[b], device) for b in blocks]
+    return np.sum(parts, axis=0)
 
 
 def _elbo(job, weights, rows, device) -> np.ndarray:
