@@ -1,4 +1,4 @@
-"""Moments of columns, accumulated over blocks of samples."""
+"""Moments of columns, accumulated over blocks of samples, and a robust mean."""
 
 from __future__ import annotations
 
@@ -6,6 +6,36 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+TRIMMED = 0.025
+"""Share of the samples, at either end, that a trimmed mean leaves out."""
+
+
+def trimmed_mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Compute the trimmed mean of weighted values, and its standard error.
+
+    The 2.5 % of the weight at either end are left out, so that one outlier cannot
+    decide.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    weight : ndarray of shape (n,)
+        Weights, >= 0, one of them positive.
+
+    Returns
+    -------
+    mean, error : float
+    """
+    order = np.lexsort((weight, values))
+    values, weight = values[order], weight[order]
+    edges = np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
+    share = np.diff(np.clip(edges, TRIMMED, 1 - TRIMMED)) / (1 - 2 * TRIMMED)
+    used = share > 0
+    mean = float(share[used] @ values[used])
+    variance = float(share[used] @ (values[used] - mean) ** 2)
+    n_samples = weight.sum() ** 2 / np.square(weight).sum()
+    return mean, float(np.sqrt(variance / n_samples))
 
 
 class ColumnSums:

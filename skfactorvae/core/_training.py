@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._moments import trimmed_mean
 from . import _axes
 from ._dense import Weights
 from ._devices import thread_limit, undisturbed
@@ -477,7 +478,7 @@ class _Checkpoint:
             prior=self.job.objective.prior,
             device=stack.device,
         )
-        score = float(np.average(elbos, weights=held_out.row_weights))
+        score, _ = trimmed_mean(elbos.astype(np.float64), held_out.row_weights)
         is_warmed_up = self.job.is_warmed_up(schedule, step)
         is_chosen = schedule.patience is not None and is_warmed_up
         if not is_chosen or score > self.best:

@@ -92,8 +92,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         ``score`` on the ``n_samples`` held-out ones and its ``training_score``, nats
         per sample, its held-out ``r2``, and, on the same samples, the
         ``factor_analysis_score`` of scikit-learn's FactorAnalysis (NaN for more than
-        300 features) and the ``first_component_r2`` of one principal component. Empty
-        if no samples were held out.
+        300 features) and the ``first_component_r2`` of one principal component. Scores
+        are means without the 2.5 % of the samples at either end. Empty if no samples
+        were held out.
     temperature_ : float
         Temperature of the likelihood at the first step; 1 without annealing.
     warmup_fraction_ : float

@@ -13,6 +13,7 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
+from .._moments import trimmed_mean
 from ._rows import subsample
 
 CONDITIONAL_NOISE_ROWS = 2000
@@ -153,7 +154,7 @@ def resolution_variance(rows, weight, seed):
 
 
 def factor_analysis_score(rows, held_out, weight, n_components):
-    """Compute the held-out log-likelihood of scikit-learn's FactorAnalysis.
+    """Compute the trimmed mean held-out log-likelihood of FactorAnalysis.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(sample)
-    return float(np.average(model.score_samples(held_out), weights=weight))
+    return trimmed_mean(model.score_samples(held_out), weight)[0]
 
 
 def first_component_r2(rows, held_out):

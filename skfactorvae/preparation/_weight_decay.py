@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import core
+from .._moments import trimmed_mean
 from ._noise_levels import (
     factor_analysis_score,
     first_component_r2,
@@ -69,10 +70,6 @@ MAX_GAP = 0.1
 """Difference of training and held-out bound, nats per feature, above which more steps
 would mean memorising samples."""
 
-TRIMMED = 0.025
-"""Share of the held-out samples, at either end, that is left out of a mean difference,
-so that a single outlier cannot decide."""
-
 
 @dataclass(frozen=True)
 class Regularization:
@@ -109,7 +106,7 @@ class Evaluation:
     inflation : ndarray of shape (p,) or None
         Ratio of held-out to training variance of the residuals, >= 1.
     training_bound : float
-        Mean ELBO of the training samples with the calibrated noise, nats.
+        Trimmed mean ELBO of the training samples with the calibrated noise, nats.
     residual : ndarray of shape (m,)
         Squared residuals of each held-out sample, summed over features.
     is_rising : bool
@@ -169,7 +166,8 @@ class Comparison:
         ]
         held_out = [_held_out(job) for job in self.jobs[::c]]
         weight = np.concatenate([part.row_weights for part in held_out])
-        gap = found[0].training_bound - np.average(found[0].bounds, weights=weight)
+        held_out_bound, _ = trimmed_mean(found[0].bounds, weight)
+        gap = found[0].training_bound - held_out_bound
         is_general = found[0].is_rising and gap < MAX_GAP * p
         best = choose_candidate(
             np.stack([e.bounds for e in found]),
@@ -278,26 +276,12 @@ def choose_candidate(
     -------
     int
     """
-    moments = [trimmed_moments(b - bounds[0], weight) for b in bounds]
+    moments = [trimmed_mean(b - bounds[0], weight) for b in bounds]
     gains = np.array([mean for mean, _ in moments]) - (penalties - penalties[0])
     gains = np.where(np.isfinite(gains), gains, -np.inf)
     best = 1 + int(np.argmax(gains[1:]))
     least = -moments[best][1] if margin is None else margin
     return best if gains[best] > least else 0
-
-
-def trimmed_moments(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Return the trimmed mean of weighted values, and its standard error."""
-    order = np.lexsort((weight, values))
-    values, weight = values[order], weight[order]
-    share = np.cumsum(weight) / weight.sum()
-    edges = np.clip(np.concatenate([[0.0], share]), TRIMMED, 1 - TRIMMED)
-    kept = np.diff(edges)
-    kept /= kept.sum()
-    used = kept > 0
-    mean = float(kept[used] @ values[used])
-    variance = float(kept[used] @ (values[used] - mean) ** 2)
-    return mean, math.sqrt(variance / core.effective_sample_size(weight))
 
 
 def calibrate(
@@ -402,7 +386,7 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
         rows = _held_out(job).rows
         bounds.append(_elbo(job, weights, rows, device))
         own = _elbo(job, weights, few.rows, device)
-        trained.append(np.average(own, weights=few.row_weights))
+        trained.append(trimmed_mean(own, few.row_weights)[0])
         residual.append(_squared_residuals(job, weights, rows, device))
     return Evaluation(
         np.concatenate(bounds),
@@ -501,7 +485,7 @@ def _report(jobs, chosen: Evaluation, weight) -> dict[str, float]:
     r2, linear = np.mean(references, axis=0)
     return {
         "n_samples": len(rows),
-        "score": float(np.average(chosen.bounds, weights=weight)),
+        "score": trimmed_mean(chosen.bounds, weight)[0],
         "training_score": chosen.training_bound,
         "r2": float(1 - weight @ chosen.residual / total) if total > 0 else math.nan,
         "first_component_r2": float(r2),
