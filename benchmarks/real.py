@@ -18,10 +18,11 @@ Columns of the results:
   5-nearest-neighbour classifier on the codes, where the table has classes.
 - ``agreement``: mean absolute rank correlation of matched components between fits to
   bootstrap samples, on held-out samples (``--bootstraps`` fits; first split only).
-- ``seconds``: time of the fit.
+- ``seconds``: time of one fit alone (first split only).
+- ``decay``, ``steps``: weight decay and number of steps that held-out samples chose.
 
-Results are added to ``benchmarks/results/real.csv`` one fit at a time, and fits that
-are stored are not repeated: an interrupted run goes on where it was. Tables that are
+Results are added to ``benchmarks/results/real.csv`` one table and method at a time, and
+what is stored is not repeated: an interrupted run goes on where it was. Tables that are
 set aside (see ``real_tables.py``) must not be used while defaults are being chosen.
 """
 
@@ -33,6 +34,7 @@ import itertools
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ import numpy as np
 import pandas as pd
 import real_tables
 import torch
-from sklearn.base import TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -49,23 +51,35 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.parallel import Parallel, delayed
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer
 from skfactorvae.metrics import match_codes
+from skfactorvae.model_selection import batched_fits
 
 RESULTS = Path(__file__).parent / "results" / "real.csv"
 HELD_OUT = 0.3
-N_DRAWS = 200
+N_DRAWS = 100
 """Draws from the posterior of each sample for its likelihood."""
 
-SCORED_ROWS = 2000
+SCORED_ROWS = 1000
 """Samples for which an importance-weighted likelihood is computed, at most."""
 
 MEASURES = "train", "test", "r2", "linear", "neighbours", "agreement", "seconds"
-FIELDS = "table", "method", "split", "samples", "features", "components", *MEASURES
+FIELDS = (
+    "table",
+    "method",
+    "split",
+    "samples",
+    "features",
+    "components",
+    *MEASURES,
+    "decay",
+    "steps",
+)
 
 
-class RawColumns(TransformerMixin):
+class RawColumns(TransformerMixin, BaseEstimator):
     """All columns as they are, for the accuracy of classifiers."""
 
     def fit(self, X, y=None):
@@ -166,51 +180,104 @@ def accuracies(train, test, y_train, y_test) -> tuple[float, float]:
     return scores[0], scores[1]
 
 
-def bootstrap_agreement(make, d: int, train, test, n_bootstraps: int) -> float:
-    """Return the agreement of components of bootstrap samples, in [0, 1]."""
-    rng = np.random.default_rng(0)
-    codes = []
-    for seed in range(n_bootstraps):
-        chosen = train[rng.integers(len(train), size=len(train))]
-        codes.append(np.asarray(make(d, seed).fit(chosen).transform(test), float))
+def agreement(codes: list[np.ndarray]) -> float:
+    """Return the mean matched rank correlation between codes of several fits."""
     pairs = itertools.combinations(codes, 2)
     found = [match_codes(a, b).correlation.mean() for a, b in pairs]
     return float(np.mean(found)) if found else float("nan")
 
 
 # ------------------------------------------------------------------------------ runs
-def measure(name: str, method: str, split: int, n_bootstraps: int) -> dict[str, Any]:
-    """Fit one method to one split of a table, and return its row of results."""
-    table = real_tables.load(name)
-    X, y = table.X.to_numpy(), table.labels
-    index = np.arange(len(X))
-    train, test = train_test_split(index, test_size=HELD_OUT, random_state=split)
-    varies = X[train].std(axis=0) > 0
-    X = StandardScaler().fit(X[train][:, varies]).transform(X[:, varies])
-    d, make = n_factors(X[train]), METHODS[method]
+@dataclass(frozen=True)
+class Split:
+    """One split of a table, standardised by its training samples."""
+
+    train: np.ndarray
+    test: np.ndarray
+    y_train: np.ndarray | None
+    y_test: np.ndarray | None
+
+    @classmethod
+    def of(cls, table: real_tables.RealTable, seed: int) -> Split:
+        """Hold 30 % of the samples out, and leave constant features out."""
+        X, y = table.X.to_numpy(), table.labels
+        index = np.arange(len(X))
+        train, test = train_test_split(index, test_size=HELD_OUT, random_state=seed)
+        varies = X[train].std(axis=0) > 0
+        X = StandardScaler().fit(X[train][:, varies]).transform(X[:, varies])
+        classes = (None, None) if y is None else (y[train], y[test])
+        return cls(X[train], X[test], *classes)
+
+    def bootstrap(self, seed: int) -> np.ndarray:
+        """Return training samples drawn with replacement."""
+        rng = np.random.default_rng(seed)
+        return self.train[rng.integers(len(self.train), size=len(self.train))]
+
+
+def fit_all(models: list, tables: list[np.ndarray]) -> list:
+    """Fit each model to its table; those of this package as stacks."""
+    with batched_fits():
+        return Parallel()(
+            delayed(model.fit)(X) for model, X in zip(models, tables, strict=True)
+        )
+
+
+def time_of_fit(model, X: np.ndarray) -> float:
+    """Return the seconds of one fit alone, with one thread."""
     start = time.perf_counter()
-    model = make(d, split).fit(X[train])
-    seconds = time.perf_counter() - start
-    linear = neighbours = agreement = float("nan")
-    if y is not None:
-        codes = model.transform(X)
-        linear, neighbours = accuracies(codes[train], codes[test], y[train], y[test])
-    if split == 0 and n_bootstraps > 1 and method != "raw columns":
-        agreement = bootstrap_agreement(make, d, X[train], X[test], n_bootstraps)
+    clone(model).fit(X)
+    return time.perf_counter() - start
+
+
+def measure(name: str, method: str, n_splits: int, n_bootstraps: int):
+    """Yield the row of results of each split of a table."""
+    table = real_tables.load(name)
+    splits = [Split.of(table, seed) for seed in range(n_splits)]
+    sizes = [n_factors(split.train) for split in splits]
+    make, first = METHODS[method], splits[0]
+    is_model = method != "raw columns"
+    n_bootstraps = n_bootstraps * is_model
+    models = [make(d, seed) for seed, d in enumerate(sizes)]
+    models += [make(sizes[0], seed) for seed in range(n_bootstraps)]
+    samples = [split.train for split in splits]
+    samples += [first.bootstrap(seed) for seed in range(n_bootstraps)]
+    seconds = time_of_fit(models[0], first.train) if is_model else 0.0
+    models = fit_all(models, samples)
+    agreed = agreement([model.transform(first.test) for model in models[n_splits:]])
+    for seed, (split, model) in enumerate(zip(splits, models, strict=False)):
+        scores = evaluate(model, split)
+        yield {
+            "table": name,
+            "method": method,
+            "split": seed,
+            "samples": len(split.train),
+            "features": split.train.shape[1],
+            "components": sizes[seed],
+            **scores,
+            "agreement": float("nan") if seed else agreed,
+            "seconds": float("nan") if seed else seconds,
+            "decay": getattr(model, "weight_decay_", float("nan")),
+            "steps": getattr(model, "n_iter_", float("nan")),
+        }
+
+
+def evaluate(model, split: Split) -> dict[str, float]:
+    """Return likelihood, reconstruction and accuracies of a fitted model."""
+    linear = neighbours = float("nan")
+    if split.y_train is not None:
+        linear, neighbours = accuracies(
+            model.transform(split.train),
+            model.transform(split.test),
+            split.y_train,
+            split.y_test,
+        )
+    reference = split.train.mean(axis=0)
     return {
-        "table": name,
-        "method": method,
-        "split": split,
-        "samples": len(train),
-        "features": X.shape[1],
-        "components": d,
-        "train": log_likelihood(model, X[train]),
-        "test": log_likelihood(model, X[test]),
-        "r2": explained_variance(model, X[test], X[train].mean(axis=0)),
+        "train": log_likelihood(model, split.train),
+        "test": log_likelihood(model, split.test),
+        "r2": explained_variance(model, split.test, reference),
         "linear": linear,
         "neighbours": neighbours,
-        "agreement": agreement,
-        "seconds": seconds,
     }
 
 
@@ -261,14 +328,14 @@ def main() -> None:
     names = [n for t in arguments.tables for n in roles.get(t, [t])]
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(1)
-    done = {tuple(key) for key in stored()[["table", "method", "split"]].to_numpy()}
-    for split, name, method in itertools.product(
-        range(arguments.splits), names, arguments.methods
-    ):
-        if (name, method, split) not in done:
-            row = measure(name, method, split, arguments.bootstraps)
+    done = {tuple(key) for key in stored()[["table", "method"]].to_numpy()}
+    for name, method in itertools.product(names, arguments.methods):
+        if (name, method) in done:
+            continue
+        rows = measure(name, method, arguments.splits, arguments.bootstraps)
+        for row in list(rows):
             store(row)
-            print("  ".join(f"{k} {row[k]}" for k in ("table", "method", "split")))
+        print(f"{name:20s} {method}", flush=True)
 
 
 if __name__ == "__main__":

@@ -165,12 +165,25 @@ class Gaussian(Likelihood):
     def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
         if not self.is_learned:
             return weights
-        if self.scale == "shared":
-            variance = variance.mean(keepdims=True)
-        excess = np.maximum(np.sqrt(variance) - self.MIN_SCALE, self.LEAST_EXCESS)
-        raw = excess + np.log(-np.expm1(-excess))  # the inverse of softplus
         old = weights[RAW_SCALE]
+        noise = np.sqrt(self.noise_variance(variance))[: len(old)]
+        excess = np.maximum(noise - self.MIN_SCALE, self.LEAST_EXCESS)
+        raw = excess + np.log(-np.expm1(-excess))  # the inverse of softplus
         return {**weights, RAW_SCALE: (raw / self.LR_MULTIPLIER).astype(old.dtype)}
+
+    def noise_variance(self, variance: np.ndarray) -> np.ndarray:
+        """Return the noise variance that fits residuals of a given variance best, (p,).
+
+        Parameters
+        ----------
+        variance : ndarray of shape (p,)
+            Variance of the residuals of each feature.
+        """
+        if not self.is_learned:
+            return np.full_like(variance, float(self.scale) ** 2)
+        if self.scale == "shared":
+            variance = np.full_like(variance, variance.mean())
+        return np.maximum(variance, self.MIN_SCALE**2)
 
     def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         scale = self.scales(weights, x)

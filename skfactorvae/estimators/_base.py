@@ -470,9 +470,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         samples with each of them, for 600 steps, and the value with the best held-out
         objective is used for the fit to all samples, with the same number of steps.
         Only a fit without weight decay makes all ``max_iter`` steps, if its held-out
-        bound was still rising and within 0.1 nats per feature of that of the training
-        samples. The learned noise scale is multiplied by the ratio of held-out to
-        training residuals. Nothing is held out in fits of fewer than 300 steps, of
+        bound was still rising and if less than a twelfth of what it learned was lost on
+        held-out samples. The learned noise scale is multiplied by the ratio of held-out
+        to training residuals. Nothing is held out in fits of fewer than 300 steps, of
         fewer than 30 passes over the samples, or of fewer than 20 distinct samples. A
         positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
         used, and
