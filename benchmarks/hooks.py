@@ -1,8 +1,9 @@
 """Access to what an estimator trains, for benchmarks.
 
-``fit`` of an estimator makes one job and one schedule and trains them. A subclass of
-:class:`Hooked` can change the job, the schedule, the training or the finished fit;
-:func:`untrained` returns job and schedule without training.
+``fit`` of an estimator makes jobs and a schedule and trains them: those that compare
+weight decays, and the final one. A subclass of :class:`Hooked` can change each job, the
+schedule, the training or the finished fits; :func:`untrained` returns the final job and
+its schedule without training.
 """
 
 from __future__ import annotations
@@ -28,29 +29,30 @@ class Hooked(FactorVAETransformer):
             del _current.estimator
 
     def change_job(self, job):
-        """Return the job to be trained."""
+        """Return a job to be trained."""
         return job
 
     def change_schedule(self, schedule):
         """Return the schedule of the training."""
         return schedule
 
-    def train(self, job, schedule, **options):
-        """Return the finished fit of a job."""
-        return _train(job, schedule, **options)
+    def train(self, jobs, schedule, **options):
+        """Return the finished fits of jobs."""
+        return _train(jobs, schedule, **options)
 
     def change_fit(self, fit):
-        """Return the fit that the fitted attributes are made of."""
+        """Return a fit as the estimator uses it."""
         return fit
 
 
-def _train_hooked(job, schedule, **options):
-    """Train one job, with the hooks of the estimator that is fitted in this thread."""
+def _train_hooked(jobs, schedule, **options):
+    """Train jobs, with the hooks of the estimator that is fitted in this thread."""
     estimator = getattr(_current, "estimator", None)
     if estimator is None:
-        return _train(job, schedule, **options)
-    job, schedule = estimator.change_job(job), estimator.change_schedule(schedule)
-    return estimator.change_fit(estimator.train(job, schedule, **options))
+        return _train(jobs, schedule, **options)
+    jobs = [estimator.change_job(job) for job in jobs]
+    fits = estimator.train(jobs, estimator.change_schedule(schedule), **options)
+    return [estimator.change_fit(fit) for fit in fits]
 
 
 _base.train = _train_hooked
@@ -61,14 +63,15 @@ class _UntrainedError(Exception):
 
 
 class _Stopped(Hooked):
-    def train(self, job, schedule, **options):
+    def train(self, jobs, schedule, **options):
+        (job,) = jobs
         raise _UntrainedError(job, schedule)
 
 
 def untrained(X, **parameters):
     """Return the job and the schedule of a FactorVAE fit, without training."""
     try:
-        _Stopped(**parameters).fit(X)
+        _Stopped(**{"weight_decay": 0.0} | parameters).fit(X)
     except _UntrainedError as stopped:
         return stopped.args
     raise RuntimeError("A fit has ended without training.")

@@ -256,7 +256,11 @@ class SlowGaussian(core.Gaussian):
 class Averaged(Hooked):
     """The default estimator with weights averaged over the last fifth of a fit."""
 
-    def train(self, job, schedule, *, device, **options):
+    def train(self, jobs, schedule, *, device, **options):
+        return [self.train_one(job, schedule, device) for job in jobs]
+
+    def train_one(self, job, schedule, device):
+        """Return the fit of one job."""
         kept = []
 
         def watch(record):

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import itertools
 import time
 import warnings
@@ -49,8 +50,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer
@@ -91,6 +92,13 @@ class RawColumns(TransformerMixin, BaseEstimator):
         return X
 
 
+def make_umap(d: int, seed: int):
+    """Return UMAP, without its inverse, which takes minutes; pip install umap-learn."""
+    umap = importlib.import_module("umap")
+    model = umap.UMAP(n_components=d, random_state=seed, n_jobs=1)
+    return make_pipeline(model, FunctionTransformer(check_inverse=False))
+
+
 METHODS: dict[str, Callable[[int, int], Any]] = {
     "PCA": lambda d, seed: PCA(d, random_state=seed),
     "FastICA": lambda d, seed: FastICA(d, max_iter=1000, random_state=seed),
@@ -100,6 +108,7 @@ METHODS: dict[str, Callable[[int, int], Any]] = {
     ),
     "VAE": lambda d, seed: BetaVAETransformer(d, beta=1.0, random_state=seed),
     "FactorVAE": lambda d, seed: FactorVAETransformer(d, random_state=seed),
+    "UMAP": lambda d, seed: make_umap(d, seed),
     "raw columns": lambda d, seed: RawColumns(),
 }
 
@@ -116,7 +125,7 @@ def log_likelihood(model, X: np.ndarray) -> float:
     """Return the mean log-likelihood in nats per column; NaN if undefined."""
     if isinstance(model, PCA | FactorAnalysis):
         return float(model.score(X)) / X.shape[1]
-    if not hasattr(model, "score_samples"):
+    if isinstance(model, Pipeline) or not hasattr(model, "score_samples"):
         return float("nan")
     rows = X[np.linspace(0, len(X) - 1, min(len(X), SCORED_ROWS)).astype(int)]
     return float(importance_weighted(model, rows).mean()) / X.shape[1]
@@ -163,7 +172,7 @@ def explained_variance(model, X: np.ndarray, reference: np.ndarray) -> float:
     codes = model.transform(X)
     if isinstance(model, FactorAnalysis):
         back = codes @ model.components_ + model.mean_
-    elif hasattr(model, "inverse_transform"):
+    elif hasattr(model, "inverse_transform") and not isinstance(model, Pipeline):
         back = model.inverse_transform(codes)
     else:
         return float("nan")
