@@ -155,6 +155,62 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     return weight
 
 
+def check_sample_groups(
+    sample_groups: Any, sample_weight: np.ndarray
+) -> np.ndarray | None:
+    """Return the group of each sample as an integer, (n_samples,); None for None.
+
+    Groups are numbered in the order of their labels, so that numbers move with the
+    samples. Samples of weight zero have no effect on the numbers; their own is zero.
+
+    Parameters
+    ----------
+    sample_groups : array-like of shape (n_samples,) or None
+        Labels: numbers, strings, times or categories.
+    sample_weight : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If labels are of another shape, or missing.
+    """
+    if sample_groups is None:
+        return None
+    found, _ = columns(sample_groups, "sample_groups")
+    if len(found) != 1:
+        raise ValueError(
+            f"sample_groups has {len(found)} columns, expected one. Give one label per "
+            "sample; join several columns into one first."
+        )
+    column = read_column(found[0], "sample_groups")
+    n_given, n_samples = len(column.values), len(sample_weight)
+    if n_given != n_samples:
+        raise ValueError(
+            f"sample_groups has {n_given} labels, but X has {n_samples} samples. Give "
+            "one label per sample."
+        )
+    n_missing = int(np.isnan(column.values).sum())
+    if n_missing:
+        raise ValueError(
+            f"sample_groups has {n_missing} missing labels, expected one for every "
+            "sample. Give samples that belong to no group a label of their own."
+        )
+    groups = np.zeros(n_samples, dtype=int)
+    is_present = sample_weight > 0
+    _, index = np.unique(_ranks_of_labels(column)[is_present], return_inverse=True)
+    groups[is_present] = index.reshape(-1)
+    return groups
+
+
+def _ranks_of_labels(column: Column) -> np.ndarray:
+    """Return the entries of a column, with names in place of categories sorted."""
+    if column.levels is None:
+        return column.values
+    ranks = np.empty(len(column.levels))
+    ranks[np.argsort(column.levels, kind="stable")] = np.arange(len(ranks))
+    return ranks[column.values.astype(np.intp)]
+
+
 # --------------------------------------------------------------------------- tables
 def columns(data: Any, name: str, stem: str = "") -> tuple[list[Any], tuple[str, ...]]:
     """Return the columns of an array-like, frame or Series, and their names.

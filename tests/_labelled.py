@@ -20,9 +20,9 @@ def labels_of(X):
 class SupervisedFactorVAETransformer(skfactorvae.SupervisedFactorVAETransformer):
     """The public class, with labels made of the rows if y is missing."""
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, sample_groups=None):
         y = labels_of(X) if y is None else y
-        return super().fit(X, y, sample_weight)
+        return super().fit(X, y, sample_weight, sample_groups)
 
 
 LABELLED = {cls.__name__: cls for cls in (SupervisedFactorVAETransformer,)}

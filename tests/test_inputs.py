@@ -9,7 +9,13 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from skfactorvae._inputs import check_sample_weight, columns, level_index, read_column
+from skfactorvae._inputs import (
+    check_sample_groups,
+    check_sample_weight,
+    columns,
+    level_index,
+    read_column,
+)
 
 NAN = np.nan
 DAYS = [datetime.date(2020, 1, 1) + datetime.timedelta(days=int(d)) for d in range(6)]
@@ -246,3 +252,54 @@ class TestSampleWeight:
     def test_what_cannot_be_a_weight_is_refused(self, weight, message):
         with pytest.raises(ValueError, match=message):
             check_sample_weight(weight, 2)
+
+
+LABELS = ["b", "a", "c", "a", "b"]
+
+
+class TestSampleGroups:
+    @pytest.mark.parametrize(
+        "groups",
+        [
+            LABELS,
+            np.array(LABELS),
+            pd.Series(LABELS, index=[9, 8, 7, 6, 5]),
+            pd.Series(LABELS, dtype="category"),
+            pd.Categorical(LABELS, categories=["c", "b", "a"]),
+            pd.DataFrame({"subject": LABELS}),
+            polars.Series(LABELS),
+            polars.Series(LABELS, dtype=polars.Categorical),
+            [7, -2, 2**60 + 1, -2, 7],
+            [0.5, 0.25, np.inf, 0.25, 0.5],
+            [DAYS[1], DAYS[0], DAYS[2], DAYS[0], DAYS[1]],
+            [[1], [0], [2], [0], [1]],
+        ],
+    )
+    def test_groups_are_numbered_in_the_order_of_their_labels(self, groups):
+        found = check_sample_groups(groups, np.ones(5))
+        np.testing.assert_array_equal(found, [1, 0, 2, 0, 1])
+        assert found.dtype.kind == "i"
+
+    def test_groups_without_weight_do_not_count(self):
+        found = check_sample_groups(LABELS, np.array([1.0, 0, 1, 0, 2]))
+        np.testing.assert_array_equal(found, [0, 0, 1, 0, 0])
+
+    def test_none_is_no_groups(self):
+        assert check_sample_groups(None, np.ones(5)) is None
+
+    @pytest.mark.parametrize(
+        ("groups", "message"),
+        [
+            (LABELS[:4], "4 labels, but X has 5 samples"),
+            (np.ones((5, 2)), "2 columns, expected one"),
+            ("b", r"got shape \(\)"),
+            ([1, 2, np.nan, 1, 2], "1 missing labels"),
+            (["a", None, None, "b", "c"], "2 missing labels"),
+            (pd.Series([1, 2, pd.NA, 1, 2], dtype="Int64"), "missing"),
+            ([1j] * 5, "[Cc]omplex"),
+            (np.ones(5) * 1j, "[Cc]omplex"),
+        ],
+    )
+    def test_what_cannot_be_a_group_is_refused(self, groups, message):
+        with pytest.raises(ValueError, match=f"sample_groups.*{message}"):
+            check_sample_groups(groups, np.ones(5))

@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from .. import core
 from .._batching import memoized, shared_array, train
 from .._compat import CallbackSupportMixin, Interval, _fit_context
-from .._inputs import check_sample_weight
+from .._inputs import check_sample_groups, check_sample_weight
 from .._validation import (
     FRACTION,
     MAX_SEED,
@@ -238,7 +238,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
     # ------------------------------------------------------------------- fitting
     @restore_on_error
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None, sample_groups=None):
         """Fit the encoder and the decoder to X.
 
         A fit that fails or is interrupted leaves the estimator unchanged.
@@ -253,6 +253,11 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples. An integer weight is equivalent to repeating the
             sample.
+        sample_groups : array-like of shape (n_samples,), default=None
+            Label of each sample's group, such as a subject, a batch or a day: numbers,
+            strings, times or categories. Where samples are held out, for
+            ``weight_decay="auto"`` and for ``early_stopping``, those of one group are
+            held out together. None takes samples one by one.
 
         Returns
         -------
@@ -275,7 +280,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         )
         device = core.resolve_device(self.device)
         previous = self._previous_fit()
-        data = self._training_data(X, y, sample_weight, previous)
+        data = self._training_data(X, y, sample_weight, sample_groups, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         options = FitOptions.of(self)
@@ -313,13 +318,16 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         fits = train(plan.jobs, plan.schedule, device=device, n_jobs=self.n_jobs)
         return prepared.regularized(fits, device)
 
-    def _training_data(self, X, y, sample_weight, previous) -> TrainingData:
-        """Return the distinct samples, with their weights and targets."""
+    def _training_data(
+        self, X, y, sample_weight, sample_groups, previous
+    ) -> TrainingData:
+        """Return the distinct samples, with their weights, groups and targets."""
         # Only ratios of weights matter: near one, their sums cannot overflow.
         weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
+        groups = check_sample_groups(sample_groups, weight)
         attributes = self._attributes(X, y, weight)
         scales = None if previous is None else previous.target_scales
-        return TrainingData.from_arrays(X, weight, attributes, scales)
+        return TrainingData.from_arrays(X, weight, attributes, scales, groups)
 
     def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""

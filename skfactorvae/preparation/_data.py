@@ -69,6 +69,8 @@ class TrainingData:
     def split(self, fraction: float, seed: int) -> tuple[TrainingData, TrainingData]:
         """Split into samples to train on and held-out samples.
 
+        Samples of one group stay together.
+
         Parameters
         ----------
         fraction : float
@@ -81,6 +83,13 @@ class TrainingData:
             If no sample would be left to train on.
         """
         n_rows = len(self.index)
+        if self.groups is not None and len(np.unique(self.groups)) < 2:
+            raise ValueError(
+                "early_stopping=True holds out whole groups, but all samples of "
+                "positive weight have the same value in sample_groups; expected at "
+                "least two groups. Pass finer groups, do not pass sample_groups, or "
+                "set early_stopping=False."
+            )
         (held_out,) = split_groups(n_rows, self.groups, fraction, 1, seed)
         if not 0 < len(held_out) < n_rows:
             raise ValueError(

@@ -101,6 +101,9 @@ def _ranks(labels: np.ndarray) -> np.ndarray:
 def split_groups(n_rows, groups, fraction, n_splits, seed):
     """Draw disjoint parts of the samples, each a share of them.
 
+    With groups, a part holds at most the share; where these would be less than half of
+    it, also the smallest of the other groups. One group, at least, is in no part.
+
     Parameters
     ----------
     n_rows : int
@@ -122,13 +125,39 @@ def split_groups(n_rows, groups, fraction, n_splits, seed):
     if groups is None:
         order = rng.permutation(n_rows)
         return [order[i * size : (i + 1) * size] for i in range(n_splits)]
-    names, member = np.unique(groups, return_inverse=True)
-    order = rng.permutation(len(names))
-    ends = np.cumsum(np.bincount(member)[order])  # samples in the groups up to each
-    part = np.empty(len(names), dtype=int)
-    part[order] = (ends - 1) // size
-    part[order[-1]] = n_splits  # one group, at least, is in no part
+    codes, member = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(member)
+    left = rng.permutation(len(codes))
+    part = np.full(len(codes), n_splits)
+    for i in range(n_splits):
+        part[_take_groups(left, sizes, size, n_splits - i)] = i
+        left = left[part[left] == n_splits]
     return [np.flatnonzero(part[member] == i) for i in range(n_splits)]
+
+
+def _take_groups(order, sizes, size, n_left):
+    """Return groups of about ``size`` samples in all, the first that fit.
+
+    Parameters
+    ----------
+    order : ndarray of shape (n_groups,)
+        Groups to choose from.
+    sizes : ndarray
+        Samples in each group, by its number.
+    size : int
+    n_left : int
+        Groups that are left, at least, if another one can be taken; one is always left.
+    """
+    taken: list[int] = []
+    total = 0
+    for group in order:
+        if len(taken) < len(order) - n_left and total + sizes[group] <= size:
+            taken.append(group)
+            total += sizes[group]
+    others = order[~np.isin(order, taken)]
+    if 2 * total < size and len(others) > (n_left if taken else 1):
+        taken.append(others[np.argmin(sizes[others])])
+    return np.array(taken, dtype=int)
 
 
 def subsample(rows, weight, n_max, rng):

@@ -44,6 +44,9 @@ MIN_ROWS = 20
 HELD_OUT_FRACTION = 0.2
 """Share of the samples that is held out."""
 
+MIN_HELD_OUT = 4
+"""Samples that are held out, at least: groups may leave fewer."""
+
 MAX_HELD_OUT = 2000
 """Samples that are held out, at most."""
 
@@ -207,7 +210,8 @@ def compare_decays(
     start : callable (index) -> mapping of str to ndarray
         Returns initial weights for the samples at ``index``.
     groups : ndarray of shape (n,) or None
-        Samples of one group are held out together.
+        Samples of one group are held out together. With a single group there is
+        no comparison.
     with_decay : callable (job, weight_decay) -> core.Job
         Returns a job with a weight decay.
     """
@@ -215,11 +219,14 @@ def compare_decays(
     epochs = schedule.max_iter * schedule.batch_size / n_rows
     if schedule.max_iter < MIN_STEPS or epochs < MIN_EPOCHS:
         return None
-    if n_rows < MIN_ROWS or (groups is not None and len(np.unique(groups)) < 2):
+    if n_rows < MIN_ROWS:
         return None
     n_splits = 2 if n_rows < FEW_ROWS else 1
     fraction = min(HELD_OUT_FRACTION, MAX_HELD_OUT / n_rows)
-    splits = split_groups(n_rows, groups, fraction, n_splits, job.seed)
+    parts = split_groups(n_rows, groups, fraction, n_splits, job.seed)
+    splits = [held_out for held_out in parts if len(held_out) >= MIN_HELD_OUT]
+    if not splits:
+        return None
     jobs = [
         with_decay(part, decay)
         for part in [_without(job, held_out, start) for held_out in splits]

@@ -522,6 +522,40 @@ def test_weights_that_cannot_be_used_are_refused(small, name, method):
         getattr(model, method)(normal(), sample_weight=weight)
 
 
+GROUPS = {
+    "too few": (["a"] * 39, "39 labels.*40 samples"),
+    "two columns": (np.ones((40, 2)), "2 columns"),
+    "missing": ([None] + ["a"] * 39, "1 missing"),
+    "complex": (np.ones(40) * 1j, "[Cc]omplex"),
+}
+
+
+@pytest.mark.one_member
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups_that_cannot_be_used_are_refused(small, name):
+    groups, expected = GROUPS[name]
+    with pytest.raises(ValueError, match=expected):
+        small().fit(normal(), sample_groups=groups)
+
+
+@pytest.mark.takes("early_stopping")
+def test_a_single_group_cannot_be_held_out(small):
+    model = small(early_stopping=True)
+    with pytest.raises(ValueError, match=r"at least two groups"):
+        model.fit(normal(), sample_groups=["a"] * 40)
+
+
+@pytest.mark.one_member
+@pytest.mark.takes("weight_decay")
+@pytest.mark.parametrize("sizes", [[40], [1, 39], [1, 1, 38], [20, 20], [3, 17, 20]])
+def test_few_unequal_groups_give_a_finite_fit(small, sizes):
+    """Without a comparison, where fewer than four samples could be held out."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    model = small(max_iter=300).fit(normal(), sample_groups=groups)
+    assert_valid_fit(model, normal())
+    assert bool(model.held_out_) == (sizes[0] not in (1, 40))
+
+
 @pytest.mark.parametrize("size", [1e-320, 1e-300, 1e300, 1e308])
 def test_only_ratios_of_weights_matter(small, size):
     X = normal()

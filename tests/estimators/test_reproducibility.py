@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from skfactorvae import core
+
 N_ROWS = 12
 
 
@@ -380,6 +382,76 @@ def test_weights_have_no_unit(small):
         assert_same_fit(expected, scaled)
 
     holds()
+
+
+# ------------------------------------------------------------------------- groups
+N_GROUPED = 60
+HELD_OUT = {"comparison": {"max_iter": 300}, "early stopping": {"early_stopping": True}}
+held_out_for = pytest.mark.parametrize("parameters", HELD_OUT.values(), ids=HELD_OUT)
+
+
+def grouped():
+    """Sixty samples, five of each of twelve subjects."""
+    return table(N_GROUPED), np.array([f"subject {i % 12}" for i in range(N_GROUPED)])
+
+
+@pytest.mark.one_member
+@pytest.mark.takes("early_stopping")
+@held_out_for
+def test_the_order_of_grouped_rows_has_no_effect(small, parameters):
+    X, groups = grouped()
+    order = np.random.RandomState(0).permutation(len(X))
+    a = small(**parameters).fit(X, sample_groups=groups)
+    b = small(**parameters).fit(X[order], sample_groups=groups[order])
+    assert_same_fit(a, b)
+    assert a.held_out_ == b.held_out_
+
+
+@pytest.mark.one_member
+@pytest.mark.takes("early_stopping")
+@held_out_for
+def test_integer_weights_are_repeated_grouped_rows(small, parameters):
+    """Also where a whole group has no weight, or one row is in two groups."""
+    X, groups = grouped()
+    X[13] = X[12]
+    count = np.arange(len(X)) % 4
+    count[groups == "subject 10"] = 0
+    weighted = small(**parameters).fit(X, sample_weight=count, sample_groups=groups)
+    rows = np.repeat(np.arange(len(X)), count)
+    repeated = small(**parameters).fit(X[rows], sample_groups=groups[rows])
+    assert_same_fit(weighted, repeated)
+
+
+@pytest.mark.one_member
+@pytest.mark.takes("early_stopping")
+def test_the_names_of_groups_have_no_effect(small):
+    X, groups = grouped()
+    number = np.unique(groups, return_inverse=True)[1] * 10 - 7.5
+    a = small(early_stopping=True).fit(X, sample_groups=groups)
+    assert_same_fit(a, small(early_stopping=True).fit(X, sample_groups=number))
+
+
+@pytest.mark.one_member
+@pytest.mark.takes("early_stopping")
+@held_out_for
+def test_groups_are_held_out_together(small, parameters, monkeypatch):
+    """Every job of the comparison, and that of early stopping."""
+    X, groups = grouped()
+    split = []
+    fit_stack = core.fit_stack
+
+    def recorded(jobs, *args, **options):
+        split.extend(job for job in jobs if job.held_out is not None)
+        return fit_stack(jobs, *args, **options)
+
+    monkeypatch.setattr(core, "fit_stack", recorded)
+    X[:, 0] = np.unique(groups, return_inverse=True)[1]  # tells the group of a row
+    small(standardize=None, **parameters).fit(X, sample_groups=groups)
+    assert split
+    for job in split:
+        trained, held_out = set(job.rows[:, 0]), set(job.held_out.rows[:, 0])
+        assert held_out
+        assert not trained & held_out
 
 
 # ------------------------------------------------------------------ samples at a time

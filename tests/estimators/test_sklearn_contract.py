@@ -12,7 +12,7 @@ from sklearn.base import TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
@@ -256,6 +256,43 @@ def test_routed_weights_reach_the_score_of_a_search(small, X, routing):
     alone = small(learning_rate=1e-2).fit(X[train], sample_weight=weight[train])
     expected = alone.score(X[test], sample_weight=weight[test])
     assert search.cv_results_["split0_test_score"][0] == expected
+
+
+@pytest.fixture
+def subjects(X):
+    """Group of each sample, as strings."""
+    return np.array([f"subject {i}" for i in np.arange(len(X)) % 8])
+
+
+@pytest.mark.takes("early_stopping")
+def test_routed_groups_reach_the_fit(small, X, subjects, routing):
+    step = small(early_stopping=True).set_fit_request(sample_groups=True)
+    pipe = make_pipeline(StandardScaler(), step).fit(X, sample_groups=subjects)
+    codes = StandardScaler().fit_transform(X)
+    expected = small(early_stopping=True).fit(codes, sample_groups=subjects)
+    np.testing.assert_array_equal(pipe.transform(X), expected.transform(codes))
+    other = small(early_stopping=True).fit(codes)
+    assert not np.array_equal(pipe.transform(X), other.transform(codes))
+
+
+@pytest.mark.takes("early_stopping")
+def test_groups_by_another_name_reach_the_fits_and_the_splits_of_a_search(
+    small, X, subjects, routing
+):
+    model = small(early_stopping=True).set_fit_request(sample_groups="groups")
+    cv = GroupKFold(2)
+    search = GridSearchCV(model, {"learning_rate": [1e-2]}, cv=cv)
+    search.fit(X, groups=subjects)
+    train, test = next(cv.split(X, groups=subjects))
+    alone = small(early_stopping=True, learning_rate=1e-2)
+    alone.fit(X[train], sample_groups=subjects[train])
+    assert search.cv_results_["split0_test_score"][0] == alone.score(X[test])
+
+
+def test_groups_reach_a_fit_transform(small, X, subjects):
+    codes = small().fit_transform(X, sample_groups=subjects)
+    expected = small().fit(X, sample_groups=subjects).transform(X)
+    np.testing.assert_array_equal(codes, expected)
 
 
 def test_weights_reach_a_step_by_its_prefix(small, X):

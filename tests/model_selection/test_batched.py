@@ -18,6 +18,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401 # a swit
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     HalvingGridSearchCV,
     KFold,
     RandomizedSearchCV,
@@ -464,6 +465,19 @@ def test_sample_weights_and_metadata_are_routed(X, stacks):
     plain = BatchedGridSearchCV(vae, **options).fit(X)
     a, b = (r.cv_results_["mean_test_score"] for r in (ours, plain))
     assert not np.allclose(a, b)
+
+
+def test_sample_groups_are_routed(X, stacks):
+    groups = np.array([f"day {i // 5}" for i in range(len(X))])
+    vae = make_vae(early_stopping=True)
+    with config_context(enable_metadata_routing=True):
+        vae.set_fit_request(sample_groups="groups")
+        options = {"cv": GroupKFold(3), "param_grid": {"gamma": [0.0, 5.0]}}
+        theirs = GridSearchCV(vae, **options).fit(X, groups=groups)
+        stacks.clear()
+        ours = BatchedGridSearchCV(vae, **options).fit(X, groups=groups)
+    assert stacks == [6, 1]
+    assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
 def test_early_stopping_is_decided_for_each_model(X):

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA, FastICA
 
 from skfactorvae.datasets import make_dsprites_like, make_nonlinear_ica
 from skfactorvae.preparation import information_of_noise
+from skfactorvae.preparation._data import TrainingData
 from skfactorvae.preparation._initialization import (
     NORMAL_LOG_COSH,
     are_independent,
@@ -22,7 +23,7 @@ from skfactorvae.preparation._noise_levels import (
     noise_edge,
     signal_to_noise,
 )
-from skfactorvae.preparation._rows import canonical_rows
+from skfactorvae.preparation._rows import canonical_rows, split_groups
 from skfactorvae.preparation._scaling import Scaling, choose_scale, column_moments
 
 tables = hnp.arrays(
@@ -80,6 +81,54 @@ class TestCanonicalRows:
         X = np.random.default_rng(0).normal(size=(20_000, 2)).astype(dtype)
         index, _ = canonical_rows(X, np.ones(len(X)))
         assert len(index) == len(np.unique(X, axis=0))
+
+
+group_lists = st.lists(st.integers(-3, 6), min_size=1, max_size=40).map(np.array)
+fractions = st.floats(0.01, 0.99)
+
+
+class TestSplitGroups:
+    @given(group_lists, fractions, st.integers(1, 3), st.integers(0, 99))
+    def test_parts_are_disjoint_and_of_whole_groups(self, groups, fraction, n, seed):
+        parts = split_groups(len(groups), groups, fraction, n, seed)
+        held_out = [set(groups[part]) for part in parts]
+        n_groups = len(set(groups))
+        assert len(parts) == n
+        assert len(set().union(*held_out)) == sum(map(len, held_out)) < n_groups
+        for part, own in zip(parts, held_out, strict=True):
+            np.testing.assert_array_equal(part, np.flatnonzero(np.isin(groups, [*own])))
+        assert sum(len(own) > 0 for own in held_out) == min(n, n_groups - 1)
+
+    @given(group_lists, fractions, st.integers(0, 99), st.randoms())
+    def test_they_do_not_depend_on_the_order(self, groups, fraction, seed, random):
+        order = list(range(len(groups)))
+        random.shuffle(order)
+        (part,) = split_groups(len(groups), groups, fraction, 1, seed)
+        (moved,) = split_groups(len(groups), groups[order], fraction, 1, seed)
+        np.testing.assert_array_equal(np.sort(np.array(order)[moved]), part)
+
+    @given(st.integers(4, 30), st.integers(1, 9), st.integers(0, 99))
+    def test_groups_of_one_size_fill_the_share(self, n_groups, size, seed):
+        groups = np.repeat(np.arange(n_groups), size)
+        (part,) = split_groups(len(groups), groups, 0.25, 1, seed)
+        assert len(part) == size * max(1, round(0.25 * len(groups)) // size)
+
+    def test_a_large_group_is_not_held_out(self):
+        groups = np.repeat([0, 1, 2], [60, 15, 25])
+        for seed in range(10):
+            (part,) = split_groups(100, groups, 0.2, 1, seed)
+            assert set(groups[part]) == {1}
+
+    def test_a_small_group_alone_is_too_little(self):
+        groups = np.repeat([0, 1, 2], [1, 50, 49])
+        (part,) = split_groups(100, groups, 0.2, 1, 0)
+        assert set(groups[part]) == {0, 2}
+
+    def test_data_with_a_single_group_cannot_be_split(self):
+        X = np.arange(8.0)[:, None]
+        data = TrainingData.from_arrays(X, np.ones(8), groups=np.zeros(8, dtype=int))
+        with pytest.raises(ValueError, match="at least two groups"):
+            data.split(0.25, 0)
 
 
 class TestColumnMoments:
