@@ -92,7 +92,7 @@ class Prepared:
         )
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:
-        """Return the fit with the noise scale that held-out samples ask for."""
+        """Return the fit with its noise scale corrected by held-out samples."""
         if self.inflation is None or fit.status == "diverged":
             return fit
         weights = calibrate(self.job, fit.weights, self.inflation, device)
