@@ -11,7 +11,6 @@ from ._dense import ACTIVATIONS
 from ._devices import resolve_device
 from ._generators import GAN
 from ._inference import (
-    RESIDUAL_DIRECTIONS,
     decode,
     elbo,
     encode,
@@ -51,7 +50,6 @@ __all__ = [
     "GAN",
     "MLP",
     "PRIORS",
-    "RESIDUAL_DIRECTIONS",
     "VAE",
     "WEIGHT",
     "Adversary",

@@ -22,9 +22,6 @@ from ._priors import PRIORS
 
 Arrays = Mapping[str, np.ndarray]
 
-RESIDUAL_DIRECTIONS = 2
-"""Directions of the cubature for residuals."""
-
 MIN_BLOCK = 32
 """Rows to which smaller blocks are padded.
 
@@ -104,9 +101,10 @@ def residual_squares(
 ) -> np.ndarray:
     """Return the expected squared residual of each value under its posterior, (n, p).
 
-    Its mean over rows is the noise variance that maximises the Gaussian ELBO.
+    Its mean over rows is the noise variance that maximises the Gaussian ELBO. The
+    cubature is that of :func:`elbo`.
     """
-    points = cubature_points(network.n_components, RESIDUAL_DIRECTIONS)
+    points = cubature_points(network.n_components)
 
     def squares(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
