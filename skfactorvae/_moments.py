@@ -33,7 +33,8 @@ def trimmed_mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     share = np.diff(np.clip(edges, TRIMMED, 1 - TRIMMED)) / (1 - 2 * TRIMMED)
     used = share > 0
     mean = float(share[used] @ values[used])
-    variance = float(share[used] @ (values[used] - mean) ** 2)
+    with np.errstate(invalid="ignore", over="ignore"):  # values can be infinite
+        variance = float(share[used] @ (values[used] - mean) ** 2)
     n_samples = weight.sum() ** 2 / np.square(weight).sum()
     return mean, float(np.sqrt(variance / n_samples))
 

@@ -1,0 +1,147 @@
+"""Choice among weight decays, calibration of the noise, and resolution of columns."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from skfactorvae._moments import trimmed_mean
+from skfactorvae.preparation._noise_levels import (
+    factor_analysis_score,
+    first_component_r2,
+    resolution_variance,
+)
+from skfactorvae.preparation._rows import split_groups
+from skfactorvae.preparation._weight_decay import choose_candidate, inflation_of
+
+
+def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
+    """Return bounds of candidates that exceed those of the first by given gains."""
+    rng = np.random.default_rng(seed)
+    shared = 5 * rng.normal(size=n_samples)
+    own = noise * rng.normal(size=(len(gains), n_samples))
+    return shared + np.array(gains)[:, None] + own
+
+
+class TestChoice:
+    weight = np.ones(200)
+
+    def test_the_best_candidate_is_chosen(self):
+        bounds = make_bounds([0, 1, 3, 2])
+        assert choose_candidate(bounds, np.zeros(4), self.weight) == 2
+
+    def test_without_a_margin_the_first_needs_a_clear_advantage(self):
+        equal = make_bounds([0, 0, 0])
+        better = make_bounds([0, -1, -2])
+        assert choose_candidate(equal, np.zeros(3), self.weight) > 0
+        assert choose_candidate(better, np.zeros(3), self.weight) == 0
+
+    def test_with_a_margin_the_others_need_one(self):
+        bounds = make_bounds([0, 1, 2])
+        assert choose_candidate(bounds, np.zeros(3), self.weight, margin=3.0) == 0
+        assert choose_candidate(bounds, np.zeros(3), self.weight, margin=1.5) == 2
+
+    def test_penalties_of_the_objective_count(self):
+        bounds = make_bounds([0, 1, 2])
+        penalties = np.array([0.0, 0.0, 5.0])
+        assert choose_candidate(bounds, penalties, self.weight) == 1
+
+    def test_one_outlier_does_not_decide(self):
+        bounds = make_bounds([0, 1, 2])
+        bounds[2, 7] = -1e12
+        assert choose_candidate(bounds, np.zeros(3), self.weight) == 2
+
+    def test_a_candidate_without_a_finite_bound_is_not_chosen(self):
+        bounds = make_bounds([0, 1, 2])
+        bounds[2] = -np.inf
+        assert choose_candidate(bounds, np.zeros(3), self.weight) == 1
+
+
+class TestTrimmedMean:
+    @given(st.integers(0, 10**6))
+    def test_it_is_the_mean_of_the_inner_samples(self, seed):
+        values = np.random.default_rng(seed).standard_cauchy(400)
+        mean, error = trimmed_mean(values, np.ones(400))
+        assert mean == pytest.approx(stats.trim_mean(values, 0.025))
+        assert error > 0
+
+    def test_weights_are_repetitions(self):
+        rng = np.random.default_rng(0)
+        values, weight = rng.normal(size=100), rng.integers(1, 4, size=100)
+        weighted, _ = trimmed_mean(values, weight.astype(float))
+        repeated, _ = trimmed_mean(np.repeat(values, weight), np.ones(weight.sum()))
+        assert weighted == pytest.approx(repeated)
+
+
+class TestInflation:
+    def test_it_is_the_ratio_where_samples_are_many(self):
+        held_out, training = np.array([2.0, 3.0, 5.0, 8.0]), np.ones(4)
+        found = inflation_of(held_out, training, np.full(4, 1e-9))
+        np.testing.assert_allclose(found, held_out, rtol=1e-3)
+
+    def test_it_is_the_common_ratio_where_samples_are_few(self):
+        held_out, training = np.array([1.9, 2.0, 2.1, 9.0]), np.ones(4)
+        found = inflation_of(held_out, training, np.full(4, 10.0))
+        np.testing.assert_allclose(found, 2.05, rtol=0.01)
+
+    def test_it_is_at_least_one(self):
+        found = inflation_of(np.full(3, 0.5), np.ones(3), np.full(3, 0.1))
+        np.testing.assert_array_equal(found, 1.0)
+
+    def test_constant_columns_get_the_common_ratio(self):
+        held_out, training = np.array([0.0, 3.0, 3.0]), np.array([0.0, 1.0, 1.0])
+        found = inflation_of(held_out, training, np.full(3, 0.1))
+        np.testing.assert_allclose(found, 3.0)
+
+
+class TestResolution:
+    def test_it_is_the_variance_of_rounding(self):
+        rng = np.random.default_rng(0)
+        X = np.column_stack([rng.normal(size=500), rng.normal(size=500).round(1)])
+        smooth, rounded = resolution_variance(X, np.ones(500), 0)
+        assert smooth < 1e-6
+        assert rounded == pytest.approx(0.1**2 / 12)
+
+    def test_constant_columns_have_none(self):
+        assert resolution_variance(np.ones((30, 1)), np.ones(30), 0) == 0
+
+
+class TestLinearModels:
+    def test_they_are_those_of_scikit_learn(self):
+        rng = np.random.default_rng(0)
+        sources = rng.normal(size=(300, 2))
+        rows = sources @ rng.normal(size=(2, 6)) + 0.3 * rng.normal(size=(300, 6))
+        inside, outside = rows[:200], rows[200:]
+        weight = np.ones(100)
+        two = factor_analysis_score(inside, outside, weight, 2)
+        one = factor_analysis_score(inside, outside, weight, 1)
+        independent = stats.norm(inside.mean(axis=0), inside.std(axis=0))
+        assert two > one > independent.logpdf(outside).sum(axis=1).mean()
+        assert 0.3 < first_component_r2(inside, outside) < 0.9
+
+    def test_many_features_are_not_waited_for(self):
+        rows = np.zeros((10, 301))
+        assert np.isnan(factor_analysis_score(rows, rows, np.ones(10), 2))
+
+
+class TestSplits:
+    @given(
+        st.integers(20, 200),
+        st.floats(0.05, 0.3),
+        st.integers(1, 2),
+        st.integers(0, 100),
+        st.booleans(),
+    )
+    def test_parts_are_disjoint_and_of_about_equal_size(
+        self, n_rows, fraction, n_splits, seed, is_grouped
+    ):
+        rng = np.random.default_rng(seed)
+        groups = rng.integers(0, 12, size=n_rows) if is_grouped else None
+        parts = split_groups(n_rows, groups, fraction, n_splits, seed)
+        held_out = np.concatenate(parts)
+        assert len(parts) == n_splits
+        assert len(np.unique(held_out)) == len(held_out) < n_rows
+        if not is_grouped:
+            sizes = {len(part) for part in parts}
+            assert sizes == {max(1, round(fraction * n_rows))}
