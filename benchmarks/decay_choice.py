@@ -28,6 +28,8 @@ import torch
 from hooks import Hooked
 from scipy import stats
 
+from skfactorvae import FactorVAETransformer
+
 RESULTS = Path(__file__).parent / "results" / "decay_choice.csv"
 TOLERATED_LOSS = 0.03
 COLUMNS = ["table", "seed", "decay", "steps", "without", "with"]
@@ -65,12 +67,15 @@ def measure(name: str, n_seeds: int) -> pd.DataFrame:
     )
     differs = (rows["decay"] > 0) | (rows["steps"] < choices[0].max_iter)
     seeds = rows.index[differs]
-    for column, parameters in (("without", {"weight_decay": 0.0}), ("with", {})):
+    before = [{"weight_decay": 0.0} for _ in seeds]
+    after = [
+        {"weight_decay": rows["decay"][seed], "max_iter": int(rows["steps"][seed])}
+        for seed in seeds
+    ]
+    for column, settings in (("without", before), ("with", after)):
         models = [
-            recovery.skfactorvae.FactorVAETransformer(
-                d, random_state=int(seed), **parameters
-            )
-            for seed in seeds
+            FactorVAETransformer(d, random_state=int(seed), **parameters)
+            for seed, parameters in zip(seeds, settings, strict=True)
         ]
         if models:
             models, _ = recovery.fit_all(models, X)

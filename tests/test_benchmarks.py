@@ -344,7 +344,7 @@ class TestReal:
     def test_a_fit_is_measured_stored_and_not_repeated(self, monkeypatch, tmp_path):
         path = tmp_path / "real.csv"
         for method in ("PCA", "FactorAnalysis, varimax", "FastICA", "raw columns"):
-            for row in real.measure("wine", method, 2, n_bootstraps=2):
+            for row in real.measure("wine", method, [0, 1], n_bootstraps=2):
                 real.store(row, path)
         found = real.stored(path).query("split == 0").set_index("method")
         assert len(real.stored(path)) == 2 * len(found)

@@ -119,12 +119,14 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         kw_only=False,
     )
     standardize: str | None = parameter(
-        default="feature",
-        kind='{"feature", "global"} or None',
-        rules=[one_of("feature", "global"), None],
-        description="""Scaling of the features: each to mean 0 and variance 1; each
-        centred and all divided by one number, which preserves the shape of spectra,
-        series and images; or none. All output is in the original units. Ignored by the
+        default="auto",
+        kind='{"auto", "feature", "global"} or None',
+        rules=[one_of("auto", "feature", "global"), None],
+        description="""Scaling of the features: each to mean 0 and variance 1
+        (``"feature"``); each centred and all divided by one number (``"global"``),
+        which preserves the shape of spectra, series and images; or none. ``"auto"``
+        means ``"feature"``, but ``"global"`` for features that are uncorrelated in the
+        sample, as after PCA. All output is in the original units. Ignored by the
         Bernoulli likelihood.""",
     )
     network: Any = parameter(
@@ -283,7 +285,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         data = self._training_data(X, y, sample_weight, sample_groups, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
-        options = FitOptions.of(self)
+        before = None if previous is None else previous.spec
+        options = FitOptions.of(self).resolved(data, before)
         spec = ModelSpec.from_options(
             options, X.shape[1], objective, wrapper=self._wrapper(), levels=data.levels
         )
@@ -408,7 +411,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         rules=[one_of("auto", "shared", "feature"), POSITIVE],
         description="""Standard deviation of the Gaussian noise, in units of the
         standardised data: learned for each feature, learned once for all, or fixed.
-        ``"auto"`` means ``"feature"``. A fixed scale s has the effect of a ``beta`` of
+        ``"auto"`` means ``"feature"``, but ``"shared"`` where ``standardize="auto"``
+        finds uncorrelated features: with a noise scale each, they would leave nothing
+        to find. A fixed scale s has the effect of a ``beta`` of
         s**2. ``"shared"`` is better for images. Ignored by the Bernoulli
         likelihood.""",
     )

@@ -394,7 +394,7 @@ def _check_explanation(subject):
 
 
 def _check_scale(subject):
-    if subject.params.get("standardize", "feature") == "feature":
+    if subject.params.get("standardize", "auto") in ("auto", "feature"):
         return
     if subject.params.get("likelihood", "gaussian") != "gaussian":
         return

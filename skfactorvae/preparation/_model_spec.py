@@ -102,7 +102,6 @@ class ModelSpec:
             If layer sizes or the image shape cannot be used.
         """
         is_conv = options.network == "conv"
-        noise_scale = options.noise_scale
         return cls(
             network=options.network,
             n_features=n_features,
@@ -124,7 +123,7 @@ class ModelSpec:
             wrapper=wrapper,
             prior=objective.prior,
             likelihood=options.likelihood,
-            noise_scale="feature" if noise_scale == "auto" else noise_scale,
+            noise_scale=options.noise_scale,
             precision=options.precision,
             objective={  # a learning rate is not part of the networks
                 name: value

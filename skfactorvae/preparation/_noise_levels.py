@@ -40,6 +40,16 @@ LINEAR_STEPS = 200
 MAX_LINEAR_FEATURES = 300
 """Features above which it takes too long."""
 
+UNCORRELATED = 0.1
+"""Mean squared correlation, times the number of samples, below which columns count as
+uncorrelated; it is about one for independent columns."""
+
+MIN_COLUMNS = 3
+"""Columns below which correlation is not judged."""
+
+FIRST_COLUMNS = 8
+"""Columns that are correlated with all others first; they decide about most tables."""
+
 BLOCK = 256
 """Columns that are correlated with all others at once."""
 
@@ -126,6 +136,46 @@ def conditional_noise_std(rows, weight, seed):
         squares[np.arange(len(squares)), np.arange(len(best))[block]] = 0.0
         best[block] = squares.max(axis=1)
     return std * np.sqrt(np.clip(1 - best, 0, 1))
+
+
+def are_uncorrelated(X, index, weight):
+    """Test whether columns are uncorrelated as principal components of X are.
+
+    The mean squared correlation of independent columns is 1 / n in a sample. It is much
+    smaller only after a transformation that removes correlation from this very sample.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    index : ndarray of shape (m,)
+        Samples to use.
+    weight : ndarray of shape (m,)
+        Their weights.
+
+    Returns
+    -------
+    bool
+        False for fewer than three columns that vary.
+    """
+    share = weight / weight.sum()
+    sample = X[index].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        sample -= share @ sample
+        std = np.sqrt(share @ sample**2)
+        units = sample[:, std > 0] / std[std > 0] * np.sqrt(share)[:, None]
+    n_columns = units.shape[1]
+    if n_columns < MIN_COLUMNS or n_columns >= len(units):
+        return False
+    if not np.isfinite(units).all():
+        return False
+    limit = UNCORRELATED / len(units)
+    for start in [0, *range(FIRST_COLUMNS, n_columns, BLOCK)]:
+        stop = start + (BLOCK if start else FIRST_COLUMNS)
+        squares = (units[:, start:stop].T @ units) ** 2
+        n_pairs = squares.size - len(squares)
+        if squares.sum() - np.trace(squares[:, start:stop]) > limit * n_pairs:
+            return False
+    return True
 
 
 def resolution_variance(rows, weight, seed):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from .. import core
+from ._data import TrainingData
+from ._noise_levels import are_uncorrelated
+
+if TYPE_CHECKING:
+    from ._model_spec import ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,37 @@ class FitOptions:
         parameters = estimator.get_params(deep=False)
         names = [f.name for f in fields(cls) if f.name in parameters]
         return cls(**{name: parameters[name] for name in names})
+
+    def resolved(self, data: TrainingData, previous: ModelSpec | None) -> FitOptions:
+        """Return the options with ``"auto"`` replaced for scaling and noise scale.
+
+        Features with a noise scale each, of variance one, leave nothing to find where
+        they are uncorrelated, as principal components are. If both are ``"auto"``, such
+        features are therefore divided by one number and have one noise scale.
+
+        Parameters
+        ----------
+        data : TrainingData
+            The samples.
+        previous : ModelSpec or None
+            Model of a fit that is continued: its noise scale is kept.
+        """
+        is_free = self.standardize == "auto"
+        if self.noise_scale != "auto":
+            noise_scale = self.noise_scale
+        elif previous is not None:
+            noise_scale = previous.noise_scale
+        elif is_free and are_uncorrelated(data.X, data.index, data.weight):
+            noise_scale = "shared"
+        else:
+            noise_scale = "feature"
+        is_shared = self.noise_scale == "auto" and noise_scale == "shared"
+        scaling = ("global" if is_shared else "feature") if is_free else None
+        return replace(
+            self,
+            noise_scale=noise_scale,
+            standardize=scaling if is_free else self.standardize,
+        )
 
     def schedule(self) -> core.Schedule:
         """Return the budget and the schedule of training."""
