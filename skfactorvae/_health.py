@@ -1,9 +1,9 @@
-"""Checks of the training record of a fitted estimator.
+"""Checks of a fitted estimator: its training record, and its held-out scores.
 
-:func:`~skfactorvae.inspection.health_marks` and
-:func:`~skfactorvae.model_selection.latent_report` both take their verdicts from here,
-so that they agree on every fit. What needs samples is :func:`check_audit`, of which
-only the report makes use.
+The warnings of ``fit``, :func:`~skfactorvae.inspection.health_marks` and
+:func:`~skfactorvae.model_selection.latent_report` all take their verdicts from here, so
+that they agree on every fit. What needs samples is :func:`check_audit` and
+:func:`check_samples`, of which only the report makes use.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ apart.
 LOW_ACCURACY = 0.6
 """Accuracy below which they differ little: two such distributions 0.5 apart."""
 
-FLAT = 0.005
+FLAT = 1e-4
 """Relative distance from the chance level within which a loss counts as unchanged.
 
-A discriminator that does not learn stays within 1e-5. One of independent codes can stay
-within this distance, too, so that the verdict names both.
+A discriminator that does not learn stays within 1e-5. One that learns from independent
+codes does not: the noise of batches alone moves its loss by 1e-3 and more.
 """
 
 LARGE_SELF_WEIGHT = 0.9
@@ -79,6 +79,37 @@ WEAK_LOSS = 0.65
 
 DEPENDENT_LOSS = 0.55
 """Loss below which a discriminator claims clear dependence: accuracy about 72 %."""
+
+LARGE_GAP = 0.25
+"""Mean score of training samples above that of new ones, nats per feature: a note.
+
+Where the learned noise has the variance of the held-out residuals, and this is k times
+that of the training residuals, the gap is (1 - 1 / k) / 2: here k is 2. Tables of some
+hundred noisy samples have gaps of 0.05 to 0.17.
+"""
+
+OVERFITTING_GAP = 0.4
+"""The same difference from which a fit overfits: the residual variance is 5 times."""
+
+LIKELIHOOD_GAP = 0.05
+"""Nats per feature by which FactorAnalysis may exceed a fit on held-out samples.
+
+A fit is scored by a lower bound, and makes a limited number of steps: some hundredths
+are no fault.
+"""
+
+MAX_R2_LOSS = 0.05
+"""Share of the variance that codes may explain less than principal components.
+
+Posterior means are shrunk, so that a model of the likelihood reconstructs a little less
+than as many principal components even where it is the true one.
+"""
+
+SHORT_TRAINING = 300
+"""Number of steps below which a model without active components is barely trained."""
+
+FEATURE_NOISE = ("auto", "feature")
+"""Values of ``noise_scale`` with a learned scale for each feature."""
 
 LEVELS = ("warning", "note", "fine")
 """From the most to the least urgent."""
@@ -112,7 +143,8 @@ def check_fit(model: Any) -> list[Verdict]:
     model : object
         Fitted. Public attributes and parameters are read, as far as there are any:
         ``history_``, ``n_iter_``, ``max_iter``, ``early_stopping``,
-        ``kl_per_component_``, ``active_components_`` and ``gamma``.
+        ``kl_per_component_``, ``active_components_``, ``held_out_``,
+        ``weight_decay_``, ``n_features_in_``, and parameters such as ``gamma``.
 
     Returns
     -------
@@ -120,16 +152,60 @@ def check_fit(model: Any) -> list[Verdict]:
         Names are unique.
     """
     history = getattr(model, "history_", {})
-    kl: Any = getattr(model, "kl_per_component_", None)
-    n_active = None if kl is None else len(model.active_components_)
     found = [
         _check_training(model, history),
-        _check_convergence(history),
-        None if n_active is None else check_components(n_active, len(kl)),
-        _check_discriminator(history, getattr(model, "gamma", 1), n_active),
+        _check_convergence(model, history),
+        _check_components(model),
+        _check_generalisation(model),
+        _check_likelihood(model),
+        _check_reconstruction(model),
+        _check_discriminator(history, getattr(model, "gamma", 1), _n_active(model)),
         _check_batch_size(history),
     ]
     return [verdict for verdict in found if verdict is not None]
+
+
+def fit_warnings(model: Any) -> list[str]:
+    """Return what ``fit`` warns of: no active component, or a worse fit than linear.
+
+    Parameters
+    ----------
+    model : object
+        Fitted, as for :func:`check_fit`.
+
+    Returns
+    -------
+    messages : list of str
+        One for each finding, with the advice. A model without active components has
+        this one alone: the others follow from it.
+    """
+    checks = (_check_components, _check_likelihood, _check_reconstruction)
+    found = [verdict for check in checks if (verdict := check(model)) is not None]
+    return [f"{v.message} {v.advice}" for v in found if v.level == "warning"]
+
+
+def allowed_steps(model: Any) -> int | None:
+    """Return the number of steps that a fit may make; None for a model without steps.
+
+    It is less than ``max_iter`` where held-out samples limited it.
+    """
+    return _held_out(model).get("max_iter", getattr(model, "max_iter", None))
+
+
+def is_limited(model: Any) -> bool:
+    """Return whether held-out samples limited the steps or the weights of a fit."""
+    held_out = _held_out(model)
+    if not held_out:
+        return False
+    decay, limit = getattr(model, "weight_decay_", 0.0), allowed_steps(model)
+    max_iter = getattr(model, "max_iter", None)
+    return decay > 0 or (None not in (limit, max_iter) and limit < max_iter)
+
+
+def matches_factor_analysis(model: Any) -> bool:
+    """Return whether the held-out score is known to be at least FactorAnalysis'."""
+    gap = _linear_advantage(model)
+    return gap is not None and gap <= 0
 
 
 def final_value(history: Mapping[str, Any], term: str) -> float | None:
@@ -148,8 +224,8 @@ def _check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
     records end before its last step.
     """
     n_iter = getattr(model, "n_iter_", None)
-    max_iter = getattr(model, "max_iter", None)
-    if n_iter is None or max_iter is None:
+    max_iter, limit = getattr(model, "max_iter", None), allowed_steps(model)
+    if n_iter is None or max_iter is None or limit is None:
         return None
     steps = history.get("step")
     if steps is not None and (not len(steps) or steps[-1] < n_iter):
@@ -163,19 +239,28 @@ def _check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
         )
     if n_iter >= max_iter:
         return Verdict("training", "fine", f"All {n_iter} steps were made.")
+    if n_iter >= limit:
+        message = (
+            f"{n_iter} of at most {max_iter} steps were made, as held-out samples "
+            f"favoured (weight_decay_ = {getattr(model, 'weight_decay_', 0.0):g})."
+        )
+        return Verdict("training", "fine", message)
     if getattr(model, "early_stopping", False):
-        message = f"Stopped early, after {n_iter} of {max_iter} steps."
+        message = f"Stopped early, after {n_iter} of {limit} steps."
         return Verdict("training", "fine", message)
     return Verdict(
         "training",
         "warning",
-        f"Training ended after {n_iter} of {max_iter} steps, without early stopping.",
+        f"Training ended after {n_iter} of {limit} steps, without early stopping.",
         "If no callback was meant to stop it, fit again.",
     )
 
 
-def _check_convergence(history: Mapping[str, Any]) -> Verdict | None:
-    """Compare the reconstruction of the last tenth with that of the tenth before."""
+def _check_convergence(model: Any, history: Mapping[str, Any]) -> Verdict | None:
+    """Compare the reconstruction of the last tenth with that of the tenth before.
+
+    Where held-out samples limited the fit, more steps would memorise samples.
+    """
     if "reconstruction" not in history:
         return None
     loss = np.asarray(history["reconstruction"], dtype=np.float64)
@@ -192,50 +277,256 @@ def _check_convergence(history: Mapping[str, Any]) -> Verdict | None:
     noise = np.sqrt((last.var() + before.var()) / n)
     whole = abs(loss[:n].mean() - last.mean())
     if fall > NOISE_FACTOR * noise and fall > LEAST_FALL * whole:
-        return Verdict(
-            "convergence",
-            "warning",
+        message = (
             f"The reconstruction error still fell by {fall:.3g} nats over the last "
-            f"{TAIL:.0%} of the steps.",
-            "Raise max_iter.",
+            f"{TAIL:.0%} of the steps"
         )
+        if is_limited(model):
+            message += "; held-out samples decided against more steps."
+            return Verdict("convergence", "fine", message)
+        return Verdict("convergence", "warning", f"{message}.", "Raise max_iter.")
     return Verdict("convergence", "fine", "The reconstruction error no longer falls.")
 
 
-def check_components(n_active: int, n_components: int) -> Verdict:
+def _n_active(model: Any) -> int | None:
+    active = getattr(model, "active_components_", None)
+    return None if active is None else len(active)
+
+
+def _check_components(model: Any) -> Verdict | None:
     """Check that some components are active, and that some are not."""
+    kl, n_active = getattr(model, "kl_per_component_", None), _n_active(model)
+    if kl is None or n_active is None:
+        return None
     if n_active == 0:
         return Verdict(
-            "components",
-            "warning",
-            "No component holds more information than noise would: the posterior has "
-            "collapsed.",
-            "Lower beta or gamma, lower noise_scale, start from init='pca', train "
-            "longer, or use more samples; check that the features are related at all.",
+            "components", "warning", _collapse_message(model), _collapse_advice(model)
         )
-    if n_active == n_components:
+    if n_active == len(kl):
         return Verdict(
             "components",
             "note",
-            f"All {n_components} components are active.",
+            f"All {len(kl)} components are active.",
             "Raise n_components to see whether more become active.",
         )
-    message = f"{n_active} of {n_components} components are active."
+    message = f"{n_active} of {len(kl)} components are active."
     return Verdict("components", "fine", message)
 
 
+def _collapse_message(model: Any) -> str:
+    """Return that no component is active, and what is known of the reason."""
+    message = (
+        "No component holds more information than noise would: the posterior has "
+        "collapsed."
+    )
+    if _is_short(model):
+        return f"{message} Training was short: {model.n_iter_} steps."
+    gap = _linear_advantage(model)
+    if gap is None:
+        return message
+    if gap > LIKELIHOOD_GAP:
+        return (
+            f"{message} The features are related: FactorAnalysis describes held-out "
+            f"samples better, by {gap:.2f} nats per feature."
+        )
+    return (
+        f"{message} FactorAnalysis hardly describes held-out samples better (by "
+        f"{gap:.2f} nats per feature): the features are nearly uncorrelated, so "
+        "that the noise alone describes them."
+    )
+
+
+def _collapse_advice(model: Any) -> str:
+    """Return what to do about a collapse, the likely remedy first."""
+    gap = _linear_advantage(model)
+    is_related = gap is not None and gap > LIKELIHOOD_GAP
+    is_fixed = not isinstance(_noise_scale(model), str | None)
+    advice = []
+    if _is_short(model):
+        advice.append("Raise max_iter.")
+    if not is_related and _noise_scale(model) in FEATURE_NOISE:
+        advice.append(
+            "If features are uncorrelated, as after PCA or whitening, set "
+            "standardize='global' and noise_scale='shared'."
+        )
+    remedies = [
+        *_lower(model, "beta", 1),
+        *_lower(model, "gamma", 0),
+        *(_lower(model, "noise_scale", 0) if is_fixed else []),
+        *(["set input_noise=0"] if getattr(model, "input_noise", 0) else []),
+        *(["set init='pca'"] if getattr(model, "init_", "pca") == "ica" else []),
+        *([] if _is_short(model) else [_more_steps(model)]),
+        "use more samples",
+    ]
+    return " ".join([*advice, _sentence(remedies)])
+
+
+def _is_short(model: Any) -> bool:
+    return getattr(model, "n_iter_", SHORT_TRAINING) < SHORT_TRAINING
+
+
+def _noise_scale(model: Any) -> Any:
+    """Return the parameter of a Gaussian likelihood; None for others."""
+    is_gaussian = getattr(model, "likelihood", None) == "gaussian"
+    return getattr(model, "noise_scale", None) if is_gaussian else None
+
+
+def _lower(model: Any, name: str, above: float) -> list[str]:
+    """Return the advice to lower a weight of the objective, if it is above a value."""
+    value = getattr(model, name, above)
+    return [f"lower {name} (now {value:g})"] if value > above else []
+
+
+def _more_steps(model: Any) -> str:
+    """Return how to make more steps than a fit has made."""
+    limit, max_iter = allowed_steps(model), getattr(model, "max_iter", None)
+    if limit is not None and max_iter is not None and limit < max_iter:
+        return f"set weight_decay=0 (it makes all {max_iter} steps)"
+    return "raise max_iter"
+
+
+def _sentence(remedies: list[str]) -> str:
+    """Return a sentence of alternatives."""
+    *others, last = remedies
+    text = f"{', '.join(others)}, or {last}" if others else last
+    return f"{_capital(text)}."
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
+
+
+# ---------------------------------------------------------------- held-out samples
+def _held_out(model: Any) -> Mapping[str, float]:
+    return getattr(model, "held_out_", {})
+
+
+def _linear_advantage(model: Any) -> float | None:
+    """Return how much better FactorAnalysis describes held-out samples.
+
+    Nats per feature; None where it was not compared.
+    """
+    held_out = _held_out(model)
+    if not held_out:
+        return None
+    gap = held_out["factor_analysis_score"] - held_out["score"]
+    return None if np.isnan(gap) else float(gap / model.n_features_in_)
+
+
+def _compare_scores(
+    name, model, samples, score, training, meaning, advice
+) -> Verdict | None:
+    """Compare the mean score of samples with that of the training samples, nats."""
+    gap = (training - score) / model.n_features_in_
+    if np.isnan(gap):
+        return None
+    message = (
+        f"{samples} have a mean score of {score:.1f} nats, and training samples of "
+        f"{training:.1f}, {gap:.2f} nats per feature more"
+    )
+    if gap <= LARGE_GAP:
+        return Verdict(name, "fine", f"{message}.")
+    level = "warning" if gap > OVERFITTING_GAP else "note"
+    return Verdict(name, level, f"{message}: {meaning}.", advice)
+
+
+def _check_generalisation(model: Any) -> Verdict | None:
+    """Compare the scores of held-out and training samples."""
+    held_out = _held_out(model)
+    if not held_out:
+        return None
+    return _compare_scores(
+        "generalisation",
+        model,
+        "Held-out samples",
+        held_out["score"],
+        held_out["training_score"],
+        "the model overfits",
+        "Use fewer components, more samples, or a larger weight_decay (now "
+        f"{getattr(model, 'weight_decay_', 0.0):g}).",
+    )
+
+
+def _check_likelihood(model: Any) -> Verdict | None:
+    """Compare the held-out score with that of FactorAnalysis.
+
+    A model without active components is not compared: the difference follows from it.
+    """
+    gap = _linear_advantage(model)
+    if gap is None or _n_active(model) == 0:
+        return None
+    held_out = _held_out(model)
+    scores = (
+        f"a score of {held_out['factor_analysis_score']:.1f} nats, and this model of "
+        f"{held_out['score']:.1f}"
+    )
+    if gap <= LIKELIHOOD_GAP:
+        message = f"On held-out samples, FactorAnalysis has {scores}."
+        return Verdict("likelihood", "fine", message)
+    remedies = [
+        *_lower(model, "beta", 1),
+        "use FactorAnalysis",
+        "raise n_components",
+        _more_steps(model),
+        "check X for outliers",
+    ]
+    return Verdict(
+        "likelihood",
+        "warning",
+        f"FactorAnalysis describes held-out samples better: it has {scores}, "
+        f"{gap:.2f} nats per feature less.",
+        _sentence(remedies),
+    )
+
+
+def _check_reconstruction(model: Any) -> Verdict | None:
+    """Compare the reconstruction of held-out samples with one principal component's.
+
+    A model without active components is not compared: the difference follows from it.
+    """
+    held_out = _held_out(model)
+    if not held_out or _n_active(model) == 0:
+        return None
+    r2, linear = held_out["r2"], held_out["first_component_r2"]
+    if np.isnan(linear - r2):
+        return None
+    if r2 >= linear - MAX_R2_LOSS:
+        message = (
+            f"{r2:.0%} of the variance of held-out samples is reconstructed; by one "
+            f"principal component {linear:.0%}."
+        )
+        return Verdict("reconstruction", "fine", message)
+    remedies = [
+        *_lower(model, "beta", 1),
+        "raise n_components",
+        _more_steps(model),
+        *(["set noise_scale='shared'"] if _noise_scale(model) in FEATURE_NOISE else []),
+        "check X for outliers",
+    ]
+    return Verdict(
+        "reconstruction",
+        "warning",
+        f"Only {r2:.0%} of the variance of held-out samples is reconstructed, less "
+        f"than by one principal component ({linear:.0%}).",
+        _sentence(remedies),
+    )
+
+
+# ------------------------------------------------------------------- discriminators
 class _Task(NamedTuple):
     """Two classes of a discriminator, and the meaning of a high accuracy."""
 
     classes: str
     meaning: str
     advice: str
+    goal: str = ""
 
 
 CODES_AND_PERMUTED = _Task(
     "codes from permuted ones",
     "components depend on each other, or it memorises the samples",
     "Raise gamma or train longer; for a small data set, use a smaller discriminator.",
+    ", as for independent components",
 )
 CODES_AND_PRIOR = _Task(
     "codes from draws of the prior",
@@ -291,12 +582,14 @@ def _check_discriminator(
         return Verdict(
             "discriminator",
             "warning",
-            f"The discriminator stayed at chance level throughout: {scores}. Either "
-            "the components were independent from the start, or it did not learn.",
-            "Raise discriminator_learning_rate, and see whether that changes it.",
+            f"The discriminator did not learn: {scores}; its loss never differed from "
+            f"chance level by more than {FLAT:.2%}.",
+            "Raise discriminator_learning_rate or max_iter.",
         )
-    separates = "hardly separates" if _is_low(loss, accuracy) else "partly separates"
-    message = f"The discriminator {separates} {task.classes}: {scores}."
+    message = f"The discriminator partly separates {task.classes}: {scores}."
+    if _is_low(loss, accuracy):
+        message = f"The discriminator hardly separates {task.classes}{task.goal}: "
+        message += f"{scores}."
     return Verdict("discriminator", "fine", message)
 
 
@@ -374,3 +667,33 @@ def check_audit(model: Any, auc: float) -> Verdict | None:
             "discriminator_learning_rate.",
         )
     return None
+
+
+def check_samples(model: Any, score: float) -> Verdict | None:
+    """Compare the mean score of samples with that of the training samples.
+
+    Parameters
+    ----------
+    model : object
+        Fitted, with ``fit_score_`` and ``n_features_in_``, or without.
+    score : float
+        Mean score of samples that may be others than the training samples, nats.
+
+    Returns
+    -------
+    verdict : Verdict or None
+        None where there is nothing to compare with.
+    """
+    training = getattr(model, "fit_score_", None)
+    if training is None:
+        return None
+    return _compare_scores(
+        "overfitting",
+        model,
+        "These samples",
+        score,
+        training,
+        "the model overfits, or these samples have another distribution",
+        "Use fewer components, a larger weight_decay, more samples, or "
+        "early_stopping=True.",
+    )

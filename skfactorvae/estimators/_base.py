@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 from .. import core
 from .._batching import memoized, shared_array, train
 from .._compat import CallbackSupportMixin, Interval, _fit_context
+from .._health import fit_warnings
 from .._inputs import check_sample_groups, check_sample_weight
 from .._validation import (
     FRACTION,
@@ -92,9 +93,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         ``score`` on the ``n_samples`` held-out ones and its ``training_score``, nats
         per sample, its held-out ``r2``, and, on the same samples, the
         ``factor_analysis_score`` of scikit-learn's FactorAnalysis (NaN for more than
-        300 features) and the ``first_component_r2`` of one principal component. Scores
-        are means without the 2.5 % of the samples at either end. Empty if no samples
-        were held out.
+        300 features) and the ``first_component_r2`` of one principal component; and
+        ``max_iter``, the steps that the fit to all samples may then make. Scores are
+        means without the 2.5 % of the samples at either end. Empty if no samples were
+        held out.
     temperature_ : float
         Temperature of the likelihood at the first step; 1 without annealing.
     warmup_fraction_ : float
@@ -275,7 +277,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Warns
         -----
         ConvergenceWarning
-            If training diverged. The weights are then the last finite ones.
+            If training diverged; the weights are then the last finite ones. If no
+            component is active, or if held-out samples show that one principal
+            component reconstructs more of the variance, or that FactorAnalysis has a
+            higher likelihood: each with the numbers and what to do.
         """
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2
@@ -383,6 +388,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
             bounds = self._bound(job.rows[some])
             self.fit_score_ = float(np.average(bounds, weights=job.row_weights[some]))
+        if fit.status != "diverged":
+            for message in fit_warnings(self):
+                warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def _active_kl(prepared: Prepared) -> float:

@@ -1,4 +1,4 @@
-"""Marks of the health of a fit, from its training record."""
+"""Marks of the health of a fit, from its training record and held-out scores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Mark(NamedTuple):
     Attributes
     ----------
     name : str
-        What was checked: "training", "convergence", "components", "discriminator" or
-        "batch_size".
+        What was checked: "training", "convergence", "components", "generalisation",
+        "likelihood", "reconstruction", "discriminator" or "batch_size".
     is_well : bool
         False where something should be done.
     message : str
@@ -28,7 +28,7 @@ class Mark(NamedTuple):
 
 
 def health_marks(estimator):
-    """Check the training record of a fitted estimator.
+    """Check the training record and the held-out scores of a fitted estimator.
 
     Parameters
     ----------
@@ -42,8 +42,12 @@ def health_marks(estimator):
         (``"training"``), whether the reconstruction still falls (``"convergence"``),
         whether components are active (``"components"``), what the discriminator
         separates at the end (``"discriminator"``), and whether batches were large
-        enough (``"batch_size"``). They describe the training, not whether components
-        are the true factors.
+        enough (``"batch_size"``). Where the weight decay was chosen on held-out
+        samples (``held_out_``): whether their score is near that of the training
+        samples (``"generalisation"``) and at least that of FactorAnalysis
+        (``"likelihood"``), and whether they are reconstructed at least as well as by
+        one principal component (``"reconstruction"``). Marks describe the fit, not
+        whether components are the true factors.
 
     Raises
     ------

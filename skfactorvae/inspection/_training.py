@@ -6,7 +6,7 @@ import textwrap
 
 import numpy as np
 
-from .._health import CHANCE_ACCURACY, CHANCE_LOSS
+from .._health import CHANCE_ACCURACY, CHANCE_LOSS, allowed_steps
 from ._health import health_marks, recorded
 from ._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
 
@@ -45,6 +45,9 @@ class TrainingDisplay:
     warmup : float, default=0.0
         Share of the steps over which the objective grew to its full form, in [0, 1];
         shaded in the plot.
+    held_out_score : float, default=None
+        Held-out score of the fits that chose the weight decay, nats per standardised
+        sample; a line in the panel of ``validation_elbo``, if there is one.
 
     Attributes
     ----------
@@ -69,10 +72,11 @@ class TrainingDisplay:
     'All 50 steps were made.'
     """
 
-    def __init__(self, history, marks, *, warmup=0.0):
+    def __init__(self, history, marks, *, warmup=0.0, held_out_score=None):
         self.history = history
         self.marks = marks
         self.warmup = warmup
+        self.held_out_score = held_out_score
 
     @classmethod
     def from_estimator(cls, estimator):
@@ -95,7 +99,12 @@ class TrainingDisplay:
         """
         model = recorded(estimator)
         marks = health_marks(estimator)
-        return cls(dict(model.history_), marks, warmup=_warmup(model))
+        return cls(
+            dict(model.history_),
+            marks,
+            warmup=_warmup(model),
+            held_out_score=_held_out_score(model),
+        )
 
     def plot(self, ax=None):
         """Plot one panel per term, and the marks below them in a figure of its own.
@@ -134,15 +143,9 @@ class TrainingDisplay:
         title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
         _set_limits(panel, values)
         if term in CHANCE_LEVELS:
-            panel.axhline(CHANCE_LEVELS[term], color=INK, lw=0.9, ls=(0, (4, 3)))
-            panel.text(
-                step[-1],
-                CHANCE_LEVELS[term],
-                "chance level ",
-                ha="right",
-                va="bottom",
-                fontsize=8,
-            )
+            _mark_level(panel, step[-1], CHANCE_LEVELS[term], "chance level ")
+        if term == "validation_elbo" and self.held_out_score is not None:
+            _mark_level(panel, step[-1], self.held_out_score, "held_out_ score ")
 
     def _write_marks(self):
         signs = {True: ("✓", GREEN), False: ("!", ORANGE)}
@@ -165,11 +168,26 @@ class TrainingDisplay:
             )
 
 
+def _mark_level(panel, end, level, label):
+    """Draw a horizontal line with a label at its right end."""
+    panel.axhline(level, color=INK, lw=0.9, ls=(0, (4, 3)))
+    panel.text(end, level, label, ha="right", va="bottom", fontsize=8)
+
+
 def _warmup(model):
     """Return the share of the steps made over which the objective grew."""
     if not hasattr(model, "warmup_fraction_"):
         return 0.0
-    return min(1.0, model.warmup_fraction_ * model.max_iter / max(1, model.n_iter_))
+    share = model.warmup_fraction_ * allowed_steps(model) / max(1, model.n_iter_)
+    return min(1.0, share)
+
+
+def _held_out_score(model):
+    """Return the held-out score per standardised sample, as ``validation_elbo`` is."""
+    held_out = getattr(model, "held_out_", {})
+    if not held_out:
+        return None
+    return held_out["score"] + float(np.log(model.scale_.astype(np.float64)).sum())
 
 
 def _set_limits(panel, values):

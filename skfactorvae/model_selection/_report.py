@@ -11,7 +11,16 @@ from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.utils import Bunch
 
-from .._health import DEPENDENT_AUC, LEVELS, check_audit, check_fit
+from .._health import (
+    DEPENDENT_AUC,
+    LEVELS,
+    MAX_R2_LOSS,
+    check_audit,
+    check_fit,
+    check_samples,
+    is_limited,
+    matches_factor_analysis,
+)
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
@@ -36,9 +45,6 @@ FAR = 50.0
 
 At most one value in 2400 can be that far away, whatever the distribution (Chebyshev).
 """
-
-MAX_R2_LOSS = 0.05
-"""Share of the variance that codes may explain less than principal components."""
 
 STABLE = 0.5
 """Share of the other seeds that must find a component for it to count as stable."""
@@ -368,7 +374,9 @@ def _check_baselines(subject):
                 "warning",
                 f"This is {name}: each active component is a {what} component "
                 f"(correlation {SAME}).",
-                f"Use {name}, or train longer, with a larger network.",
+                f"Use {name}, or train longer, with a larger network."
+                if not is_limited(subject.model)
+                else f"Use {name}: held-out samples favour a nearly linear model.",
             )
             return
         if same.any():
@@ -384,11 +392,23 @@ def _check_baselines(subject):
 def _check_explanation(subject):
     codes, pca = subject.explained["codes"], subject.explained["pca"]
     if subject.active.any() and codes < pca - MAX_R2_LOSS:
+        message = (
+            f"The codes explain {codes:.2f} of the samples' variance, and as many "
+            f"principal components {pca:.2f}."
+        )
+        if matches_factor_analysis(subject.model):
+            yield Finding(
+                "fit",
+                "note",
+                message,
+                "A likelihood weights features by their noise, and held-out samples "
+                "have a higher one than with FactorAnalysis.",
+            )
+            return
         yield Finding(
             "fit",
             "warning",
-            f"The codes explain {codes:.2f} of the samples' variance, and as many "
-            f"principal components {pca:.2f}.",
+            message,
             "Train longer, lower gamma and beta, or raise n_components.",
         )
 
@@ -438,21 +458,12 @@ def _check_outliers(subject):
 
 def _check_overfitting(subject):
     """Compare the mean score of these samples with that of the training samples."""
-    trained = getattr(subject.model, "fit_score_", None)
-    if trained is None:
+    if not hasattr(subject.model, "fit_score_"):
         return
-    lost = trained - float(np.mean(subject.model.score_samples(subject.rows)))
-    allowed = max(1.0, 0.1 * subject.rows.shape[1])
-    if lost > allowed:
-        yield Finding(
-            "overfitting",
-            "warning",
-            f"The mean score of these samples is {lost:.1f} nats below that of the "
-            "training samples: the model overfits, or these samples have another "
-            "distribution.",
-            "Use more samples, a smaller network, fewer steps, more input_noise, or "
-            "early_stopping=True.",
-        )
+    score = float(np.mean(subject.model.score_samples(subject.rows)))
+    verdict = check_samples(subject.model, score)
+    if verdict is not None and verdict.level != "fine":
+        yield Finding(*verdict)
 
 
 def _check_stability(subject, stability):

@@ -83,6 +83,7 @@ class Prepared:
             name: value - log_scale if name.endswith("score") else value
             for name, value in chosen.report.items()
         }
+        report["max_iter"] = chosen.max_iter
         return replace(
             decayed,
             schedule=replace(self.schedule, max_iter=chosen.max_iter),
