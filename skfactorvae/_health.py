@@ -108,8 +108,7 @@ than as many principal components even where it is the true one.
 SHORT_TRAINING = 300
 """Number of steps below which a model without active components is barely trained."""
 
-FEATURE_NOISE = ("auto", "feature")
-"""Values of ``noise_scale`` with a learned scale for each feature."""
+FEATURE_NOISE = ("auto", "feature")  # values of noise_scale: learned for each
 
 LEVELS = ("warning", "note", "fine")
 """From the most to the least urgent."""
@@ -184,22 +183,18 @@ def fit_warnings(model: Any) -> list[str]:
     return [f"{v.message} {v.advice}" for v in found if v.level == "warning"]
 
 
-def allowed_steps(model: Any) -> int | None:
-    """Return the number of steps that a fit may make; None for a model without steps.
+def allowed_steps(model: Any) -> float:
+    """Return the number of steps that a fit may make; infinity without ``max_iter``.
 
     It is less than ``max_iter`` where held-out samples limited it.
     """
-    return _held_out(model).get("max_iter", getattr(model, "max_iter", None))
+    return _held_out(model).get("max_iter", _max_iter(model))
 
 
 def is_limited(model: Any) -> bool:
     """Return whether held-out samples limited the steps or the weights of a fit."""
-    held_out = _held_out(model)
-    if not held_out:
-        return False
-    decay, limit = getattr(model, "weight_decay_", 0.0), allowed_steps(model)
-    max_iter = getattr(model, "max_iter", None)
-    return decay > 0 or (None not in (limit, max_iter) and limit < max_iter)
+    has_decay = getattr(model, "weight_decay_", 0) > 0
+    return bool(_held_out(model)) and (has_decay or _is_shortened(model))
 
 
 def matches_factor_analysis(model: Any) -> bool:
@@ -224,8 +219,8 @@ def _check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
     records end before its last step.
     """
     n_iter = getattr(model, "n_iter_", None)
-    max_iter, limit = getattr(model, "max_iter", None), allowed_steps(model)
-    if n_iter is None or max_iter is None or limit is None:
+    max_iter, limit = _max_iter(model), allowed_steps(model)
+    if n_iter is None or max_iter == np.inf:
         return None
     steps = history.get("step")
     if steps is not None and (not len(steps) or steps[-1] < n_iter):
@@ -361,6 +356,14 @@ def _collapse_advice(model: Any) -> str:
     return " ".join([*advice, _sentence(remedies)])
 
 
+def _max_iter(model: Any) -> float:
+    return getattr(model, "max_iter", np.inf)
+
+
+def _is_shortened(model: Any) -> bool:
+    return allowed_steps(model) < _max_iter(model)
+
+
 def _is_short(model: Any) -> bool:
     return getattr(model, "n_iter_", SHORT_TRAINING) < SHORT_TRAINING
 
@@ -379,9 +382,8 @@ def _lower(model: Any, name: str, above: float) -> list[str]:
 
 def _more_steps(model: Any) -> str:
     """Return how to make more steps than a fit has made."""
-    limit, max_iter = allowed_steps(model), getattr(model, "max_iter", None)
-    if limit is not None and max_iter is not None and limit < max_iter:
-        return f"set weight_decay=0 (it makes all {max_iter} steps)"
+    if _is_shortened(model):
+        return f"set weight_decay=0 (it makes all {_max_iter(model)} steps)"
     return "raise max_iter"
 
 
@@ -396,7 +398,7 @@ def _capital(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}"
 
 
-# ---------------------------------------------------------------- held-out samples
+# ------------------------------------------------------------------ held-out samples
 def _held_out(model: Any) -> Mapping[str, float]:
     return getattr(model, "held_out_", {})
 
@@ -448,10 +450,7 @@ def _check_generalisation(model: Any) -> Verdict | None:
 
 
 def _check_likelihood(model: Any) -> Verdict | None:
-    """Compare the held-out score with that of FactorAnalysis.
-
-    A model without active components is not compared: the difference follows from it.
-    """
+    """Compare the held-out score with that of FactorAnalysis."""
     gap = _linear_advantage(model)
     if gap is None or _n_active(model) == 0:
         return None
@@ -463,13 +462,8 @@ def _check_likelihood(model: Any) -> Verdict | None:
     if gap <= LIKELIHOOD_GAP:
         message = f"On held-out samples, FactorAnalysis has {scores}."
         return Verdict("likelihood", "fine", message)
-    remedies = [
-        *_lower(model, "beta", 1),
-        "use FactorAnalysis",
-        "raise n_components",
-        _more_steps(model),
-        "check X for outliers",
-    ]
+    remedies = ["use FactorAnalysis", "raise n_components", _more_steps(model)]
+    remedies = [*_lower(model, "beta", 1), *remedies, "check X for outliers"]
     return Verdict(
         "likelihood",
         "warning",
@@ -480,10 +474,7 @@ def _check_likelihood(model: Any) -> Verdict | None:
 
 
 def _check_reconstruction(model: Any) -> Verdict | None:
-    """Compare the reconstruction of held-out samples with one principal component's.
-
-    A model without active components is not compared: the difference follows from it.
-    """
+    """Compare the reconstruction of held-out samples with one principal component's."""
     held_out = _held_out(model)
     if not held_out or _n_active(model) == 0:
         return None

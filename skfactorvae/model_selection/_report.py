@@ -46,6 +46,12 @@ FAR = 50.0
 At most one value in 2400 can be that far away, whatever the distribution (Chebyshev).
 """
 
+MAX_WEIGHTED_R2_LOSS = 0.2
+"""Such a share for fits that describe held-out samples as well as FactorAnalysis.
+
+A likelihood weights features by their noise, which principal components do not.
+"""
+
 STABLE = 0.5
 """Share of the other seeds that must find a component for it to count as stable."""
 
@@ -396,13 +402,14 @@ def _check_explanation(subject):
             f"The codes explain {codes:.2f} of the samples' variance, and as many "
             f"principal components {pca:.2f}."
         )
-        if matches_factor_analysis(subject.model):
+        is_small = codes >= pca - MAX_WEIGHTED_R2_LOSS
+        if is_small and matches_factor_analysis(subject.model):
             yield Finding(
                 "fit",
                 "note",
                 message,
-                "A likelihood weights features by their noise, and held-out samples "
-                "have a higher one than with FactorAnalysis.",
+                "A likelihood weights features by their noise, and that of held-out "
+                "samples is at least FactorAnalysis'.",
             )
             return
         yield Finding(

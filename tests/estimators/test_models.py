@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skfactorvae
+from skfactorvae._health import fit_warnings
 from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
 
 
@@ -75,6 +76,26 @@ class TestMembers:
         )
         with pytest.warns(ConvergenceWarning, match="Raise batch_size"):
             vae.fit(X)
+
+    def test_a_fit_warns_of_a_collapse_once(self):
+        X = np.random.RandomState(0).normal(size=(100, 4))
+        vae = skfactorvae.BetaVAETransformer(3, beta=30, max_iter=100, random_state=0)
+        with pytest.warns(ConvergenceWarning, match="collapsed") as caught:
+            vae.fit(X)
+        assert len(caught) == 1
+        assert "ower beta (now 30)" in str(caught[0].message)
+        assert caught[0].filename == __file__
+
+    def test_a_fit_warns_where_a_linear_model_is_better(self, table):
+        X, _ = table
+        vae = skfactorvae.BetaVAETransformer(
+            3, beta=30.0, hidden_layer_sizes=8, max_iter=300, random_state=0
+        )
+        with pytest.warns(ConvergenceWarning) as caught:
+            vae.fit(X)
+        messages = [str(warning.message) for warning in caught]
+        assert messages == fit_warnings(vae)
+        assert messages
 
     @pytest.mark.slow
     def test_dip_vae_makes_codes_white(self, table):

@@ -208,6 +208,17 @@ class TestReconstruction:
             ReconstructionDisplay.from_predictions(np.eye(3), np.eye(4))
 
 
+HELD_OUT = {
+    "n_samples": 20,
+    "score": 3.0,
+    "training_score": 3.5,
+    "r2": 0.9,
+    "first_component_r2": 0.5,
+    "factor_analysis_score": 2.0,
+    "max_iter": 150,
+}
+
+
 class TestTraining:
     def test_every_term_is_drawn_as_it_was_recorded(self, vae):
         display = TrainingDisplay.from_estimator(vae).plot()
@@ -237,6 +248,30 @@ class TestTraining:
         vae.max_iter = 200  # the fit made 150 of its steps
         display = TrainingDisplay.from_estimator(vae)
         assert display.warmup * vae.n_iter_ == pytest.approx(0.3 * 200)
+
+    def test_shading_ends_with_the_warm_up_of_the_steps_held_out_samples_allow(
+        self, peaks
+    ):
+        vae = small(temperature=1.0, warmup=0.3).fit(peaks.data)
+        vae.max_iter, vae.held_out_ = 5000, HELD_OUT | {"max_iter": 150}
+        assert TrainingDisplay.from_estimator(vae).warmup == pytest.approx(0.3)
+
+    def test_the_held_out_score_is_a_line_in_the_panel_of_the_held_out_bound(
+        self, peaks
+    ):
+        vae = small(early_stopping=True, warmup=0.1).fit(peaks.data)
+        vae.held_out_ = HELD_OUT
+        display = TrainingDisplay.from_estimator(vae).plot()
+        labelled = [
+            ax
+            for ax in display.ax_
+            if "held_out_ score " in [text.get_text() for text in ax.texts]
+        ]
+        (ax,) = labelled
+        x, y = lines_of(ax)[0]
+        np.testing.assert_array_equal(y, vae.history_["validation_elbo"])
+        score = HELD_OUT["score"] + np.log(vae.scale_).sum()
+        np.testing.assert_allclose(lines_of(ax)[1][1], score, rtol=1e-6)
 
     def test_a_model_without_a_record_is_refused(self, peaks):
         with pytest.raises(TypeError, match="PCA has no training record"):

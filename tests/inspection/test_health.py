@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from _fits import small
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skfactorvae import (
     AAETransformer,
@@ -12,11 +14,18 @@ from skfactorvae import (
 from skfactorvae._health import (
     CHANCE_LOSS,
     HIGH_ACCURACY,
+    LARGE_GAP,
     LARGE_SELF_WEIGHT,
+    LIKELIHOOD_GAP,
+    MAX_R2_LOSS,
+    OVERFITTING_GAP,
     STRONG_LOSS,
     WEAK_LOSS,
     check_audit,
+    check_fit,
+    check_samples,
     final_value,
+    fit_warnings,
 )
 from skfactorvae.inspection import health_marks
 from skfactorvae.model_selection import latent_report
@@ -84,7 +93,7 @@ class TestMarks:
                 {"discriminator_loss": CHANCE_LOSS},
                 {},
                 "discriminator",
-                "at chance level throughout",
+                "did not learn",
             ),
             ({"self_weight": 0.99}, {}, "batch_size", "99% of the density"),
         ],
@@ -137,6 +146,15 @@ class TestMarks:
         with_history(model, discriminator_loss=0.1)
         assert "discriminator" not in marks_of(model.set_params(gamma=0.0))
 
+    def test_a_discriminator_of_independent_codes_is_well(self, model):
+        noise = 1e-3 * np.random.RandomState(0).normal(size=N)
+        with_history(
+            model, discriminator_loss=CHANCE_LOSS + noise, discriminator_accuracy=0.5
+        )
+        mark = marks_of(model)["discriminator"]
+        assert mark.is_well
+        assert "hardly separates" in mark.message
+
     def test_one_active_component_depends_on_nothing(self, model):
         with_history(model, discriminator_loss=CHANCE_LOSS)
         model.active_components_ = np.array([0])
@@ -177,6 +195,175 @@ class TestMarks:
         assert final_value(history, "few") == 2
         assert final_value(history, "none") is None
         assert final_value(history, "other") is None
+
+
+def held_out(gap=0.1, advantage=-0.2, lost_r2=-0.3, **others):
+    """Return held-out scores with differences per feature, for 4 features."""
+    return {
+        "n_samples": 40,
+        "score": -8.0,
+        "training_score": -8.0 + 4 * gap,
+        "r2": 0.6,
+        "first_component_r2": 0.6 + lost_r2,
+        "factor_analysis_score": -8.0 + 4 * advantage,
+        "max_iter": 150,
+        **others,
+    }
+
+
+@pytest.fixture
+def compared(model):
+    """A healthy model whose weight decay was chosen on held-out samples."""
+    model.held_out_, model.weight_decay_ = held_out(), 1.0
+    return model
+
+
+HELD_OUT_NAMES = {"generalisation", "likelihood", "reconstruction"}
+
+
+class TestHeldOutSamples:
+    def test_a_healthy_fit_is_well(self, compared):
+        assert unwell(compared) == set()
+        assert set(marks_of(compared)) >= HELD_OUT_NAMES
+        assert fit_warnings(compared) == []
+
+    def test_without_held_out_samples_there_is_no_such_mark(self, model):
+        model.held_out_ = {}
+        assert not HELD_OUT_NAMES & set(marks_of(model))
+
+    def test_steps_that_held_out_samples_chose_are_well(self, compared):
+        compared.max_iter, compared.weight_decay_ = 5000, 3.0
+        mark = marks_of(compared)["training"]
+        assert mark.is_well
+        assert mark.message.startswith("150 of at most 5000 steps")
+        assert "weight_decay_ = 3" in mark.message
+
+    def test_a_fit_that_ended_before_them_is_not(self, compared):
+        with_history(compared, step=np.linspace(1, 7, N))
+        compared.max_iter, compared.n_iter_ = 5000, 7
+        mark = marks_of(compared)["training"]
+        assert not mark.is_well
+        assert "7 of 150 steps" in mark.message
+
+    @pytest.mark.parametrize(
+        ("attributes", "is_well"),
+        [
+            ({"weight_decay_": 1.0}, True),
+            ({"weight_decay_": 0.0, "max_iter": 5000}, True),
+            ({"weight_decay_": 0.0}, False),
+            ({"weight_decay_": 1.0, "held_out_": {}}, False),
+        ],
+        ids=["decay", "fewer steps", "all steps", "decay of the user"],
+    )
+    def test_more_steps_are_advised_only_where_held_out_samples_do_not_limit_them(
+        self, compared, attributes, is_well
+    ):
+        with_history(compared, reconstruction=np.linspace(50, 5, N))
+        compared.__dict__.update(attributes)
+        mark = marks_of(compared)["convergence"]
+        assert "still fell by 4.55 nats" in mark.message
+        assert mark.is_well == is_well
+        assert ("Raise max_iter" in mark.message) != is_well
+
+    @given(gap=st.floats(-5, 5))
+    def test_the_gap_has_one_set_of_levels_for_fit_and_new_samples(self, trained, gap):
+        model = type(trained)(**trained.get_params())
+        model.__dict__.update(trained.__dict__)
+        model.held_out_ = held_out(gap)
+        (verdict,) = (v for v in check_fit(model) if v.name == "generalisation")
+        model.fit_score_ = model.held_out_["training_score"]
+        of_samples = check_samples(model, model.held_out_["score"])
+        assert of_samples.level == verdict.level
+        exact = (model.fit_score_ - model.held_out_["score"]) / 4
+        rank = int(exact > LARGE_GAP) + int(exact > OVERFITTING_GAP)
+        assert verdict.level == ("fine", "note", "warning")[rank]
+        assert bool(verdict.advice) == (verdict.level != "fine")
+
+    def test_overfitting_has_numbers_and_advice(self, compared):
+        compared.held_out_ = held_out(0.5)
+        assert unwell(compared) == {"generalisation"}
+        message = marks_of(compared)["generalisation"].message
+        assert "of -8.0 nats" in message
+        assert "of -6.0, 0.50 nats per feature" in message
+        assert "larger weight_decay (now 1)" in message
+
+    @given(advantage=st.floats(-3, 3), lost_r2=st.floats(-0.5, 0.4))
+    def test_fit_warns_as_the_marks_do(self, trained, advantage, lost_r2):
+        model = type(trained)(**trained.get_params())
+        model.__dict__.update(trained.__dict__)
+        model.active_components_ = np.array([0, 1])
+        model.held_out_ = scores = held_out(advantage=advantage, lost_r2=lost_r2)
+        found = {mark.name: mark for mark in health_marks(model)}
+        names = [n for n in ("likelihood", "reconstruction") if not found[n].is_well]
+        assert fit_warnings(model) == [found[name].message for name in names]
+        gap = (scores["factor_analysis_score"] - scores["score"]) / 4
+        assert ("likelihood" in names) == (gap > LIKELIHOOD_GAP)
+        is_worse = scores["r2"] < scores["first_component_r2"] - MAX_R2_LOSS
+        assert ("reconstruction" in names) == is_worse
+
+    def test_scores_that_were_not_compared_have_no_mark(self, compared):
+        nan = float("nan")
+        compared.held_out_ = held_out(
+            factor_analysis_score=nan, r2=nan, training_score=nan
+        )
+        assert not HELD_OUT_NAMES & set(marks_of(compared))
+
+    def test_a_large_beta_is_named_first(self, compared):
+        compared.beta, compared.held_out_ = 4.0, held_out(advantage=0.3, lost_r2=0.2)
+        for name in ("likelihood", "reconstruction"):
+            assert "Lower beta (now 4), " in marks_of(compared)[name].message
+
+
+class TestCollapse:
+    """The message has the reason, and the advice follows from it."""
+
+    @pytest.fixture
+    def collapsed(self, compared):
+        compared.active_components_ = np.array([], dtype=int)
+        compared.n_iter_ = compared.max_iter = 600
+        compared.history_["step"] = np.linspace(3, 600, N)
+        return compared
+
+    def test_what_follows_from_it_has_no_mark(self, collapsed):
+        collapsed.held_out_ = held_out(advantage=0.3, lost_r2=0.2)
+        assert unwell(collapsed) == {"components"}
+        assert fit_warnings(collapsed) == [marks_of(collapsed)["components"].message]
+
+    def test_related_features(self, collapsed):
+        collapsed.held_out_ = held_out(advantage=0.3)
+        (message,) = fit_warnings(collapsed)
+        assert "features are related" in message
+        assert "better, by 0.30 nats per feature" in message
+        assert "noise_scale='shared'" not in message
+
+    def test_unrelated_features(self, collapsed):
+        collapsed.held_out_ = held_out(advantage=0.01)
+        (message,) = fit_warnings(collapsed)
+        assert "nearly uncorrelated" in message
+        assert "standardize='global' and noise_scale='shared'" in message
+
+    def test_a_short_training(self, collapsed):
+        collapsed.n_iter_, collapsed.held_out_ = 150, {}
+        (message,) = fit_warnings(collapsed)
+        assert "Training was short: 150 steps. Raise max_iter." in message
+
+    @pytest.mark.parametrize(
+        ("attributes", "advice"),
+        [
+            ({"beta": 4.0}, "Lower beta (now 4), "),
+            ({"gamma": 20.0}, "ower gamma (now 20), "),
+            ({"noise_scale": 2.0}, "lower noise_scale (now 2), "),
+            ({"init_": "ica"}, "set init='pca', "),
+            ({"input_noise": "auto"}, "set input_noise=0, "),
+            ({"max_iter": 900}, "set weight_decay=0 (it makes all 900 steps), "),
+            ({"held_out_": {}}, "raise max_iter, or use more samples."),
+        ],
+        ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+    )
+    def test_advice_depends_on_the_parameters(self, collapsed, attributes, advice):
+        collapsed.held_out_ = held_out(advantage=0.3, max_iter=600)
+        collapsed.__dict__.update(attributes)
+        assert advice in fit_warnings(collapsed)[0]
 
 
 LOSSES = (0.05, STRONG_LOSS, 0.4, 0.6, WEAK_LOSS + 0.01, CHANCE_LOSS)
@@ -232,6 +419,13 @@ class TestAgreement:
         model.__dict__.update(attributes)
         for terms in ({}, {"discriminator_loss": 0.05}):
             self.agree(with_history(model, **terms), X)
+
+    def test_over_held_out_scores(self, model, X):
+        faults = set()
+        for gap, advantage, lost_r2 in [(0, 0, 0), (0.3, 0.2, 0), (0.6, 0.2, 0.2)]:
+            model.held_out_ = held_out(gap, advantage, lost_r2)
+            faults |= self.agree(model, X)
+        assert faults == HELD_OUT_NAMES
 
     def test_over_short_records(self, model, X):
         for n_records in (0, 1, 19, 20):

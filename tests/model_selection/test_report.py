@@ -186,6 +186,35 @@ class TestComparisons:
         )
         assert "fit" in warnings_of(vae, data[1])
 
+    def test_a_small_difference_to_pca_is_a_note_where_the_likelihood_is_high(
+        self, vae, data
+    ):
+        rng = np.random.RandomState(0)
+        codes = vae.transform(data[1])
+        vae.transform = lambda X: codes + 0.4 * rng.normal(size=codes.shape)
+        score = {"score": 1.0, "training_score": 1.0, "r2": 1.0}
+        for linear, level in ((0.0, "note"), (1.1, "warning")):
+            vae.held_out_ = score | {
+                "first_component_r2": 0.5,
+                "factor_analysis_score": linear,
+            }
+            assert findings(vae, data[1])["fit"].level == level
+
+    def test_pca_is_not_advised_to_train_longer_where_held_out_samples_decided(
+        self, data
+    ):
+        pca = PCA(3, whiten=True).fit(data[1])
+        pca.weight_decay_ = 10.0
+        pca.held_out_ = {
+            "score": 1.0,
+            "training_score": 1.0,
+            "r2": 0.9,
+            "first_component_r2": 0.5,
+            "factor_analysis_score": 1.0,
+        }
+        advice = findings(pca, data[1])["baseline"].advice
+        assert advice == "Use PCA: held-out samples favour a nearly linear model."
+
 
 class TestEnsembles:
     def test_stability_is_reported_inside_a_pipeline_too(self, data):
