@@ -15,6 +15,7 @@ from .._health import (
     DEPENDENT_AUC,
     LEVELS,
     MAX_R2_LOSS,
+    MAX_WEIGHTED_R2_LOSS,
     check_audit,
     check_fit,
     check_samples,
@@ -44,12 +45,6 @@ FAR = 50.0
 """Standard deviations from the median at which a value is an outlier.
 
 At most one value in 2400 can be that far away, whatever the distribution (Chebyshev).
-"""
-
-MAX_WEIGHTED_R2_LOSS = 0.2
-"""Such a share for fits that describe held-out samples as well as FactorAnalysis.
-
-A likelihood weights features by their noise, which principal components do not.
 """
 
 STABLE = 0.5
@@ -409,7 +404,7 @@ def _check_explanation(subject):
                 "note",
                 message,
                 "A likelihood weights features by their noise, and that of held-out "
-                "samples is at least FactorAnalysis'.",
+                "samples is as high as FactorAnalysis'.",
             )
             return
         yield Finding(

@@ -268,10 +268,10 @@ class TestTraining:
             if "held_out_ score " in [text.get_text() for text in ax.texts]
         ]
         (ax,) = labelled
-        x, y = lines_of(ax)[0]
-        np.testing.assert_array_equal(y, vae.history_["validation_elbo"])
+        curve, line = lines_of(ax)
+        np.testing.assert_array_equal(curve[1], vae.history_["validation_elbo"])
         score = HELD_OUT["score"] + np.log(vae.scale_).sum()
-        np.testing.assert_allclose(lines_of(ax)[1][1], score, rtol=1e-6)
+        np.testing.assert_allclose(line[1], score, rtol=1e-6)
 
     def test_a_model_without_a_record_is_refused(self, peaks):
         with pytest.raises(TypeError, match="PCA has no training record"):
