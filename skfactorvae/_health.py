@@ -13,6 +13,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._remedies import (
+    allowed_steps,
+    held_out_scores,
+    is_limited,
+    linear_advantage,
+    lower,
+    max_iter_of,
+    more_steps,
+    noise_scale_of,
+    rounded,
+    sentence,
+)
+
 CHANCE_LOSS = float(np.log(2))
 """Cross-entropy of a discriminator at chance level, nats."""
 
@@ -111,7 +124,8 @@ the true model of one factor in four features reconstructs 0.06 less.
 SHORT_TRAINING = 300
 """Number of steps below which a model without active components is barely trained."""
 
-FEATURE_NOISE = ("auto", "feature")  # values of noise_scale: learned for each
+FEATURE_NOISE = ("auto", "feature")
+"""Values of ``noise_scale`` with a learned scale for each feature."""
 
 LEVELS = ("warning", "note", "fine")
 """From the most to the least urgent."""
@@ -186,23 +200,9 @@ def fit_warnings(model: Any) -> list[str]:
     return [f"{v.message} {v.advice}" for v in found if v.level == "warning"]
 
 
-def allowed_steps(model: Any) -> float:
-    """Return the number of steps that a fit may make; infinity without ``max_iter``.
-
-    It is less than ``max_iter`` where held-out samples limited it.
-    """
-    return _held_out(model).get("max_iter", _max_iter(model))
-
-
-def is_limited(model: Any) -> bool:
-    """Return whether held-out samples limited the steps or the weights of a fit."""
-    has_decay = getattr(model, "weight_decay_", 0) > 0
-    return bool(_held_out(model)) and (has_decay or _is_shortened(model))
-
-
 def matches_factor_analysis(model: Any) -> bool:
     """Return whether the held-out score is known to be that of FactorAnalysis."""
-    gap = _linear_advantage(model)
+    gap = linear_advantage(model)
     return gap is not None and gap <= LIKELIHOOD_GAP
 
 
@@ -227,7 +227,7 @@ def _check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
     records end before its last step.
     """
     n_iter = getattr(model, "n_iter_", None)
-    max_iter, limit = _max_iter(model), allowed_steps(model)
+    max_iter, limit = max_iter_of(model), allowed_steps(model)
     if n_iter is None or max_iter == np.inf:
         return None
     steps = history.get("step")
@@ -324,7 +324,7 @@ def _collapse_message(model: Any) -> str:
     )
     if _is_short(model):
         return f"{message} Training was short: {model.n_iter_} steps."
-    gap = _linear_advantage(model)
+    gap = linear_advantage(model)
     if gap is None:
         return message
     if gap > LIKELIHOOD_GAP:
@@ -334,100 +334,43 @@ def _collapse_message(model: Any) -> str:
         )
     return (
         f"{message} FactorAnalysis hardly describes held-out samples better (by "
-        f"{_rounded(gap)} nats per feature): the features are nearly uncorrelated, so "
+        f"{rounded(gap)} nats per feature): the features are nearly uncorrelated, so "
         "that the noise alone describes them."
     )
 
 
 def _collapse_advice(model: Any) -> str:
     """Return what to do about a collapse, the likely remedy first."""
-    gap = _linear_advantage(model)
+    gap = linear_advantage(model)
     is_related = gap is not None and gap > LIKELIHOOD_GAP
-    is_fixed = not isinstance(_noise_scale(model), str | None)
+    is_fixed = not isinstance(noise_scale_of(model), str | None)
     advice = []
     if _is_short(model):
         advice.append("Raise max_iter.")
-    if not is_related and _noise_scale(model) in FEATURE_NOISE:
+    if not is_related and noise_scale_of(model) in FEATURE_NOISE:
         advice.append(
             "If features are uncorrelated, as after PCA, set standardize='global' and "
-            "noise_scale='shared'; if they are whitened, fit the original ones."
+            "noise_scale='shared'."
         )
+    if not is_related:
+        advice.append("If features were whitened, fit the original ones.")
     remedies = [
-        *_lower(model, "beta", 1),
-        *(_lower(model, "noise_scale", 0) if is_fixed else []),
+        *lower(model, "beta", 1),
+        *(lower(model, "noise_scale", 0) if is_fixed else []),
         *(["set input_noise=0"] if getattr(model, "input_noise", 0) else []),
         *(["set init='pca'"] if getattr(model, "init_", "pca") == "ica" else []),
-        *_lower(model, "gamma", 0),
-        *([] if _is_short(model) else [_more_steps(model)]),
+        *lower(model, "gamma", 0),
+        *([] if _is_short(model) else [more_steps(model)]),
         "use more samples",
     ]
-    return " ".join([*advice, _sentence(remedies)])
-
-
-def _max_iter(model: Any) -> float:
-    return getattr(model, "max_iter", np.inf)
-
-
-def _is_shortened(model: Any) -> bool:
-    return allowed_steps(model) < _max_iter(model)
+    return " ".join([*advice, sentence(remedies)])
 
 
 def _is_short(model: Any) -> bool:
     return getattr(model, "n_iter_", SHORT_TRAINING) < SHORT_TRAINING
 
 
-def _noise_scale(model: Any) -> Any:
-    """Return the parameter of a Gaussian likelihood; None for others."""
-    is_gaussian = getattr(model, "likelihood", None) == "gaussian"
-    return getattr(model, "noise_scale", None) if is_gaussian else None
-
-
-def _lower(model: Any, name: str, above: float) -> list[str]:
-    """Return the advice to lower a weight of the objective, if it is above a value."""
-    value = getattr(model, name, above)
-    return [f"lower {name} (now {value:g})"] if value > above else []
-
-
-def _more_steps(model: Any) -> str:
-    """Return how to make more steps than a fit has made."""
-    if _is_shortened(model):
-        return f"set weight_decay=0 (it makes all {_max_iter(model)} steps)"
-    return "raise max_iter"
-
-
-def _sentence(remedies: list[str]) -> str:
-    """Return a sentence of alternatives."""
-    *others, last = remedies
-    text = f"{', '.join(others)}, or {last}" if others else last
-    return f"{_capital(text)}."
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
-
-
 # ------------------------------------------------------------------ held-out samples
-def _held_out(model: Any) -> Mapping[str, float]:
-    return getattr(model, "held_out_", {})
-
-
-def _rounded(gap: float) -> str:
-    """Return a difference with two decimals, without a negative zero."""
-    return f"{round(gap, 2) + 0.0:.2f}"
-
-
-def _linear_advantage(model: Any) -> float | None:
-    """Return how much better FactorAnalysis describes held-out samples.
-
-    Nats per feature; None where it was not compared.
-    """
-    held_out = _held_out(model)
-    if not held_out:
-        return None
-    gap = held_out["factor_analysis_score"] - held_out["score"]
-    return None if np.isnan(gap) else float(gap / model.n_features_in_)
-
-
 def _compare_scores(
     name, model, samples, score, training, meaning, advice
 ) -> Verdict | None:
@@ -437,7 +380,7 @@ def _compare_scores(
         return None
     message = (
         f"{samples} have a mean score of {score:.1f} nats, and training samples of "
-        f"{training:.1f}, a difference of {_rounded(gap)} nats per feature"
+        f"{training:.1f}, a difference of {rounded(gap)} nats per feature"
     )
     if gap <= LARGE_GAP:
         return Verdict(name, "fine", f"{message}.")
@@ -447,7 +390,7 @@ def _compare_scores(
 
 def _check_generalisation(model: Any) -> Verdict | None:
     """Compare the scores of held-out and training samples."""
-    held_out = _held_out(model)
+    held_out = held_out_scores(model)
     if not held_out:
         return None
     return _compare_scores(
@@ -464,10 +407,10 @@ def _check_generalisation(model: Any) -> Verdict | None:
 
 def _check_likelihood(model: Any) -> Verdict | None:
     """Compare the held-out score with that of FactorAnalysis."""
-    gap = _linear_advantage(model)
+    gap = linear_advantage(model)
     if gap is None or _n_active(model) == 0:
         return None
-    held_out = _held_out(model)
+    held_out = held_out_scores(model)
     scores = (
         f"a score of {held_out['factor_analysis_score']:.1f} nats, and this model of "
         f"{held_out['score']:.1f}"
@@ -475,20 +418,20 @@ def _check_likelihood(model: Any) -> Verdict | None:
     if gap <= LIKELIHOOD_GAP:
         message = f"On held-out samples, FactorAnalysis has {scores}."
         return Verdict("likelihood", "fine", message)
-    remedies = ["use FactorAnalysis", "raise n_components", _more_steps(model)]
-    remedies = [*_lower(model, "beta", 1), *remedies, "check X for outliers"]
+    remedies = ["use FactorAnalysis", "raise n_components", more_steps(model)]
+    remedies = [*lower(model, "beta", 1), *remedies, "check X for outliers"]
     return Verdict(
         "likelihood",
         "warning",
         f"FactorAnalysis describes held-out samples better: it has {scores}, "
         f"{gap:.2f} nats per feature less.",
-        _sentence(remedies),
+        sentence(remedies),
     )
 
 
 def _check_reconstruction(model: Any) -> Verdict | None:
     """Compare the reconstruction of held-out samples with one principal component's."""
-    held_out = _held_out(model)
+    held_out = held_out_scores(model)
     if not held_out or _n_active(model) == 0:
         return None
     r2, linear = held_out["r2"], held_out["first_component_r2"]
@@ -501,10 +444,14 @@ def _check_reconstruction(model: Any) -> Verdict | None:
         )
         return Verdict("reconstruction", "fine", message)
     remedies = [
-        *_lower(model, "beta", 1),
+        *lower(model, "beta", 1),
         "raise n_components",
-        _more_steps(model),
-        *(["set noise_scale='shared'"] if _noise_scale(model) in FEATURE_NOISE else []),
+        more_steps(model),
+        *(
+            ["set noise_scale='shared'"]
+            if noise_scale_of(model) in FEATURE_NOISE
+            else []
+        ),
         "check X for outliers",
     ]
     return Verdict(
@@ -512,7 +459,7 @@ def _check_reconstruction(model: Any) -> Verdict | None:
         "warning",
         f"Only {r2:.0%} of the variance of held-out samples is reconstructed, less "
         f"than by one principal component ({linear:.0%}).",
-        _sentence(remedies),
+        sentence(remedies),
     )
 
 

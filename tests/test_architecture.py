@@ -34,6 +34,7 @@ LAYER_OF = {
     "_inputs": "ground",
     "_pipelines": "ground",
     "_health": "ground",
+    "_remedies": "ground",
 }
 """Layer of each module that is not in a folder."""
 

@@ -6,7 +6,8 @@ import textwrap
 
 import numpy as np
 
-from .._health import CHANCE_ACCURACY, CHANCE_LOSS, allowed_steps
+from .._health import CHANCE_ACCURACY, CHANCE_LOSS
+from .._remedies import allowed_steps
 from ._health import health_marks, recorded
 from ._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
 

@@ -19,9 +19,9 @@ from .._health import (
     check_audit,
     check_fit,
     check_samples,
-    is_limited,
     matches_factor_analysis,
 )
+from .._remedies import is_limited
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,

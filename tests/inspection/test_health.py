@@ -354,9 +354,9 @@ class TestCollapse:
         [
             ({"beta": 4.0}, "Lower beta (now 4), "),
             ({"gamma": 20.0}, "ower gamma (now 20), "),
-            ({"noise_scale": 2.0}, "lower noise_scale (now 2), "),
-            ({"init_": "ica"}, "set init='pca', "),
-            ({"input_noise": "auto"}, "set input_noise=0, "),
+            ({"noise_scale": 2.0}, "ower noise_scale (now 2), "),
+            ({"init_": "ica"}, "et init='pca', "),
+            ({"input_noise": "auto"}, "et input_noise=0, "),
             ({"max_iter": 900}, "set weight_decay=0 (it makes all 900 steps), "),
             ({"held_out_": {}}, "raise max_iter, or use more samples."),
         ],
