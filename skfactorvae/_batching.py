@@ -66,7 +66,8 @@ def train(
     Parameters
     ----------
     jobs, schedule, device, watch
-        As :func:`core.fit_stack` takes them; ``watch`` is for a single job.
+        As :func:`core.fit_stack` takes them. In a task, ``watch`` is for a single job;
+        else it gets the records of one stack after another.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
     """
@@ -116,6 +117,11 @@ def count_cores(n_jobs: int | None) -> int:
     if n_jobs is None:
         return 1
     return n_jobs if n_jobs > 0 else max(cpu_count() + 1 + n_jobs, 1)
+
+
+def is_in_task() -> bool:
+    """Return whether a scheduler runs this code, as one of its tasks."""
+    return _task_of_this_thread() is not None
 
 
 def _task_of_this_thread() -> Task | None:

@@ -83,6 +83,7 @@ LIBRARIES = {
 
 OPTIONAL_LIBRARIES = {
     "ground": {"pandas"},
+    "estimators": {"tqdm"},
     "metrics": {"pandas"},
     "datasets": {"pandas"},
     "inspection": {"matplotlib", "pandas"},
@@ -387,7 +388,7 @@ def test_importing_changes_nothing_and_prints_nothing():
 
 
 def test_importing_needs_no_optional_library():
-    missing = ["matplotlib", "pandas", "polars", "rich"]
+    missing = ["matplotlib", "pandas", "polars", "rich", "tqdm"]
     block = f"import sys\nsys.modules.update(dict.fromkeys({missing}))\n"
     run(block + "import skfactorvae.metrics, skfactorvae.datasets")
     run(block + "import skfactorvae.inspection")

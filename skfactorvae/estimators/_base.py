@@ -38,6 +38,7 @@ from ..preparation import (
 )
 from ._callbacks import FitCallbacks, restore_on_error
 from ._parameters import declared, parameter
+from ._progress import FitProgress
 from ._transform import LatentTransformer
 
 ACTIVE_KL = 0.05
@@ -218,11 +219,15 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         description="""CPU threads of a fit; -1 uses all. None uses one for small
         models, for which more are slower, and torch's number for large ones.""",
     )
-    verbose: int = parameter(
-        default=0,
-        kind="int",
-        rules=["verbose"],
-        description="One prints about ten lines during a fit; two prints every record.",
+    verbose: Any = parameter(
+        default="auto",
+        kind='"auto" or int',
+        rules=[one_of("auto"), "verbose"],
+        description="""What a fit prints. With ``"auto"``, fits of more than about three
+        seconds have a progress bar, if tqdm is installed, in notebooks and where
+        standard error is a terminal. There is none in batched fits, in other processes
+        and threads, and for estimators with callbacks. Zero prints nothing; one prints
+        about ten lines during a fit; two prints every record.""",
     )
     random_state: Any = parameter(
         default=None,
@@ -305,25 +310,36 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             memoize=memoized,
             share=shared_array,
         )
-        prepared = self._regularized(prepared, device)
-        callbacks = FitCallbacks(self, X, y, prepared.schedule, prepared.fitted)
-        (fit,) = train(
-            [prepared.job],
-            prepared.schedule,
-            device=device,
-            n_jobs=self.n_jobs,
-            watch=callbacks if callbacks.is_active else None,
-        )
+        with FitProgress(self) as progress:
+            prepared = self._regularized(prepared, device, progress)
+            schedule = prepared.schedule
+            callbacks = FitCallbacks(self, X, y, schedule, prepared.fitted)
+            bar = progress.stage("fitting", schedule)
+            (fit,) = train(
+                [prepared.job],
+                schedule,
+                device=device,
+                n_jobs=self.n_jobs,
+                watch=callbacks if callbacks.is_active else bar,
+            )
         self._set_fitted(prepared, prepared.calibrated(fit, device))
         callbacks.end(self.weights_)
         return self
 
-    def _regularized(self, prepared: Prepared, device) -> Prepared:
+    def _regularized(self, prepared: Prepared, device, progress) -> Prepared:
         """Choose the weight decay on held-out samples, where the fit asks for it."""
         plan = prepared.comparison
         if plan is None:
             return prepared
-        fits = train(plan.jobs, plan.schedule, device=device, n_jobs=self.n_jobs)
+        fits = train(
+            plan.jobs,
+            plan.schedule,
+            device=device,
+            n_jobs=self.n_jobs,
+            watch=progress.stage(
+                "choosing weight decay", plan.schedule, len(plan.jobs)
+            ),
+        )
         return prepared.regularized(fits, device)
 
     def _training_data(

@@ -56,7 +56,9 @@ class FitCallbacks:
         self.n_records = math.ceil(schedule.max_iter / schedule.record_every)
         self.context = estimator._init_callback_context(max_subtasks=self.n_records)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
-        self.is_active = bool(estimator.verbose) or has_callbacks(estimator)
+        verbose = estimator.verbose
+        self.verbosity = 0 if verbose == "auto" else int(verbose)
+        self.is_active = self.verbosity > 0 or has_callbacks(estimator)
         self.task = self._begin()
 
     def __call__(self, record):
@@ -85,11 +87,10 @@ class FitCallbacks:
 
     def _print(self, record):
         """Print a line on a record, where ``verbose`` asks for it."""
-        verbose = int(self.estimator.verbose)
-        if not verbose:
+        if not self.verbosity:
             return
         number = math.ceil(record.step / self.schedule.record_every)
-        every = 1 if verbose > 1 else math.ceil(self.n_records / N_LINES)
+        every = 1 if self.verbosity > 1 else math.ceil(self.n_records / N_LINES)
         if number % every and record.step < self.schedule.max_iter:
             return
         terms = "  ".join(f"{k} {v:.4g}" for k, v in record.terms[0].items())

@@ -1,0 +1,174 @@
+"""Progress bar of a fit, by tqdm where it is installed."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import sys
+import threading
+import time
+import warnings
+from typing import Any
+
+from .. import core
+from .._batching import is_in_task
+from .._compat import has_callbacks
+
+MIN_SECONDS = 3.0
+"""Estimated duration of a fit, seconds, from which a bar is shown."""
+
+MEASURED_SECONDS = 0.5
+"""Time between records, seconds, from which the duration is estimated."""
+
+clock = time.monotonic
+
+
+class FitProgress:
+    """Progress bar of one fit: a context that closes the bar however the fit ends.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Where its ``verbose`` is "auto", a bar can appear; else nothing is watched.
+    """
+
+    def __init__(self, estimator):
+        self.bar_class = _bar_class() if _suits_bar(estimator) else None
+        self.bar: Any = None
+        self.started = clock()
+
+    def __enter__(self) -> FitProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def stage(
+        self, name: str, schedule: core.Schedule, n_models: int = 1
+    ) -> core.Watch | None:
+        """Begin a stage of the fit; return what watches it, None without a bar.
+
+        Parameters
+        ----------
+        name : str
+            Shown beside the bar.
+        schedule : core.Schedule
+            Budget of each model.
+        n_models : int, default=1
+            Models that are trained, in one or several stacks.
+        """
+        self.close()
+        if self.bar_class is None:
+            return None
+        return _Stage(self, name, schedule.max_iter, n_models)
+
+    def is_long(self, step: int, total: int, first: tuple[int, float]) -> bool:
+        """Return whether the estimated duration of the fit is long enough for a bar.
+
+        Parameters
+        ----------
+        step, total : int
+            Steps made in this stage, and all of them.
+        first : tuple (step, time)
+            Of the first record; the steps before it are slower than others.
+        """
+        now = clock()
+        if now - self.started >= MIN_SECONDS:
+            return True
+        first_step, first_time = first
+        measured = now - first_time
+        if step == first_step or measured < MEASURED_SECONDS:
+            return False
+        remaining = measured * (total - step) / (step - first_step)
+        return now - self.started + remaining >= MIN_SECONDS
+
+    def show(self, name: str, step: int, total: int, status: str) -> None:
+        """Show a number of steps, in a new bar if there is none."""
+        if self.bar is None and self.bar_class is not None:
+            self.bar = self.bar_class(
+                desc=name,
+                initial=step,
+                total=total,
+                unit=" steps",
+                file=sys.stderr,
+                leave=False,
+                miniters=1,
+                dynamic_ncols=True,
+            )
+        self.bar.set_postfix_str(status, refresh=False)
+        self.bar.update(step - self.bar.n)
+
+    def close(self) -> None:
+        """Close the bar, if there is one."""
+        if self.bar is not None:
+            self.bar.close()
+        self.bar = None
+
+
+class _Stage:
+    """Watch of one stage: it counts the steps of its stacks, one after another."""
+
+    def __init__(self, progress: FitProgress, name: str, max_iter: int, n_models: int):
+        self.progress, self.name = progress, name
+        self.max_iter, self.n_models = max_iter, n_models
+        self.total = self.step = self.n_finished = 0
+        self.first: tuple[int, float] | None = None
+
+    def __call__(self, record: core.Record) -> list[bool]:
+        """Show a record; return for each model that it is not stopped."""
+        width = len(record.terms)
+        if self.first is None:
+            self.first = record.step, clock()
+            self.total = math.ceil(self.n_models / width) * self.max_iter
+        if record.step <= self.step:  # the first record of the next stack
+            self.n_finished += 1
+        self.step = record.step
+        step = self.n_finished * self.max_iter + record.step
+        progress = self.progress
+        is_shown = progress.bar is not None
+        if is_shown or progress.is_long(step, self.total, self.first):
+            progress.show(self.name, step, self.total, _status(record))
+        return [False] * width
+
+
+def _status(record: core.Record) -> str:
+    """Return the first term of the loss, averaged over models, with its name."""
+    name = next(iter(record.terms[0]))
+    mean = sum(terms[name] for terms in record.terms) / len(record.terms)
+    return f"{name} {mean:.4g}"
+
+
+def _suits_bar(estimator) -> bool:
+    """Return whether a bar would be visible, and alone."""
+    is_alone = (
+        multiprocessing.parent_process() is None
+        and threading.current_thread() is threading.main_thread()
+        and not is_in_task()
+    )
+    is_automatic = estimator.verbose == "auto" and not has_callbacks(estimator)
+    return is_automatic and is_alone and (_is_terminal(sys.stderr) or _is_notebook())
+
+
+def _is_terminal(stream) -> bool:
+    """Return whether a stream, such as standard error, is an open terminal."""
+    is_open = hasattr(stream, "isatty") and not getattr(stream, "closed", False)
+    return is_open and stream.isatty()
+
+
+def _is_notebook() -> bool:
+    """Return whether the code runs in the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _bar_class() -> Any:
+    """Return tqdm's class of bars for this terminal or notebook; None without tqdm."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about notebooks without widgets
+            from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    # Without tqdm's own thread, which is for bars that are rarely updated.
+    return type("ProgressBar", (tqdm,), {"monitor_interval": 0})
