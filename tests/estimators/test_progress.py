@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from skfactorvae import core
 from skfactorvae.estimators import _progress
 from skfactorvae.model_selection import batched_fits
+from skfactorvae.preparation import _weight_decay
 
 pytestmark = [pytest.mark.one_member, pytest.mark.takes("early_stopping")]
 
@@ -85,6 +86,13 @@ def bars(monkeypatch, clock):
     return made
 
 
+@pytest.fixture(autouse=True)
+def short_comparison(monkeypatch):
+    """Compare weight decays in fits of 40 steps, too."""
+    monkeypatch.setattr(_weight_decay, "MIN_STEPS", 40)
+    monkeypatch.setattr(_weight_decay, "MIN_EPOCHS", 1)
+
+
 def assert_same_weights(a, b):
     for name, weight in a.weights_.items():
         np.testing.assert_array_equal(weight, b.weights_[name])
@@ -92,9 +100,9 @@ def assert_same_weights(a, b):
 
 # ------------------------------------------------------------------ where bars appear
 def test_a_long_fit_in_a_terminal_has_a_bar(small, X, bars, terminal, capsys):
-    model = small(max_iter=40).fit(X)
+    model = small(max_iter=39).fit(X)
     (bar,) = bars
-    assert (bar.desc, bar.total, bar.n) == ("fitting", 40, 40)
+    assert (bar.desc, bar.total, bar.n) == ("fitting", 39, 39)
     assert bar.steps == sorted(bar.steps)
     assert bar.is_closed
     last = model.history_["reconstruction"][-1]
@@ -104,33 +112,33 @@ def test_a_long_fit_in_a_terminal_has_a_bar(small, X, bars, terminal, capsys):
 
 def test_a_short_fit_has_none(small, X, bars, clock, terminal):
     clock.step = 1e-3
-    small(max_iter=40).fit(X)
+    small(max_iter=39).fit(X)
     assert bars == []
 
 
 def test_a_bar_appears_once_the_estimate_is_long(small, X, bars, clock, terminal):
-    """0.2 seconds of a record, of 40: after 0.5 seconds, not after three."""
+    """0.2 seconds of a record, of 39: after 0.5 seconds, not after three."""
     clock.step = 0.1
-    small(max_iter=40).fit(X)
+    small(max_iter=39).fit(X)
     (bar,) = bars
     assert 1 < bar.steps[0] < 10
 
 
 def test_the_comparison_of_weight_decays_has_a_bar(small, X, bars, terminal):
-    model = small(max_iter=300).fit(X)
+    model = small(max_iter=40).fit(X)
     assert model.held_out_
     comparison, fit = bars
-    assert (comparison.desc, comparison.total) == ("choosing weight decay", 300)
-    assert (fit.desc, fit.total) == ("fitting", 300)
-    assert all(bar.is_closed and bar.n == 300 for bar in bars)
+    assert (comparison.desc, comparison.total) == ("choosing weight decay", 40)
+    assert (fit.desc, fit.total) == ("fitting", 40)
+    assert all(bar.is_closed and bar.n == 40 for bar in bars)
 
 
 def test_a_comparison_in_several_stacks_has_one_bar(
     small, X, bars, terminal, monkeypatch
 ):
     monkeypatch.setattr(core, "stack_width", lambda *_: 3)
-    small(max_iter=300).fit(X)  # eight jobs
-    assert [(bar.total, bar.n) for bar in bars] == [(900, 900), (300, 300)]
+    small(max_iter=40).fit(X)  # eight jobs
+    assert [(bar.total, bar.n) for bar in bars] == [(120, 120), (40, 40)]
     assert bars[0].steps == sorted(bars[0].steps)
 
 
@@ -160,7 +168,7 @@ def test_without_a_terminal_nothing_is_watched(small, X, bars, monkeypatch, stre
 
     monkeypatch.setattr(core, "fit_stack", recorded)
     show_on(monkeypatch, stream)
-    small(max_iter=300).fit(X)
+    small(max_iter=40).fit(X)
     assert watches == [None, None]
     assert bars == []
 
@@ -218,9 +226,9 @@ def test_without_tqdm_there_is_no_bar(small, X, terminal, clock, monkeypatch):
 
 # ------------------------------------------------------------- nothing else changes
 def test_a_bar_changes_no_result(small, X, bars, monkeypatch):
-    quiet = small(max_iter=300).fit(X)
+    quiet = small(max_iter=40).fit(X)
     show_on(monkeypatch, Terminal())
-    shown = small(max_iter=300).fit(X)
+    shown = small(max_iter=40).fit(X)
     assert len(bars) == 2
     assert_same_weights(quiet, shown)
     assert pickle.loads(pickle.dumps(shown)).verbose == "auto"
@@ -270,9 +278,9 @@ def test_a_bar_is_closed_by_early_stopping(small, X, bars, terminal):
 @pytest.mark.skipif(find_spec("tqdm") is None, reason="needs tqdm")
 def test_tqdm_shows_steps_and_clears_its_line(small, X, clock, terminal):
     n_threads = threading.active_count()
-    small(max_iter=300).fit(X)
+    small(max_iter=40).fit(X)
     text = terminal.getvalue()
-    for part in ("choosing weight decay:", "fitting:", "/300 [", "reconstruction"):
+    for part in ("choosing weight decay:", "fitting:", "/40 [", "reconstruction"):
         assert part in text
     assert text.rpartition("\r")[2] == ""
     assert text.split("\r")[-2].strip() == ""
@@ -282,5 +290,5 @@ def test_tqdm_shows_steps_and_clears_its_line(small, X, clock, terminal):
 @pytest.mark.skipif(find_spec("tqdm") is None, reason="needs tqdm")
 def test_tqdm_shows_nothing_for_a_short_fit(small, X, clock, terminal):
     clock.step = 1e-3
-    small(max_iter=300).fit(X)
+    small(max_iter=40).fit(X)
     assert terminal.getvalue() == ""
