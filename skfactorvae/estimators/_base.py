@@ -295,7 +295,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         data = self._training_data(X, y, sample_weight, sample_groups, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
-        before = None if previous is None else previous.spec
+        before = None if previous is None else previous.spec.noise_scale
         options = FitOptions.of(self).resolved(data, before)
         spec = ModelSpec.from_options(
             options, X.shape[1], objective, wrapper=self._wrapper(), levels=data.levels

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import core
 from ._data import TrainingData
 from ._noise_levels import are_uncorrelated
-
-if TYPE_CHECKING:
-    from ._model_spec import ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +48,7 @@ class FitOptions:
         names = [f.name for f in fields(cls) if f.name in parameters]
         return cls(**{name: parameters[name] for name in names})
 
-    def resolved(self, data: TrainingData, previous: ModelSpec | None) -> FitOptions:
+    def resolved(self, data: TrainingData, previous: Any = None) -> FitOptions:
         """Return the options with ``"auto"`` replaced for scaling and noise scale.
 
         Features with a noise scale each, of variance one, leave nothing to find where
@@ -62,14 +59,14 @@ class FitOptions:
         ----------
         data : TrainingData
             The samples.
-        previous : ModelSpec or None
-            Model of a fit that is continued: its noise scale is kept.
+        previous : str, float or None
+            Noise scale of a fit that is continued, which is kept.
         """
         is_free = self.standardize == "auto"
         if self.noise_scale != "auto":
             noise_scale = self.noise_scale
         elif previous is not None:
-            noise_scale = previous.noise_scale
+            noise_scale = previous
         elif is_free and are_uncorrelated(data.X, data.index, data.weight):
             noise_scale = "shared"
         else:

@@ -148,6 +148,7 @@ class Comparison:
     schedule: core.Schedule
     with_decay: Callable[[core.Job, float], core.Job]
 
+    @np.errstate(over="ignore", invalid="ignore")  # candidates may have diverged
     def choose(
         self, fits: Sequence[core.Fit], max_iter: int, device: Any
     ) -> Regularization:
