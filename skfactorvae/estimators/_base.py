@@ -52,6 +52,14 @@ on the training samples by chance.
 ACTIVE_VARIANCE = 0.01
 """Variance of the codes above which a component is active (Burda et al. 2016)."""
 
+WHITENED = (
+    "The features of X are uncorrelated and have equal variances, as after whitening. "
+    "No linear component explains more of them than any other, so that few components "
+    "or none will be found. Fit the original features, or principal components with "
+    "PCA(whiten=False)."
+)
+"""Warning about whitened features."""
+
 SCORED_ROWS = 500
 """Training samples that ``fit_score_`` is computed from, at most."""
 
@@ -281,6 +289,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
 
         Warns
         -----
+        UserWarning
+            If the features are whitened: uncorrelated and of equal variance.
         ConvergenceWarning
             If training diverged; the weights are then the last finite ones. If no
             component is active, or if held-out samples show that one principal
@@ -297,6 +307,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         objective = self._objective(*labelled)
         before = None if previous is None else previous.spec.noise_scale
         options = FitOptions.of(self).resolved(data, before)
+        if options.is_whitened:
+            warnings.warn(WHITENED, UserWarning, stacklevel=4)
         spec = ModelSpec.from_options(
             options, X.shape[1], objective, wrapper=self._wrapper(), levels=data.levels
         )

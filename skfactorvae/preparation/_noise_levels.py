@@ -44,6 +44,9 @@ UNCORRELATED = 0.1
 """Mean squared correlation, times the number of samples, below which columns count as
 uncorrelated; it is about one for independent columns."""
 
+EQUAL_STD = 1.01
+"""Ratio of standard deviations below which those of whitened columns count as equal."""
+
 MIN_COLUMNS = 3
 """Columns below which correlation is not judged."""
 
@@ -160,9 +163,11 @@ def are_uncorrelated(X, index, weight):
     share = weight / weight.sum()
     sample = X[index].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        least = SAME_VALUE**2 * np.abs(sample).max(axis=0)
         sample -= share @ sample
         std = np.sqrt(share @ sample**2)
-        units = sample[:, std > 0] / std[std > 0] * np.sqrt(share)[:, None]
+        varies = std > least
+        units = sample[:, varies] / std[varies] * np.sqrt(share)[:, None]
     n_columns = units.shape[1]
     if n_columns < MIN_COLUMNS or n_columns >= len(units):
         return False
@@ -176,6 +181,28 @@ def are_uncorrelated(X, index, weight):
         if squares.sum() - np.trace(squares[:, start:stop]) > limit * n_pairs:
             return False
     return True
+
+
+def have_equal_variance(X, index, weight):
+    """Test whether all columns that vary have the same variance, as after whitening.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    index : ndarray of shape (m,)
+        Samples to use.
+    weight : ndarray of shape (m,)
+        Their weights.
+
+    Returns
+    -------
+    bool
+    """
+    share = weight / weight.sum()
+    sample = X[index].astype(np.float64)
+    std = np.sqrt(share @ (sample - share @ sample) ** 2)
+    std = std[std > SAME_VALUE**2 * np.abs(sample).max(axis=0)]
+    return bool(std.max(initial=0.0) < EQUAL_STD * std.min(initial=np.inf))
 
 
 def resolution_variance(rows, weight, seed):

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import core
 from ._data import TrainingData
-from ._noise_levels import are_uncorrelated
+from ._noise_levels import are_uncorrelated, have_equal_variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class FitOptions:
     The neutral values stand for a Gaussian likelihood with one learned noise scale a
     feature, a random initialisation, and neither annealing, input noise, weight decay
     nor held-out samples. An estimator that declares only what it needs can therefore be
-    fitted.
+    fitted. ``is_whitened`` is no parameter: :meth:`resolved` sets it.
     """
 
     n_components: int
@@ -37,6 +37,7 @@ class FitOptions:
     warmup: float = 0.0
     input_noise: Any = 0.0
     weight_decay: Any = 0.0
+    is_whitened: bool = False
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 1
@@ -72,11 +73,13 @@ class FitOptions:
         else:
             noise_scale = "feature"
         is_shared = self.noise_scale == "auto" and noise_scale == "shared"
-        scaling = ("global" if is_shared else "feature") if is_free else None
+        scaling = "global" if is_shared else "feature"
+        samples = data.X, data.index, data.weight
         return replace(
             self,
             noise_scale=noise_scale,
             standardize=scaling if is_free else self.standardize,
+            is_whitened=is_free and is_shared and have_equal_variance(*samples),
         )
 
     def schedule(self) -> core.Schedule:

@@ -167,19 +167,9 @@ class Comparison:
         device : torch.device
         """
         c, p = len(self.decays), self.jobs[0].rows.shape[1]
-        penalties = core.held_out_penalties(
-            self.jobs, fits, self.schedule, device=device
-        )
-        found = [
-            _evaluate(self.jobs[k::c], fits[k::c], penalties[k::c], device)
-            for k in range(c)
-        ]
-        held_out = [_held_out(job) for job in self.jobs[::c]]
-        weight = np.concatenate([part.row_weights for part in held_out])
-        held_out_bound, _ = trimmed_mean(found[0].bounds, weight)
-        learned = found[0].training_bound - independent_score(self.jobs[0])
-        lost = found[0].training_bound - held_out_bound
-        is_general = found[0].is_rising and lost < MAX_LOSS * learned
+        found = self.evaluate(fits, device)
+        weight = self.held_out_weight
+        is_general = found[0].is_rising and self.lost_share(found[0]) < MAX_LOSS
         best = choose_candidate(
             np.stack([e.bounds for e in found]),
             np.array([e.penalty for e in found]),
@@ -193,6 +183,34 @@ class Comparison:
             found[best].inflation,
             _report(self.jobs[::c], found[best], weight),
         )
+
+    @property
+    def held_out_weight(self) -> np.ndarray:
+        """Weights of the held-out samples of all splits, (m,)."""
+        held_out = [_held_out(job) for job in self.jobs[:: len(self.decays)]]
+        return np.concatenate([part.row_weights for part in held_out])
+
+    def evaluate(self, fits: Sequence[core.Fit], device: Any) -> list[Evaluation]:
+        """Return each candidate's scores on the held-out samples."""
+        c = len(self.decays)
+        penalties = core.held_out_penalties(
+            self.jobs, fits, self.schedule, device=device
+        )
+        return [
+            _evaluate(self.jobs[k::c], fits[k::c], penalties[k::c], device)
+            for k in range(c)
+        ]
+
+    def lost_share(self, candidate: Evaluation) -> float:
+        """Return the share of what a candidate learned that new samples do not show.
+
+        What it learned is the advantage of its training bound over independent
+        features.
+        """
+        held_out_bound, _ = trimmed_mean(candidate.bounds, self.held_out_weight)
+        learned = candidate.training_bound - independent_score(self.jobs[0])
+        lost = candidate.training_bound - held_out_bound
+        return lost / learned if learned > 0 else math.inf
 
 
 def compare_decays(
