@@ -141,6 +141,7 @@ def conditional_noise_std(rows, weight, seed):
     return std * np.sqrt(np.clip(1 - best, 0, 1))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # values of any size
 def are_uncorrelated(X, index, weight):
     """Test whether columns are uncorrelated as principal components of X are.
 
@@ -162,12 +163,11 @@ def are_uncorrelated(X, index, weight):
     """
     share = weight / weight.sum()
     sample = X[index].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        least = SAME_VALUE**2 * np.abs(sample).max(axis=0)
-        sample -= share @ sample
-        std = np.sqrt(share @ sample**2)
-        varies = std > least
-        units = sample[:, varies] / std[varies] * np.sqrt(share)[:, None]
+    least = SAME_VALUE**2 * np.abs(sample).max(axis=0)
+    sample -= share @ sample
+    std = np.sqrt(share @ sample**2)
+    varies = std > least
+    units = sample[:, varies] / std[varies] * np.sqrt(share)[:, None]
     n_columns = units.shape[1]
     if n_columns < MIN_COLUMNS or n_columns >= len(units):
         return False
@@ -183,6 +183,7 @@ def are_uncorrelated(X, index, weight):
     return True
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def have_equal_variance(X, index, weight):
     """Test whether all columns that vary have the same variance, as after whitening.
 

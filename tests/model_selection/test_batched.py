@@ -481,7 +481,7 @@ def test_sample_groups_are_routed(X, stacks):
 
 
 def test_early_stopping_is_decided_for_each_model(X):
-    vae = make_vae(max_iter=400, early_stopping=True, n_iter_no_change=40)
+    vae = make_vae(max_iter=280, early_stopping=True, n_iter_no_change=30)
     grid = {"gamma": [0.0, 50.0], "random_state": [0, 1]}
     kept = {}
     for name, block in [("alone", contextlib.nullcontext()), ("met", batched_fits())]:
