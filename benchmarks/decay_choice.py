@@ -2,6 +2,13 @@
 
     python benchmarks/decay_choice.py            fit what is missing, and store it
     python benchmarks/decay_choice.py --stored   print what is stored
+    python benchmarks/decay_choice.py --show wine oscillator
+
+``--show`` prints what the choice is made from, for simulated and real tables: each
+candidate's held-out bound with the calibrated noise, and its advantage over no weight
+decay with the standard error, in nats per feature; the ratio of held-out to training
+residuals; the share of what it learned that is lost on held-out samples; and whether
+the held-out bound was still rising.
 
 For each table of ``recovery.py`` and each seed, the default fit is compared with that
 of ``weight_decay=0``, which is what the default was before weight decay was chosen on
@@ -23,12 +30,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import real
+import real_tables
 import recovery
 import torch
 from hooks import Hooked
 from scipy import stats
 
 from skfactorvae import FactorVAETransformer
+from skfactorvae._batching import train
+from skfactorvae._moments import trimmed_mean
 
 RESULTS = Path(__file__).parent / "results" / "decay_choice.csv"
 TOLERATED_LOSS = 0.03
@@ -46,6 +57,43 @@ class Choice(Hooked):
             self.final_steps_ = schedule.max_iter
             schedule = replace(schedule, max_iter=1)
         return super().train(jobs, schedule, **options)
+
+
+class Shown(FactorVAETransformer):
+    """The default estimator, which prints its comparison of weight decays."""
+
+    def _regularized(self, prepared, device, progress):
+        plan = prepared.comparison
+        if plan is None:
+            print("  nothing is held out")
+            return prepared
+        fits = train(plan.jobs, plan.schedule, device=device, n_jobs=self.n_jobs)
+        candidates = plan.evaluate(fits, device)
+        n_features, weight = plan.jobs[0].rows.shape[1], plan.held_out_weight
+        for decay, found in zip(plan.decays, candidates, strict=True):
+            bound, _ = trimmed_mean(found.bounds, weight)
+            gain, error = trimmed_mean(found.bounds - candidates[0].bounds, weight)
+            ratio = 1.0 if found.inflation is None else np.median(found.inflation)
+            print(
+                f"  decay {decay:4g}  bound {bound / n_features:7.3f}  "
+                f"advantage {gain / n_features:+.3f} +- {error / n_features:.3f}  "
+                f"ratio {ratio:.2f}  lost {plan.lost_share(found):.3f}  "
+                f"{'rising' if found.is_rising else 'not rising'}"
+            )
+        return prepared.regularized(fits, device)
+
+
+def show(name: str) -> None:
+    """Print the comparison of weight decays on a table, and the choice."""
+    if name in recovery.TABLES:
+        split = recovery.Split.of(recovery.TABLES[name]())
+        X, d = split.X[split.train], recovery.N_COMPONENTS
+    else:
+        X = real.Split.of(real_tables.load(name), 0).train
+        d = real.n_factors(X)
+    print(f"{name}, {X.shape[0]} x {X.shape[1]}")
+    vae = Shown(min(d, X.shape[1]), random_state=0).fit(X)
+    print(f"  chosen: {vae.weight_decay_:g}, {vae.n_iter_} steps")
 
 
 def measure(name: str, n_seeds: int) -> pd.DataFrame:
@@ -125,7 +173,14 @@ def main() -> None:
     parser.add_argument("--tables", nargs="*", default=list(recovery.TABLES))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--stored", action="store_true", help="print what is stored")
+    parser.add_argument("--show", nargs="+", metavar="TABLE")
     arguments = parser.parse_args()
+    if arguments.show:
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        for name in arguments.show:
+            show(name)
+        return
     rows = pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=COLUMNS)
     if not arguments.stored:
         warnings.simplefilter("ignore")

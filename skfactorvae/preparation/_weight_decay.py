@@ -62,7 +62,7 @@ FEW_ROWS = 320
 DECAYED_INPUT_NOISE = 0.5
 """Share of the default input noise that is kept beside weight decay."""
 
-MIN_GAIN = 0.005
+MIN_GAIN = 0.02
 """Advantage of weight decay, nats per feature, below which networks that show no sign
 of memorising samples are fitted without it."""
 
