@@ -10,6 +10,7 @@ not fitted, and the number of active components.
 
 from __future__ import annotations
 
+import argparse
 import warnings
 
 import numpy as np
@@ -38,8 +39,13 @@ def tables():
 
 def main() -> None:
     """Fit all, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tables", nargs="*", default=["cells", "peaks", "stellar"])
+    chosen = parser.parse_args().tables
     warnings.simplefilter("ignore")
     for name, X, factors in tables():
+        if name not in chosen:
+            continue
         train, test = X[:N_TRAIN], X[N_TRAIN:]
         for label, steps in STEPS.items():
             vae = FactorVAETransformer(6, random_state=0)

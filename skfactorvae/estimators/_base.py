@@ -179,7 +179,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         kind="int",
         rules=[at_least(1)],
         description="""Number of gradient steps, at most: fits to which held-out samples
-        give a ``weight_decay`` make 600. Twice as many improve recovery a little, in
+        give a ``weight_decay`` make 500. Twice as many improve recovery a little, in
         twice the time.""",
     )
     batch_size: int = parameter(
@@ -516,15 +516,15 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         learning rate r multiplies all weights but those of the linear path by exp(-r *
         ``weight_decay``). Large values make the model linear. With ``"auto"``, held-out
         samples choose between 0, 1, 3 and 10: the model is fitted to four fifths of the
-        samples with each of them, for 600 steps, and the value with the best held-out
+        samples with each of them, for 500 steps, and the value with the best held-out
         objective is used for the fit to all samples, with the same number of steps.
-        Only a fit without weight decay makes all ``max_iter`` steps, if its held-out
-        bound was still rising and if less than a twelfth of what it learned was lost on
-        held-out samples. The learned noise scale is multiplied by the ratio of held-out
-        to training residuals. Nothing is held out in fits of fewer than 300 steps, of
-        fewer than 30 passes over the samples, or of fewer than 20 distinct samples. A
-        positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
-        used, and
+        Only a fit without weight decay makes more steps, if its held-out bound was
+        still rising: all ``max_iter`` of them if less than 1 / 24 of what it learned
+        was lost on held-out samples, and fewer the more was lost, up to 1 / 12. The
+        learned noise scale is multiplied by the ratio of held-out to training
+        residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
+        passes over the samples, or of fewer than 20 distinct samples. A positive value
+        halves ``input_noise="auto"``. ``weight_decay_`` holds the value used, and
         ``held_out_`` what was measured.""",
     )
     early_stopping: bool = parameter(

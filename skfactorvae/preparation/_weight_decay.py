@@ -29,7 +29,7 @@ from ._rows import split_groups
 CANDIDATES = (0.0, 1.0, 3.0, 10.0)
 """Weight decays that are compared. With the largest, the model is nearly linear."""
 
-COMPARISON_STEPS = 600
+COMPARISON_STEPS = 500
 """Steps of the fits that are compared, and of the final one where decay is chosen."""
 
 MIN_STEPS = 300
@@ -154,9 +154,9 @@ class Comparison:
     ) -> Regularization:
         """Return the candidate that describes held-out samples best.
 
-        Networks without weight decay make all ``max_iter`` steps if they show no sign
+        Networks without weight decay make up to ``max_iter`` steps if they show no sign
         of memorising samples: their held-out bound was still rising at the end, and
-        less than a twelfth of what they learned is lost on held-out samples.
+        little of what they learned is lost on held-out samples.
 
         Parameters
         ----------
@@ -166,22 +166,23 @@ class Comparison:
             Steps that a fit may make.
         device : torch.device
         """
-        c, p = len(self.decays), self.jobs[0].rows.shape[1]
+        n_features = self.jobs[0].rows.shape[1]
         found = self.evaluate(fits, device)
-        weight = self.held_out_weight
-        is_general = found[0].is_rising and self.lost_share(found[0]) < MAX_LOSS
+        steps = self.schedule.max_iter
+        if found[0].is_rising:
+            steps = allowed_steps(self.lost_share(found[0]), steps, max_iter)
+        memorises = steps == self.schedule.max_iter
         best = choose_candidate(
             np.stack([e.bounds for e in found]),
             np.array([e.penalty for e in found]),
-            weight,
-            margin=MIN_GAIN * p if is_general else None,
+            self.held_out_weight,
+            margin=None if memorises else MIN_GAIN * n_features,
         )
-        is_long = best == 0 and is_general
         return Regularization(
             self.decays[best],
-            max_iter if is_long else self.schedule.max_iter,
+            self.schedule.max_iter if best else steps,
             found[best].inflation,
-            _report(self.jobs[::c], found[best], weight),
+            _report(self.jobs[:: len(self.decays)], found[best], self.held_out_weight),
         )
 
     @property
@@ -283,6 +284,15 @@ def with_weight_decay(
     share = 1.0 if keeps_input_noise or not weight_decay else DECAYED_INPUT_NOISE
     noise = share * job.input_noise
     return replace(job, weight_decay=weight_decay, input_noise=noise)
+
+
+def allowed_steps(lost: float, least: int, most: int) -> int:
+    """Return the number of steps that a share of lost learning allows.
+
+    It is ``most`` up to a share of 1 / 24, and falls linearly to ``least`` at 1 / 12.
+    """
+    part = float(np.clip(2 * (1 - lost / MAX_LOSS), 0.0, 1.0))
+    return least + round(part * (most - least))
 
 
 def choose_candidate(
