@@ -1,8 +1,9 @@
 """Preparation: from samples, labels and weights to a training job.
 
 Samples are made distinct and put in canonical order, standardised, and given an
-initialisation, a temperature and noise levels. Needs numpy and scikit-learn; the job it
-makes is one of :mod:`skfactorvae.core`.
+initialisation, a temperature and noise levels; held-out samples choose weight decay and
+number of steps. Needs numpy and scikit-learn; the job it makes is one of
+:mod:`skfactorvae.core`.
 """
 
 from ._data import TrainingData

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import core
 from .._validation import check_unit_interval
+from ._calibration import calibrate
 from ._data import TrainingData
 from ._initialization import has_independent_components, linear_start
 from ._model_spec import ModelSpec
@@ -18,7 +19,7 @@ from ._noise_levels import conditional_noise_std, default_input_noise, signal_to
 from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
 from ._targets import align_start, fitted_attributes
-from ._weight_decay import Comparison, calibrate, compare_decays, with_weight_decay
+from ._weight_decay import Comparison, compare_decays, with_weight_decay
 
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""

@@ -6,14 +6,10 @@ Axes: ``n`` samples, ``p`` features, ``d`` components.
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
-from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
-from .._moments import trimmed_mean
 from ._rows import subsample
 
 CONDITIONAL_NOISE_ROWS = 2000
@@ -30,15 +26,6 @@ RESOLUTION_ROWS = 2000
 
 SAME_VALUE = 1e-6
 """Difference, relative to the largest magnitude, of values that count as equal."""
-
-LINEAR_ROWS = 1000
-"""Samples to which linear models are fitted for comparison, at most."""
-
-LINEAR_STEPS = 200
-"""Steps of expectation maximisation for that factor analysis, at most."""
-
-MAX_LINEAR_FEATURES = 300
-"""Features above which it takes too long."""
 
 UNCORRELATED = 0.1
 """Mean squared correlation, times the number of samples, below which columns count as
@@ -229,45 +216,6 @@ def resolution_variance(rows, weight, seed):
     gaps[gaps <= SAME_VALUE * np.abs(sample).max(axis=0, initial=1.0)] = np.inf
     smallest = gaps.min(axis=0, initial=np.inf)
     return np.where(np.isfinite(smallest), smallest, 0.0) ** 2 / 12
-
-
-def factor_analysis_score(rows, held_out, weight, n_components):
-    """Compute the trimmed mean held-out log-likelihood of FactorAnalysis.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, p)
-        Training samples; at most 1,000 of them are used.
-    held_out : ndarray of shape (m, p)
-    weight : ndarray of shape (m,)
-        Weights of the held-out samples.
-    n_components : int
-
-    Returns
-    -------
-    float
-        Nats per sample; NaN for more than 300 features, where it takes long.
-    """
-    sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES:
-        return math.nan
-    model = FactorAnalysis(
-        min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(sample)
-    return trimmed_mean(model.score_samples(held_out), weight)[0]
-
-
-def first_component_r2(rows, held_out):
-    """Compute the R2 of one principal component of the samples on held-out ones."""
-    sample = rows[:LINEAR_ROWS].astype(np.float64)
-    mean = sample.mean(axis=0)
-    _, _, axes = randomized_svd(sample - mean, 1, random_state=0)
-    apart = held_out - mean
-    total = np.square(apart).sum()
-    return float(np.square(apart @ axes.T).sum() / total) if total > 0 else math.nan
 
 
 def signal_to_noise(rows, weight, likelihood, noise_scale, seed):

@@ -19,11 +19,8 @@ import numpy as np
 
 from .. import core
 from .._moments import trimmed_mean
-from ._noise_levels import (
-    factor_analysis_score,
-    first_component_r2,
-    resolution_variance,
-)
+from ._calibration import calibrate, few_rows, held_out_of, noise_inflation
+from ._references import first_component_r2, independent_score, linear_score
 from ._rows import split_groups
 
 CANDIDATES = (0.0, 1.0, 3.0, 10.0)
@@ -50,12 +47,6 @@ MIN_HELD_OUT = 4
 MAX_HELD_OUT = 1000
 """Samples that are held out, at most."""
 
-EVALUATED_ROWS = 500
-"""Training samples on which candidates are evaluated, at most."""
-
-CALIBRATED_ROWS = 4000
-"""Training samples from whose residuals the noise is computed, at most."""
-
 FEW_ROWS = 320
 """Number of samples below which two different shares are held out in turn."""
 
@@ -66,14 +57,8 @@ MIN_GAIN = 0.02
 """Advantage of weight decay, nats per feature, below which networks that show no sign
 of memorising samples are fitted without it."""
 
-TINY = 1e-6
-"""Probability that is neither zero nor one."""
-
 N_RECORDS = 20
 """Records of the held-out bound."""
-
-MAX_SQUARE = 100.0
-"""Squared residual, in units of their mean, above which larger ones count no more."""
 
 MAX_LOSS = 1 / 12
 """Difference of training and held-out bound, as a share of the advantage of the former
@@ -188,7 +173,7 @@ class Comparison:
     @property
     def held_out_weight(self) -> np.ndarray:
         """Weights of the held-out samples of all splits, (m,)."""
-        held_out = [_held_out(job) for job in self.jobs[:: len(self.decays)]]
+        held_out = [held_out_of(job) for job in self.jobs[:: len(self.decays)]]
         return np.concatenate([part.row_weights for part in held_out])
 
     def evaluate(self, fits: Sequence[core.Fit], device: Any) -> list[Evaluation]:
@@ -327,80 +312,6 @@ def choose_candidate(
     return best if gains[best] > least else 0
 
 
-def calibrate(
-    job: core.Job, weights: core.Arrays, inflation: np.ndarray, device: Any
-) -> core.Arrays:
-    """Set the learned noise to the residuals of the training samples, times a ratio.
-
-    It is never less than the rounding of a column.
-
-    Parameters
-    ----------
-    job : core.Job
-        The trained job.
-    weights : dict of str to ndarray
-        Its weights.
-    inflation : ndarray of shape (p,)
-        Ratio of held-out to training variance of the residuals.
-    device : torch.device
-    """
-    variance = _residual_variance(job, weights, device)
-    least = resolution_variance(job.rows, job.row_weights, job.seed)
-    variance = np.maximum(variance * inflation, least)
-    return job.likelihood.with_variance(weights, variance)
-
-
-def inflation_of(
-    held_out: np.ndarray, training: np.ndarray, error: np.ndarray
-) -> np.ndarray:
-    r"""Estimate the ratio of held-out to training variance of each column's residuals.
-
-    Logarithms of the ratios are shrunk to their median by empirical Bayes: few held-out
-    samples, or heavy tails, leave the ratio of a single column uncertain.
-
-    .. math:: \log r_j = m + \frac{\tau^2}{\tau^2 + s_j^2} (\log \hat r_j - m)
-
-    Parameters
-    ----------
-    held_out, training : ndarray of shape (p,)
-        Mean squares.
-    error : ndarray of shape (p,)
-        Variance of the logarithm of ``held_out``, s**2.
-
-    Returns
-    -------
-    ndarray of shape (p,)
-        At least one.
-    """
-    is_used = (training > 0) & (held_out > 0)
-    if not is_used.any():
-        return np.ones_like(training)
-    ratio = np.zeros_like(training)
-    ratio[is_used] = np.log(held_out[is_used] / training[is_used])
-    middle = np.median(ratio[is_used])
-    spread = np.median((ratio[is_used] - middle) ** 2) / 0.4549  # of a chi square
-    between = max(0.0, spread - float(np.median(error[is_used])))
-    kept = between / (between + error) if between else np.zeros_like(error)
-    shrunk = middle + kept * (ratio - middle)
-    return np.exp(np.maximum(np.where(is_used, shrunk, middle), 0.0))
-
-
-def independent_score(job: core.Job) -> float:
-    """Compute the mean log-likelihood of the rows as independent features, nats.
-
-    The distribution of each feature is that of a model without active latents.
-    """
-    share = job.row_weights / job.row_weights.sum()
-    mean = share @ job.rows.astype(np.float64)
-    if not isinstance(job.likelihood, core.Gaussian):
-        inner = np.clip(mean, TINY, 1 - TINY)
-        return float(np.sum(mean * np.log(inner) + (1 - mean) * np.log1p(-inner)))
-    variance = share @ (job.rows - mean) ** 2
-    noise = job.likelihood.noise_variance(variance)
-    terms = np.log(2 * np.pi * noise) + variance / noise
-    return float(-0.5 * terms.sum())
-
-
 # ------------------------------------------------------------------ inner functions
 def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     """Return the job without some of its rows, which are held out."""
@@ -422,27 +333,16 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     )
 
 
-def _few_rows(job: core.Job) -> core.Job:
-    """Return the job with the first of its rows; their order is as good as random."""
-    few = slice(EVALUATED_ROWS)
-    return replace(job, rows=job.rows[few], row_weights=job.row_weights[few])
-
-
-def _held_out(job: core.Job) -> core.HeldOut:
-    assert job.held_out is not None
-    return job.held_out
-
-
 def _evaluate(jobs, fits, penalties, device) -> Evaluation:
     """Evaluate one candidate, fitted to one or several shares of the samples."""
-    inflation = _inflation(jobs, fits, device)
+    inflation = noise_inflation(jobs, fits, device)
     bounds, trained, residual = [], [], []
     for job, fit in zip(jobs, fits, strict=True):
-        few = _few_rows(job)
+        few = few_rows(job)
         weights: core.Arrays = fit.weights
         if inflation is not None:
             weights = calibrate(few, weights, inflation, device)
-        rows = _held_out(job).rows
+        rows = held_out_of(job).rows
         bounds.append(_elbo(job, weights, rows, device))
         own = _elbo(job, weights, few.rows, device)
         trained.append(trimmed_mean(own, few.row_weights)[0])
@@ -455,52 +355,6 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
         np.concatenate(residual),
         all(_is_rising(fit) for fit in fits),
     )
-
-
-def _inflation(jobs, fits, device) -> np.ndarray | None:
-    """Return the ratio of held-out to training variance, over all splits.
-
-    Squared residuals count up to 100 times the training variance, so that one outlier
-    among the held-out samples does not raise the noise.
-    """
-    if not jobs[0].likelihood.is_learned:
-        return None
-    sums: Any = 0.0
-    for job, fit in zip(jobs, fits, strict=True):
-        few, held_out = _few_rows(job), _held_out(job)
-        inside = _squares(job, fit.weights, few.rows, device)
-        outside = _squares(job, fit.weights, held_out.rows, device)
-        limit = MAX_SQUARE * np.average(inside, axis=0, weights=few.row_weights)
-        training, _ = _mean_square(inside, few.row_weights, limit)
-        apart, error = _mean_square(outside, held_out.row_weights, limit)
-        sums = sums + np.stack([apart, training, error]) / len(jobs)
-    apart, training, error = sums
-    return inflation_of(apart, training, error / len(jobs))
-
-
-def _squares(job, weights, rows, device) -> np.ndarray:
-    """Return the expected squared residuals of rows, in float64, (n, p)."""
-    squares = core.residual_squares(
-        job.network, job.likelihood, weights, rows, device=device
-    )
-    return squares.astype(np.float64)
-
-
-def _mean_square(squares, row_weights, limit):
-    """Return the mean of limited squares, (p,), and the variance of its logarithm."""
-    share = row_weights / row_weights.sum()
-    squares = np.minimum(squares, limit)
-    mean, second = share @ squares, share @ squares**2
-    kurtosis = second / np.maximum(mean**2, np.finfo(np.float64).tiny)
-    n_rows = core.effective_sample_size(row_weights)
-    return mean, np.maximum(kurtosis - 1, 0.0) / n_rows
-
-
-def _residual_variance(job, weights, device) -> np.ndarray:
-    """Return the mean square of each column's residuals, (p,)."""
-    some = slice(CALIBRATED_ROWS)
-    squares = _squares(job, weights, job.rows[some], device)
-    return np.average(squares, axis=0, weights=job.row_weights[some])
 
 
 def _elbo(job, weights, rows, device) -> np.ndarray:
@@ -533,27 +387,15 @@ def _is_rising(fit: core.Fit) -> bool:
 
 def _report(jobs, chosen: Evaluation, weight) -> dict[str, float]:
     """Return the chosen candidate's scores, beside those of linear models."""
-    rows = np.concatenate([_held_out(job).rows for job in jobs]).astype(np.float64)
+    rows = np.concatenate([held_out_of(job).rows for job in jobs]).astype(np.float64)
     total = weight @ np.square(rows).sum(axis=1)
-    references = [
-        (first_component_r2(job.rows, _held_out(job).rows), _linear_score(job))
-        for job in jobs
-    ]
-    r2, linear = np.mean(references, axis=0)
+    r2 = [first_component_r2(job.rows, held_out_of(job).rows) for job in jobs]
+    linear = [linear_score(job, held_out_of(job)) for job in jobs]
     return {
         "n_samples": len(rows),
         "score": trimmed_mean(chosen.bounds, weight)[0],
         "training_score": chosen.training_bound,
         "r2": float(1 - weight @ chosen.residual / total) if total > 0 else math.nan,
-        "first_component_r2": float(r2),
-        "factor_analysis_score": float(linear),
+        "first_component_r2": float(np.mean(r2)),
+        "factor_analysis_score": float(np.mean(linear)),
     }
-
-
-def _linear_score(job) -> float:
-    if not job.likelihood.is_learned:
-        return math.nan
-    held_out = _held_out(job)
-    return factor_analysis_score(
-        job.rows, held_out.rows, held_out.row_weights, job.network.n_components
-    )

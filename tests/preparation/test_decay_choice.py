@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from skfactorvae._moments import trimmed_mean
-from skfactorvae.preparation._noise_levels import (
+from skfactorvae.preparation._calibration import inflation_of
+from skfactorvae.preparation._noise_levels import resolution_variance
+from skfactorvae.preparation._references import (
     factor_analysis_score,
     first_component_r2,
-    resolution_variance,
 )
 from skfactorvae.preparation._rows import split_groups
-from skfactorvae.preparation._weight_decay import choose_candidate, inflation_of
+from skfactorvae.preparation._weight_decay import allowed_steps, choose_candidate
 
 
 def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
@@ -56,6 +57,15 @@ class TestChoice:
         bounds = make_bounds([0, 1, 2])
         bounds[2] = -np.inf
         assert choose_candidate(bounds, np.zeros(3), self.weight) == 1
+
+
+class TestSteps:
+    def test_they_fall_with_the_share_that_is_lost(self):
+        steps = [allowed_steps(lost, 500, 5000) for lost in (-0.1, 1 / 24, 1 / 16, 0.2)]
+        assert steps == [5000, 5000, 2750, 500]
+
+    def test_a_share_that_is_not_finite_allows_no_more(self):
+        assert allowed_steps(np.inf, 500, 5000) == 500
 
 
 class TestTrimmedMean:

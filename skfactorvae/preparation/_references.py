@@ -1,0 +1,93 @@
+"""Scores of simpler models, with which a fit is compared.
+
+Axes: ``n`` training samples, ``m`` held-out samples, ``p`` features.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import randomized_svd
+
+from .. import core
+from .._moments import trimmed_mean
+
+LINEAR_ROWS = 1000
+"""Samples to which linear models are fitted for comparison, at most."""
+
+LINEAR_STEPS = 200
+"""Steps of expectation maximisation for that factor analysis, at most."""
+
+MAX_LINEAR_FEATURES = 300
+"""Features above which it takes too long."""
+
+TINY = 1e-6
+"""Probability that is neither zero nor one."""
+
+
+def independent_score(job: core.Job) -> float:
+    """Compute the mean log-likelihood of the rows as independent features, nats.
+
+    The distribution of each feature is that of a model without active latents.
+    """
+    share = job.row_weights / job.row_weights.sum()
+    mean = share @ job.rows.astype(np.float64)
+    if not isinstance(job.likelihood, core.Gaussian):
+        inner = np.clip(mean, TINY, 1 - TINY)
+        return float(np.sum(mean * np.log(inner) + (1 - mean) * np.log1p(-inner)))
+    variance = share @ (job.rows - mean) ** 2
+    noise = job.likelihood.noise_variance(variance)
+    terms = np.log(2 * np.pi * noise) + variance / noise
+    return float(-0.5 * terms.sum())
+
+
+def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
+    """Compute the held-out score of factor analysis; NaN where no noise is learned."""
+    if not job.likelihood.is_learned:
+        return math.nan
+    return factor_analysis_score(
+        job.rows, held_out.rows, held_out.row_weights, job.network.n_components
+    )
+
+
+def factor_analysis_score(rows, held_out, weight, n_components):
+    """Compute the trimmed mean held-out log-likelihood of FactorAnalysis.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Training samples; at most 1,000 of them are used.
+    held_out : ndarray of shape (m, p)
+    weight : ndarray of shape (m,)
+        Weights of the held-out samples.
+    n_components : int
+
+    Returns
+    -------
+    float
+        Nats per sample; NaN for more than 300 features, where it takes long.
+    """
+    sample = rows[:LINEAR_ROWS].astype(np.float64)
+    if sample.shape[1] > MAX_LINEAR_FEATURES:
+        return math.nan
+    model = FactorAnalysis(
+        min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(sample)
+    return trimmed_mean(model.score_samples(held_out), weight)[0]
+
+
+def first_component_r2(rows, held_out):
+    """Compute the R2 of one principal component of the samples on held-out ones."""
+    sample = rows[:LINEAR_ROWS].astype(np.float64)
+    mean = sample.mean(axis=0)
+    _, _, axes = randomized_svd(sample - mean, 1, random_state=0)
+    apart = held_out - mean
+    total = np.square(apart).sum()
+    return float(np.square(apart @ axes.T).sum() / total) if total > 0 else math.nan
