@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from scipy import stats
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -450,6 +451,19 @@ class GammaSelection:
         return ax
 
     @property
+    def is_flat(self):
+        """Whether no score depends on gamma by more than its variation between seeds.
+
+        For each score, a two-way analysis of variance without interaction compares the
+        variation between gammas with the residual, at a level of 5 %.
+        """
+        return all(p_value > FLAT_LEVEL for p_value in self._p_values().values())
+
+    def _p_values(self):
+        names = [name for name in SCORE_NAMES if name in self.scores]
+        return {name: setting_p_value(self.scores[name]) for name in names}
+
+    @property
     def _n_seeds(self):
         return next(iter(self.scores.values())).shape[1]
 
@@ -479,6 +493,12 @@ class GammaSelection:
         )
 
     def _warnings(self):
+        if self.is_flat:
+            smallest = min(self._p_values().values())
+            yield (
+                f"Flat: no score depends on {self.param} by more than its variation "
+                f"between seeds (smallest p-value {smallest:.2f}).{self._why_flat()}"
+            )
         at_edge = self.best_index == len(self.gammas) - 1
         if at_edge and len(self.gammas) > 1:
             yield "The largest gamma was selected: try larger ones."
@@ -493,6 +513,28 @@ class GammaSelection:
                 "components before checking their stability (see SeedEnsemble)."
             )
 
+    def _why_flat(self):
+        """Return why a selection may be flat, from independence at the lowest gamma."""
+        if "audit" not in self.scores:
+            return ""
+        audit, explained = (self.scores[n][0].mean() for n in ("audit", "explained"))
+        if explained > 0 and audit > INDEPENDENT_SHARE * explained:
+            return (
+                f" With {self.param}={self.gammas[0]:g}, components are nearly "
+                "independent already, so that there is little to penalise."
+            )
+        return (
+            " Components depend on each other at all values: try larger ones, more "
+            "seeds or more steps."
+        )
+
+
+FLAT_LEVEL = 0.05
+"""Level of the test of flatness."""
+
+INDEPENDENT_SHARE = 0.9
+"""Independence by a classifier, as a share of the best possible, above which components
+count as nearly independent."""
 
 WEAK_AGREEMENT = 0.4
 """UDR times explained variance below which a selection is printed with a warning."""
@@ -500,6 +542,37 @@ WEAK_AGREEMENT = 0.4
 
 def _digits(name):
     return {"elbo": 2, "active": 1}.get(name, 3)
+
+
+def setting_p_value(scores):
+    """Compute the p-value of an effect of settings, given paired seeds.
+
+    Two-way analysis of variance without interaction.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_settings, n_seeds)
+
+    Returns
+    -------
+    float
+        One if all scores are equal or one is not finite.
+    """
+    n_settings, n_seeds = scores.shape
+    if not np.isfinite(scores).all():
+        return 1.0
+    settings, seeds = scores.mean(axis=1), scores.mean(axis=0)
+    residual = scores - settings[:, None] - seeds + scores.mean()
+    freedom = n_settings - 1, (n_settings - 1) * (n_seeds - 1)
+    between = n_seeds * settings.var(ddof=1)
+    within = np.square(residual).sum() / freedom[1]
+    if between <= ROUNDING * np.square(scores).mean():
+        return 1.0
+    return float(stats.f.sf(between / within, *freedom)) if within > 0 else 0.0
+
+
+ROUNDING = 1e-12
+"""Variance between settings, relative to the mean square, that is rounding."""
 
 
 # ------------------------------------------------------------------- shared helpers

@@ -5,6 +5,7 @@ import pickle
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, FastICA
 from sklearn.impute import SimpleImputer
@@ -16,13 +17,14 @@ from sklearn.preprocessing import StandardScaler
 from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.model_selection import (
+    GammaSelection,
     best_under_constraint,
     copula_scorer,
     explained_scorer,
     gamma_path,
     select_gamma,
 )
-from skfactorvae.model_selection._select import RULES
+from skfactorvae.model_selection._select import RULES, setting_p_value
 
 mpl.use("Agg")
 
@@ -172,6 +174,42 @@ class TestRules:
     def test_an_unknown_rule_raises(self, rows):
         with pytest.raises(ValueError, match=r"rule must be one of .*got 'best'"):
             select_gamma(Dial(), rows, [0, 5], rule="best")
+
+
+class TestFlatness:
+    noise = np.random.default_rng(0).normal(size=(4, 5))
+
+    def test_the_p_value_is_that_of_the_paired_analysis_of_variance(self):
+        two = self.noise[:2] + np.array([[0.0], [1.0]])
+        paired = stats.ttest_rel(two[0], two[1]).pvalue
+        assert setting_p_value(two) == pytest.approx(paired)
+
+    def test_equal_and_infinite_scores_are_flat(self):
+        assert setting_p_value(np.full((3, 4), 0.3)) == 1
+        assert setting_p_value(np.full((3, 4), -np.inf)) == 1
+
+    @pytest.mark.parametrize(
+        ("effect", "audit", "says"),
+        [
+            (0.0, 0.79, "nearly independent already"),
+            (0.0, 0.2, "depend on each other"),
+            (1.0, 0.79, None),
+        ],
+    )
+    def test_a_selection_states_that_it_is_flat_and_why(self, effect, audit, says):
+        values = 0.01 * self.noise + effect * np.arange(4)[:, None] / 10
+        scores = {
+            "udr": 0.5 + values,
+            "audit": audit + 0.001 * self.noise,
+            "explained": np.full((4, 5), 0.8),
+        }
+        gammas = np.array([0.0, 3.0, 10.0, 30.0])
+        selection = GammaSelection("gamma", gammas, scores, "agreement", 0, None)
+        assert selection.is_flat == (says is not None)
+        assert ("Flat: no score depends on gamma" in str(selection)) == (
+            says is not None
+        )
+        assert says is None or says in str(selection)
 
 
 class TestSelection:
