@@ -1,6 +1,7 @@
 """Benchmarks are run seldom; tests keep their parts and their commands working."""
 
 import io
+import itertools
 import os
 import re
 import runpy
@@ -20,6 +21,7 @@ import pandas as pd
 import published
 import pytest
 import real
+import real_summary
 import real_tables
 import recovery
 import supervised
@@ -357,6 +359,51 @@ class TestReal:
         assert (found["linear"] > 0.9).all()
         assert found.loc["PCA", "agreement"] > 0.5
         assert "FactorAnalysis, varimax" in real.summary(real.stored(path))
+
+
+def made_results(gain):
+    """Return results of two tables, three splits and all methods, ours better."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for table, method, split in itertools.product(
+        ("wine", "crabs"), real.METHODS, range(3)
+    ):
+        own = gain * (method == "FactorVAE")
+        values = {name: own + 0.01 * rng.normal() for name in real.MEASURES}
+        values |= {"agreement": np.nan if split else 0.5}
+        rows.append(
+            {"table": table, "method": method, "split": split, "samples": 100}
+            | {"features": 5, "components": 2, "decay": 3.0, "steps": 500}
+            | values
+        )
+    return pd.DataFrame(rows)
+
+
+class TestRealSummary:
+    def test_holm_adjusts_p_values_in_steps(self):
+        found = real_summary.holm(np.array([0.01, 0.04, 0.03]))
+        np.testing.assert_allclose(found, [0.03, 0.06, 0.06])
+
+    def test_a_loss_is_tested_one_sided_with_the_corrected_error(self):
+        differences = np.array([-0.2, -0.1, -0.3, -0.25, -0.15])
+        error = np.sqrt((1 / 5 + 0.3 / 0.7) * differences.var(ddof=1))
+        expected = stats.t.cdf(-0.2 / error, 4)
+        assert real_summary.loss_p_value(differences) == pytest.approx(expected)
+        assert real_summary.loss_p_value(-differences) > 0.9
+        assert real_summary.loss_p_value(np.zeros(3)) == 1
+
+    @pytest.mark.parametrize(("gain", "worse"), [(0.2, "none"), (-0.2, "wine, crabs")])
+    def test_the_comparisons_state_gains_and_losses(self, gain, worse):
+        results = made_results(gain)
+        text = real_summary.comparisons(results)
+        above = "100%" if gain > 0 else "0%"
+        assert f"above in {above}" in text
+        assert f"significantly worse: {worse}" in text
+        assert list(real_summary.overview(results)["steps"]) == [500, 500]
+
+    def test_it_is_drawn(self, tmp_path):
+        real_summary.draw(made_results(0.1), tmp_path / "real.png")
+        assert (tmp_path / "real.png").stat().st_size > 1000
 
 
 def noise_scale(vae):

@@ -1,0 +1,189 @@
+"""Summarise the stored results of ``real.py``: a table, the comparisons, a figure.
+
+    python benchmarks/real_summary.py
+    python benchmarks/real_summary.py --role tuning
+    python benchmarks/real_summary.py --draw    write benchmarks/results/real.png, too
+
+Values are means over splits. Differences are paired by split. Their standard error is
+corrected for the overlap of training samples between splits (Nadeau & Bengio 2003,
+"Inference for the generalization error", Eq. 9), and p-values of single tables for the
+number of tables (Holm 1979). Intervals of a mean over tables are those of Student's t
+over the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import real
+import real_tables
+from scipy import stats
+
+FIGURE = Path(__file__).parent / "results" / "real.png"
+OURS = "FactorVAE"
+LINEAR = ("PCA", "FastICA", "FactorAnalysis", "FactorAnalysis, varimax")
+LEVEL = 0.05
+
+
+# ------------------------------------------------------------------------ statistics
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values adjusted for their number by Holm's method."""
+    order = np.argsort(p_values)
+    steps = (len(p_values) - np.arange(len(p_values))) * p_values[order]
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def loss_p_value(differences: np.ndarray) -> float:
+    """Return the one-sided p-value of a loss, given the differences of splits."""
+    n_splits = len(differences)
+    if n_splits < 2 or differences.std() == 0:
+        return float(differences.mean() >= 0) if n_splits else 1.0
+    overlap = 1 / n_splits + real.HELD_OUT / (1 - real.HELD_OUT)
+    error = np.sqrt(overlap * differences.var(ddof=1))
+    return float(stats.t.cdf(differences.mean() / error, n_splits - 1))
+
+
+def interval(values: pd.Series) -> str:
+    """Return a mean with its 95 % interval."""
+    values = values.dropna()
+    if len(values) < 2:
+        return "too few tables"
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+    mean = values.mean()
+    return f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}], {len(values)} tables"
+
+
+# --------------------------------------------------------------------------- tables
+def by_split(results: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return a measure of every method, a row for each table and split."""
+    return results.pivot_table(
+        index=["table", "split"], columns="method", values=measure, sort=False
+    )
+
+
+def differences(results: pd.DataFrame, measure: str, others) -> pd.Series:
+    """Return ours less the best of others (by the mean of a table), by split."""
+    values = by_split(results, measure)
+    known = [name for name in others if name in values]
+    means = values[known].groupby("table", sort=False).mean()
+    usable = means.dropna(how="all")
+    parts = [
+        (values[OURS] - values[means.loc[table].idxmax()]).loc[[table]]
+        for table in usable.index
+    ]
+    return pd.concat(parts).dropna() if parts else pd.Series(dtype=float)
+
+
+def overview(results: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over splits that the page shows, a row for each table."""
+    means = {
+        name: by_split(results, name).groupby("table", sort=False).mean()
+        for name in real.MEASURES
+    }
+    shape = results.groupby("table", sort=False)[["samples", "features", "components"]]
+    ours = results[results["method"] == OURS].groupby("table", sort=False)
+    best = {
+        name: means[name].reindex(columns=list(LINEAR)).max(axis=1)
+        for name in ("linear", "neighbours")
+    }
+    gap = means["train"] - means["test"]
+    return shape.first().assign(
+        decay=ours["decay"].agg(lambda v: " ".join(f"{x:g}" for x in v)),
+        steps=ours["steps"].median(),
+        likelihood=means["test"][OURS],
+        FA=means["test"]["FactorAnalysis"],
+        gap=gap[OURS],
+        FA_gap=gap["FactorAnalysis"],
+        R2=means["r2"][OURS],
+        FA_R2=means["r2"]["FactorAnalysis"],
+        PCA_R2=means["r2"]["PCA"],
+        agreement=means["agreement"][OURS],
+        PCA_agreement=means["agreement"]["PCA"],
+        linear=means["linear"][OURS],
+        best_linear=best["linear"],
+        neighbours=means["neighbours"][OURS],
+        best_neighbours=best["neighbours"],
+        seconds=means["seconds"][OURS],
+    )
+
+
+def comparisons(results: pd.DataFrame) -> str:
+    """Return the comparisons with linear methods, one line each."""
+    table = overview(results)
+    likelihood = table["likelihood"] - table["FA"]
+    fa, pca = table["R2"] - table["FA_R2"], table["R2"] - table["PCA_R2"]
+    agreed = table["agreement"] - table["PCA_agreement"]
+    lines = [
+        f"likelihood less FactorAnalysis', nats per column: {interval(likelihood)}; "
+        f"lowest {likelihood.min():+.3f} ({likelihood.idxmin()}); above in "
+        f"{(likelihood > 0).mean():.0%}",
+        f"R2 less FactorAnalysis': lowest {fa.min():+.3f} ({fa.idxmin()})",
+        f"R2 less PCA's: lowest {pca.min():+.3f} ({pca.idxmin()}); above in "
+        f"{(pca > 0).mean():.0%}",
+        f"agreement of bootstrap samples less PCA's: {interval(agreed)}",
+    ]
+    for measure in ("linear", "neighbours"):
+        found = differences(results, measure, LINEAR)
+        names = found.index.get_level_values("table")
+        means = found.groupby(names, sort=False).mean()
+        parts = [found[names == name].to_numpy() for name in means.index]
+        p_values = holm(np.array([loss_p_value(part) for part in parts]))
+        worse = [
+            name for name, p in zip(means.index, p_values, strict=True) if p < LEVEL
+        ]
+        lines.append(
+            f"accuracy ({measure}) less the best linear method's: {interval(means)}; "
+            f"significantly worse: {', '.join(worse) or 'none'}"
+        )
+    return "\n".join(lines)
+
+
+def draw(results: pd.DataFrame, path: Path = FIGURE) -> None:
+    """Draw likelihood and R2 less those of linear methods, table by table."""
+    import matplotlib.pyplot as plt
+
+    table = overview(results)
+    place = np.arange(len(table))
+    is_aside = table.index.isin(real_tables.SET_ASIDE)
+    colours = np.where(is_aside, "C1", "C0")
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9, 0.25 * len(table) + 1.2), sharey=True, layout="constrained"
+    )
+    axes[0].barh(place, table["likelihood"] - table["FA"], color=colours)
+    axes[0].set_xlabel("log-likelihood less FactorAnalysis', nats per column")
+    axes[1].barh(place, table["R2"] - table["PCA_R2"], color=colours)
+    axes[1].set_xlabel("explained variance less PCA's")
+    axes[0].set_yticks(place, table.index)
+    axes[0].invert_yaxis()
+    for ax in axes:
+        ax.axvline(0, color="0.3", linewidth=0.8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--role", choices=("tuning", "set-aside", "all"), default="all")
+    parser.add_argument("--draw", action="store_true", help="write the figure, too")
+    arguments = parser.parse_args()
+    results = real.stored()
+    roles = {
+        "tuning": real_tables.TUNING,
+        "set-aside": real_tables.SET_ASIDE,
+        "all": real_tables.TABLES,
+    }
+    results = results[results["table"].isin(list(roles[arguments.role]))]
+    print(overview(results).to_string(float_format=lambda v: f"{v:.3f}", na_rep=""))
+    print(comparisons(results))
+    if arguments.draw:
+        draw(results)
+
+
+if __name__ == "__main__":
+    main()
