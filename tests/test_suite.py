@@ -121,5 +121,8 @@ def test_the_tiers_quick_and_rest_hold_every_test():
     assert {test.split("::")[-2] for test in quick & rest} == {
         "TestCanonicalRows",
         "TestColumnMoments",
+        "TestSplitGroups",
+        "TestSplits",
+        "TestTrimmedMean",
     }  # property tests, which rest runs with more examples
     assert collected("--tier", "quick", "--members", "all") > quick

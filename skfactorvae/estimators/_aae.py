@@ -87,6 +87,9 @@ class AAETransformer(BaseVAETransformer):
         DISCRIMINATOR_RATE, default=1e-3
     )
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
+    # A deterministic encoder has no useful bound on held-out samples, and the few steps
+    # that suffice for samples do not suffice to match the prior.
+    weight_decay: Any = with_default(BaseVAETransformer, "weight_decay", default=0.0)
 
     def _wrapper(self):
         return ("point", {}) if self.encoder == "deterministic" else None

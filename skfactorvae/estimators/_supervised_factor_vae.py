@@ -183,6 +183,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     # With input noise, the adversarial predictors would be trained on other codes than
     # those that transform returns.
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
+    # The few steps that suffice for samples do not suffice to mask attributes.
+    weight_decay: Any = with_default(BaseVAETransformer, "weight_decay", default=0.0)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
