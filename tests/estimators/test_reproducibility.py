@@ -386,8 +386,13 @@ def test_weights_have_no_unit(small):
 
 # ------------------------------------------------------------------------- groups
 N_GROUPED = 60
-HELD_OUT = {"comparison": {"max_iter": 300}, "early stopping": {"early_stopping": True}}
-held_out_for = pytest.mark.parametrize("parameters", HELD_OUT.values(), ids=HELD_OUT)
+held_out_for = pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({"max_iter": 300}, id="comparison", marks=pytest.mark.slow),
+        pytest.param({"early_stopping": True}, id="early stopping"),
+    ],
+)
 
 
 def grouped():
