@@ -44,6 +44,7 @@ from scipy import stats
 from skfactorvae import FactorVAETransformer
 from skfactorvae._batching import train
 from skfactorvae._moments import trimmed_mean
+from skfactorvae.preparation import _weight_decay
 
 RESULTS = Path(__file__).parent / "results" / "decay_choice.csv"
 TOLERATED_LOSS = 0.03
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--stored", action="store_true", help="print what is stored")
     parser.add_argument("--show", nargs="+", metavar="TABLE")
     parser.add_argument("--time", action="store_true")
+    parser.add_argument("--steps", type=int, help="of the comparison, with --show")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -207,6 +209,8 @@ def main() -> None:
         print_times()
         return
     if arguments.show:
+        if arguments.steps:
+            _weight_decay.COMPARISON_STEPS = arguments.steps
         for name in arguments.show:
             show(name)
         return

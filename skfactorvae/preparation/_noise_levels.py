@@ -38,7 +38,7 @@ MIN_COLUMNS = 3
 """Columns below which correlation is not judged."""
 
 FIRST_COLUMNS = 8
-"""Columns that are correlated with all others first; they decide about most tables."""
+"""Columns, evenly spread, that are correlated first; they decide about most tables."""
 
 BLOCK = 256
 """Columns that are correlated with all others at once."""
@@ -148,26 +148,34 @@ def are_uncorrelated(X, index, weight):
     bool
         False for fewer than three columns that vary.
     """
+    columns = np.flatnonzero(X.max(axis=0) > X.min(axis=0))
+    if not MIN_COLUMNS <= len(columns) < len(index):
+        return False
+    places = np.linspace(0, len(columns) - 1, min(FIRST_COLUMNS, len(columns)))
+    few = columns[places.astype(int)]  # most tables are decided without a copy
+    return all(
+        _mean_square_correlation(_centred(X, index, weight, chosen)) < UNCORRELATED
+        for chosen in (few, columns)
+    )
+
+
+def _centred(X, index, weight, columns):
+    """Return columns around their means, times the square root of the weights."""
     share = weight / weight.sum()
-    sample = X[index].astype(np.float64)
-    least = SAME_VALUE**2 * np.abs(sample).max(axis=0)
-    sample -= share @ sample
-    std = np.sqrt(share @ sample**2)
-    varies = std > least
-    units = sample[:, varies] / std[varies] * np.sqrt(share)[:, None]
-    n_columns = units.shape[1]
-    if n_columns < MIN_COLUMNS or n_columns >= len(units):
-        return False
-    if not np.isfinite(units).all():
-        return False
-    limit = UNCORRELATED / len(units)
-    for start in [0, *range(FIRST_COLUMNS, n_columns, BLOCK)]:
-        stop = start + (BLOCK if start else FIRST_COLUMNS)
-        squares = (units[:, start:stop].T @ units) ** 2
-        n_pairs = squares.size - len(squares)
-        if squares.sum() - np.trace(squares[:, start:stop]) > limit * n_pairs:
-            return False
-    return True
+    sample = X[np.ix_(index, columns)].astype(np.float64)
+    return (sample - share @ sample) * np.sqrt(share)[:, None]
+
+
+def _mean_square_correlation(centred):
+    """Return the mean squared correlation of columns, times the number of samples."""
+    std = np.sqrt(np.square(centred).sum(axis=0))
+    units = centred[:, std > 0] / std[std > 0]
+    n_rows, n_columns = units.shape
+    if n_columns < MIN_COLUMNS or not np.isfinite(units).all():
+        return np.inf
+    blocks = (slice(i, i + BLOCK) for i in range(0, n_columns, BLOCK))
+    total = sum(np.square(units[:, block].T @ units).sum() for block in blocks)
+    return n_rows * (total - n_columns) / (n_columns * (n_columns - 1))
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -186,10 +194,9 @@ def have_equal_variance(X, index, weight):
     -------
     bool
     """
-    share = weight / weight.sum()
-    sample = X[index].astype(np.float64)
-    std = np.sqrt(share @ (sample - share @ sample) ** 2)
-    std = std[std > SAME_VALUE**2 * np.abs(sample).max(axis=0)]
+    columns = np.flatnonzero(X.max(axis=0) > X.min(axis=0))
+    squares = np.square(_centred(X, index, weight, columns))
+    std = np.sqrt(squares.sum(axis=0))
     return bool(std.max(initial=0.0) < EQUAL_STD * std.min(initial=np.inf))
 
 
