@@ -125,7 +125,7 @@ def test_a_bar_appears_once_the_estimate_is_long(small, X, bars, clock, terminal
 
 
 def test_the_comparison_of_weight_decays_has_a_bar(small, X, bars, terminal):
-    model = small(max_iter=40).fit(X)
+    model = small(max_iter=40, weight_decay="auto").fit(X)
     assert model.held_out_
     comparison, fit = bars
     assert (comparison.desc, comparison.total) == ("choosing weight decay", 40)
@@ -137,7 +137,7 @@ def test_a_comparison_in_several_stacks_has_one_bar(
     small, X, bars, terminal, monkeypatch
 ):
     monkeypatch.setattr(core, "stack_width", lambda *_: 3)
-    small(max_iter=40).fit(X)  # eight jobs
+    small(max_iter=40, weight_decay="auto").fit(X)  # eight jobs
     assert [(bar.total, bar.n) for bar in bars] == [(120, 120), (40, 40)]
     assert bars[0].steps == sorted(bars[0].steps)
 
@@ -168,7 +168,7 @@ def test_without_a_terminal_nothing_is_watched(small, X, bars, monkeypatch, stre
 
     monkeypatch.setattr(core, "fit_stack", recorded)
     show_on(monkeypatch, stream)
-    small(max_iter=40).fit(X)
+    small(max_iter=40, weight_decay="auto").fit(X)
     assert watches == [None, None]
     assert bars == []
 
@@ -226,9 +226,9 @@ def test_without_tqdm_there_is_no_bar(small, X, terminal, clock, monkeypatch):
 
 # ------------------------------------------------------------- nothing else changes
 def test_a_bar_changes_no_result(small, X, bars, monkeypatch):
-    quiet = small(max_iter=40).fit(X)
+    quiet = small(max_iter=40, weight_decay="auto").fit(X)
     show_on(monkeypatch, Terminal())
-    shown = small(max_iter=40).fit(X)
+    shown = small(max_iter=40, weight_decay="auto").fit(X)
     assert len(bars) == 2
     assert_same_weights(quiet, shown)
     assert pickle.loads(pickle.dumps(shown)).verbose == "auto"
@@ -278,7 +278,7 @@ def test_a_bar_is_closed_by_early_stopping(small, X, bars, terminal):
 @pytest.mark.skipif(find_spec("tqdm") is None, reason="needs tqdm")
 def test_tqdm_shows_steps_and_clears_its_line(small, X, clock, terminal):
     n_threads = threading.active_count()
-    small(max_iter=40).fit(X)
+    small(max_iter=40, weight_decay="auto").fit(X)
     text = terminal.getvalue()
     for part in ("choosing weight decay:", "fitting:", "/40 [", "reconstruction"):
         assert part in text
@@ -290,5 +290,5 @@ def test_tqdm_shows_steps_and_clears_its_line(small, X, clock, terminal):
 @pytest.mark.skipif(find_spec("tqdm") is None, reason="needs tqdm")
 def test_tqdm_shows_nothing_for_a_short_fit(small, X, clock, terminal):
     clock.step = 1e-3
-    small(max_iter=40).fit(X)
+    small(max_iter=40, weight_decay="auto").fit(X)
     assert terminal.getvalue() == ""

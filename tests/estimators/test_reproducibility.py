@@ -389,7 +389,11 @@ N_GROUPED = 60
 held_out_for = pytest.mark.parametrize(
     "parameters",
     [
-        pytest.param({"max_iter": 300}, id="comparison", marks=pytest.mark.slow),
+        pytest.param(
+            {"max_iter": 300, "weight_decay": "auto"},
+            id="comparison",
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"early_stopping": True}, id="early stopping"),
     ],
 )
