@@ -2,6 +2,7 @@
 
     python benchmarks/real_summary.py
     python benchmarks/real_summary.py --role tuning
+    python benchmarks/real_summary.py --markdown
     python benchmarks/real_summary.py --draw    write benchmarks/results/real.png, too
 
 Values are means over splits. Differences are paired by split. Their standard error is
@@ -81,6 +82,8 @@ def differences(results: pd.DataFrame, measure: str, others) -> pd.Series:
 
 def overview(results: pd.DataFrame) -> pd.DataFrame:
     """Return the means over splits that the page shows, a row for each table."""
+    fitted = results.loc[results["method"] == OURS, "table"]
+    results = results[results["table"].isin(fitted)]
     means = {
         name: by_split(results, name).groupby("table", sort=False).mean()
         for name in real.MEASURES
@@ -112,33 +115,106 @@ def overview(results: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def markdown(results: pd.DataFrame) -> str:
+    """Return the overview as a markdown table; set-aside tables are marked."""
+    lines = [
+        "| table | n x p, d | decay; steps | log-likelihood | FA | gap | FA | R2 | FA "
+        "| PCA | agreement | PCA | linear | best linear method | 5-NN "
+        "| best linear method |",
+        "|---" * 16 + "|",
+    ]
+    for row in overview(results).itertuples():
+        mark = "*" if row.Index in real_tables.SET_ASIDE else ""
+        decays = sorted({float(v) for v in row.decay.split()})
+        pairs = [
+            (row.likelihood, row.FA),
+            (row.gap, row.FA_gap),
+            (row.R2, row.FA_R2, row.PCA_R2),
+            (row.agreement, row.PCA_agreement),
+            (row.linear, row.best_linear),
+            (row.neighbours, row.best_neighbours),
+        ]
+        cells = [
+            f"{mark}{row.Index}{mark}",
+            f"{row.samples:,} x {row.features:,}, {row.components}",
+            f"{', '.join(f'{v:g}' for v in decays)}; {row.steps:,.0f}",
+            *(short(value) for pair in pairs for value in pair),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def short(value: float) -> str:
+    """Return a number with two digits after the point, without a leading zero."""
+    text = "" if np.isnan(value) else f"{value:.2f}".replace("0.", ".", 1)
+    return "0" if text in (".00", "-.00") else text
+
+
+def accuracy_lines(results: pd.DataFrame, others, name: str) -> list[str]:
+    """Return the comparisons of held-out accuracies with the best of others."""
+    lines = []
+    for measure in ("linear", "neighbours"):
+        found = differences(results, measure, others)
+        if found.empty:
+            continue
+        tables = found.index.get_level_values("table")
+        means = found.groupby(tables, sort=False).mean()
+        parts = [found[tables == table].to_numpy() for table in means.index]
+        p_values = holm(np.array([loss_p_value(part) for part in parts]))
+        worse = [t for t, p in zip(means.index, p_values, strict=True) if p < LEVEL]
+        lines.append(
+            f"accuracy ({measure}) less {name}: {interval(means)}; "
+            f"significantly worse: {', '.join(worse) or 'none'}"
+        )
+    return lines
+
+
 def comparisons(results: pd.DataFrame) -> str:
     """Return the comparisons with linear methods, one line each."""
     table = overview(results)
     likelihood = table["likelihood"] - table["FA"]
     fa, pca = table["R2"] - table["FA_R2"], table["R2"] - table["PCA_R2"]
     agreed = table["agreement"] - table["PCA_agreement"]
+    is_wide = table["gap"] > 1.5 * table["FA_gap"]
+    behind = pca[pca < -0.05]
     lines = [
-        f"likelihood less FactorAnalysis', nats per column: {interval(likelihood)}; "
-        f"lowest {likelihood.min():+.3f} ({likelihood.idxmin()}); above in "
-        f"{(likelihood > 0).mean():.0%}",
-        f"R2 less FactorAnalysis': lowest {fa.min():+.3f} ({fa.idxmin()})",
-        f"R2 less PCA's: lowest {pca.min():+.3f} ({pca.idxmin()}); above in "
-        f"{(pca > 0).mean():.0%}",
+        f"log-likelihood less FactorAnalysis', nats per column: "
+        f"{interval(likelihood)}; lowest {likelihood.min():+.3f} "
+        f"({likelihood.idxmin()}); above in {(likelihood > 0).mean():.0%}",
+        f"gap of training and held-out samples above 1.5 times FactorAnalysis': "
+        f"{is_wide.sum()} of {len(table)}; median {table['gap'].median():.3f} and "
+        f"{table['FA_gap'].median():.3f}",
+        f"R2 less FactorAnalysis': {interval(fa)}; lowest {fa.min():+.3f} "
+        f"({fa.idxmin()})",
+        f"R2 less PCA's: {interval(pca)}; above in {(pca > 0).mean():.0%}; lower by "
+        f"more than .05: "
+        + (", ".join(f"{k} {v:+.3f}" for k, v in behind.items()) or "none"),
         f"agreement of bootstrap samples less PCA's: {interval(agreed)}",
     ]
-    for measure in ("linear", "neighbours"):
-        found = differences(results, measure, LINEAR)
-        names = found.index.get_level_values("table")
-        means = found.groupby(names, sort=False).mean()
-        parts = [found[names == name].to_numpy() for name in means.index]
-        p_values = holm(np.array([loss_p_value(part) for part in parts]))
-        worse = [
-            name for name, p in zip(means.index, p_values, strict=True) if p < LEVEL
+    lines += accuracy_lines(results, LINEAR, "the best linear method's")
+    lines += accuracy_lines(results, ["UMAP"], "UMAP's")
+    return "\n".join(lines)
+
+
+def effect_of_gamma(results: pd.DataFrame) -> str:
+    """Return what FactorVAE changes beside the VAE (gamma = 0), one line a measure."""
+    lines = []
+    for measure in ("test", "r2", "agreement", "linear", "neighbours"):
+        found = differences(results, measure, ["VAE"])
+        if found.empty:
+            continue
+        tables = found.index.get_level_values("table")
+        means = found.groupby(tables, sort=False).mean()
+        parts = [found[tables == table].to_numpy() for table in means.index]
+        changed = [
+            f"{name} {part.mean():+.3f}"
+            for name, part in zip(means.index, parts, strict=True)
+            if len(part) > 1
+            and 2 * min(loss_p_value(part), loss_p_value(-part)) < LEVEL
         ]
         lines.append(
-            f"accuracy ({measure}) less the best linear method's: {interval(means)}; "
-            f"significantly worse: {', '.join(worse) or 'none'}"
+            f"{measure}, FactorVAE less VAE: {interval(means)}; "
+            f"p < {LEVEL}, uncorrected: {', '.join(changed) or 'none'}"
         )
     return "\n".join(lines)
 
@@ -170,6 +246,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--role", choices=("tuning", "set-aside", "all"), default="all")
+    parser.add_argument("--markdown", action="store_true", help="for the page")
     parser.add_argument("--draw", action="store_true", help="write the figure, too")
     arguments = parser.parse_args()
     results = real.stored()
@@ -179,8 +256,13 @@ def main() -> None:
         "all": real_tables.TABLES,
     }
     results = results[results["table"].isin(list(roles[arguments.role]))]
-    print(overview(results).to_string(float_format=lambda v: f"{v:.3f}", na_rep=""))
+    if arguments.markdown:
+        print(markdown(results))
+    else:
+        table = overview(results)
+        print(table.to_string(float_format=lambda v: f"{v:.3f}", na_rep=""))
     print(comparisons(results))
+    print(effect_of_gamma(results))
     if arguments.draw:
         draw(results)
 
