@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import warnings
-from pathlib import Path
 
 import numpy as np
+from pages import EVIDENCE, write_block
 from recovery import RESULTS, read, temperature, used_codes, write
 from scipy.special import logsumexp
 from sklearn.decomposition import PCA
@@ -26,7 +26,7 @@ from skfactorvae import (
     metrics,
 )
 
-PAGE = Path(__file__).parents[1] / "docs" / "evidence" / "published.md"
+PAGE = EVIDENCE / "published.md"
 
 
 # ------------------------------------------------------------------------ reports
@@ -37,10 +37,7 @@ def report(name, header, rows, note, options):
     table = "\n".join([*lines, "", note])
     print(f"\n{table}")
     if options.page:
-        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        page = PAGE.read_text("utf-8")
-        before, after = page.split(begin)[0], page.split(end)[1]
-        PAGE.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
+        write_block(PAGE, name, table)
 
 
 def spread(values):

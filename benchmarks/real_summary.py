@@ -2,7 +2,7 @@
 
     python benchmarks/real_summary.py
     python benchmarks/real_summary.py --role tuning
-    python benchmarks/real_summary.py --markdown
+    python benchmarks/real_summary.py --page    update docs/evidence/real_tables.md
     python benchmarks/real_summary.py --draw    write benchmarks/results/real.png, too
 
 Values are means over splits. Differences are paired by split. Their standard error is
@@ -21,9 +21,11 @@ import numpy as np
 import pandas as pd
 import real
 import real_tables
+from pages import EVIDENCE, write_block
 from scipy import stats
 
 FIGURE = Path(__file__).parent / "results" / "real.png"
+PAGE = EVIDENCE / "real_tables.md"
 OURS = "FactorVAE"
 LINEAR = ("PCA", "FastICA", "FactorAnalysis", "FactorAnalysis, varimax")
 LEVEL = 0.05
@@ -116,7 +118,7 @@ def overview(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(results: pd.DataFrame) -> str:
-    """Return the overview as a markdown table; set-aside tables are marked."""
+    """Return the overview as a markdown table."""
     lines = [
         "| table | n x p, d | decay; steps | log-likelihood | FA | gap | FA | R2 | FA "
         "| PCA | agreement | PCA | linear | best linear method | 5-NN "
@@ -124,7 +126,6 @@ def markdown(results: pd.DataFrame) -> str:
         "|---" * 16 + "|",
     ]
     for row in overview(results).itertuples():
-        mark = "*" if row.Index in real_tables.SET_ASIDE else ""
         decays = sorted({float(v) for v in row.decay.split()})
         pairs = [
             (row.likelihood, row.FA),
@@ -135,7 +136,7 @@ def markdown(results: pd.DataFrame) -> str:
             (row.neighbours, row.best_neighbours),
         ]
         cells = [
-            f"{mark}{row.Index}{mark}",
+            str(row.Index),
             f"{row.samples:,} x {row.features:,}, {row.components}",
             f"{', '.join(f'{v:g}' for v in decays)}; {row.steps:,.0f}",
             *(short(value) for pair in pairs for value in pair),
@@ -242,11 +243,30 @@ def draw(results: pd.DataFrame, path: Path = FIGURE) -> None:
     plt.close(figure)
 
 
+def update_page(results: pd.DataFrame) -> None:
+    """Write the tables and comparisons between their marks on the page."""
+    is_aside = results["table"].isin(real_tables.SET_ASIDE)
+    blocks = {
+        "set aside": markdown(results[is_aside]),
+        "tuning": markdown(results[~is_aside]),
+        "comparisons set aside": bullets(comparisons(results[is_aside])),
+        "comparisons tuning": bullets(comparisons(results[~is_aside])),
+        "gamma": bullets(effect_of_gamma(results)),
+    }
+    for name, text in blocks.items():
+        write_block(PAGE, name, text)
+
+
+def bullets(lines: str) -> str:
+    """Return lines as a markdown list."""
+    return "\n".join(f"- {line}" for line in lines.splitlines())
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--role", choices=("tuning", "set-aside", "all"), default="all")
-    parser.add_argument("--markdown", action="store_true", help="for the page")
+    parser.add_argument("--page", action="store_true", help="update the page, too")
     parser.add_argument("--draw", action="store_true", help="write the figure, too")
     arguments = parser.parse_args()
     results = real.stored()
@@ -256,13 +276,12 @@ def main() -> None:
         "all": real_tables.TABLES,
     }
     results = results[results["table"].isin(list(roles[arguments.role]))]
-    if arguments.markdown:
-        print(markdown(results))
-    else:
-        table = overview(results)
-        print(table.to_string(float_format=lambda v: f"{v:.3f}", na_rep=""))
+    table = overview(results)
+    print(table.to_string(float_format=lambda v: f"{v:.3f}", na_rep=""))
     print(comparisons(results))
     print(effect_of_gamma(results))
+    if arguments.page:
+        update_page(results)
     if arguments.draw:
         draw(results)
 
