@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from _fits import small
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, ParameterGrid
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae.inspection import (
@@ -337,6 +339,108 @@ class TestSearches:
             SearchDisplay.from_estimator(vae)
 
 
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(0).normal(size=(90, 6)) * np.arange(1, 7)
+
+
+class TestSearchesOfEveryKind:
+    """Grids of values that are no numbers, lists of grids, and halving searches."""
+
+    def test_tuples_of_one_length_are_levels(self, rows):
+        sizes = [(4, 4), (8, 8), (4, 16)]
+        grid = {"gamma": [0, 10], "hidden_layer_sizes": sizes}
+        search = GridSearchCV(small(max_iter=2), grid, cv=2).fit(rows)
+        path = GammaPathDisplay.from_estimator(search, group="hidden_layer_sizes")
+        table = SearchDisplay.from_estimator(search, rows="hidden_layer_sizes")
+        assert path.groups.tolist() == table.rows.tolist() == sorted(sizes, key=str)
+        np.testing.assert_array_equal(path.mean, table.mean.T)
+        for i, gamma in enumerate(path.values):
+            for j, size in enumerate(path.groups):
+                wanted = {"gamma": gamma, "hidden_layer_sizes": size}
+                k = search.cv_results_["params"].index(wanted)
+                assert path.mean[i, j] == search.cv_results_["mean_test_score"][k]
+        texts = [tick.get_text() for tick in table.plot().ax_.get_yticklabels()]
+        assert texts == [str(size) for size in table.rows]
+        path.plot()
+
+    def test_functions_are_named(self):
+        grid = {"power_t": [0.5, np.nan], "loss": [len, np.array([1, 2])]}
+        display = SearchDisplay.from_estimator(
+            a_search(grid), rows="loss", columns="power_t"
+        ).plot()
+        texts = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+        assert texts == ["len", "[1 2]"]
+        assert np.isfinite(display.mean).all()
+
+    def test_candidates_of_a_list_have_the_estimators_value_of_what_they_do_not_set(
+        self, rows
+    ):
+        grids = [{"whiten": [True, False]}, {"n_components": [1, 2, 3]}]
+        search = GridSearchCV(PCA(2), grids, cv=2).fit(rows)
+        display = SearchDisplay.from_estimator(search, columns="whiten")
+        assert display.rows.tolist() == [1, 2, 3]
+        assert display.columns.tolist() == [False, True]
+        assert np.isnan(display.mean[:, 1]).tolist() == [True, False, True]
+        scores = search.cv_results_["mean_test_score"]
+        np.testing.assert_array_equal(display.mean[[0, 2], 0], scores[[2, 4]])
+
+    def test_a_step_that_is_replaced_has_its_own_value(self, rows):
+        pipe = Pipeline([("pca", PCA(2))])
+        grids = [{"pca": [PCA(3)]}, {"pca__n_components": [1]}]
+        search = GridSearchCV(pipe, grids, cv=2).fit(rows)
+        display = GammaPathDisplay.from_estimator(search, parameter="n_components")
+        assert display.values.tolist() == [1, 3]
+        assert search.param_grid[0]["pca"][0].n_components == 3
+
+    def test_a_name_that_two_steps_have_is_refused(self, rows):
+        pipe = Pipeline([("a", PCA(3)), ("b", PCA(2))])
+        grid = {"a__n_components": [3, 4], "b__n_components": [1, 2]}
+        search = GridSearchCV(pipe, grid, cv=2).fit(rows)
+        with pytest.raises(ValueError, match="several parameters named 'n_components'"):
+            GammaPathDisplay.from_estimator(search, parameter="n_components")
+        names = {"rows": "a__n_components", "columns": "b__n_components"}
+        assert SearchDisplay.from_estimator(search, **names).mean.shape == (2, 2)
+
+    @pytest.mark.parametrize("resource", ["n_samples", "iterated_power"])
+    def test_halving_searches_show_the_candidates_of_the_last_iteration(
+        self, rows, resource
+    ):
+        search = HalvingGridSearchCV(
+            PCA(svd_solver="randomized"),
+            {"n_components": [1, 2, 3, 4]},
+            resource=resource,
+            min_resources=20,
+            max_resources=90,
+            factor=2,
+            cv=2,
+            random_state=0,
+        ).fit(rows)
+        results, last = search.cv_results_, search.n_iterations_ - 1
+        is_last = results["iter"] == last
+        display = GammaPathDisplay.from_estimator(search, parameter="n_components")
+        expected = np.array(results["param_n_components"][is_last])
+        assert display.values.tolist() == sorted(expected)
+        assert sorted(display.mean.ravel()) == sorted(
+            results["mean_test_score"][is_last]
+        )
+        budget = f"{resource}={search.n_resources_[last]}"
+        assert budget in display.plot().ax_.get_title("right")
+        table = SearchDisplay.from_estimator(
+            search, rows="n_components", columns="n_components"
+        )
+        assert budget in table.plot().ax_.get_title("right")
+
+
+def a_search(grid):
+    """Return what a search over a grid holds, with a score for each candidate."""
+    params = list(ParameterGrid(grid))
+    scores = np.arange(len(params), dtype=float)
+    names = {f"param_{name}": [p[name] for p in params] for name in grid}
+    moments = {"mean_test_score": scores, "std_test_score": 0 * scores}
+    return SimpleNamespace(cv_results_={"params": params, **names, **moments})
+
+
 class TestStability:
     def test_permuted_and_negated_codes_are_the_same_fit(self):
         z = np.random.RandomState(0).normal(size=(300, 3))
@@ -375,32 +479,6 @@ class TestStability:
         ax = display.plot().ax_
         texts = [text.get_text() for text in ax.texts]
         assert texts == [f"{m:.2f}" for m in display.medians]
-
-
-class TestLatentPairs:
-    def test_points_are_codes_and_colours_the_factor(self, vae, peaks):
-        display = LatentPairsDisplay.from_estimator(
-            vae, peaks.data, peaks.factors[:, 0], latents=[0, 2], factor_name="position"
-        ).plot()
-        (ax,) = display.ax_
-        (points,) = ax.collections
-        codes = vae.transform(peaks.data)[:, [0, 2]]
-        np.testing.assert_allclose(points.get_offsets(), codes, rtol=1e-6)
-        np.testing.assert_array_equal(points.get_array(), peaks.factors[:, 0])
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("component 0", "component 2")
-
-    def test_levels_are_labelled_among_their_points(self):
-        codes = np.random.RandomState(0).normal(size=(90, 3))
-        kinds = np.repeat(["oak", "elm", "ash"], 30)
-        display = LatentPairsDisplay.from_codes(codes, kinds).plot()
-        texts = [t.get_text() for ax in display.ax_ for t in ax.texts]
-        assert sorted(texts) == ["ash", "elm", "oak"]
-
-    def test_shapes_are_checked(self):
-        with pytest.raises(ValueError, match="one value per sample"):
-            LatentPairsDisplay.from_codes(np.eye(4), np.zeros(3))
-        with pytest.raises(ValueError, match="at least two indices"):
-            LatentPairsDisplay.from_codes(np.eye(4), latents=[1])
 
 
 # --------------------------------------------------------------------------- all
