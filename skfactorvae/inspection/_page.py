@@ -76,7 +76,7 @@ def explore(
     x : array-like of shape (n_features,), default=None
         Axis of curves, such as wavelengths or times.
     feature_names : array-like of str, default=None
-        Names to use instead of those seen in ``fit``.
+        Names to use instead of those seen in ``fit`` or of the columns of X.
     image_shape : tuple, default=None
         (height, width) or (channels, height, width). None takes that of the estimator.
     x_label, y_label : str, default=None
@@ -111,7 +111,7 @@ def explore(
     >>> page.n_bytes < 300_000
     True
     """
-    reading = read(estimator, feature_names)
+    reading = read(estimator, feature_names, X)
     _check_size(reading, max_bytes)
     layout = choose_layout(
         reading.feature_names,

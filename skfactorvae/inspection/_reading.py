@@ -136,7 +136,7 @@ class Reading:
         return rows
 
 
-def read(estimator, feature_names=None):
+def read(estimator, feature_names=None, X=None):
     """Find the model of an estimator, and the steps before it.
 
     Parameters
@@ -147,6 +147,9 @@ def read(estimator, feature_names=None):
         are ignored.
     feature_names : array-like of shape (p,), default=None
         Names to use instead of those seen in ``fit``.
+    X : array-like of shape (n, p), default=None
+        Samples. Their columns name the features if ``fit`` saw no names: scikit-learn
+        keeps names that are text only, and those of spectra are often numbers.
 
     Returns
     -------
@@ -165,21 +168,39 @@ def read(estimator, feature_names=None):
             "or PCA, or a Pipeline that contains one."
         )
     check_is_fitted(found.model)
-    return Reading(found, _names(found.first_step, feature_names))
-
-
-def _names(first, feature_names):
-    n_features = first.n_features_in_
+    first = found.first_step
     if feature_names is None:
-        default = [f"x{i}" for i in range(n_features)]
-        feature_names = getattr(first, "feature_names_in_", default)
-    names = np.array([str(name) for name in feature_names], dtype=object)
-    if len(names) != n_features:
+        feature_names = getattr(first, "feature_names_in_", None)
+    return Reading(found, name_features(first.n_features_in_, feature_names, X))
+
+
+def name_features(n_features, feature_names, X=None):
+    """Return the names of features as text, (p,).
+
+    Parameters
+    ----------
+    n_features : int
+    feature_names : array-like of shape (p,) or None
+        None takes the columns of X, unless these are the numbers 0 to p - 1 that pandas
+        gives to columns without a name, and else x0, x1, ...
+    X : array-like of shape (n, p), default=None
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each feature.
+    """
+    if feature_names is None:
+        names = list(getattr(X, "columns", ()))
+        is_named = len(names) == n_features and names != list(range(n_features))
+        feature_names = names if is_named else [f"x{i}" for i in range(n_features)]
+    texts = np.array([str(name) for name in feature_names], dtype=object)
+    if len(texts) != n_features:
         raise ValueError(
-            f"feature_names has {len(names)} names, but X has {n_features} features. "
+            f"feature_names has {len(texts)} names, but X has {n_features} features. "
             "Give one name for each feature."
         )
-    return names
+    return texts
 
 
 def _inverted(name, step, rows):

@@ -174,7 +174,7 @@ def factor_table(
         Axis of curves, such as wavelengths or times. Sentences give the positions of
         peaks in its units.
     feature_names : array-like of str, default=None
-        Names to use instead of those seen in ``fit``.
+        Names to use instead of those seen in ``fit`` or of the columns of X.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def factor_table(
     component 0 raises the peak: height from 0.4 to 1.6
     """
     check_unit(unit)
-    reading = read(estimator, feature_names)
+    reading = read(estimator, feature_names, X)
     layout = choose_layout(reading.feature_names, model=reading.model, kind=kind, x=x)
     return tabulate(reading, reading.survey(X), layout, unit)
 

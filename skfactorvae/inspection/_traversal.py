@@ -151,7 +151,7 @@ class LatentTraversalDisplay:
             Axis of curves, such as wavelengths or times. The name of a Series is its
             label.
         feature_names : array-like of str, default=None
-            Names to use instead of those seen in ``fit``.
+            Names to use instead of those seen in ``fit`` or of the columns of X.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
@@ -170,7 +170,7 @@ class LatentTraversalDisplay:
         check_unit(unit)
         if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
             raise ValueError(f"n_steps must be an integer >= 2, got {n_steps!r}.")
-        reading = read(estimator, feature_names)
+        reading = read(estimator, feature_names, X)
         layout = choose_layout(
             reading.feature_names,
             model=reading.model,

@@ -10,6 +10,7 @@ import pytest
 from _fits import small
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, ParameterGrid
@@ -131,6 +132,20 @@ class TestFactorMatrix:
         )
         expected = dci_scores(peaks.factors, codes, **options)["importances"]
         np.testing.assert_array_equal(shown.matrix, expected)
+
+    def test_options_of_the_metric_may_have_the_names_of_arguments(self, vae, peaks):
+        codes, data = vae.transform(peaks.data), (peaks.data, peaks.factors)
+        shown = FactorMatrixDisplay.from_estimator(
+            vae, *data, method="dci", estimator="lasso"
+        )
+        expected = dci_scores(peaks.factors, codes, estimator="lasso")["importances"]
+        np.testing.assert_array_equal(shown.matrix, expected)
+        shown = FactorMatrixDisplay.from_estimator(
+            vae, *data, method="correlation", metric_params={"method": "pearson"}
+        )
+        expected = np.corrcoef(codes.T, peaks.factors.T)[:3, 3:]
+        np.testing.assert_allclose(shown.matrix, np.abs(expected), rtol=1e-5)
+        assert shown.measure == "absolute Pearson correlation"
 
     def test_cells_contain_their_numbers(self):
         factors = np.random.RandomState(0).uniform(size=(200, 2))
@@ -274,6 +289,17 @@ class TestTraining:
         np.testing.assert_array_equal(curve[1], vae.history_["validation_elbo"])
         score = HELD_OUT["score"] + np.log(vae.scale_).sum()
         np.testing.assert_allclose(line[1], score, rtol=1e-6)
+
+    def test_a_fit_that_diverged_at_once_has_panels_without_curves(self, peaks):
+        model = small(max_iter=30, learning_rate=1e30)
+        with pytest.warns(ConvergenceWarning):
+            model.fit(peaks.data)
+        display = TrainingDisplay.from_estimator(model).plot()
+        terms = set(model.history_) - {"step"}
+        assert not len(model.history_["step"])
+        assert len(display.ax_) == len(terms)
+        texts = [[text.get_text() for text in ax.texts] for ax in display.ax_]
+        assert texts == [["no records"]] * len(terms)
 
     def test_a_model_without_a_record_is_refused(self, peaks):
         with pytest.raises(TypeError, match="PCA has no training record"):
