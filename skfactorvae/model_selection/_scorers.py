@@ -165,6 +165,10 @@ class _LabelFreeScorer:
         """
         return float(np.mean(self._function(*ensemble_members(estimator, X))))
 
+    def _accept_sample_weight(self):
+        """Return False: weights are passed to ``fit`` only."""
+        return False
+
     def __repr__(self):
         return self.name
 

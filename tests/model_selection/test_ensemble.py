@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.decomposition import PCA, FastICA
+from sklearn.decomposition import NMF, PCA, FastICA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -166,6 +166,26 @@ class TestKeepStable:
             ensemble.estimator_.inverse_transform(expected),
             atol=1e-6,
         )
+
+    @pytest.mark.parametrize("kind", [int, np.int8, bool, np.float32, list])
+    def test_inverse_transform_takes_codes_of_any_number(self, kind):
+        X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)
+        ensemble = SeedEnsemble(NMF(3, max_iter=500), n_seeds=2, keep="stable")
+        ensemble.set_params(threshold=0.0, random_state=0).fit(np.exp(X))
+        ensemble.stable_components_ = np.array([1])
+        codes = np.ones((2, 1))
+        given = codes.tolist() if kind is list else codes.astype(kind)
+        np.testing.assert_allclose(
+            ensemble.inverse_transform(given),
+            ensemble.inverse_transform(codes),
+            rtol=1e-5,
+        )
+
+    def test_inverse_transform_refuses_codes_of_another_width(self):
+        X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)
+        ensemble = SeedEnsemble(PCA(3), n_seeds=2, keep="stable", random_state=0)
+        with pytest.raises(ValueError, match="X has 1 columns, but 3 components"):
+            ensemble.fit(X).inverse_transform([[1.0]])
 
     def test_inverse_transform_exists_only_if_the_estimator_has_it(self, ensemble):
         assert not hasattr(ensemble, "inverse_transform")

@@ -1,9 +1,12 @@
 """Label-free scorers prefer informative codes to constant codes and to noise."""
 
 import pickle
+import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -16,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
-from skfactorvae.metrics import gaussian_total_correlation
+from skfactorvae.metrics import gaussian_total_correlation, mcc_scorer
 from skfactorvae.model_selection import (
     SeedEnsemble,
     audit_scorer,
@@ -126,6 +129,14 @@ def test_every_scorer_prefers_a_trained_model_that_did_not_collapse():
     for name in SCORERS.keys() - {"udr"}:
         scores = {kind: SCORERS[name](model, X[400:]) for kind, model in models.items()}
         assert max(scores, key=scores.get) == "good", (name, scores)
+
+
+class Weighted(Coder):
+    """The same transformer, whose fit takes weights."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.n_weights_ = len(sample_weight)
+        return super().fit(X, y)
 
 
 class TestMeasures:
@@ -261,6 +272,31 @@ class TestEstimators:
         scorer = SCORERS[name]
         assert pickle.loads(pickle.dumps(scorer)) is scorer
         assert repr(scorer) == f"{name}_scorer"
+
+    @pytest.mark.parametrize("is_routed", [False, True])
+    def test_a_search_of_several_scores_may_have_weights(self, rows, is_routed):
+        """Weights are for the fits; no score of codes takes them without routing."""
+        scoring = {name: SCORERS[name] for name in ("explained", "copula", "audit")}
+        scoring["mcc"] = deepcopy(mcc_scorer).set_score_request(sample_weight=False)
+        grid = {"kind": ["good", "noise"]}
+        options = {"scoring": scoring, "refit": "mcc", "cv": SHUFFLED}
+        weight = np.arange(len(rows)) + 1.0
+        coder = Weighted(random_state=0)
+        with sklearn.config_context(enable_metadata_routing=is_routed):
+            if is_routed:
+                coder.set_fit_request(sample_weight=True)
+            search = GridSearchCV(coder, grid, **options)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*does not support sample_weight")
+                search.fit(rows, rows, sample_weight=weight)
+        assert search.best_estimator_.n_weights_ == len(rows)
+        alone = GridSearchCV(Coder(random_state=0), grid, **options)
+        alone.fit(rows, rows)
+        for name in scoring:
+            key = f"mean_test_{name}"
+            np.testing.assert_array_equal(
+                search.cv_results_[key], alone.cv_results_[key]
+            )
 
     def test_every_scorer_has_a_docstring_of_its_own(self):
         docs = {scorer.__doc__ for scorer in SCORERS.values()}
