@@ -12,7 +12,14 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from .._moments import sum_columns
-from .._pipelines import FoundModel, find_model, is_imputer
+from .._pipelines import (
+    FoundModel,
+    active_columns,
+    category_columns,
+    find_model,
+    is_imputer,
+    kl_of_columns,
+)
 
 VALUES_AT_ONCE = 2**22
 """Largest number of values in a chunk."""
@@ -31,11 +38,14 @@ class Survey:
         a model without a posterior.
     feature_std : ndarray of shape (p,)
         Standard deviation of the user's columns, without missing values.
+    categories : tuple of ndarray of int
+        Columns of the codes that hold the probabilities of each category's levels.
     """
 
     mean: np.ndarray
     std: np.ndarray
     feature_std: np.ndarray
+    categories: tuple = ()
 
     @property
     def centre(self):
@@ -48,6 +58,22 @@ class Survey:
         if unit == "posterior" and within.any():
             return np.sqrt(within)
         return np.sqrt(self.mean.var(axis=0) + within)
+
+    def codes_along(self, latent, values):
+        """Return mean codes with one component at the given values, (s, d).
+
+        The probability of a level stays in [0, 1], and the other levels of its category
+        share the rest in proportion to their means.
+        """
+        codes = np.repeat(self.centre[None], len(values), axis=0)
+        codes[:, latent] = values
+        for group in self.categories:
+            if latent in group:
+                others = group[group != latent]
+                codes[:, latent] = np.clip(values, 0.0, 1.0)
+                rest = self.centre[others] / self.centre[others].sum()
+                codes[:, others] = (1 - codes[:, [latent]]) * rest
+        return codes
 
 
 @dataclass(frozen=True)
@@ -77,13 +103,17 @@ class Reading:
 
     @property
     def kl(self):
-        """Information in each component, nats per sample, (d,); None if unknown."""
-        return getattr(self.model, "kl_per_component_", None)
+        """Information in each component, nats per sample, (d,); None if unknown.
+
+        NaN for the levels of a category.
+        """
+        return kl_of_columns(self.model)
 
     def used_latents(self, n_latents):
         """Return the indices of the active components; of all, if none is active."""
-        used = getattr(self.model, "active_components_", ())
-        return np.asarray(used if len(used) else range(n_latents), dtype=int)
+        used = active_columns(self.model)
+        is_known = used is not None and len(used)
+        return np.asarray(used if is_known else range(n_latents), dtype=int)
 
     def moments(self, X):
         """Return mean and standard deviation of the codes of samples, each (n, d)."""
@@ -105,7 +135,8 @@ class Reading:
 
         sums = sum_columns(blocks())
         mean, std = (np.concatenate(parts) for parts in zip(*codes, strict=True))
-        return Survey(mean, std, np.sqrt(sums.variance))
+        categories = tuple(category_columns(self.model))
+        return Survey(mean, std, np.sqrt(sums.variance), categories)
 
     def decode(self, codes):
         """Decode codes to samples in the user's units, (n, p) float64.

@@ -237,8 +237,7 @@ def _line(reading, survey, latent, positions, unit):
     rows = reading.decode(paths(survey, latent, positions, unit)[0])
     levels = (np.arange(N_NODES) + 0.5) / N_NODES
     (j,) = latent
-    codes = np.repeat(survey.centre[None], N_NODES, axis=0)
-    codes[:, j] = np.quantile(survey.mean[:, j], levels)
+    codes = survey.codes_along(j, np.quantile(survey.mean[:, j], levels))
     variance = reading.decode(codes).var(axis=0)
     return rows[0], rows[-1], _is_monotone(rows), variance
 

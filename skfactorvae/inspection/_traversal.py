@@ -45,11 +45,10 @@ def paths(survey, latents, positions, unit):
     -------
     ndarray of shape (l, s, d)
     """
-    shape = (len(latents), len(positions), len(survey.centre))
-    codes = np.broadcast_to(survey.centre, shape).copy()
-    moves = np.multiply.outer(survey.step(unit)[latents], positions)
-    codes[np.arange(len(latents)), :, latents] += moves
-    return codes
+    step = survey.step(unit)
+    return np.stack(
+        [survey.codes_along(j, survey.centre[j] + step[j] * positions) for j in latents]
+    )
 
 
 class LatentTraversalDisplay:
@@ -229,7 +228,7 @@ class LatentTraversalDisplay:
         names = [f"component {j}" for j in self.latents]
         if self.kl is None:
             return names, [""] * len(names)
-        return names, [f"{nats:.2f} nats" for nats in self.kl]
+        return names, [f"{v:.2f} nats" if np.isfinite(v) else "" for v in self.kl]
 
     def _plot_curves(self, ax, *, x_label, y_label, **_):
         columns = 3 if len(self.rows) in (5, 6, 9) else min(4, len(self.rows))

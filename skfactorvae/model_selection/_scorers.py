@@ -11,7 +11,13 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_array
 
 from ..metrics import total_correlation_audit, udr_score
-from ._members import active_codes, find_ensemble, find_latent_model, finite_samples
+from ._members import (
+    active_codes,
+    find_ensemble,
+    find_latent_model,
+    finite_samples,
+    merge_categories,
+)
 
 MAX_QUADRATIC_CODES = 40
 """Largest number of codes whose squares and products enter the regression."""
@@ -103,7 +109,7 @@ def independence(codes):
     return float(copula), float(np.clip(2 * (1 - found.auc), 0.0, 1.0))
 
 
-def score_codes(X, codes):
+def score_codes(X, codes, merged=None):
     """Return the explained variance, alone and times each measure of independence.
 
     Parameters
@@ -111,7 +117,10 @@ def score_codes(X, codes):
     X : ndarray of shape (n_samples, n_features)
         Samples.
     codes : ndarray of shape (n_samples, n_codes)
-        Codes, zero for inactive components.
+        Codes of the samples, zero for inactive components.
+    merged : ndarray of shape (n_samples, n_components), default=None
+        Codes with one column for each category, whose dependence is measured. None
+        takes `codes`.
 
     Returns
     -------
@@ -119,12 +128,19 @@ def score_codes(X, codes):
         ``explained``, ``copula`` and ``audit``.
     """
     explained = explained_rows(X, codes)
-    copula, audit = independence(codes) if explained else (0.0, 0.0)
+    merged = codes if merged is None else merged
+    copula, audit = independence(merged) if explained else (0.0, 0.0)
     return {
         "explained": explained,
         "copula": explained * copula,
         "audit": explained * audit,
     }
+
+
+def score_fit(estimator, X, codes):
+    """Return the scores of :func:`score_codes` for a fit and its codes of X."""
+    merged = merge_categories(estimator, codes)
+    return score_codes(finite_samples(estimator, X), codes, merged)
 
 
 class _LabelFreeScorer:
@@ -185,10 +201,7 @@ def ensemble_members(estimator, X):
 
 
 def _score_codes(members, X):
-    return [
-        score_codes(finite_samples(member, X), active_codes(member, X))
-        for member in members
-    ]
+    return [score_fit(member, X, active_codes(member, X)) for member in members]
 
 
 def _explained_scores(members, X):

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, Parameter
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skfactorvae import InfoGANTransformer
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
     GammaPathDisplay,
@@ -26,6 +27,7 @@ from skfactorvae.inspection import (
     SearchDisplay,
     StabilityDisplay,
     TrainingDisplay,
+    factor_table,
 )
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
 
@@ -520,6 +522,42 @@ def displays(vae, peaks):
         StabilityDisplay.from_codes([X[:, :3], X[:, 3:6]]),
         LatentPairsDisplay.from_estimator(vae, X),
     ]
+
+
+@pytest.fixture(scope="module")
+def gan(peaks):
+    """A model of one number and a category of three levels."""
+    model = InfoGANTransformer(
+        1, n_categories=3, hidden_layer_sizes=(8,), max_iter=5, random_state=0
+    )
+    return model.fit(peaks.data)
+
+
+class TestCategories:
+    def test_the_levels_of_a_category_move_together(self, gan, peaks):
+        """A traversal is decoded from probabilities that add up to one."""
+        means, stds = (part.astype(float) for part in gan.posterior(peaks.data))
+        mean, variance = means.mean(axis=0), means.var(axis=0)
+        display = LatentTraversalDisplay.from_estimator(gan, peaks.data, n_steps=3)
+        assert display.latents.tolist() == [0, 1, 2, 3]
+        step = np.sqrt(variance[2] + np.square(stds[:, 2]).mean())
+        code = mean.copy()
+        code[2] = min(mean[2] + 2 * step, 1)
+        code[[1, 3]] *= (1 - code[2]) / mean[[1, 3]].sum()
+        assert code[1:].sum() == pytest.approx(1, rel=1e-5)
+        expected = gan.inverse_transform(code[None])[0]
+        np.testing.assert_allclose(display.rows[2, 2], expected, rtol=1e-4)
+        notes = [ax.get_title("right") for ax in display.plot().ax_]
+        assert [note.endswith("nats") for note in notes] == [True] + [False] * 3
+
+    def test_they_are_shown_by_default(self, gan, peaks):
+        pairs = LatentPairsDisplay.from_estimator(gan, peaks.data)
+        assert pairs.latents.tolist() == [0, 1, 2, 3]
+        stability = StabilityDisplay.from_estimators([gan, gan], peaks.data)
+        assert stability.components.tolist() == [0, 1, 2, 3]
+        table = factor_table(gan, peaks.data)
+        assert len(table.summary) == 4
+        assert np.isnan(table.kl).tolist() == [False, True, True, True]
 
 
 def test_plot_returns_the_display_with_its_axes(displays):

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, InfoGANTransformer
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.metrics import gaussian_total_correlation, mcc_scorer
 from skfactorvae.model_selection import (
@@ -27,6 +27,7 @@ from skfactorvae.model_selection import (
     elbo_scorer,
     explained_rows,
     explained_scorer,
+    latent_report,
     udr_scorer,
 )
 from skfactorvae.model_selection._scorers import independence
@@ -235,6 +236,69 @@ class TestPipelines:
     def test_an_unfitted_ensemble_raises(self, rows):
         with pytest.raises(NotFittedError):
             udr_scorer(SeedEnsemble(PCA(2)), rows)
+
+
+class Categorised(TransformerMixin, BaseEstimator):
+    """Model of one number and one category, whose probabilities the codes hold."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        self.kl_per_component_, self.active_components_ = np.array([1.4]), np.array([0])
+        self.category_columns_ = [np.array([1, 2, 3])]
+        self.order_ = np.random.RandomState(self.random_state).permutation(3)
+        return self
+
+    def transform(self, X):
+        return np.column_stack([X[:, 0], X[:, 1:][:, self.order_]])
+
+
+@pytest.fixture(scope="module")
+def samples():
+    rng = np.random.default_rng(0)
+    kind = np.repeat(np.eye(3), 100, axis=0)
+    return np.column_stack([rng.normal(size=300), 0.9 * kind + 0.1 / 3])
+
+
+class TestCategories:
+    """Categories have no KL divergence, and are part of the codes."""
+
+    def test_they_count_as_explained(self, samples):
+        model = Categorised().fit(samples)
+        expected = explained_rows(samples, model.transform(samples))
+        assert explained_scorer(model, samples) == expected > 0.99
+
+    @pytest.mark.parametrize("scorer", [copula_scorer, audit_scorer])
+    def test_levels_of_one_category_do_not_depend_on_each_other(self, samples, scorer):
+        model = Categorised().fit(samples)
+        assert scorer(model, samples) > 0.85
+        dependent = samples.copy()
+        dependent[:, 0] = samples[:, 1:].argmax(axis=1) + 0.1 * samples[:, 0]
+        assert scorer(model, dependent) < 0.6
+
+    def test_reports_and_ensembles_contain_them(self, samples):
+        ensemble = SeedEnsemble(Categorised(), n_seeds=3, random_state=0).fit(samples)
+        assert ensemble.stable_components_.tolist() == [0, 1, 2, 3]
+        report = latent_report(ensemble, samples)
+        assert report.active.tolist() == [True] * 4
+        np.testing.assert_array_equal(report.kl, [1.4, np.nan, np.nan, np.nan])
+        assert report.to_frame().shape[0] == 4
+        assert report.audit.n_codes == 2
+        assert "1.40" in str(report)
+        assert "nan" not in str(report)
+
+    def test_infogan_lists_its_columns(self, samples):
+        options = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+        gan = InfoGANTransformer(2, n_categories=[3, 2], **options).fit(samples)
+        columns = [one.tolist() for one in gan.category_columns_]
+        assert columns == [[2, 3, 4], [5, 6]]
+        codes = gan.transform(samples)
+        for one in columns:
+            np.testing.assert_allclose(codes[:, one].sum(axis=1), 1, rtol=1e-5)
+        assert InfoGANTransformer(2, **options).fit(samples).category_columns_ == []
+        assert not hasattr(InfoGANTransformer(), "category_columns_")
 
 
 class TestEstimators:
