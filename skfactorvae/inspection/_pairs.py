@@ -149,7 +149,7 @@ class LatentPairsDisplay:
         return [(i, j) for i in range(n) for j in range(i + 1, n)]
 
     def plot(self, ax=None, *, cmap="viridis"):
-        """Plot one panel per pair, with at most 3000 samples, evenly spaced.
+        """Plot one panel per pair, with at most 3000 samples, drawn at random.
 
         Parameters
         ----------
@@ -164,8 +164,8 @@ class LatentPairsDisplay:
             With ``ax_`` and ``figure_``.
         """
         axes = panels(ax, len(self.pairs), columns=3, size=(2.7, 2.6))
-        shown = np.linspace(0, len(self.codes) - 1, min(len(self.codes), MOST_POINTS))
-        shown = shown.astype(int)
+        drawn = np.random.RandomState(0).permutation(len(self.codes))[:MOST_POINTS]
+        shown = np.sort(drawn)
         codes = self.codes[shown]
         if self.factor is None:
             self._scatter(axes, codes, color=BLUE)

@@ -175,9 +175,13 @@ def _as_finite(X):
 
 
 def subsample(X):
-    """Return at most 10,000 samples, evenly spaced."""
+    """Return at most 10,000 samples, drawn by a fixed seed, in their order.
+
+    Evenly spaced samples would be of one kind where kinds alternate.
+    """
     X = X if hasattr(X, "shape") else np.asarray(X)
     if X.shape[0] <= MAX_SAMPLES:
         return X
-    index = np.linspace(0, X.shape[0] - 1, MAX_SAMPLES).astype(int)
+    drawn = np.random.RandomState(0).permutation(X.shape[0])[:MAX_SAMPLES]
+    index = np.sort(drawn)
     return X.iloc[index] if hasattr(X, "iloc") else X[index]

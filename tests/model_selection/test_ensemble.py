@@ -19,6 +19,7 @@ from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.metrics import udr_score
 from skfactorvae.model_selection import SeedEnsemble
+from skfactorvae.model_selection._members import subsample
 
 TINY = {
     "hidden_layer_sizes": (8,),
@@ -261,6 +262,10 @@ class TestComposition:
             assert get_routing_for_object(ensemble)
         for member in ensemble.estimators_:
             np.testing.assert_array_equal(member.sample_weight_, weight)
+
+    def test_samples_of_each_kind_are_drawn(self):
+        kinds = np.arange(20_000)[:, None] % 2
+        assert subsample(kinds).mean() == pytest.approx(0.5, abs=0.02)
 
     def test_more_than_ten_thousand_samples_are_subsampled(self):
         many = np.random.RandomState(0).normal(size=(10_500, 2))

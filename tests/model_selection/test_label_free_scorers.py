@@ -155,6 +155,28 @@ class TestMeasures:
         z = np.random.RandomState(0).normal(size=(500, 1))
         assert explained_rows(np.hstack([z**2, z]), z) > 0.99
 
+    @pytest.mark.parametrize("kind", ["pairs", "blocks", "factorial", "repeated"])
+    def test_the_order_of_the_samples_has_no_effect(self, kind):
+        rng = np.random.RandomState(0)
+        X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8))
+        if kind == "pairs":  # every second sample is of another kind
+            X[1::2, :4] += 6
+        elif kind == "blocks":
+            X[100:, :4] += 6
+        elif kind == "factorial":
+            X = np.array(list(np.ndindex(5, 5, 4, 2)), dtype=float)
+        else:
+            X = np.tile(X[:40], (5, 1))
+        codes = PCA(4).fit_transform(X)
+        expected = explained_rows(X, codes)
+        assert expected > 0.95
+        for order in (np.arange(200)[::-1], rng.permutation(200)):
+            assert explained_rows(X[order], codes[order]) == expected
+
+    def test_samples_and_codes_of_another_number_are_refused(self):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            explained_rows(np.eye(4), np.eye(5))
+
     def test_the_copula_score_is_a_root_of_a_determinant(self):
         rng = np.random.RandomState(0)
         z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=4000)
