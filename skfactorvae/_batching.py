@@ -371,6 +371,7 @@ class BatchedBackend(ParallelBackendBase):
     """
 
     supports_retrieve_callback = True
+    supports_timeout = False  # joblib then warns that a timeout is not used
     supports_sharedmem = True
     uses_threads = True
 
@@ -458,7 +459,12 @@ def batched_fits(*, n_jobs=None, max_models=512):
     -----
     A fit's time, as in ``cv_results_``, includes the waiting time. Tasks run one after
     another, except for training; estimators of other packages take as long as with
-    ``n_jobs=1``. ``pre_dispatch`` has no effect.
+    ``n_jobs=1``. ``pre_dispatch`` has no effect, nor has ``timeout``, of which joblib
+    warns: all tasks wait for the training of all fits.
+
+    A function of your own must not hold a lock while it calls ``fit``: the fit waits
+    for the other tasks, and a task that needs the lock would wait for it without end.
+    Release the lock before ``fit``, or train such fits outside of the block.
 
     Examples
     --------

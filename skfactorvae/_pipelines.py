@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.impute import MissingIndicator
 from sklearn.pipeline import Pipeline
@@ -134,6 +135,45 @@ def flatten(estimator, name=""):
         for inner, part in estimator.steps
         for pair in flatten(part, f"{prefix}{inner}")
     ]
+
+
+def category_columns(model):
+    """Return the columns of a model's codes that belong to each of its categories.
+
+    Returns
+    -------
+    columns : list of ndarray of int
+        One array for each category, of the columns of its levels' probabilities.
+    """
+    return [np.asarray(one) for one in getattr(model, "category_columns_", ())]
+
+
+def active_columns(model):
+    """Return the columns of the codes that a model lists as active, (n_active,) int.
+
+    ``active_components_`` does not list categories, which have no KL divergence; they
+    count as active.
+
+    Returns
+    -------
+    columns : ndarray of int, or None
+        None if the model has no such list.
+    """
+    listed = getattr(model, "active_components_", None)
+    if listed is None:
+        return None
+    return np.concatenate([np.asarray(listed, dtype=int), *category_columns(model)])
+
+
+def kl_of_columns(model):
+    """Return the information in each column of the codes, nats per sample.
+
+    NaN for the columns of categories; None if the model does not hold it.
+    """
+    kl = getattr(model, "kl_per_component_", None)
+    if kl is None:
+        return None
+    return np.append(kl, [np.nan for one in category_columns(model) for _ in one])
 
 
 def is_imputer(step):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
 from .. import core
 from .._validation import NOT_NEGATIVE, POSITIVE, at_least, check_levels, one_of
 from ._base import BaseLatentTransformer
@@ -43,8 +46,11 @@ class InfoGANTransformer(BaseLatentTransformer):
     A code has ``n_components`` numbers, most informative about the samples first, and
     then the probabilities of the levels of each category. ``inverse_transform`` takes
     the same columns and is the generator with the noise at its mean, zero. ``sample``
-    draws codes and, unless ``noise=False``, the noise. ``kl_per_component_`` describes
-    the numbers alone.
+    draws codes and, unless ``noise=False``, the noise. ``kl_per_component_`` and
+    ``active_components_`` describe the numbers alone; ``category_columns_`` lists the
+    columns of each category. Scorers, reports and displays of this package treat these
+    as active where they vary, and a category as one component where they measure
+    dependence.
 
     With more components than factors, the generator encodes the remaining ones in
     perturbations that the discriminator does not detect. Q infers them from generated
@@ -142,6 +148,21 @@ class InfoGANTransformer(BaseLatentTransformer):
         description="""Weight of half the squared gradient of the discriminator's logits
         at real samples, >= 0: prevents oscillations of the two players.""",
     )
+
+    @property
+    def category_columns_(self):
+        """Columns of the codes that hold the probabilities of each category's levels.
+
+        A list of integer arrays, one for each category; empty without categories.
+        """
+        check_is_fitted(self)
+        levels = self._spec.wrapper[1]["levels"]
+        ends = np.cumsum(levels, dtype=int)
+        first = len(self.kl_per_component_)
+        return [
+            np.arange(first + end - n, first + end)
+            for n, end in zip(levels, ends, strict=True)
+        ]
 
     def _wrapper(self):
         levels = check_levels("n_categories", self.n_categories)

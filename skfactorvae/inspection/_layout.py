@@ -77,10 +77,7 @@ def choose_layout(names, *, model=None, kind="auto", x=None, image_shape=None):
 def _axis(x, names):
     """Return the axis of a curve and its label; None without an axis."""
     if x is None:
-        try:
-            return np.array([float(name) for name in names]), ""
-        except ValueError:
-            return None
+        return _numbers_in(names)
     values = np.asarray(x, dtype=np.float64)
     if values.shape != (len(names),) or not np.isfinite(values).all():
         raise ValueError(
@@ -88,6 +85,15 @@ def _axis(x, names):
             f"array of shape {values.shape}."
         )
     return values, str(getattr(x, "name", None) or "")
+
+
+def _numbers_in(names):
+    """Return names as an axis without a label; None unless all are finite numbers."""
+    try:
+        values = np.array([float(name) for name in names])
+    except ValueError:
+        return None
+    return (values, "") if np.isfinite(values).all() else None
 
 
 def _checked_shape(shape, n_features):

@@ -83,11 +83,13 @@ class FactorMatrixDisplay:
     def from_estimator(
         cls,
         estimator,
+        /,
         X,
         factors,
         *,
         method="mutual_info",
         factor_names=None,
+        metric_params=None,
         **options,
     ):
         """Compare the codes of a fitted estimator with known factors.
@@ -104,8 +106,10 @@ class FactorMatrixDisplay:
             See :meth:`from_codes`.
         factor_names : array-like of str, default=None
             Names of the factors. None takes the columns of a DataFrame.
+        metric_params : dict, default=None
+            See :meth:`from_codes`.
         **options : object
-            Passed to the metric.
+            Passed to the metric, such as ``estimator="hist"`` for "dci".
 
         Returns
         -------
@@ -124,12 +128,20 @@ class FactorMatrixDisplay:
             codes_of(estimator, X),
             method=method,
             factor_names=factor_names,
+            metric_params=metric_params,
             **options,
         )
 
     @classmethod
     def from_codes(
-        cls, factors, codes, *, method="mutual_info", factor_names=None, **options
+        cls,
+        factors,
+        codes,
+        *,
+        method="mutual_info",
+        factor_names=None,
+        metric_params=None,
+        **options,
     ):
         """Compare codes with known factors.
 
@@ -145,6 +157,9 @@ class FactorMatrixDisplay:
             in a predictor of the factor (DCI).
         factor_names : array-like of str, default=None
             Names of the factors. None takes the columns of a DataFrame.
+        metric_params : dict, default=None
+            Options of the metric, where one is called as an argument of this function:
+            ``{"method": "pearson"}`` for "correlation".
         **options : object
             Passed to :func:`~skfactorvae.metrics.mutual_information_matrix`,
             :func:`~skfactorvae.metrics.mean_correlation_score` or
@@ -167,6 +182,9 @@ class FactorMatrixDisplay:
         _, names = columns(factors, "factors", "factor ")
         codes = np.asarray(codes)
         measure, label = METHODS[method]
+        options |= metric_params or {}
+        if method == "correlation" and options.get("method") == "pearson":
+            label = "absolute Pearson correlation"
         matrix = measure(factors, codes, options)
         factor_names = names if factor_names is None else factor_names
         return cls(

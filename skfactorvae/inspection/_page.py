@@ -36,7 +36,7 @@ TOLERANCE = 1e-6
 def explore(
     estimator,
     X,
-    path="factors.html",
+    path="components.html",
     *,
     others=None,
     title="What the components do",
@@ -54,6 +54,7 @@ def explore(
     decoder, which runs in the browser. It also shows the table of effects, the training
     record with health marks and, given other fits, the stability of each component. It
     contains no samples of X, but the codes of at most six of them as starting points.
+    Shares of variance above 1 (see :class:`FactorTable`) are shown as 1.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def explore(
         affine, as that of scalers and PCA.
     X : array-like of shape (n_samples, n_features)
         Samples, from which the mean and standard deviation of codes are computed.
-    path : str or path-like, default="factors.html"
+    path : str or path-like, default="components.html"
         Path of the file. An existing file is overwritten.
     others : sequence of estimator, default=None
         The same model fitted with other random seeds, to show the stability of its
@@ -76,7 +77,7 @@ def explore(
     x : array-like of shape (n_features,), default=None
         Axis of curves, such as wavelengths or times.
     feature_names : array-like of str, default=None
-        Names to use instead of those seen in ``fit``.
+        Names to use instead of those seen in ``fit`` or of the columns of X.
     image_shape : tuple, default=None
         (height, width) or (channels, height, width). None takes that of the estimator.
     x_label, y_label : str, default=None
@@ -96,7 +97,8 @@ def explore(
         If the estimator has no ``decoder_layers``.
     ValueError
         If the model is too large for `max_bytes`, its networks are the user's own
-        modules, or the inverse of a step of the pipeline is not affine.
+        modules, decoded samples are not finite, or the inverse of a step of the
+        pipeline is not affine.
 
     Examples
     --------
@@ -107,11 +109,11 @@ def explore(
     >>> from skfactorvae.inspection import explore
     >>> X, _ = make_gaussian_peaks(200, random_state=0)
     >>> vae = FactorVAETransformer(3, max_iter=50, random_state=0).fit(X)
-    >>> page = explore(vae, X, Path(tempfile.mkdtemp()) / "factors.html")
+    >>> page = explore(vae, X, Path(tempfile.mkdtemp()) / "components.html")
     >>> page.n_bytes < 300_000
     True
     """
-    reading = read(estimator, feature_names)
+    reading = read(estimator, feature_names, X)
     _check_size(reading, max_bytes)
     layout = choose_layout(
         reading.feature_names,
@@ -121,9 +123,10 @@ def explore(
         image_shape=image_shape,
     )
     survey = reading.survey(X)
+    rows, content = _movements(reading, survey)
+    limits = _range(rows)
     table = tabulate(reading, survey, layout, "aggregate")
     blob = _Blob()
-    rows, content = _movements(reading, survey)
     content |= {
         "kind": layout.kind,
         "names": layout.names.tolist() if layout.kind == "bars" else [],
@@ -131,14 +134,15 @@ def explore(
         "x_label": layout.x_label if x_label is None else x_label,
         "y_label": y_label or "",
         "image_shape": layout.image_shape,
-        "range": _range(rows),
+        "range": limits,
         "spread": blob.add(survey.feature_std, "f8"),
         "layers": [blob.add_layer(layer) for layer in _layers(reading, survey)],
         "latents": _latents(reading, survey, table),
         "health": _health(estimator),
         "stability": _stability(estimator, others, X),
     }
-    page = _filled(title, content, blob).encode("utf-8")
+    # A name that is no text in Unicode cannot be encoded as it is.
+    page = _filled(title, content, blob).encode("utf-8", "xmlcharrefreplace")
     if len(page) > max_bytes:
         raise ValueError(_too_large(len(page), max_bytes))
     path = Path(path)
@@ -272,6 +276,18 @@ def _movements(reading, survey):
 
 
 def _range(rows):
+    """Return the lowest and the highest value of samples.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    if not np.isfinite(rows).all():
+        raise ValueError(
+            "Decoded samples contain NaN or infinity, which a page cannot draw. Check "
+            "the scale of X, and that the fit did not diverge."
+        )
     low, high = float(rows.min()), float(rows.max())
     return [low, high if high > low else low + 1.0]
 
@@ -287,10 +303,10 @@ def _latents(reading, survey, table):
             "index": j,
             "mean": float(table.centre[j]),
             "step": float(table.step[j]),
-            "kl": None if table.kl is None else float(table.kl[j]),
+            "kl": None if table.kl is None else _finite(table.kl[j]),
             "is_used": j in used,
             "sentence": table.summary[j].removeprefix(f"component {j} "),
-            "share": float(table.share[j] @ weight),
+            "share": _finite(min(table.share[j] @ weight, 1.0)),
             "features": _features(table, j, strength[j]),
         }
         for j in range(len(survey.centre))
@@ -304,11 +320,16 @@ def _features(table, j, strength):
             "name": _name(table.layout, i),
             "low": float(table.low[j, i]),
             "high": float(table.high[j, i]),
-            "share": round(float(table.share[j, i]), 3),
+            "share": _finite(round(min(table.share[j, i], 1.0), 3)),
             "is_monotone": bool(table.monotone[j, i]),
         }
         for i in order
     ]
+
+
+def _finite(value):
+    """Return a number as a float; None if it is not finite, which JSON cannot hold."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _name(layout, feature):
@@ -324,7 +345,7 @@ def _health(estimator):
     return {
         "marks": health_marks(estimator),
         "history": {
-            term: [float(v) if np.isfinite(v) else None for v in values]
+            term: [_finite(v) for v in values]
             for term, values in model.history_.items()
         },
     }
@@ -358,11 +379,16 @@ def _filled(title, content, blob):
         kind: (folder / f"explore.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
     }
-    written = json.dumps(content, allow_nan=False, ensure_ascii=False)
+    written = json.dumps(content, allow_nan=False, default=_plain)
     return Template(parts["html"]).substitute(
-        title=html.escape(title),
+        title=html.escape(str(title)),
         style=parts["css"],
         script=parts["js"],
         data=written.replace("<", "\\u003c"),
         weights=blob.encoded(),
     )
+
+
+def _plain(value):
+    """Return a number of numpy as Python's, and any other object as text."""
+    return value.item() if isinstance(value, np.number | np.bool_) else str(value)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._inputs import FLOAT, INTEGER, TIME, columns, read_column
 from ._matplotlib import BLUE, INK, LEVELS, panels, tidy
 from ._matrix import codes_of
 from ._reading import read
 
 MOST_LATENTS = 4
 MOST_POINTS = 3000
+UNLABELLED = "#D0D4DA"
+"""Colour of samples without a value of the factor: a light grey."""
 
 
 class LatentPairsDisplay:
@@ -23,8 +26,9 @@ class LatentPairsDisplay:
         Codes of the components shown.
     latents : ndarray of shape (n_latents,)
         Indices of these components.
-    factor : ndarray of shape (n_samples,), default=None
-        Value that colours each sample.
+    factor : array-like of shape (n_samples,), default=None
+        Value that colours each sample. Samples without one (None, NaN, NaT or
+        pandas.NA) are grey.
     factor_name : str, default=""
         Name of the factor.
 
@@ -68,7 +72,8 @@ class LatentPairsDisplay:
         X : array-like of shape (n_samples, n_features)
             Samples.
         factor : array-like of shape (n_samples,), default=None
-            Value that colours each sample: a number or a name.
+            Value that colours each sample: a number, a name, a boolean, a category or a
+            time. Samples without one (None, NaN, NaT or pandas.NA) are grey.
         latents : array-like of int, default=None
             Indices of at least two components. None takes the first four active ones.
         factor_name : str, default=None
@@ -103,7 +108,8 @@ class LatentPairsDisplay:
         codes : array-like of shape (n_samples, n_codes)
             Codes, one column for each component.
         factor : array-like of shape (n_samples,), default=None
-            Value that colours each sample: a number or a name.
+            Value that colours each sample: a number, a name, a boolean, a category or a
+            time. Samples without one (None, NaN, NaT or pandas.NA) are grey.
         latents : array-like of int, default=None
             Indices of at least two components. None takes the first four.
         factor_name : str, default=None
@@ -124,20 +130,17 @@ class LatentPairsDisplay:
         chosen = (
             np.arange(codes.shape[1])[:MOST_LATENTS] if latents is None else latents
         )
-        chosen = np.asarray(chosen, dtype=int)
-        if len(chosen) < 2 or chosen.min() < 0 or chosen.max() >= codes.shape[1]:
+        chosen = np.asarray(list(chosen))
+        is_index = np.issubdtype(chosen.dtype, np.integer) and len(chosen) > 1
+        if not is_index or chosen.min() < 0 or chosen.max() >= codes.shape[1]:
             raise ValueError(
                 "latents must hold at least two indices of components, from 0 to "
                 f"{codes.shape[1] - 1}; got {chosen.tolist()}."
             )
-        name = getattr(factor, "name", None) if factor_name is None else factor_name
-        values = None if factor is None else np.asarray(factor)
-        if values is not None and values.shape != (len(codes),):
-            raise ValueError(
-                f"factor must hold one value per sample, shape {(len(codes),)}; got "
-                f"{values.shape}."
-            )
-        return cls(codes[:, chosen], chosen, factor=values, factor_name=str(name or ""))
+        column = None if factor is None else _only_column(factor, len(codes))
+        name = getattr(column, "name", None) if factor_name is None else factor_name
+        name = "" if name is None else str(name)
+        return cls(codes[:, chosen], chosen, factor=column, factor_name=name)
 
     @property
     def pairs(self):
@@ -146,7 +149,7 @@ class LatentPairsDisplay:
         return [(i, j) for i in range(n) for j in range(i + 1, n)]
 
     def plot(self, ax=None, *, cmap="viridis"):
-        """Plot one panel per pair, with at most 3000 samples, evenly spaced.
+        """Plot one panel per pair, with at most 3000 samples, drawn at random.
 
         Parameters
         ----------
@@ -161,13 +164,13 @@ class LatentPairsDisplay:
             With ``ax_`` and ``figure_``.
         """
         axes = panels(ax, len(self.pairs), columns=3, size=(2.7, 2.6))
-        rows = np.linspace(0, len(self.codes) - 1, min(len(self.codes), MOST_POINTS))
-        codes, factor = self.codes[rows.astype(int)], None
-        if self.factor is not None:
-            factor = self.factor[rows.astype(int)]
-        by_name = factor is not None and _is_nominal(factor)
-        draw = self._plot_levels if by_name else self._plot_numbers
-        draw(axes, codes, factor, cmap)
+        drawn = np.random.RandomState(0).permutation(len(self.codes))[:MOST_POINTS]
+        shown = np.sort(drawn)
+        codes = self.codes[shown]
+        if self.factor is None:
+            self._scatter(axes, codes, color=BLUE)
+        else:
+            self._plot_factor(axes, codes, shown, cmap)
         for panel, (i, j) in zip(axes, self.pairs, strict=True):
             panel.set_xlabel(f"component {self.latents[i]}", fontsize=9)
             panel.set_ylabel(f"component {self.latents[j]}", fontsize=9)
@@ -175,34 +178,43 @@ class LatentPairsDisplay:
         self.ax_, self.figure_ = axes, axes[0].figure
         return self
 
-    def _plot_numbers(self, axes, codes, factor, cmap):
-        style = {"color": BLUE} if factor is None else {"c": factor, "cmap": cmap}
-        size = _point_size(codes)
-        for panel, (i, j) in zip(axes, self.pairs, strict=True):
-            points = panel.scatter(
-                codes[:, i], codes[:, j], s=size, linewidths=0, alpha=0.8, **style
+    def _plot_factor(self, axes, codes, shown, cmap):
+        column, label = read_column(self.factor, "factor", shown), self.factor_name
+        is_known = np.isfinite(column.values)
+        if not is_known.all():
+            self._scatter(axes, codes[~is_known], color=UNLABELLED)
+            label = f"{label} (grey: unlabelled)".lstrip()
+        if not is_known.any() or _is_nominal(column):
+            index, levels = column.as_levels()
+            if column.content == INTEGER:  # floats, where some are missing
+                levels = levels.astype(int)
+            self._plot_levels(axes, codes[is_known], index[is_known], levels)
+            axes[0].set_title(label, loc="left", fontsize=10)
+            return
+        values, entries = column.values[is_known], np.asarray(self.factor)[shown]
+        bar = self._plot_numbers(axes, codes[is_known], values, cmap, label)
+        if column.content == TIME:
+            ends = [values.argmin(), values.argmax()]
+            bar.set_ticks(
+                values[ends], labels=[str(t) for t in entries[is_known][ends]]
             )
-        if factor is not None:
-            bar = axes[0].figure.colorbar(points, ax=list(axes), shrink=0.8, pad=0.02)
-            bar.outline.set_visible(False)
-            bar.set_label(self.factor_name, fontsize=9)
-            bar.ax.tick_params(labelsize=8)
 
-    def _plot_levels(self, axes, codes, factor, _):
-        size, levels = _point_size(codes), np.unique(factor)
-        middles = np.array([np.median(codes[factor == v], axis=0) for v in levels])
+    def _plot_numbers(self, axes, codes, values, cmap, label):
+        points = self._scatter(axes, codes, c=values, cmap=cmap)
+        bar = axes[0].figure.colorbar(points, ax=list(axes), shrink=0.8, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.set_label(label, fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        return bar
+
+    def _plot_levels(self, axes, codes, index, levels):
+        middles = np.zeros((len(levels), codes.shape[1]))
+        for k in range(len(levels)):
+            middles[k] = np.median(codes[index == k], axis=0)
         clearest = max(range(len(axes)), key=lambda k: _room(middles, self.pairs[k]))
         for k, level in enumerate(levels):
-            here, colour = factor == level, LEVELS[k % len(LEVELS)]
-            for panel, (i, j) in zip(axes, self.pairs, strict=True):
-                panel.scatter(
-                    codes[here, i],
-                    codes[here, j],
-                    s=size,
-                    linewidths=0,
-                    alpha=0.75,
-                    color=colour,
-                )
+            colour = LEVELS[k % len(LEVELS)]
+            self._scatter(axes, codes[index == k], alpha=0.75, color=colour)
             axes[clearest].annotate(
                 str(level),
                 middles[k, list(self.pairs[clearest])],
@@ -213,8 +225,26 @@ class LatentPairsDisplay:
                 color=INK,
                 bbox={"fc": "white", "ec": colour, "alpha": 0.85, "pad": 1.5},
             )
-        if self.factor_name:
-            axes[0].set_title(self.factor_name, loc="left", fontsize=10)
+
+    def _scatter(self, axes, codes, *, alpha=0.8, **style):
+        """Draw samples in every panel; return the points of the last one."""
+        size = np.clip(12000 / min(max(len(self.codes), 1), MOST_POINTS), 4, 20)
+        for panel, (i, j) in zip(axes, self.pairs, strict=True):
+            points = panel.scatter(
+                codes[:, i], codes[:, j], s=size, linewidths=0, alpha=alpha, **style
+            )
+        return points
+
+
+def _only_column(factor, n_samples):
+    """Return a factor of one value per sample as one column."""
+    found, _ = columns(factor, "factor")
+    if len(found) > 1 or len(found[0]) != n_samples:
+        raise ValueError(
+            f"factor must hold one value per sample, shape {(n_samples,)}; got "
+            f"{(len(found[0]), len(found))[: 1 + (len(found) > 1)]}."
+        )
+    return found[0]
 
 
 def _room(middles, pair):
@@ -224,12 +254,8 @@ def _room(middles, pair):
     return gaps[np.triu_indices(len(places), 1)].min(initial=np.inf)
 
 
-def _is_nominal(factor):
+def _is_nominal(column):
     """Return whether a factor has levels: names, or few different integers."""
-    if factor.dtype.kind not in "iuf":
-        return True
-    return factor.dtype.kind in "iu" and len(np.unique(factor)) <= len(LEVELS)
-
-
-def _point_size(codes):
-    return np.clip(12000 / max(len(codes), 1), 4, 20)
+    if column.content == INTEGER:
+        return len(column.as_levels()[1]) <= len(LEVELS)
+    return column.content not in (FLOAT, TIME)

@@ -12,7 +12,14 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from .._moments import sum_columns
-from .._pipelines import FoundModel, find_model, is_imputer
+from .._pipelines import (
+    FoundModel,
+    active_columns,
+    category_columns,
+    find_model,
+    is_imputer,
+    kl_of_columns,
+)
 
 VALUES_AT_ONCE = 2**22
 """Largest number of values in a chunk."""
@@ -31,11 +38,14 @@ class Survey:
         a model without a posterior.
     feature_std : ndarray of shape (p,)
         Standard deviation of the user's columns, without missing values.
+    categories : tuple of ndarray of int
+        Columns of the codes that hold the probabilities of each category's levels.
     """
 
     mean: np.ndarray
     std: np.ndarray
     feature_std: np.ndarray
+    categories: tuple = ()
 
     @property
     def centre(self):
@@ -48,6 +58,22 @@ class Survey:
         if unit == "posterior" and within.any():
             return np.sqrt(within)
         return np.sqrt(self.mean.var(axis=0) + within)
+
+    def codes_along(self, latent, values):
+        """Return mean codes with one component at the given values, (s, d).
+
+        The probability of a level stays in [0, 1], and the other levels of its category
+        share the rest in proportion to their means.
+        """
+        codes = np.repeat(self.centre[None], len(values), axis=0)
+        codes[:, latent] = values
+        for group in self.categories:
+            if latent in group:
+                others = group[group != latent]
+                codes[:, latent] = np.clip(values, 0.0, 1.0)
+                rest = self.centre[others] / self.centre[others].sum()
+                codes[:, others] = (1 - codes[:, [latent]]) * rest
+        return codes
 
 
 @dataclass(frozen=True)
@@ -77,13 +103,17 @@ class Reading:
 
     @property
     def kl(self):
-        """Information in each component, nats per sample, (d,); None if unknown."""
-        return getattr(self.model, "kl_per_component_", None)
+        """Information in each component, nats per sample, (d,); None if unknown.
+
+        NaN for the levels of a category.
+        """
+        return kl_of_columns(self.model)
 
     def used_latents(self, n_latents):
         """Return the indices of the active components; of all, if none is active."""
-        used = getattr(self.model, "active_components_", ())
-        return np.asarray(used if len(used) else range(n_latents), dtype=int)
+        used = active_columns(self.model)
+        is_known = used is not None and len(used)
+        return np.asarray(used if is_known else range(n_latents), dtype=int)
 
     def moments(self, X):
         """Return mean and standard deviation of the codes of samples, each (n, d)."""
@@ -105,7 +135,8 @@ class Reading:
 
         sums = sum_columns(blocks())
         mean, std = (np.concatenate(parts) for parts in zip(*codes, strict=True))
-        return Survey(mean, std, np.sqrt(sums.variance))
+        categories = tuple(category_columns(self.model))
+        return Survey(mean, std, np.sqrt(sums.variance), categories)
 
     def decode(self, codes):
         """Decode codes to samples in the user's units, (n, p) float64.
@@ -136,7 +167,7 @@ class Reading:
         return rows
 
 
-def read(estimator, feature_names=None):
+def read(estimator, feature_names=None, X=None):
     """Find the model of an estimator, and the steps before it.
 
     Parameters
@@ -147,6 +178,9 @@ def read(estimator, feature_names=None):
         are ignored.
     feature_names : array-like of shape (p,), default=None
         Names to use instead of those seen in ``fit``.
+    X : array-like of shape (n, p), default=None
+        Samples. Their columns name the features if ``fit`` saw no names: scikit-learn
+        keeps names that are text only, and those of spectra are often numbers.
 
     Returns
     -------
@@ -165,21 +199,39 @@ def read(estimator, feature_names=None):
             "or PCA, or a Pipeline that contains one."
         )
     check_is_fitted(found.model)
-    return Reading(found, _names(found.first_step, feature_names))
-
-
-def _names(first, feature_names):
-    n_features = first.n_features_in_
+    first = found.first_step
     if feature_names is None:
-        default = [f"x{i}" for i in range(n_features)]
-        feature_names = getattr(first, "feature_names_in_", default)
-    names = np.array([str(name) for name in feature_names], dtype=object)
-    if len(names) != n_features:
+        feature_names = getattr(first, "feature_names_in_", None)
+    return Reading(found, name_features(first.n_features_in_, feature_names, X))
+
+
+def name_features(n_features, feature_names, X=None):
+    """Return the names of features as text, (p,).
+
+    Parameters
+    ----------
+    n_features : int
+    feature_names : array-like of shape (p,) or None
+        None takes the columns of X, unless these are the numbers 0 to p - 1 that pandas
+        gives to columns without a name, and else x0, x1, ...
+    X : array-like of shape (n, p), default=None
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each feature.
+    """
+    if feature_names is None:
+        names = list(getattr(X, "columns", ()))
+        is_named = len(names) == n_features and names != list(range(n_features))
+        feature_names = names if is_named else [f"x{i}" for i in range(n_features)]
+    texts = np.array([str(name) for name in feature_names], dtype=object)
+    if len(texts) != n_features:
         raise ValueError(
-            f"feature_names has {len(names)} names, but X has {n_features} features. "
+            f"feature_names has {len(texts)} names, but X has {n_features} features. "
             "Give one name for each feature."
         )
-    return names
+    return texts
 
 
 def _inverted(name, step, rows):

@@ -16,7 +16,7 @@ from ._matplotlib import (
     tidy,
     title,
 )
-from ._reading import as_table, numbers, read, spans, take
+from ._reading import as_table, name_features, numbers, read, spans, take
 
 
 class ReconstructionDisplay:
@@ -97,7 +97,7 @@ class ReconstructionDisplay:
         x : array-like of shape (n_features,), default=None
             Axis of curves.
         feature_names : array-like of str, default=None
-            Names to use instead of those seen in ``fit``.
+            Names to use instead of those seen in ``fit`` or of the columns of X.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
@@ -115,7 +115,7 @@ class ReconstructionDisplay:
             If a step of the pipeline cannot be inverted, or a parameter is out of
             range.
         """
-        reading = read(estimator, feature_names)
+        reading = read(estimator, feature_names, X)
         layout = choose_layout(
             reading.feature_names,
             model=reading.model,
@@ -176,10 +176,7 @@ class ReconstructionDisplay:
                 "X and reconstructions must be two-dimensional, of the same shape; got "
                 f"{np.shape(X)} and {np.shape(reconstructions)}."
             )
-        if feature_names is None:
-            default = [f"x{i}" for i in range(np.shape(X)[1])]
-            feature_names = getattr(X, "columns", default)
-        names = np.array([str(name) for name in feature_names], dtype=object)
+        names = name_features(np.shape(X)[1], feature_names, X)
         layout = choose_layout(names, kind=kind, x=x, image_shape=image_shape)
 
         reconstructions = as_table(reconstructions)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
+from sklearn.base import clone
 
 from ._matplotlib import LEVELS, one_axes, pyplot, tidy, title
 from ._matrix import draw_grid
@@ -18,6 +20,7 @@ class _Surface:
     groups: np.ndarray  # (b,) of the second
     mean: np.ndarray  # (a, b), NaN for a pair that was not searched
     std: np.ndarray  # (a, b), over folds
+    budget: str  # of the candidates shown, in a halving search
 
 
 def _read_search(search, parameter, group, score):
@@ -30,49 +33,114 @@ def _read_search(search, parameter, group, score):
     if f"mean_test_{score}" not in results:
         known = [n[10:] for n in results if n.startswith("mean_test_")]
         raise ValueError(f"score must be one of {known}, got {score!r}.")
+    shown, budget = _full_budget(search, results)
     mean, std = (np.asarray(results[f"{m}_test_{score}"]) for m in ("mean", "std"))
-    first = _column(results, parameter)
+    candidates = [results["params"][i] for i in shown]
+    first = _column(search, candidates, parameter)
     if first is None:
-        searched = [n[6:] for n in results if n.startswith("param_")]
         raise ValueError(
-            f"The search did not vary {parameter!r}; it varied {searched}. Name one "
-            "of these."
+            f"The search did not vary {parameter!r}; it varied {_searched(results)}. "
+            "Name one of these."
         )
-    second = _column(results, group)
+    second = _column(search, candidates, group)
     if second is None:
-        second = np.array([""] * len(first), dtype=object)
-    return _best(first, second, mean, std)
+        second = [""] * len(first)
+    return _best(first, second, mean[shown], std[shown], budget)
 
 
-def _column(results, parameter):
-    """Return the values of a searched parameter of any step; None if not searched."""
-    for name, values in results.items():
-        if name == f"param_{parameter}" or (
-            name.startswith("param_") and name.endswith(f"__{parameter}")
-        ):
-            return np.array(list(values), dtype=object)
-    return None
+def _full_budget(search, results):
+    """Return the candidates to compare, and their budget as text.
+
+    A halving search scores most candidates with a smaller budget than the last ones, so
+    that only those of its last iteration are comparable.
+    """
+    if "n_resources" not in results:
+        return np.arange(len(results["params"])), ""
+    last = np.flatnonzero(results["iter"] == np.max(results["iter"]))
+    name = getattr(search, "resource", "n_resources")
+    return last, f"{name}={results['n_resources'][last[0]]}"
 
 
-def _best(first, second, mean, std):
-    values, groups = (sorted(set(column), key=_order) for column in (first, second))
+def _searched(results):
+    return [n.removeprefix("param_") for n in results if n.startswith("param_")]
+
+
+def _column(search, candidates, parameter):
+    """Return each candidate's value of a parameter of any step; None if not searched.
+
+    A candidate of a list of grids that does not set the parameter has the value of the
+    search's estimator.
+
+    Raises
+    ------
+    ValueError
+        If several steps have a parameter of this name.
+    """
+    searched = _searched(search.cv_results_)
+    found = [n for n in searched if n == parameter] or [
+        n for n in searched if n.endswith(f"__{parameter}")
+    ]
+    if len(found) > 1:
+        raise ValueError(
+            f"The search varied several parameters named {parameter!r}: {found}. Give "
+            "the full name of one of them."
+        )
+    return (
+        [_value(search, params, found[0]) for params in candidates] if found else None
+    )
+
+
+def _value(search, params, name):
+    if name in params or not hasattr(search, "estimator"):
+        return params.get(name)
+    given = {key: clone(value, safe=False) for key, value in params.items()}
+    return clone(search.estimator).set_params(**given).get_params().get(name)
+
+
+def _best(first, second, mean, std, budget):
+    values, groups = (_levels(column) for column in (first, second))
     shape = len(values), len(groups)
     surface = _Surface(
-        np.array(values, dtype=object),
-        np.array(groups, dtype=object),
+        _objects(values.values()),
+        _objects(groups.values()),
         np.full(shape, np.nan),
         np.full(shape, np.nan),
+        budget,
     )
+    rows, columns = list(values), list(groups)
     for a, b, m, s in zip(first, second, mean, std, strict=True):
-        cell = values.index(a), groups.index(b)
+        cell = rows.index(_order(a)), columns.index(_order(b))
         if np.isfinite(m) and not m <= surface.mean[cell]:
             surface.mean[cell], surface.std[cell] = m, s
     return surface
 
 
+def _levels(column):
+    """Return the different values of a parameter, ascending, by their place in order.
+
+    Values may be of any type: tuples, arrays and estimators differ if their texts do.
+    """
+    levels = {_order(value): value for value in reversed(column)}
+    return dict(sorted(levels.items(), key=lambda level: level[0]))
+
+
 def _order(value):
-    is_number = isinstance(value, (int, float, np.number))
+    is_number = isinstance(value, Real) and value == value
     return (not is_number, value if is_number else str(value))
+
+
+def _objects(values):
+    """Return an array of shape (n,) of values that may be sequences themselves."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _note(budget):
+    return f"candidates with {budget}, ± one sd" if budget else "± one sd over folds"
+
+
+def _tick(value):
+    """Return the text of a value on an axis: of a function or a class, its name."""
+    return getattr(value, "__name__", None) or f"{value}"
 
 
 class GammaPathDisplay:
@@ -89,6 +157,8 @@ class GammaPathDisplay:
         searched. If other parameters were searched too, those of the best of them.
     labels : tuple (parameter, group, score)
         Names of the two parameters and of the score.
+    budget : str, default=""
+        Budget of the candidates shown, such as "max_iter=60", in a halving search.
 
     Attributes
     ----------
@@ -115,12 +185,13 @@ class GammaPathDisplay:
     (3, 1)
     """
 
-    def __init__(self, values, groups, mean, std, labels):
+    def __init__(self, values, groups, mean, std, labels, *, budget=""):
         self.values = values
         self.groups = groups
         self.mean = mean
         self.std = std
         self.labels = labels
+        self.budget = budget
 
     @classmethod
     def from_estimator(
@@ -131,9 +202,11 @@ class GammaPathDisplay:
         Parameters
         ----------
         search : GridSearchCV or another fitted search
-            With ``cv_results_``.
+            With ``cv_results_``. Of a halving search, the candidates of the last
+            iteration are shown: the others were scored with a smaller budget.
         parameter : str, default="gamma"
-            Parameter of the horizontal axis, without the name of the pipeline's step.
+            Parameter of the horizontal axis, without the name of the pipeline's step
+            where only one step's parameter of this name was searched.
         group : str, default="n_components"
             Parameter with one line for each value, if the search varied it.
         score : str, default="score"
@@ -149,11 +222,13 @@ class GammaPathDisplay:
         TypeError
             If the search has no ``cv_results_``.
         ValueError
-            If a parameter was not searched, or the search has no such score.
+            If a parameter was not searched, several have its name, or the search has
+            no such score.
         """
         read = _read_search(search, parameter, group, score)
         labels = (parameter, group, score)
-        return cls(read.values, read.groups, read.mean, read.std, labels)
+        table = read.values, read.groups, read.mean, read.std
+        return cls(*table, labels, budget=read.budget)
 
     def plot(self, ax=None):
         """Plot the mean scores, with error bars of one standard deviation over folds.
@@ -185,12 +260,12 @@ class GammaPathDisplay:
                 elinewidth=1,
                 capsize=2.5,
             )
-            if group != "" and known.any():
-                ends.append((self.mean[known, b][-1], f"{group}", colour))
-        ax.set_xticks(places, [f"{value}" for value in self.values])
+            if _tick(group) and known.any():
+                ends.append((self.mean[known, b][-1], _tick(group), colour))
+        ax.set_xticks(places, [_tick(value) for value in self.values])
         ax.set_xlabel(self.labels[0], fontsize=9)
         lines = f"one line per {self.labels[1]}, " if ends else ""
-        title(ax, self.labels[2], f"{lines}± one sd over folds")
+        title(ax, self.labels[2], f"{lines}{_note(self.budget)}")
         tidy(ax, grid="y")
         _label_lines(ax, places[-1], ends)
         self.ax_, self.figure_ = ax, ax.figure
@@ -234,6 +309,8 @@ class SearchDisplay:
         searched. If other parameters were searched too, those of the best of them.
     labels : tuple (row parameter, column parameter, score)
         Names of the two parameters and of the score.
+    budget : str, default=""
+        Budget of the candidates shown, such as "max_iter=60", in a halving search.
 
     Attributes
     ----------
@@ -261,12 +338,13 @@ class SearchDisplay:
     (3, 2)
     """
 
-    def __init__(self, rows, columns, mean, std, labels):
+    def __init__(self, rows, columns, mean, std, labels, *, budget=""):
         self.rows = rows
         self.columns = columns
         self.mean = mean
         self.std = std
         self.labels = labels
+        self.budget = budget
 
     @classmethod
     def from_estimator(
@@ -277,9 +355,11 @@ class SearchDisplay:
         Parameters
         ----------
         search : GridSearchCV or another fitted search
-            With ``cv_results_``.
+            With ``cv_results_``. Of a halving search, the candidates of the last
+            iteration are shown: the others were scored with a smaller budget.
         rows : str, default="n_components"
-            Parameter of the rows, without the name of the pipeline's step.
+            Parameter of the rows, without the name of the pipeline's step where only
+            one step's parameter of this name was searched.
         columns : str, default="gamma"
             Parameter of the columns.
         score : str, default="score"
@@ -295,11 +375,13 @@ class SearchDisplay:
         TypeError
             If the search has no ``cv_results_``.
         ValueError
-            If a parameter was not searched, or the search has no such score.
+            If a parameter was not searched, several have its name, or the search has
+            no such score.
         """
         read = _read_search(search, rows, columns, score)
         labels = (rows, columns, score)
-        return cls(read.values, read.groups, read.mean, read.std, labels)
+        table = read.values, read.groups, read.mean, read.std
+        return cls(*table, labels, budget=read.budget)
 
     def plot(self, ax=None, *, cmap="cividis"):
         """Plot the heat map, with a frame around the best cell.
@@ -324,8 +406,8 @@ class SearchDisplay:
             for line in zip(self.mean, self.std, strict=True)
         ]
         draw_grid(ax, self.mean, "", cmap, texts=texts)
-        ax.set_xticks(range(n_columns), [f"{v}" for v in self.columns])
-        ax.set_yticks(range(n_rows), [f"{v}" for v in self.rows])
+        ax.set_xticks(range(n_columns), [_tick(v) for v in self.columns])
+        ax.set_yticks(range(n_rows), [_tick(v) for v in self.rows])
         ax.set_ylabel(self.labels[0], fontsize=9)
         ax.set_xlabel(self.labels[1], fontsize=9)
         if np.isfinite(self.mean).any():
@@ -341,6 +423,6 @@ class SearchDisplay:
                 clip_on=False,
             )
             ax.add_patch(frame)
-        title(ax, self.labels[2], "± one sd over folds")
+        title(ax, self.labels[2], _note(self.budget))
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -97,7 +97,10 @@ class StabilityDisplay:
                 "estimators_."
             ) from None
         found = [read(estimator).kl for estimator in estimators]
-        kl = None if any(k is None for k in found) else found
+        # Categories have no KL divergence, and are not left out for it.
+        kl = None
+        if all(k is not None for k in found):
+            kl = [np.nan_to_num(k, nan=np.inf) for k in found]
         codes = [codes_of(estimator, X) for estimator in estimators]
         return cls.from_codes(codes, kl=kl, reference=reference)
 

@@ -15,8 +15,9 @@ N_STEPS = 17
 N_NODES = 65
 """Quantiles of a component over which its share of the variance is computed."""
 
-SLACK = 1e-3
-"""Step against the trend that monotone features may have, as a share of the range."""
+SLACK = 0.01
+"""Movement against the trend that a monotone feature may have, as a share of its range
+or of its standard deviation, whichever is larger."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ class FactorTable:
     sign : ndarray of int8, shape (n_latents, n_features)
         Sign of the effect.
     monotone : ndarray of bool, shape (n_latents, n_features)
-        Whether the feature only rises, or only falls, from low to high.
+        Whether the feature only rises, or only falls, from low to high: movement
+        against the trend is below 1 % of its range and of its standard deviation, so
+        that features without an effect are monotone.
     centre, step : ndarray of shape (n_latents,)
         Mean of each component, and one standard deviation.
     feature_std : ndarray of shape (n_features,)
@@ -174,7 +177,7 @@ def factor_table(
         Axis of curves, such as wavelengths or times. Sentences give the positions of
         peaks in its units.
     feature_names : array-like of str, default=None
-        Names to use instead of those seen in ``fit``.
+        Names to use instead of those seen in ``fit`` or of the columns of X.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def factor_table(
     component 0 raises the peak: height from 0.4 to 1.6
     """
     check_unit(unit)
-    reading = read(estimator, feature_names)
+    reading = read(estimator, feature_names, X)
     layout = choose_layout(reading.feature_names, model=reading.model, kind=kind, x=x)
     return tabulate(reading, reading.survey(X), layout, unit)
 
@@ -237,14 +240,14 @@ def _line(reading, survey, latent, positions, unit):
     rows = reading.decode(paths(survey, latent, positions, unit)[0])
     levels = (np.arange(N_NODES) + 0.5) / N_NODES
     (j,) = latent
-    codes = np.repeat(survey.centre[None], N_NODES, axis=0)
-    codes[:, j] = np.quantile(survey.mean[:, j], levels)
+    codes = survey.codes_along(j, np.quantile(survey.mean[:, j], levels))
     variance = reading.decode(codes).var(axis=0)
-    return rows[0], rows[-1], _is_monotone(rows), variance
+    return rows[0], rows[-1], _is_monotone(rows, survey.feature_std), variance
 
 
-def _is_monotone(rows):
+def _is_monotone(rows, std):
     """Return whether each column only rises or only falls, up to a small slack."""
     steps = np.diff(rows, axis=0)
-    slack = SLACK * (rows.max(axis=0) - rows.min(axis=0))
-    return (steps >= -slack).all(axis=0) | (steps <= slack).all(axis=0)
+    rise, fall = np.maximum(steps, 0).sum(axis=0), np.maximum(-steps, 0).sum(axis=0)
+    slack = SLACK * np.maximum(np.ptp(rows, axis=0), std)
+    return np.minimum(rise, fall) <= slack

@@ -138,10 +138,13 @@ class TrainingDisplay:
         panel.plot(step, values, color=BLUE, lw=1.4)
         tidy(panel, grid="y")
         panel.margins(x=0)
+        title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
+        if not len(step):  # the fit diverged before the first record
+            panel.text(0.5, 0.5, "no records", ha="center", transform=panel.transAxes)
+            return
         end = self.warmup * step[-1]
         if end > step[0]:
             panel.axvspan(step[0], end, color="#F1F2F4", zorder=0, lw=0)
-        title(panel, *TITLES.get(term, (term.replace("_", " "), "")))
         _set_limits(panel, values)
         if term in CHANCE_LEVELS:
             _mark_level(panel, step[-1], CHANCE_LEVELS[term], "chance level ")

@@ -45,11 +45,10 @@ def paths(survey, latents, positions, unit):
     -------
     ndarray of shape (l, s, d)
     """
-    shape = (len(latents), len(positions), len(survey.centre))
-    codes = np.broadcast_to(survey.centre, shape).copy()
-    moves = np.multiply.outer(survey.step(unit)[latents], positions)
-    codes[np.arange(len(latents)), :, latents] += moves
-    return codes
+    step = survey.step(unit)
+    return np.stack(
+        [survey.codes_along(j, survey.centre[j] + step[j] * positions) for j in latents]
+    )
 
 
 class LatentTraversalDisplay:
@@ -151,7 +150,7 @@ class LatentTraversalDisplay:
             Axis of curves, such as wavelengths or times. The name of a Series is its
             label.
         feature_names : array-like of str, default=None
-            Names to use instead of those seen in ``fit``.
+            Names to use instead of those seen in ``fit`` or of the columns of X.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
@@ -170,7 +169,7 @@ class LatentTraversalDisplay:
         check_unit(unit)
         if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
             raise ValueError(f"n_steps must be an integer >= 2, got {n_steps!r}.")
-        reading = read(estimator, feature_names)
+        reading = read(estimator, feature_names, X)
         layout = choose_layout(
             reading.feature_names,
             model=reading.model,
@@ -229,7 +228,7 @@ class LatentTraversalDisplay:
         names = [f"component {j}" for j in self.latents]
         if self.kl is None:
             return names, [""] * len(names)
-        return names, [f"{nats:.2f} nats" for nats in self.kl]
+        return names, [f"{v:.2f} nats" if np.isfinite(v) else "" for v in self.kl]
 
     def _plot_curves(self, ax, *, x_label, y_label, **_):
         columns = 3 if len(self.rows) in (5, 6, 9) else min(4, len(self.rows))

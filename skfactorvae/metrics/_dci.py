@@ -48,7 +48,11 @@ ESTIMATORS = {
     "lasso": (Lasso(alpha=0.01), Lasso(alpha=0.01)),
 }
 NAMES = {*ESTIMATORS, "mutual_info"}
+PUBLISHED = "gradient_boosting"
 TINY = 1e-11
+LEARNED = 3.0
+"""Standard errors by which a predictor must be better than a constant prediction."""
+
 PERMUTED_ROWS = 1000
 
 
@@ -104,6 +108,11 @@ def dci_scores(
         continuous factors in quantile bins; a regressor predicts levels as numbers.
         Importances are its ``feature_importances_``, else ``abs(coef_)``, else
         permutation importances.
+
+        All importances are zero for a factor that is predicted no better than by a
+        constant (by 3 standard errors, on test samples): those of a predictor that has
+        learned nothing are few or one, by chance, and would count as disentangled.
+        "gradient_boosting" is left as published; its importances of noise are even.
     n_bins : int, default=20
         Bins for "mutual_info", and of continuous factors for a given classifier.
     strategy : {"uniform", "quantile"}, default="uniform"
@@ -340,6 +349,7 @@ def _fit_all(table, estimator, n_bins, max_samples, split, random_state, n_jobs)
     """Return (importances, quality) of every factor, fitted in parallel."""
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     codes = table.codes.astype(np.float64)
+    needs_skill = not (isinstance(estimator, str) and estimator == PUBLISHED)
     jobs = []
     for k in range(len(table.names)):
         model, as_classes = _model(estimator, table.kinds[k], seed)
@@ -348,7 +358,9 @@ def _fit_all(table, estimator, n_bins, max_samples, split, random_state, n_jobs)
         if as_classes:
             target = factor_index(target, table.kinds[k], n_bins, "quantile")[0]
         rows = split_rows(len(labelled), **split, random_state=seed)
-        jobs.append((model, codes, labelled, target, rows, max_samples, seed))
+        jobs.append(
+            (model, codes, labelled, target, rows, max_samples, seed, needs_skill)
+        )
     return Parallel(n_jobs=n_jobs)(delayed(_fit_one)(*job) for job in jobs)
 
 
@@ -363,7 +375,7 @@ def _model(estimator, kind, seed):
     return model, is_classifier(model)
 
 
-def _fit_one(model, codes, labelled, target, rows, max_samples, seed):
+def _fit_one(model, codes, labelled, target, rows, max_samples, seed, needs_skill):
     """Return (importances of components, test score) of one factor."""
     train, test = _subsampled(rows, max_samples, seed)
     y_train, y_test = target[train], target[test]
@@ -371,15 +383,33 @@ def _fit_one(model, codes, labelled, target, rows, max_samples, seed):
     z_test = scale_by(codes[labelled[train]], codes[labelled[test]])
     varies = z_train.min(axis=0) < z_train.max(axis=0)
     if y_train.min() == y_train.max() or not varies.any():
-        return np.zeros(codes.shape[1]), _constant_quality(model, y_train, y_test)
+        constant = np.full(len(y_test), _constant(model, y_train))
+        return np.zeros(codes.shape[1]), _quality(model, y_test, constant)
     if not is_classifier(model):
         y_train, y_test = (
             _standardized(y_train, y_train),
             _standardized(y_train, y_test),
         )
-    model.fit(z_train, y_train)
-    importances = np.where(varies, _importances(model, z_test, y_test, seed), 0.0)
-    return importances, _quality(model, z_test, y_test)
+    predicted = np.ravel(model.fit(z_train, y_train).predict(z_test))
+    quality = _quality(model, y_test, predicted)
+    constant = _constant(model, y_train)
+    if needs_skill and not _has_learned(model, y_test, predicted, constant):
+        return np.zeros(codes.shape[1]), quality
+    importances = _importances(model, z_test, y_test, seed)
+    return np.where(varies, importances, 0.0), quality
+
+
+def _has_learned(model, y_test, predicted, constant):
+    """Return whether test samples are predicted clearly better than by a constant."""
+    gain = _loss(model, y_test, constant) - _loss(model, y_test, predicted)
+    return gain.mean() > LEARNED * gain.std() / np.sqrt(len(gain))
+
+
+def _loss(model, truth, predicted):
+    """Return the loss of each sample: zero-one, or the squared error."""
+    if is_classifier(model):
+        return (truth != predicted).astype(np.float64)
+    return np.square(truth - predicted)
 
 
 def _standardized(train, values):
@@ -412,20 +442,19 @@ def _importances(model, codes_test, target_test, seed):
     return np.where(clear, np.maximum(found.importances_mean, 0.0), 0.0)
 
 
-def _quality(model, codes_test, target_test):
-    """Return the accuracy or R squared on test samples."""
-    predicted = model.predict(codes_test)
+def _quality(model, truth, predicted):
+    """Return the accuracy or R squared of predictions."""
     if is_classifier(model):
-        return float(np.mean(predicted == target_test))
-    return _r_squared(target_test, np.ravel(predicted))
+        return float(np.mean(predicted == truth))
+    return _r_squared(truth, predicted)
 
 
-def _constant_quality(model, y_train, y_test):
-    """Return the quality of the best constant prediction."""
+def _constant(model, y_train):
+    """Return the best constant prediction: the most frequent level, or the mean."""
     if is_classifier(model):
         values, counts = np.unique(y_train, return_counts=True)
-        return float(np.mean(y_test == values[counts.argmax()]))
-    return _r_squared(y_test, np.full(len(y_test), y_train.mean()))
+        return values[counts.argmax()]
+    return y_train.mean()
 
 
 def _r_squared(truth, predicted):

@@ -26,6 +26,7 @@ def sap_score(
     *,
     classifier="linear_svc",
     chance_corrected=False,
+    chance_floor=True,
     n_bins=20,
     factor_types="auto",
     average="macro",
@@ -43,7 +44,9 @@ def sap_score(
     component :math:`d` alone for a discrete one. The accuracy of predicting the most
     frequent level is the lower limit for every component, as for a constant one.
     Unused components therefore do not change the score, and its maximum for discrete
-    factors is one minus chance.
+    factors is one minus chance. ``chance_floor=False`` is the published score, without
+    this limit: the published classifier weighs levels equally, so that a component
+    without information is less accurate than that for an unbalanced factor.
 
     The published classifier, a linear SVM on one variable, cannot separate interior
     levels: a perfect component of an ordered factor scores 0.495 with 2 levels, 0.390
@@ -63,6 +66,10 @@ def sap_score(
     chance_corrected : bool, default=False
         Replace each accuracy ``a`` by ``max(0, (a - c) / (1 - c))``, where ``c`` is
         the accuracy of predicting the most frequent level.
+    chance_floor : bool, default=True
+        Whether ``c`` is the lower limit of each accuracy. False gives the published
+        score; with a single component, the second best is then 0. It has no effect
+        with ``chance_corrected``.
     n_bins : int, default=20
         Quantile bins of the threshold classifier.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
@@ -81,7 +88,8 @@ def sap_score(
     -------
     score : float or ndarray of shape (n_factors,)
         In [0, 1], 1 is best. With a single component, the second best is the
-        prediction of the most frequent level. NaN if no factor varies.
+        prediction of the most frequent level, unless ``chance_floor=False``. NaN if no
+        factor varies.
 
     Raises
     ------
@@ -116,11 +124,13 @@ def sap_score(
     gaps = np.full(len(table.names), np.nan)
     split = {"test_size": test_size, "shuffle": shuffle, "random_state": random_state}
     for k in kept:
-        gaps[k] = _gap(take_factors(table, [k]), predict, chance_corrected, split)
+        gaps[k] = _gap(
+            take_factors(table, [k]), predict, chance_corrected, chance_floor, split
+        )
     return average_over(gaps, kept, average, "SAP")
 
 
-def _gap(table, predict, chance_corrected, split):
+def _gap(table, predict, chance_corrected, chance_floor, split):
     """Return the gap of a table of one factor."""
     if table.kinds[0] == CONTINUOUS:
         active = table._replace(codes=table.codes[:, varying(table.codes)])
@@ -130,12 +140,13 @@ def _gap(table, predict, chance_corrected, split):
         if chance_corrected:
             strength = np.maximum(strength - floor, 0.0) / max(1.0 - floor, 1e-12)
             floor = 0.0
+        floor *= chance_floor
     second, best = np.sort(np.append(strength, [floor, floor]))[-2:]
     return best - second
 
 
 def _accuracies(table, predict, split):
-    """Return the test accuracy (D,) of every varying component, and that of chance."""
+    """Return the test accuracy (D,) of every component, and that of chance."""
     rows, labels, n_levels = labels_of(table, 0, 2, "quantile")
     train, test = split_rows(len(labels), **split)
     codes = table.codes[rows].astype(np.float64)
@@ -143,8 +154,9 @@ def _accuracies(table, predict, split):
     chance = np.mean(labels[test] == majority)
     strength = [
         np.mean(predict(z[train], labels[train], z[test]) == labels[test])
-        for z in codes.T
         if z[train].min() < z[train].max()
+        else chance
+        for z in codes.T
     ]
     return np.array(strength), chance
 

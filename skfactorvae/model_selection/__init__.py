@@ -5,6 +5,7 @@ that do.
 """
 
 from .._batching import batched_fits
+from ._constraints import best_under_constraint
 from ._ensemble import SeedEnsemble
 from ._path import GammaPath, gamma_path
 from ._report import LatentReport, latent_report
@@ -17,7 +18,7 @@ from ._scorers import (
     udr_scorer,
 )
 from ._search import BatchedGridSearchCV, BatchedRandomizedSearchCV
-from ._select import GammaSelection, best_under_constraint, select_gamma
+from ._select import GammaSelection, select_gamma
 
 __all__ = [
     "BatchedGridSearchCV",

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, TransformerMixin
-from sklearn.utils import get_tags
+from sklearn.utils import check_array, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -307,11 +307,19 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         ------
         NotFittedError
             If the ensemble is not fitted.
+        ValueError
+            If X does not have one column for each component that was kept, or values
+            that are not finite numbers.
         """
         check_is_fitted(self)
         if self.keep == "all":
             return self.estimator_.inverse_transform(X)
-        kept = np.asarray(X)
+        kept = check_array(X, dtype=[np.float64, np.float32], ensure_min_features=0)
+        if kept.shape[1] != len(self._kept):
+            raise ValueError(
+                f"X has {kept.shape[1]} columns, but {len(self._kept)} components were "
+                "kept: expected codes as transform returns them."
+            )
         codes = np.tile(self.code_means_, (len(kept), 1)).astype(kept.dtype)
         codes[:, self._kept] = kept
         return self.estimator_.inverse_transform(codes)

@@ -8,7 +8,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._batching import batched_fits
-from .._pipelines import find_model
+from .._pipelines import active_columns, category_columns, find_model
 from .._validation import MAX_SEED
 
 MAX_SAMPLES = 10_000
@@ -119,12 +119,12 @@ def active_mask(estimator, codes):
     """Return which components are active, bool of shape (n_codes,).
 
     A component is active if it varies and, where the model has
-    ``active_components_``, is listed there. That list is ignored if later steps of
-    the pipeline mix the components.
+    ``active_components_``, is listed there or belongs to a category. That list is
+    ignored if later steps of the pipeline mix the components.
     """
     varies = codes.max(axis=0) > codes.min(axis=0)
     found = find_latent_model(estimator)
-    listed = getattr(found.model, "active_components_", None)
+    listed = active_columns(found.model)
     if listed is None or not found.keeps_columns():
         return varies
     return varies & np.isin(np.arange(len(varies)), listed)
@@ -134,6 +134,20 @@ def active_codes(estimator, X):
     """Return the codes with inactive components set to zero, (n_samples, n_codes)."""
     codes = codes_of(estimator, X)
     return np.where(active_mask(estimator, codes), codes, 0.0)
+
+
+def merge_categories(estimator, codes):
+    """Return codes with one column for each category: its most probable level.
+
+    The probabilities of a category's levels depend on each other by definition, so that
+    dependence between components is that of these columns. Categories are not known if
+    later steps of the pipeline mix the columns.
+    """
+    found = find_latent_model(estimator)
+    groups = category_columns(found.model) if found.keeps_columns() else []
+    levels = [codes[:, group].argmax(axis=1) for group in groups]
+    others = np.setdiff1d(np.arange(codes.shape[1]), np.concatenate([[], *groups]))
+    return np.column_stack([codes[:, others.astype(int)], *levels])
 
 
 def finite_samples(estimator, X):
@@ -161,9 +175,13 @@ def _as_finite(X):
 
 
 def subsample(X):
-    """Return at most 10,000 samples, evenly spaced."""
+    """Return at most 10,000 samples, drawn by a fixed seed, in their order.
+
+    Evenly spaced samples would be of one kind where kinds alternate.
+    """
     X = X if hasattr(X, "shape") else np.asarray(X)
     if X.shape[0] <= MAX_SAMPLES:
         return X
-    index = np.linspace(0, X.shape[0] - 1, MAX_SAMPLES).astype(int)
+    drawn = np.random.RandomState(0).permutation(X.shape[0])[:MAX_SAMPLES]
+    index = np.sort(drawn)
     return X.iloc[index] if hasattr(X, "iloc") else X[index]

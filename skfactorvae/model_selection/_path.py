@@ -11,7 +11,13 @@ from sklearn.base import clone
 
 from ..metrics import match_codes
 from ._members import codes_of, find_latent_model, split_samples
-from ._select import check_gammas, find_parameter, gamma_axes, score_fits
+from ._select import (
+    check_gammas,
+    find_parameter,
+    gamma_axes,
+    score_fits,
+    short_name,
+)
 
 
 def gamma_path(
@@ -68,8 +74,8 @@ def gamma_path(
         If the estimator contains no transformer.
     ValueError
         If the transformer has no ``warm_start``, ``max_iter`` or ``warmup``, if no
-        parameter or several have the name `param`, or if there are fewer than two
-        gammas.
+        parameter or several have the name `param`, if it is a parameter that the path
+        sets itself, or if there are fewer than two gammas or some are not finite.
 
     See Also
     --------
@@ -91,12 +97,12 @@ def gamma_path(
     >>> path.codes.shape, path.scores["copula"].shape
     ((3, 60, 2), (3,))
     """
-    gammas = check_gammas(gammas)
+    name = find_parameter(estimator, param, {"max_iter", "warmup", "warm_start"})
+    gammas = check_gammas(gammas, estimator.get_params()[name])
     train, test, y_train = split_samples(
         X, y, test_size=test_size, random_state=random_state
     )
     model = clone(estimator)
-    name = find_parameter(model, param)
     vae = find_latent_model(model).model
     _check_warm_start(vae)
     vae.set_params(warm_start=True)
@@ -116,6 +122,7 @@ def gamma_path(
         continuity=continuity,
         estimators=fits,
         rows=test,
+        param=name,
     )
 
 
@@ -141,6 +148,8 @@ class GammaPath:
         The fit of each gamma.
     rows : array-like of shape (n_test, n_features)
         The held-out samples.
+    param : str, default="gamma"
+        Full name of the parameter. Tables and plots call it by its last part.
 
     References
     ----------
@@ -165,6 +174,7 @@ class GammaPath:
     continuity: np.ndarray
     estimators: list[Any]
     rows: Any
+    param: str = "gamma"
 
     def to_frame(self):
         """Return the scores as a table with a row per gamma.
@@ -172,13 +182,14 @@ class GammaPath:
         Returns
         -------
         frame : DataFrame
-            Columns ``gamma``, one per score, and ``continuity``, the minimum over the
-            components. Needs pandas.
+            Columns ``gamma`` (or the parameter's name), one per score, and
+            ``continuity``, the minimum over the components. Needs pandas.
         """
         import pandas as pd
 
         least = self.continuity.min(axis=1)
-        return pd.DataFrame({"gamma": self.gammas, **self.scores, "continuity": least})
+        columns = {short_name(self.param): self.gammas, **self.scores}
+        return pd.DataFrame({**columns, "continuity": least})
 
     def plot(self, ax=None):
         """Plot scores and continuity along gamma.
@@ -193,7 +204,7 @@ class GammaPath:
         ax : matplotlib Axes
             The axes of the plot. The ELBO, which has other units, is left out.
         """
-        ax = gamma_axes(ax, self.gammas, "gamma")
+        ax = gamma_axes(ax, self.gammas, self.param)
         place = np.arange(len(self.gammas))
         for name in ("explained", "copula", "audit"):
             ax.plot(place, self.scores[name], marker="o", label=name)

@@ -21,6 +21,7 @@ from .._health import (
     check_samples,
     matches_factor_analysis,
 )
+from .._pipelines import active_columns, category_columns, kl_of_columns
 from .._remedies import is_limited
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
@@ -28,6 +29,7 @@ from ._members import (
     codes_of,
     find_ensemble,
     find_latent_model,
+    merge_categories,
     subsample,
 )
 from ._scorers import explained_rows
@@ -146,7 +148,7 @@ class LatentReport:
         Whether each component is active.
     kl : ndarray of shape (n_components,) or None
         Information in each component, nats per sample, if the estimator has
-        ``kl_per_component_``.
+        ``kl_per_component_``; NaN for the levels of a category.
     pca, ica : Bunch
         Comparison with PCA and FastICA of as many components as are active:
         ``component`` and ``correlation``, each of shape (n_components,): the PCA or
@@ -248,11 +250,14 @@ class LatentReport:
         columns = {n: v for n, v in self._columns().items() if n != "active"}
         yield "component " + " ".join(f"{name:>15}" for name in columns)
         for i in np.flatnonzero(self.active):
-            cells = (
-                f"{v[i]:15d}" if v.dtype.kind == "i" else f"{v[i]:15.2f}"
-                for v in map(np.asarray, columns.values())
-            )
-            yield f"{i:9d} " + " ".join(cells)
+            cells = (_cell(np.asarray(v)[i]) for v in columns.values())
+            yield f"{i:9d} " + " ".join(f"{cell:>15}" for cell in cells)
+
+
+def _cell(value):
+    if isinstance(value, np.integer):
+        return f"{value}"
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 # --------------------------------------------------------------- what is reported on
@@ -266,10 +271,13 @@ class _Subject:
         self.rows = np.asarray(inputs, dtype=np.float64)
         self.codes = codes_of(self.model, inputs)
         self.active = active_mask(self.model, self.codes)
-        self.kl = getattr(self.model, "kl_per_component_", None)
+        self.kl = kl_of_columns(self.model)
         self.params = self.model.get_params()
         n_rows = len(self.rows)
-        self.n_baseline = int(min(self.active.sum(), n_rows, self.rows.shape[1]))
+        n_free = self.active.sum() - sum(
+            self.active[group].all() for group in category_columns(self.model)
+        )  # probabilities add up to one
+        self.n_baseline = int(min(n_free, n_rows, self.rows.shape[1]))
         self.random_state = random_state
         self.audit = self._audited(self.codes)
         self.sampled_audit = self._audited(self._sampled())
@@ -290,7 +298,7 @@ class _Subject:
     def _audited(self, codes):
         if codes is None:
             return None
-        masked = np.where(self.active, codes, 0.0)
+        masked = merge_categories(self.model, np.where(self.active, codes, 0.0))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             return total_correlation_audit(masked, random_state=self.random_state)
@@ -323,8 +331,8 @@ def _check_training(subject):
 
 
 def _check_codes(subject):
-    fitted = getattr(subject.model, "active_components_", subject.codes[0])
-    if len(fitted) and not subject.active.any():
+    fitted = active_columns(subject.model)
+    if (fitted is None or len(fitted)) and not subject.active.any():
         yield Finding(
             "codes",
             "warning",

@@ -8,10 +8,16 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from ..metrics import total_correlation_audit, udr_score
-from ._members import active_codes, find_ensemble, find_latent_model, finite_samples
+from ._members import (
+    active_codes,
+    find_ensemble,
+    find_latent_model,
+    finite_samples,
+    merge_categories,
+)
 
 MAX_QUADRATIC_CODES = 40
 """Largest number of codes whose squares and products enter the regression."""
@@ -23,10 +29,11 @@ def explained_rows(X, codes):
     r"""Return the share of the variance of X that codes explain on held-out samples.
 
     A ridge regression on the codes, their squares and their products is fitted to one
-    half of the samples (every other one) and scored on the other half. The score is the
-    mean of :math:`R^2` over the features that vary. The decoder is not used, so
-    transformers without a decoder can be compared. Constant codes and pure noise
-    explain nothing. With more than 40 codes, squares and products are left out.
+    half of the samples and scored on the other half. The halves are drawn at random, by
+    a fixed seed and the values of the samples: the order of the samples has no effect.
+    The score is the mean of :math:`R^2` over the features that vary. The decoder is not
+    used, so transformers without a decoder can be compared. Constant codes and pure
+    noise explain nothing. With more than 40 codes, squares and products are left out.
 
     Parameters
     ----------
@@ -43,7 +50,8 @@ def explained_rows(X, codes):
     Raises
     ------
     ValueError
-        If there are fewer than four samples, or values are not finite.
+        If there are fewer than four samples, X and codes differ in their number, or
+        values are not finite.
 
     Examples
     --------
@@ -55,7 +63,8 @@ def explained_rows(X, codes):
     """
     X = check_array(X, dtype=np.float64, ensure_min_samples=4)
     codes = check_array(codes, dtype=np.float64, ensure_min_samples=4)
-    train, test = slice(0, None, 2), slice(1, None, 2)
+    check_consistent_length(X, codes)
+    train, test = _halves(X, codes)
     codes = codes[:, np.ptp(codes[train], axis=0) > 0]
     X = X[:, (np.ptp(X[train], axis=0) > 0) & (np.ptp(X[test], axis=0) > 0)]
     if not codes.shape[1] or not X.shape[1]:
@@ -65,6 +74,28 @@ def explained_rows(X, codes):
     model.fit(codes[train], scale.transform(X[train]))
     predicted = model.predict(codes[test]).reshape(-1, X.shape[1])
     return max(float(r2_score(scale.transform(X[test]), predicted)), 0.0)
+
+
+def _halves(X, codes):
+    """Return two random halves of the samples, whatever the order of the samples."""
+    order = np.argsort(_ranks_of_rows(np.hstack([X, codes])), kind="stable")
+    shuffled = order[np.random.RandomState(0).permutation(len(X))]
+    return np.split(shuffled, [(len(X) + 1) // 2])
+
+
+def _ranks_of_rows(table):
+    """Return the rank of each row in lexicographic order, (n,); equal rows share one.
+
+    Most tables need their first column only.
+    """
+    rank = np.zeros(len(table), dtype=np.intp)
+    for column in table.T:
+        if rank.max() == len(table) - 1:
+            break
+        order = np.lexsort((column, rank))
+        is_new = (np.diff(rank[order]) > 0) | (np.diff(column[order]) > 0)
+        rank[order] = np.concatenate([[0], np.cumsum(is_new)])
+    return rank
 
 
 def _ridge_regression(n_codes):
@@ -103,7 +134,7 @@ def independence(codes):
     return float(copula), float(np.clip(2 * (1 - found.auc), 0.0, 1.0))
 
 
-def score_codes(X, codes):
+def score_codes(X, codes, merged=None):
     """Return the explained variance, alone and times each measure of independence.
 
     Parameters
@@ -111,7 +142,10 @@ def score_codes(X, codes):
     X : ndarray of shape (n_samples, n_features)
         Samples.
     codes : ndarray of shape (n_samples, n_codes)
-        Codes, zero for inactive components.
+        Codes of the samples, zero for inactive components.
+    merged : ndarray of shape (n_samples, n_components), default=None
+        Codes with one column for each category, whose dependence is measured. None
+        takes `codes`.
 
     Returns
     -------
@@ -119,12 +153,19 @@ def score_codes(X, codes):
         ``explained``, ``copula`` and ``audit``.
     """
     explained = explained_rows(X, codes)
-    copula, audit = independence(codes) if explained else (0.0, 0.0)
+    merged = codes if merged is None else merged
+    copula, audit = independence(merged) if explained else (0.0, 0.0)
     return {
         "explained": explained,
         "copula": explained * copula,
         "audit": explained * audit,
     }
+
+
+def score_fit(estimator, X, codes):
+    """Return the scores of :func:`score_codes` for a fit and its codes of X."""
+    merged = merge_categories(estimator, codes)
+    return score_codes(finite_samples(estimator, X), codes, merged)
 
 
 class _LabelFreeScorer:
@@ -165,6 +206,10 @@ class _LabelFreeScorer:
         """
         return float(np.mean(self._function(*ensemble_members(estimator, X))))
 
+    def _accept_sample_weight(self):
+        """Return False: weights are passed to ``fit`` only."""
+        return False
+
     def __repr__(self):
         return self.name
 
@@ -181,10 +226,7 @@ def ensemble_members(estimator, X):
 
 
 def _score_codes(members, X):
-    return [
-        score_codes(finite_samples(member, X), active_codes(member, X))
-        for member in members
-    ]
+    return [score_fit(member, X, active_codes(member, X)) for member in members]
 
 
 def _explained_scores(members, X):

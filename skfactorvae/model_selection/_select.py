@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -19,148 +17,12 @@ from ._members import (
     active_codes,
     clones_with_seeds,
     find_latent_model,
-    finite_samples,
     fit_all,
     split_samples,
 )
-from ._scorers import elbo_scorer, score_codes
-
-PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
+from ._scorers import elbo_scorer, score_fit
 
 SCORE_NAMES = ("udr", "copula", "audit", "explained", "elbo")
-
-
-# ------------------------------------------------------------------- constraints
-def best_under_constraint(score, at_least):
-    r"""Make a ``refit=`` rule: the best score among candidates that meet constraints.
-
-    Codes without information maximise independence, and few codes maximise agreement.
-    Set a minimum for one score and maximise the other.
-
-    Parameters
-    ----------
-    score : str
-        Name of the score to maximise, as in the ``scoring=`` dict of a multimetric
-        search.
-    at_least : dict of str to float or str
-        Minimum of the mean of other scores over the folds. Either a number; or "1se",
-        within one standard error of the best candidate's mean; or a percentage of the
-        best mean, such as "95%", for scores whose best mean is positive.
-
-    Returns
-    -------
-    refit : callable
-        Takes ``cv_results_`` and returns the index of the selected candidate. If no
-        candidate meets all constraints, it warns and selects the best of those that
-        violate the fewest. Ties are resolved in favour of the first. Picklable.
-
-    Raises
-    ------
-    ValueError
-        If a minimum is invalid or, when the rule is called, a score is not in the
-        results.
-
-    References
-    ----------
-    Breiman, Friedman, Olshen & Stone (1984), "Classification and regression trees",
-    section 3.4.3, for the rule of one standard error.
-
-    Examples
-    --------
-    >>> from sklearn.decomposition import PCA
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from skfactorvae.datasets import make_gaussian_peaks
-    >>> from skfactorvae.model_selection import (
-    ...     best_under_constraint,
-    ...     copula_scorer,
-    ...     explained_scorer,
-    ... )
-    >>> X, _ = make_gaussian_peaks(300, random_state=0)
-    >>> search = GridSearchCV(
-    ...     PCA(),
-    ...     {"n_components": [1, 2, 4]},
-    ...     scoring={"copula": copula_scorer, "explained": explained_scorer},
-    ...     refit=best_under_constraint("copula", {"explained": "95%"}),
-    ... )
-    >>> search.fit(X).best_params_
-    {'n_components': 4}
-    """
-    return _BestUnderConstraint(score, dict(at_least))
-
-
-class _BestUnderConstraint:
-    """Callable returned by :func:`best_under_constraint`."""
-
-    def __init__(self, score, at_least):
-        for name, minimum in at_least.items():
-            _check_minimum(name, minimum)
-        self.score, self.at_least = score, at_least
-
-    def __call__(self, cv_results):
-        target = _column(cv_results, "mean", self.score)
-        n_violated = np.zeros(len(target), dtype=int)
-        for name, minimum in self.at_least.items():
-            n_violated += ~_meets(cv_results, name, minimum)
-        if n_violated.min() > 0:
-            warnings.warn(
-                f"No candidate meets at_least={self.at_least!r}; selecting the best of "
-                f"those that violate the fewest constraints. The best means are "
-                f"{ {n: float(_best(cv_results, n)) for n in self.at_least} }; lower "
-                "the minimum, or search other parameters.",
-                UserWarning,
-                stacklevel=2,
-            )
-        allowed = (n_violated == n_violated.min()) & np.isfinite(target)
-        if not allowed.any():
-            allowed = np.isfinite(target)
-        return int(np.argmax(np.where(allowed, target, -np.inf)))
-
-    def __repr__(self):
-        return f"best_under_constraint({self.score!r}, {self.at_least!r})"
-
-
-def _check_minimum(name, minimum):
-    is_number = isinstance(minimum, int | float | np.number)
-    is_rule = isinstance(minimum, str) and (
-        minimum == "1se" or PERCENT.fullmatch(minimum)
-    )
-    if isinstance(minimum, bool) or not (is_number or is_rule):
-        raise ValueError(
-            f"at_least[{name!r}] must be a number, '1se', or a percentage of the best "
-            f"mean such as '95%'; got {minimum!r}."
-        )
-
-
-def _column(cv_results, statistic, name):
-    key = f"{statistic}_test_{name}"
-    if key not in cv_results:
-        known = [k.removeprefix("mean_test_") for k in cv_results if "mean_test_" in k]
-        raise ValueError(
-            f"The search has no score named {name!r}; it has {known}. Pass scoring= a "
-            "dict with that name."
-        )
-    return np.asarray(cv_results[key], dtype=float)
-
-
-def _best(cv_results, name):
-    mean = _column(cv_results, "mean", name)
-    return np.max(mean[np.isfinite(mean)], initial=-np.inf)
-
-
-def _meets(cv_results, name, minimum):
-    """Return which candidates meet a constraint, bool of shape (n_candidates,)."""
-    mean, best = _column(cv_results, "mean", name), _best(cv_results, name)
-    if minimum == "1se":
-        winner = int(np.argmax(np.where(np.isfinite(mean), mean, -np.inf)))
-        n_splits = sum(
-            bool(re.fullmatch(rf"split\d+_test_{name}", k)) for k in cv_results
-        )
-        std = _column(cv_results, "std", name)[winner]
-        error = std / np.sqrt(max(n_splits - 1, 1))
-        return mean >= best - error
-    if isinstance(minimum, str):
-        return mean >= best * float(minimum.rstrip("%")) / 100
-    return mean >= minimum
 
 
 # ------------------------------------------------------------------------- rules
@@ -291,8 +153,9 @@ def select_gamma(
         If the estimator contains no transformer.
     ValueError
         If no parameter or several have the name `param`, if the estimator has no
-        ``random_state``, if there are fewer than two gammas or seeds, or if the rule is
-        unknown.
+        ``random_state``, if there are fewer than two gammas or seeds or some gammas are
+        not finite, or if the rule is unknown or needs a score that the transformer does
+        not have.
 
     See Also
     --------
@@ -319,12 +182,11 @@ def select_gamma(
     >>> selection.best_estimator.transform(X).shape
     (300, 2)
     """
-    gammas = check_gammas(gammas)
+    name = find_parameter(estimator, param, {"random_state"})
+    gammas = check_gammas(gammas, estimator.get_params()[name])
     if not isinstance(n_seeds, Integral) or n_seeds < 2:
         raise ValueError(f"n_seeds must be an integer of at least 2; got {n_seeds!r}.")
-    select = _check_rule(rule)
-    name = find_parameter(estimator, param)
-    find_latent_model(estimator)
+    select = _check_rule(rule, find_latent_model(estimator).model)
     rng = check_random_state(random_state)
     train, test, y_train = split_samples(
         X, y, test_size=test_size, random_state=rng.randint(MAX_SEED)
@@ -356,9 +218,9 @@ class GammaSelection:
     Parameters
     ----------
     param : str
-        Full name of the parameter.
+        Full name of the parameter. Texts and tables call it by its last part.
     gammas : ndarray of shape (n_gammas,)
-        Candidates, increasing.
+        Candidates, increasing; integers for a parameter that is one.
     scores : dict of str to ndarray of shape (n_gammas, n_seeds)
         Scores of held-out samples: ``udr``, ``copula``, ``audit`` and ``explained``, in
         [0, 1], 1 is best; ``active``, the number of active components; and ``elbo``, in
@@ -385,7 +247,7 @@ class GammaSelection:
     >>> selection.best_gamma
     0.0
     >>> print(selection)
-    Selected gamma=0 by the rule "agreement" from 2 gammas with 2 seeds each.
+    Selected gamma=0 by the rule "agreement" from 2 values with 2 seeds each.
        gamma    udr
     >      0  0.850
           10  0.550
@@ -402,12 +264,12 @@ class GammaSelection:
     @property
     def best_gamma(self):
         """Selected gamma."""
-        return float(self.gammas[self.best_index])
+        return self.gammas[self.best_index].item()
 
     def __str__(self):
         head = (
-            f'Selected gamma={self.best_gamma:g} by the rule "{self.rule}" from '
-            f"{len(self.gammas)} gammas with {self._n_seeds} seeds each."
+            f'Selected {self._label}={self.best_gamma:g} by the rule "{self.rule}" '
+            f"from {len(self.gammas)} values with {self._n_seeds} seeds each."
         )
         reasons = [self._reason(n) for n in SCORE_NAMES if n in self.scores]
         return "\n".join([head, *self._table(), *reasons, *self._warnings()])
@@ -418,14 +280,15 @@ class GammaSelection:
         Returns
         -------
         frame : DataFrame
-            Columns ``gamma``, ``seed``, and one per score. Needs pandas.
+            Columns ``gamma`` (or the parameter's name), ``seed``, and one per score.
+            Needs pandas.
         """
         import pandas as pd
 
         columns = {name: values.ravel() for name, values in self.scores.items()}
         seeds = np.tile(np.arange(self._n_seeds), len(self.gammas))
         gammas = np.repeat(self.gammas, self._n_seeds)
-        return pd.DataFrame({"gamma": gammas, "seed": seeds, **columns})
+        return pd.DataFrame({self._label: gammas, "seed": seeds, **columns})
 
     def plot(self, ax=None):
         """Plot the mean scores along gamma, with standard errors and the selection.
@@ -464,6 +327,10 @@ class GammaSelection:
         return {name: setting_p_value(self.scores[name]) for name in names}
 
     @property
+    def _label(self):
+        return short_name(self.param)
+
+    @property
     def _n_seeds(self):
         return next(iter(self.scores.values())).shape[1]
 
@@ -477,35 +344,36 @@ class GammaSelection:
         names = [n for n in (*SCORE_NAMES, "active") if n in self.scores]
         means = {name: self.scores[name].mean(axis=1) for name in names}
         width = {name: max(len(name), 5) + 1 for name in names}
-        yield f"{'gamma':>8} " + " ".join(f"{n:>{width[n]}}" for n in names)
+        first = max(len(self._label), 7)
+        yield f" {self._label:>{first}} " + " ".join(f"{n:>{width[n]}}" for n in names)
         for i, gamma in enumerate(self.gammas):
             mark = ">" if i == self.best_index else " "
             row = " ".join(f"{means[n][i]:{width[n]}.{_digits(n)}f}" for n in names)
-            yield f"{mark}{gamma:7g} {row}"
+            yield f"{mark}{gamma:{first}g} {row}"
 
     def _reason(self, name):
         mean, error = self._moments(name)
         first, second = np.argsort(-mean, kind="stable")[:2]
         best, next_best = (f"{mean[i]:.3f} +- {error[i]:.3f}" for i in (first, second))
         return (
-            f"{name}: gamma={self.gammas[first]:g} is best, {best}; next "
-            f"gamma={self.gammas[second]:g}, {next_best}."
+            f"{name}: {self._label}={self.gammas[first]:g} is best, {best}; next "
+            f"{self._label}={self.gammas[second]:g}, {next_best}."
         )
 
     def _warnings(self):
         if self.is_flat:
             smallest = min(self._p_values().values())
             yield (
-                f"Flat: no score depends on {self.param} by more than its variation "
+                f"Flat: no score depends on {self._label} by more than its variation "
                 f"between seeds (smallest p-value {smallest:.2f}).{self._why_flat()}"
             )
         at_edge = self.best_index == len(self.gammas) - 1
         if at_edge and len(self.gammas) > 1:
-            yield "The largest gamma was selected: try larger ones."
+            yield f"The largest {self._label} was selected: try larger ones."
         if "active" in self.scores and not self.scores["active"][self.best_index].all():
             yield (
-                "Some fits with the selected gamma have no active component (posterior "
-                "collapse)."
+                f"Some fits with the selected {self._label} have no active component "
+                "(posterior collapse)."
             )
         if self.scores["udr"][self.best_index].mean() < WEAK_AGREEMENT:
             yield (
@@ -520,7 +388,7 @@ class GammaSelection:
         audit, explained = (self.scores[n][0].mean() for n in ("audit", "explained"))
         if explained > 0 and audit > INDEPENDENT_SHARE * explained:
             return (
-                f" With {self.param}={self.gammas[0]:g}, components are nearly "
+                f" With {self._label}={self.gammas[0]:g}, components are nearly "
                 "independent already, so that there is little to penalise."
             )
         return (
@@ -590,8 +458,25 @@ def gamma_axes(ax, gammas, label):
     return ax
 
 
-def find_parameter(estimator, param):
-    """Return the full name of a parameter of the estimator or of one of its steps."""
+def short_name(param):
+    """Return the name of a parameter without those of the steps that contain it."""
+    return param.split("__")[-1]
+
+
+def find_parameter(estimator, param, occupied=()):
+    """Return the full name of a parameter of the estimator or of one of its steps.
+
+    Raises
+    ------
+    ValueError
+        If no parameter or several have this name, or it is in `occupied`, the names of
+        parameters that the caller sets itself.
+    """
+    if short_name(param) in occupied:
+        raise ValueError(
+            f"param={param!r} cannot be compared: it is set for each fit. Name another "
+            "parameter."
+        )
     known = estimator.get_params(deep=True)
     if param in known:
         return param
@@ -625,7 +510,7 @@ def score_fits(members, X, n_seeds):
     tables = [active_codes(member, X) for member in members]
     groups = range(0, len(tables), n_seeds)
     parts = [
-        score_codes(finite_samples(member, X), table)
+        score_fit(member, X, table)
         for member, table in zip(members, tables, strict=True)
     ]
     scores = {name: np.array([part[name] for part in parts]) for name in parts[0]}
@@ -638,22 +523,47 @@ def score_fits(members, X, n_seeds):
     return {name: values.reshape(-1, n_seeds) for name, values in scores.items()}
 
 
-def check_gammas(gammas):
-    """Return gammas as a sorted list of at least two different floats."""
-    values = sorted({float(gamma) for gamma in np.ravel(gammas)})
+def check_gammas(gammas, current):
+    """Return gammas as a sorted list of at least two different numbers.
+
+    Floats become integers for a parameter that is an integer.
+
+    Parameters
+    ----------
+    gammas : array-like of float
+    current : object
+        Value of the parameter in the estimator.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, or some are not finite numbers.
+    """
+    given = np.ravel(gammas)
+    if given.dtype.kind not in "iuf" or not np.isfinite(given).all():
+        raise ValueError(f"gammas must be finite numbers; got {gammas!r}.")
+    values = np.unique(given).tolist()
     if len(values) < 2:
         raise ValueError(
             f"gammas must contain at least two different values, such as (0, 10); got "
             f"{gammas!r}."
         )
+    is_count = isinstance(current, Integral) and not isinstance(current, bool)
+    if is_count and all(float(value).is_integer() for value in values):
+        return [int(value) for value in values]
     return values
 
 
-def _check_rule(rule):
+def _check_rule(rule, model):
     if callable(rule):
         return rule
     if rule not in RULES:
         raise ValueError(
             f"rule must be one of {sorted(RULES)} or callable; got {rule!r}."
+        )
+    if rule in ("elbo", "ranks") and not hasattr(model, "score_samples"):
+        raise ValueError(
+            f"rule={rule!r} needs score_samples, which {type(model).__name__} does not "
+            "have. Use another rule, such as 'agreement'."
         )
     return RULES[rule]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,11 +10,14 @@ import pytest
 from _fits import small
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, ParameterGrid
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skfactorvae import InfoGANTransformer
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
     GammaPathDisplay,
@@ -23,6 +27,7 @@ from skfactorvae.inspection import (
     SearchDisplay,
     StabilityDisplay,
     TrainingDisplay,
+    factor_table,
 )
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
 
@@ -129,6 +134,20 @@ class TestFactorMatrix:
         )
         expected = dci_scores(peaks.factors, codes, **options)["importances"]
         np.testing.assert_array_equal(shown.matrix, expected)
+
+    def test_options_of_the_metric_may_have_the_names_of_arguments(self, vae, peaks):
+        codes, data = vae.transform(peaks.data), (peaks.data, peaks.factors)
+        shown = FactorMatrixDisplay.from_estimator(
+            vae, *data, method="dci", estimator="lasso"
+        )
+        expected = dci_scores(peaks.factors, codes, estimator="lasso")["importances"]
+        np.testing.assert_array_equal(shown.matrix, expected)
+        shown = FactorMatrixDisplay.from_estimator(
+            vae, *data, method="correlation", metric_params={"method": "pearson"}
+        )
+        expected = np.corrcoef(codes.T, peaks.factors.T)[:3, 3:]
+        np.testing.assert_allclose(shown.matrix, np.abs(expected), rtol=1e-5)
+        assert shown.measure == "absolute Pearson correlation"
 
     def test_cells_contain_their_numbers(self):
         factors = np.random.RandomState(0).uniform(size=(200, 2))
@@ -273,6 +292,17 @@ class TestTraining:
         score = HELD_OUT["score"] + np.log(vae.scale_).sum()
         np.testing.assert_allclose(line[1], score, rtol=1e-6)
 
+    def test_a_fit_that_diverged_at_once_has_panels_without_curves(self, peaks):
+        model = small(max_iter=30, learning_rate=1e30)
+        with pytest.warns(ConvergenceWarning):
+            model.fit(peaks.data)
+        display = TrainingDisplay.from_estimator(model).plot()
+        terms = set(model.history_) - {"step"}
+        assert not len(model.history_["step"])
+        assert len(display.ax_) == len(terms)
+        texts = [[text.get_text() for text in ax.texts] for ax in display.ax_]
+        assert texts == [["no records"]] * len(terms)
+
     def test_a_model_without_a_record_is_refused(self, peaks):
         with pytest.raises(TypeError, match="PCA has no training record"):
             TrainingDisplay.from_estimator(PCA(2).fit(peaks.data))
@@ -337,6 +367,108 @@ class TestSearches:
             SearchDisplay.from_estimator(vae)
 
 
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(0).normal(size=(90, 6)) * np.arange(1, 7)
+
+
+class TestSearchesOfEveryKind:
+    """Grids of values that are no numbers, lists of grids, and halving searches."""
+
+    def test_tuples_of_one_length_are_levels(self, rows):
+        sizes = [(4, 4), (8, 8), (4, 16)]
+        grid = {"gamma": [0, 10], "hidden_layer_sizes": sizes}
+        search = GridSearchCV(small(max_iter=2), grid, cv=2).fit(rows)
+        path = GammaPathDisplay.from_estimator(search, group="hidden_layer_sizes")
+        table = SearchDisplay.from_estimator(search, rows="hidden_layer_sizes")
+        assert path.groups.tolist() == table.rows.tolist() == sorted(sizes, key=str)
+        np.testing.assert_array_equal(path.mean, table.mean.T)
+        for i, gamma in enumerate(path.values):
+            for j, size in enumerate(path.groups):
+                wanted = {"gamma": gamma, "hidden_layer_sizes": size}
+                k = search.cv_results_["params"].index(wanted)
+                assert path.mean[i, j] == search.cv_results_["mean_test_score"][k]
+        texts = [tick.get_text() for tick in table.plot().ax_.get_yticklabels()]
+        assert texts == [str(size) for size in table.rows]
+        path.plot()
+
+    def test_functions_are_named(self):
+        grid = {"power_t": [0.5, np.nan], "loss": [len, np.array([1, 2])]}
+        display = SearchDisplay.from_estimator(
+            a_search(grid), rows="loss", columns="power_t"
+        ).plot()
+        texts = [tick.get_text() for tick in display.ax_.get_yticklabels()]
+        assert texts == ["len", "[1 2]"]
+        assert np.isfinite(display.mean).all()
+
+    def test_candidates_of_a_list_have_the_estimators_value_of_what_they_do_not_set(
+        self, rows
+    ):
+        grids = [{"whiten": [True, False]}, {"n_components": [1, 2, 3]}]
+        search = GridSearchCV(PCA(2), grids, cv=2).fit(rows)
+        display = SearchDisplay.from_estimator(search, columns="whiten")
+        assert display.rows.tolist() == [1, 2, 3]
+        assert display.columns.tolist() == [False, True]
+        assert np.isnan(display.mean[:, 1]).tolist() == [True, False, True]
+        scores = search.cv_results_["mean_test_score"]
+        np.testing.assert_array_equal(display.mean[[0, 2], 0], scores[[2, 4]])
+
+    def test_a_step_that_is_replaced_has_its_own_value(self, rows):
+        pipe = Pipeline([("pca", PCA(2))])
+        grids = [{"pca": [PCA(3)]}, {"pca__n_components": [1]}]
+        search = GridSearchCV(pipe, grids, cv=2).fit(rows)
+        display = GammaPathDisplay.from_estimator(search, parameter="n_components")
+        assert display.values.tolist() == [1, 3]
+        assert search.param_grid[0]["pca"][0].n_components == 3
+
+    def test_a_name_that_two_steps_have_is_refused(self, rows):
+        pipe = Pipeline([("a", PCA(3)), ("b", PCA(2))])
+        grid = {"a__n_components": [3, 4], "b__n_components": [1, 2]}
+        search = GridSearchCV(pipe, grid, cv=2).fit(rows)
+        with pytest.raises(ValueError, match="several parameters named 'n_components'"):
+            GammaPathDisplay.from_estimator(search, parameter="n_components")
+        names = {"rows": "a__n_components", "columns": "b__n_components"}
+        assert SearchDisplay.from_estimator(search, **names).mean.shape == (2, 2)
+
+    @pytest.mark.parametrize("resource", ["n_samples", "iterated_power"])
+    def test_halving_searches_show_the_candidates_of_the_last_iteration(
+        self, rows, resource
+    ):
+        search = HalvingGridSearchCV(
+            PCA(svd_solver="randomized"),
+            {"n_components": [1, 2, 3, 4]},
+            resource=resource,
+            min_resources=20,
+            max_resources=90,
+            factor=2,
+            cv=2,
+            random_state=0,
+        ).fit(rows)
+        results, last = search.cv_results_, search.n_iterations_ - 1
+        is_last = results["iter"] == last
+        display = GammaPathDisplay.from_estimator(search, parameter="n_components")
+        expected = np.array(results["param_n_components"][is_last])
+        assert display.values.tolist() == sorted(expected)
+        assert sorted(display.mean.ravel()) == sorted(
+            results["mean_test_score"][is_last]
+        )
+        budget = f"{resource}={search.n_resources_[last]}"
+        assert budget in display.plot().ax_.get_title("right")
+        table = SearchDisplay.from_estimator(
+            search, rows="n_components", columns="n_components"
+        )
+        assert budget in table.plot().ax_.get_title("right")
+
+
+def a_search(grid):
+    """Return what a search over a grid holds, with a score for each candidate."""
+    params = list(ParameterGrid(grid))
+    scores = np.arange(len(params), dtype=float)
+    names = {f"param_{name}": [p[name] for p in params] for name in grid}
+    moments = {"mean_test_score": scores, "std_test_score": 0 * scores}
+    return SimpleNamespace(cv_results_={"params": params, **names, **moments})
+
+
 class TestStability:
     def test_permuted_and_negated_codes_are_the_same_fit(self):
         z = np.random.RandomState(0).normal(size=(300, 3))
@@ -377,32 +509,6 @@ class TestStability:
         assert texts == [f"{m:.2f}" for m in display.medians]
 
 
-class TestLatentPairs:
-    def test_points_are_codes_and_colours_the_factor(self, vae, peaks):
-        display = LatentPairsDisplay.from_estimator(
-            vae, peaks.data, peaks.factors[:, 0], latents=[0, 2], factor_name="position"
-        ).plot()
-        (ax,) = display.ax_
-        (points,) = ax.collections
-        codes = vae.transform(peaks.data)[:, [0, 2]]
-        np.testing.assert_allclose(points.get_offsets(), codes, rtol=1e-6)
-        np.testing.assert_array_equal(points.get_array(), peaks.factors[:, 0])
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("component 0", "component 2")
-
-    def test_levels_are_labelled_among_their_points(self):
-        codes = np.random.RandomState(0).normal(size=(90, 3))
-        kinds = np.repeat(["oak", "elm", "ash"], 30)
-        display = LatentPairsDisplay.from_codes(codes, kinds).plot()
-        texts = [t.get_text() for ax in display.ax_ for t in ax.texts]
-        assert sorted(texts) == ["ash", "elm", "oak"]
-
-    def test_shapes_are_checked(self):
-        with pytest.raises(ValueError, match="one value per sample"):
-            LatentPairsDisplay.from_codes(np.eye(4), np.zeros(3))
-        with pytest.raises(ValueError, match="at least two indices"):
-            LatentPairsDisplay.from_codes(np.eye(4), latents=[1])
-
-
 # --------------------------------------------------------------------------- all
 @pytest.fixture(scope="module")
 def displays(vae, peaks):
@@ -416,6 +522,42 @@ def displays(vae, peaks):
         StabilityDisplay.from_codes([X[:, :3], X[:, 3:6]]),
         LatentPairsDisplay.from_estimator(vae, X),
     ]
+
+
+@pytest.fixture(scope="module")
+def gan(peaks):
+    """A model of one number and a category of three levels."""
+    model = InfoGANTransformer(
+        1, n_categories=3, hidden_layer_sizes=(8,), max_iter=5, random_state=0
+    )
+    return model.fit(peaks.data)
+
+
+class TestCategories:
+    def test_the_levels_of_a_category_move_together(self, gan, peaks):
+        """A traversal is decoded from probabilities that add up to one."""
+        means, stds = (part.astype(float) for part in gan.posterior(peaks.data))
+        mean, variance = means.mean(axis=0), means.var(axis=0)
+        display = LatentTraversalDisplay.from_estimator(gan, peaks.data, n_steps=3)
+        assert display.latents.tolist() == [0, 1, 2, 3]
+        step = np.sqrt(variance[2] + np.square(stds[:, 2]).mean())
+        code = mean.copy()
+        code[2] = min(mean[2] + 2 * step, 1)
+        code[[1, 3]] *= (1 - code[2]) / mean[[1, 3]].sum()
+        assert code[1:].sum() == pytest.approx(1, rel=1e-5)
+        expected = gan.inverse_transform(code[None])[0]
+        np.testing.assert_allclose(display.rows[2, 2], expected, rtol=1e-4)
+        notes = [ax.get_title("right") for ax in display.plot().ax_]
+        assert [note.endswith("nats") for note in notes] == [True] + [False] * 3
+
+    def test_they_are_shown_by_default(self, gan, peaks):
+        pairs = LatentPairsDisplay.from_estimator(gan, peaks.data)
+        assert pairs.latents.tolist() == [0, 1, 2, 3]
+        stability = StabilityDisplay.from_estimators([gan, gan], peaks.data)
+        assert stability.components.tolist() == [0, 1, 2, 3]
+        table = factor_table(gan, peaks.data)
+        assert len(table.summary) == 4
+        assert np.isnan(table.kl).tolist() == [False, True, True, True]
 
 
 def test_plot_returns_the_display_with_its_axes(displays):

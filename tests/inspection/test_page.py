@@ -2,6 +2,7 @@
 
 import json
 import re
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -278,6 +279,57 @@ def test_names_cannot_break_out_of_the_page(vae, peaks, tmp_path):
     assert "alert(1)</script>" not in text
     data = re.search(r'id="data">(.*?)</script>', text, re.S)[1]
     assert json.loads(data)["names"] == [evil] * 30
+
+
+def content_of(page):
+    """Return the data in a page, as a browser parses them."""
+    written = re.search(
+        r'<script type="application/json"[^>]*>(.*?)</script>',
+        page.path.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    return json.loads(written[1])
+
+
+def test_names_and_labels_may_be_of_any_kind(vae, peaks, tmp_path):
+    names = ["\ud800", "<b>", "µm", *range(27)]
+    page = explore(
+        vae,
+        peaks.data,
+        tmp_path / "page.html",
+        kind="bars",
+        feature_names=names,
+        title="\udfff & 1",
+        x_label=np.int64(3),
+        y_label=np.datetime64("2020-01-01"),
+    )
+    content = content_of(page)
+    assert content["names"] == [str(name) for name in names]
+    assert (content["x_label"], content["y_label"]) == (3, "2020-01-01")
+
+
+def test_what_is_not_finite_is_left_out_or_refused(vae, peaks, tmp_path):
+    model = deepcopy(vae)
+    model.kl_per_component_ = np.array([1.0, np.nan, np.inf])
+    model.history_ = {"step": np.array([1, 2]), "kl": np.array([np.nan, np.inf])}
+    content = content_of(explore(model, peaks.data, tmp_path / "page.html"))
+    assert [latent["kl"] for latent in content["latents"]] == [1.0, None, None]
+    assert content["health"]["history"]["kl"] == [None, None]
+    model.inverse_transform = lambda codes: np.full((len(codes), 30), np.inf)
+    with pytest.raises(ValueError, match="Decoded samples contain NaN or infinity"):
+        explore(model, peaks.data, tmp_path / "page.html")
+
+
+def test_shares_of_variance_are_at_most_one(vae, peaks, tmp_path):
+    """A decoder that overshoots explains all of the variance, and not more."""
+    model = deepcopy(vae)
+    model.inverse_transform = lambda codes: 9 * vae.inverse_transform(codes)
+    page = explore(model, peaks.data, tmp_path / "page.html")
+    assert page.table.share.max() > 1
+    latents = content_of(page)["latents"]
+    shares = [f["share"] for latent in latents for f in latent["features"]]
+    assert max(shares) == 1
+    assert max(latent["share"] for latent in latents) <= 1
 
 
 def test_the_size_is_stated(vae, peaks, tmp_path):

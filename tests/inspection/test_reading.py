@@ -16,7 +16,11 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from skfactorvae.inspection import LatentTraversalDisplay, factor_table
+from skfactorvae.inspection import (
+    LatentTraversalDisplay,
+    ReconstructionDisplay,
+    factor_table,
+)
 
 
 def traversal_by_hand(pipe, X, latent, positions):
@@ -88,6 +92,46 @@ def test_names_come_from_the_first_step(peaks):
     assert list(factor_table(pipe, X).layout.names) == names
     unnamed = make_pipeline(StandardScaler(), small(max_iter=5)).fit(peaks.data)
     assert list(factor_table(unnamed, peaks.data).layout.names[:2]) == ["x0", "x1"]
+
+
+@pytest.mark.parametrize("step", [1, -0.5])
+def test_names_that_are_numbers_are_an_axis(peaks, step):
+    """scikit-learn keeps names that are text only: these are the columns of X."""
+    pd = pytest.importorskip("pandas")
+    wavelengths = [400 + step * i for i in range(30)]
+    X = pd.DataFrame(peaks.data, columns=wavelengths)
+    pipe = make_pipeline(StandardScaler(), small(max_iter=5)).fit(X)
+    assert not hasattr(pipe[0], "feature_names_in_")
+    text = [str(float(w)) for w in wavelengths]
+    expected = factor_table(pipe, X, feature_names=text)
+    table = factor_table(pipe, X)
+    layouts = [
+        table.layout,
+        LatentTraversalDisplay.from_estimator(pipe, X).layout,
+        ReconstructionDisplay.from_estimator(pipe, X).layout,
+        ReconstructionDisplay.from_predictions(X, X).layout,
+    ]
+    for layout in layouts:
+        assert layout.kind == "curve"
+        np.testing.assert_allclose(layout.x, np.array(wavelengths, dtype=float))
+    assert str(table) == str(expected)
+
+
+@pytest.mark.parametrize("names", [range(30), ["nan", "inf", *map(str, range(28))]])
+def test_columns_without_a_name_and_names_of_no_number_are_no_axis(peaks, names):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(peaks.data, columns=list(names))
+    layout = factor_table(small(max_iter=2).fit(X), X).layout
+    assert layout.kind == "bars"
+    expected = [f"x{i}" for i in range(30)] if names == range(30) else names
+    assert list(layout.names) == expected
+
+
+def test_one_name_for_each_feature_is_needed(peaks):
+    with pytest.raises(ValueError, match="feature_names has 2 names, but X has 30"):
+        ReconstructionDisplay.from_predictions(
+            peaks.data, peaks.data, feature_names=["a", "b"]
+        )
 
 
 def test_pandas_between_the_steps_is_fine(peaks):

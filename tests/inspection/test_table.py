@@ -56,6 +56,15 @@ def test_effect_sign_and_monotone_of_known_functions():
     np.testing.assert_allclose(table.share[0, 3], 0)
 
 
+def test_what_has_no_effect_turns_nowhere():
+    """A wave of a thousandth of the feature's spread is no change of direction."""
+    z = np.random.RandomState(0).normal(size=(500, 1))
+    X = np.hstack([z, z, z])
+    wave = columns(lambda z: 1e-3 * np.sin(9 * z), lambda z: np.sin(3 * z), lambda z: z)
+    table = factor_table(Decoder(wave, 3), X)
+    assert table.monotone[0].tolist() == [True, False, True]
+
+
 def test_share_is_of_the_features_variance():
     rng = np.random.RandomState(0)
     z = rng.uniform(size=(5000, 1))

@@ -628,6 +628,13 @@ def test_the_memory_of_waiting_tables_is_bounded(X, stacks, monkeypatch):
     assert len(stacks) > 1
 
 
+def test_a_timeout_is_not_used_and_warned_of(X):
+    fits = [delayed(make_vae().fit)(X) for _ in range(2)]
+    with batched_fits(), pytest.warns(UserWarning, match="does not support timeout"):
+        fitted = Parallel(n_jobs=2, timeout=1e-9)(fits)
+    assert [model.n_iter_ for model in fitted] == [make_vae().max_iter] * 2
+
+
 def test_a_generator_of_results_is_run_lazily(X):
     with batched_fits():
         fitted = Parallel(n_jobs=2, return_as="generator")(

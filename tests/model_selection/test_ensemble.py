@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.decomposition import PCA, FastICA
+from sklearn.decomposition import NMF, PCA, FastICA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -19,6 +19,7 @@ from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.metrics import udr_score
 from skfactorvae.model_selection import SeedEnsemble
+from skfactorvae.model_selection._members import subsample
 
 TINY = {
     "hidden_layer_sizes": (8,),
@@ -167,6 +168,26 @@ class TestKeepStable:
             atol=1e-6,
         )
 
+    @pytest.mark.parametrize("kind", [int, np.int8, bool, np.float32, list])
+    def test_inverse_transform_takes_codes_of_any_number(self, kind):
+        X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)
+        ensemble = SeedEnsemble(NMF(3, max_iter=500), n_seeds=2, keep="stable")
+        ensemble.set_params(threshold=0.0, random_state=0).fit(np.exp(X))
+        ensemble.stable_components_ = np.array([1])
+        codes = np.ones((2, 1))
+        given = codes.tolist() if kind is list else codes.astype(kind)
+        np.testing.assert_allclose(
+            ensemble.inverse_transform(given),
+            ensemble.inverse_transform(codes),
+            rtol=1e-5,
+        )
+
+    def test_inverse_transform_refuses_codes_of_another_width(self):
+        X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)
+        ensemble = SeedEnsemble(PCA(3), n_seeds=2, keep="stable", random_state=0)
+        with pytest.raises(ValueError, match="X has 1 columns, but 3 components"):
+            ensemble.fit(X).inverse_transform([[1.0]])
+
     def test_inverse_transform_exists_only_if_the_estimator_has_it(self, ensemble):
         assert not hasattr(ensemble, "inverse_transform")
         assert hasattr(SeedEnsemble(PCA()), "inverse_transform")
@@ -241,6 +262,10 @@ class TestComposition:
             assert get_routing_for_object(ensemble)
         for member in ensemble.estimators_:
             np.testing.assert_array_equal(member.sample_weight_, weight)
+
+    def test_samples_of_each_kind_are_drawn(self):
+        kinds = np.arange(20_000)[:, None] % 2
+        assert subsample(kinds).mean() == pytest.approx(0.5, abs=0.02)
 
     def test_more_than_ten_thousand_samples_are_subsampled(self):
         many = np.random.RandomState(0).normal(size=(10_500, 2))

@@ -1,9 +1,12 @@
 """Label-free scorers prefer informative codes to constant codes and to noise."""
 
 import pickle
+import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -14,9 +17,9 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, InfoGANTransformer
 from skfactorvae.datasets import make_nonlinear_ica
-from skfactorvae.metrics import gaussian_total_correlation
+from skfactorvae.metrics import gaussian_total_correlation, mcc_scorer
 from skfactorvae.model_selection import (
     SeedEnsemble,
     audit_scorer,
@@ -24,6 +27,7 @@ from skfactorvae.model_selection import (
     elbo_scorer,
     explained_rows,
     explained_scorer,
+    latent_report,
     udr_scorer,
 )
 from skfactorvae.model_selection._scorers import independence
@@ -128,6 +132,14 @@ def test_every_scorer_prefers_a_trained_model_that_did_not_collapse():
         assert max(scores, key=scores.get) == "good", (name, scores)
 
 
+class Weighted(Coder):
+    """The same transformer, whose fit takes weights."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        self.n_weights_ = len(sample_weight)
+        return super().fit(X, y)
+
+
 class TestMeasures:
     def test_a_linear_code_explains_its_share_of_the_variance(self):
         X = np.random.RandomState(0).normal(size=(2000, 5))
@@ -142,6 +154,28 @@ class TestMeasures:
     def test_a_quadratic_curve_is_explained_by_its_parameter(self):
         z = np.random.RandomState(0).normal(size=(500, 1))
         assert explained_rows(np.hstack([z**2, z]), z) > 0.99
+
+    @pytest.mark.parametrize("kind", ["pairs", "blocks", "factorial", "repeated"])
+    def test_the_order_of_the_samples_has_no_effect(self, kind):
+        rng = np.random.RandomState(0)
+        X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 8))
+        if kind == "pairs":  # every second sample is of another kind
+            X[1::2, :4] += 6
+        elif kind == "blocks":
+            X[100:, :4] += 6
+        elif kind == "factorial":
+            X = np.array(list(np.ndindex(5, 5, 4, 2)), dtype=float)
+        else:
+            X = np.tile(X[:40], (5, 1))
+        codes = PCA(4).fit_transform(X)
+        expected = explained_rows(X, codes)
+        assert expected > 0.95
+        for order in (np.arange(200)[::-1], rng.permutation(200)):
+            assert explained_rows(X[order], codes[order]) == expected
+
+    def test_samples_and_codes_of_another_number_are_refused(self):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            explained_rows(np.eye(4), np.eye(5))
 
     def test_the_copula_score_is_a_root_of_a_determinant(self):
         rng = np.random.RandomState(0)
@@ -226,6 +260,69 @@ class TestPipelines:
             udr_scorer(SeedEnsemble(PCA(2)), rows)
 
 
+class Categorised(TransformerMixin, BaseEstimator):
+    """Model of one number and one category, whose probabilities the codes hold."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.n_features_in_ = X.shape[1]
+        self.kl_per_component_, self.active_components_ = np.array([1.4]), np.array([0])
+        self.category_columns_ = [np.array([1, 2, 3])]
+        self.order_ = np.random.RandomState(self.random_state).permutation(3)
+        return self
+
+    def transform(self, X):
+        return np.column_stack([X[:, 0], X[:, 1:][:, self.order_]])
+
+
+@pytest.fixture(scope="module")
+def samples():
+    rng = np.random.default_rng(0)
+    kind = np.repeat(np.eye(3), 100, axis=0)
+    return np.column_stack([rng.normal(size=300), 0.9 * kind + 0.1 / 3])
+
+
+class TestCategories:
+    """Categories have no KL divergence, and are part of the codes."""
+
+    def test_they_count_as_explained(self, samples):
+        model = Categorised().fit(samples)
+        expected = explained_rows(samples, model.transform(samples))
+        assert explained_scorer(model, samples) == expected > 0.99
+
+    @pytest.mark.parametrize("scorer", [copula_scorer, audit_scorer])
+    def test_levels_of_one_category_do_not_depend_on_each_other(self, samples, scorer):
+        model = Categorised().fit(samples)
+        assert scorer(model, samples) > 0.85
+        dependent = samples.copy()
+        dependent[:, 0] = samples[:, 1:].argmax(axis=1) + 0.1 * samples[:, 0]
+        assert scorer(model, dependent) < 0.6
+
+    def test_reports_and_ensembles_contain_them(self, samples):
+        ensemble = SeedEnsemble(Categorised(), n_seeds=3, random_state=0).fit(samples)
+        assert ensemble.stable_components_.tolist() == [0, 1, 2, 3]
+        report = latent_report(ensemble, samples)
+        assert report.active.tolist() == [True] * 4
+        np.testing.assert_array_equal(report.kl, [1.4, np.nan, np.nan, np.nan])
+        assert report.to_frame().shape[0] == 4
+        assert report.audit.n_codes == 2
+        assert "1.40" in str(report)
+        assert "nan" not in str(report)
+
+    def test_infogan_lists_its_columns(self, samples):
+        options = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+        gan = InfoGANTransformer(2, n_categories=[3, 2], **options).fit(samples)
+        columns = [one.tolist() for one in gan.category_columns_]
+        assert columns == [[2, 3, 4], [5, 6]]
+        codes = gan.transform(samples)
+        for one in columns:
+            np.testing.assert_allclose(codes[:, one].sum(axis=1), 1, rtol=1e-5)
+        assert InfoGANTransformer(2, **options).fit(samples).category_columns_ == []
+        assert not hasattr(InfoGANTransformer(), "category_columns_")
+
+
 class TestEstimators:
     def test_the_score_of_an_ensemble_is_the_mean_of_its_fits(self, rows):
         ensemble = SeedEnsemble(Coder("twisted"), n_seeds=2, random_state=0).fit(rows)
@@ -261,6 +358,31 @@ class TestEstimators:
         scorer = SCORERS[name]
         assert pickle.loads(pickle.dumps(scorer)) is scorer
         assert repr(scorer) == f"{name}_scorer"
+
+    @pytest.mark.parametrize("is_routed", [False, True])
+    def test_a_search_of_several_scores_may_have_weights(self, rows, is_routed):
+        """Weights are for the fits; no score of codes takes them without routing."""
+        scoring = {name: SCORERS[name] for name in ("explained", "copula", "audit")}
+        scoring["mcc"] = deepcopy(mcc_scorer).set_score_request(sample_weight=False)
+        grid = {"kind": ["good", "noise"]}
+        options = {"scoring": scoring, "refit": "mcc", "cv": SHUFFLED}
+        weight = np.arange(len(rows)) + 1.0
+        coder = Weighted(random_state=0)
+        with sklearn.config_context(enable_metadata_routing=is_routed):
+            if is_routed:
+                coder.set_fit_request(sample_weight=True)
+            search = GridSearchCV(coder, grid, **options)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*does not support sample_weight")
+                search.fit(rows, rows, sample_weight=weight)
+        assert search.best_estimator_.n_weights_ == len(rows)
+        alone = GridSearchCV(Coder(random_state=0), grid, **options)
+        alone.fit(rows, rows)
+        for name in scoring:
+            key = f"mean_test_{name}"
+            np.testing.assert_array_equal(
+                search.cv_results_[key], alone.cv_results_[key]
+            )
 
     def test_every_scorer_has_a_docstring_of_its_own(self):
         docs = {scorer.__doc__ for scorer in SCORERS.values()}

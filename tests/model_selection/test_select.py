@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import BetaVAETransformer, FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.model_selection import (
     GammaSelection,
@@ -283,6 +283,57 @@ class TestSelection:
     def test_a_transformer_without_gamma_raises(self, rows):
         with pytest.raises(ValueError, match="must have one parameter named 'gamma'"):
             select_gamma(FastICA(), rows, [0, 5])
+
+
+class TestAnotherParameter:
+    def test_whole_numbers_stay_whole(self, rows):
+        pca = make_pipeline(StandardScaler(), PCA(random_state=0))
+        for values in ([2, 1], np.linspace(1, 2, 2), [1, 2.0]):
+            pca.set_params(pca__n_components=3)
+            found = select_gamma(
+                pca, rows, values, param="n_components", n_seeds=2, random_state=0
+            )
+            assert found.gammas.tolist() == [1, 2]
+            assert isinstance(found.best_gamma, int)
+            assert found.best_estimator[-1].n_components == found.best_gamma
+
+    def test_it_is_called_by_its_name(self):
+        scores = {"udr": np.array([[0.8, 0.9], [0.5, 0.6]])}
+        found = GammaSelection("vae__weight", np.array([1, 4]), scores, "udr", 1, None)
+        text = str(found)
+        assert "gamma" not in text
+        assert text.startswith("Selected weight=4 by")
+        assert "weight=1 is best" in text
+        assert "The largest weight" in text
+        heads = [line for line in text.splitlines() if "udr" in line.split()]
+        assert heads[0].split() == ["weight", "udr"]
+        assert list(found.to_frame()) == ["weight", "seed", "udr"]
+
+    def test_a_path_is_called_by_its_name(self, X):
+        vae = BetaVAETransformer(
+            2, hidden_layer_sizes=(8,), max_iter=4, batch_size=16, random_state=0
+        )
+        path = gamma_path(vae, X, [1, 2.5], param="beta", random_state=0)
+        assert path.to_frame().columns[0] == "beta"
+        assert path.plot().get_xlabel() == "beta"
+        assert [fit.beta for fit in path.estimators] == [1, 2.5]
+
+    def test_what_each_fit_sets_itself_cannot_be_compared(self, rows, X):
+        with pytest.raises(ValueError, match="'random_state' cannot be compared"):
+            select_gamma(Dial(), rows, [0, 1], param="random_state")
+        vae = FactorVAETransformer(**TINY)
+        with pytest.raises(ValueError, match="'max_iter' cannot be compared"):
+            gamma_path(vae, X, [1, 5], param="max_iter")
+
+    @pytest.mark.parametrize("values", [["relu", "tanh"], [0, np.nan], [0, np.inf]])
+    def test_what_is_no_finite_number_raises(self, rows, values):
+        with pytest.raises(ValueError, match="gammas must be finite numbers"):
+            select_gamma(Dial(), rows, values)
+
+    @pytest.mark.parametrize("rule", ["elbo", "ranks"])
+    def test_a_rule_without_its_score_raises(self, rows, rule):
+        with pytest.raises(ValueError, match="score_samples, which Dial does not have"):
+            select_gamma(Dial(), rows, [0, 5], rule=rule)
 
 
 class TestPath:

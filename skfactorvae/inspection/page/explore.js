@@ -258,7 +258,7 @@
   // ----------------------------------------------------- table, training, stability
   const cells = (tag, values) => values.map((value) => {
     const isNumber = typeof value === "number";
-    return make(tag, { text: isNumber ? short(value) : value, ...(isNumber ? { class: "number" } : {}) });
+    return make(tag, { text: isNumber ? short(value) : value ?? "—", ...(isNumber ? { class: "number" } : {}) });
   });
   const table = (caption, head, lines) => make("table", {},
     make("caption", { text: caption }),
@@ -267,9 +267,9 @@
     })))),
     make("tbody", {}, ...lines.map((line) => make("tr", {}, ...cells("td", line)))));
   for (const latent of data.latents) {
-    const facts = [`${Math.round(100 * latent.share)} % of the variance`];
+    const facts = latent.share === null ? [] : [`${Math.round(100 * latent.share)} % of the variance`];
     if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
-    const caption = `${facts.join(", ")}; features with the largest effects`;
+    const caption = [facts.join(", "), "features with the largest effects"].filter(Boolean).join("; ");
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
       make("summary", { text: `Component ${latent.index} ${latent.sentence}` }),
       table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Monotone"],

@@ -1,0 +1,97 @@
+"""Scatter plots of pairs of components show each sample by its label."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skfactorvae.inspection import LatentPairsDisplay
+
+
+class TestLatentPairs:
+    def test_points_are_codes_and_colours_the_factor(self, vae, peaks):
+        display = LatentPairsDisplay.from_estimator(
+            vae, peaks.data, peaks.factors[:, 0], latents=[0, 2], factor_name="position"
+        ).plot()
+        (ax,) = display.ax_
+        (points,) = ax.collections
+        codes = vae.transform(peaks.data)[:, [0, 2]]
+        np.testing.assert_allclose(points.get_offsets(), codes, rtol=1e-6)
+        np.testing.assert_array_equal(points.get_array(), peaks.factors[:, 0])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("component 0", "component 2")
+
+    def test_levels_are_labelled_among_their_points(self):
+        codes = np.random.RandomState(0).normal(size=(90, 3))
+        kinds = np.repeat(["oak", "elm", "ash"], 30)
+        display = LatentPairsDisplay.from_codes(codes, kinds).plot()
+        texts = [t.get_text() for ax in display.ax_ for t in ax.texts]
+        assert sorted(texts) == ["ash", "elm", "oak"]
+
+    @pytest.mark.parametrize(
+        ("labels", "levels"),
+        [
+            (np.array(["b", "a", None], dtype=object), ["a", "b"]),
+            (["b", "a", np.nan], ["a", "b"]),
+            (pd.Series(["b", "a", None], dtype="category"), ["a", "b"]),
+            (pd.Categorical(["b", "a", None], categories=["b", "a"]), ["b", "a"]),
+            (pd.Series(["b", "a", None], dtype="string"), ["a", "b"]),
+            (pd.Series([True, False, None], dtype="boolean"), ["False", "True"]),
+            (pd.Series([4, 3, None], dtype="Int64"), ["3", "4"]),
+            (np.ma.array(["b", "a", "c"], mask=[0, 0, 1]), ["a", "b"]),
+            (pd.DataFrame({"kind": ["b", "a", None]}), ["a", "b"]),
+        ],
+    )
+    def test_samples_without_a_label_are_grey(self, labels, levels):
+        codes = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 4.0]])
+        display = LatentPairsDisplay.from_codes(codes, labels).plot()
+        (ax,) = display.ax_
+        assert [t.get_text() for t in ax.texts] == levels
+        grey, *coloured = ax.collections
+        assert grey.get_offsets().tolist() == [[2.0, 4.0]]
+        assert len(coloured) == 2
+        assert ax.get_title("left").endswith("(grey: unlabelled)")
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            [0.5, 2.5, np.nan],
+            [0.5, 2.5, np.inf],
+            [0.5, 2.5, None],
+            pd.Series([0.5, 2.5, None], dtype="Float64"),
+        ],
+    )
+    def test_samples_without_a_number_are_grey(self, numbers):
+        display = LatentPairsDisplay.from_codes(np.eye(3, 2), numbers).plot()
+        grey, coloured = display.ax_[0].collections
+        assert grey.get_offsets().tolist() == [[0.0, 0.0]]
+        assert coloured.get_array().tolist() == [0.5, 2.5]
+
+    @pytest.mark.parametrize(
+        "times",
+        [
+            np.array(["2020-01-02", "2020-03-01", "NaT"], dtype="datetime64[D]"),
+            [date(2020, 1, 2), date(2020, 3, 1), None],
+            pd.to_datetime(pd.Series(["2020-01-02", "2020-03-01", None])),
+        ],
+    )
+    def test_times_are_continuous(self, times):
+        display = LatentPairsDisplay.from_codes(np.eye(3, 2), times).plot()
+        grey, coloured = display.ax_[0].collections
+        assert len(grey.get_offsets()) == 1
+        bar = coloured.colorbar
+        texts = [tick.get_text()[:10] for tick in bar.ax.get_yticklabels()]
+        assert texts == ["2020-01-02", "2020-03-01"]
+
+    def test_samples_may_all_be_unlabelled(self):
+        display = LatentPairsDisplay.from_codes(np.eye(3), [None] * 3).plot()
+        assert [len(ax.collections) for ax in display.ax_] == [1, 1, 1]
+
+    def test_shapes_are_checked(self):
+        with pytest.raises(ValueError, match="one value per sample"):
+            LatentPairsDisplay.from_codes(np.eye(4), np.zeros(3))
+        with pytest.raises(ValueError, match=r"one value per sample.*got \(4, 2\)"):
+            LatentPairsDisplay.from_codes(np.eye(4), np.zeros((4, 2)))
+        for latents in ([1], [0.5, 1.5]):
+            with pytest.raises(ValueError, match="at least two indices"):
+                LatentPairsDisplay.from_codes(np.eye(4), latents=latents)
