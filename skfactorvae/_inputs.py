@@ -124,7 +124,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     weight = np.asarray(sample_weight)
     if np.iscomplexobj(weight):
         raise ValueError("sample_weight is complex; expected real numbers >= 0.")
-    weight = weight.astype(np.float64)
+    weight = _as_floats(weight)
     if np.ma.isMaskedArray(sample_weight):
         weight = np.where(np.ma.getmaskarray(sample_weight), np.nan, weight)
     if weight.ndim == 0:
@@ -153,6 +153,15 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
             "zero."
         )
     return weight
+
+
+def _as_floats(weight: np.ndarray) -> np.ndarray:
+    """Return weights as float64; infinity where they are too large for it."""
+    with np.errstate(over="ignore"):
+        try:
+            return weight.astype(np.float64)
+        except OverflowError:  # of an integer of Python's
+            return np.full(weight.shape, np.inf)
 
 
 def check_sample_groups(

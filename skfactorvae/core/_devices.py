@@ -1,19 +1,34 @@
-"""Devices, CPU threads, and a computing context that the caller cannot change."""
+"""Devices, and a computing context that the caller cannot change."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 SMALL_WORK = 1_000_000_000
 """Multiplications of a step below which a second thread costs more than it saves."""
 
+MATMUL_BACKENDS: tuple[Any, ...] = tuple(
+    backend
+    for backend in (
+        torch.backends.cuda.matmul,
+        getattr(torch.backends.mkldnn, "matmul", None),
+    )
+    if hasattr(backend, "fp32_precision")
+)
+"""Where torch >= 2.9 holds the precision of products of float32 matrices."""
+
+FULL_PRECISION = ("ieee", "none")
+"""Values of it with which products are not rounded to fewer digits."""
+
 _lock = threading.Lock()
 _depth = 0
 _outside = 1
+_matmul_precision: Any = None
 
 
 @contextmanager
@@ -76,14 +91,18 @@ def _is_available(kind: str) -> bool:
 
 
 @contextmanager
-def thread_limit(
+def process_settings(
     n_threads: int | None, work: int, device: torch.device
 ) -> Iterator[None]:
-    """Limit torch's CPU threads inside the block and restore them afterwards.
+    """Set torch's CPU threads and precision inside the block, and restore them after.
 
-    The number is global to the process. Where blocks are nested, or those of several
-    Python threads overlap, the first block sets the number, and the last one to end
-    restores the number that the first one found.
+    Matrices are multiplied with all digits of their type: with fewer, for which
+    ``torch.set_float32_matmul_precision`` can ask, the results of a fit and the codes
+    of a fitted model would be others.
+
+    Both settings are global to the process. Where blocks are nested, or those of
+    several Python threads overlap, the first block makes the settings, and the last one
+    to end restores those that the first one found.
 
     Parameters
     ----------
@@ -95,10 +114,11 @@ def thread_limit(
         Where the work is done. One thread is enough to feed a device other than the
         CPU.
     """
-    global _depth, _outside
+    global _depth, _outside, _matmul_precision
     with _lock:
         if _depth == 0:
             _outside = torch.get_num_threads()
+            _matmul_precision = _set_full_precision()
             torch.set_num_threads(n_threads or _choose(work, device))
         _depth += 1
     try:
@@ -108,7 +128,31 @@ def thread_limit(
             _depth -= 1
             if _depth == 0:
                 torch.set_num_threads(_outside)
+                _restore_precision(_matmul_precision)
 
 
 def _choose(work: int, device: torch.device) -> int:
     return _outside if device.type == "cpu" and work >= SMALL_WORK else 1
+
+
+def _set_full_precision() -> Any:
+    """Multiply matrices with all digits; return the former setting."""
+    if not MATMUL_BACKENDS:
+        name = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        return name
+    before = [backend.fp32_precision for backend in MATMUL_BACKENDS]
+    _restore_precision(
+        [value if value in FULL_PRECISION else "ieee" for value in before]
+    )
+    return before
+
+
+def _restore_precision(setting: Any) -> None:
+    """Restore what :func:`_set_full_precision` returned."""
+    if not MATMUL_BACKENDS:
+        torch.set_float32_matmul_precision(setting)
+        return
+    for backend, value in zip(MATMUL_BACKENDS, setting, strict=True):
+        if backend.fp32_precision != value:
+            backend.fp32_precision = value
