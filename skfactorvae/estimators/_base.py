@@ -361,8 +361,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             if previous is None:
                 raise
             raise ValueError(
-                f"{error} (warm_start=True continues the earlier fit, with the features "
-                "that it had; warm_start=False starts anew.)"
+                f"{error} (warm_start=True continues the earlier fit, with its "
+                "features; warm_start=False starts anew.)"
             ) from error
 
     def _training_data(

@@ -309,7 +309,7 @@ class LatentTransformer(
     @property
     def _fitted_by(self):
         """Version of this package that the estimator was fitted by."""
-        return getattr(self, "_version", "0.1.0.dev0 or earlier")
+        return vars(self).get("_version", "0.1.0.dev0 or earlier")
 
     @property
     def _scaling(self):

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__, core
+from .. import core
 from .._validation import check_unit_interval
+from .._version import __version__
 from ._calibration import calibrate
 from ._data import TrainingData
 from ._initialization import has_independent_components, linear_start

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__, core
+from .. import core
 from .._validation import check_image_shape, check_memory, check_sizes
+from .._version import __version__
 from ._options import FitOptions
 
 WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
