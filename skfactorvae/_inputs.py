@@ -155,13 +155,20 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     return weight
 
 
-def _as_floats(weight: np.ndarray) -> np.ndarray:
-    """Return weights as float64; infinity where they are too large for it."""
+def _as_floats(array: np.ndarray) -> np.ndarray:
+    """Return numbers as float64; infinity where they are too large for it."""
     with np.errstate(over="ignore"):
         try:
-            return weight.astype(np.float64)
-        except OverflowError:  # of an integer of Python's
-            return np.full(weight.shape, np.inf)
+            return array.astype(np.float64)
+        except OverflowError:  # of integers of Python's
+            return np.array([_as_float(value) for value in array.flat])
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
 
 
 def check_sample_groups(
@@ -416,7 +423,7 @@ def _objects(array: np.ndarray, name: str) -> Column:
         values[~missing] = present.astype(bool)
         return Column(values, BOOLEAN, dtype=np.dtype(bool))
     if all(isinstance(value, numbers.Real | Decimal) for value in present):
-        values[~missing] = present.astype(np.float64)
+        values[~missing] = _as_floats(present)
         is_whole = all(isinstance(value, numbers.Integral) for value in present)
         return Column(values, INTEGER if is_whole else FLOAT, dtype=np.float64)
     times = _times(present)

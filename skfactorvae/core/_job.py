@@ -204,5 +204,9 @@ def least_memory(
 
 
 def effective_sample_size(row_weights: np.ndarray) -> float:
-    """Return Kish's effective sample size, at most the number of rows."""
-    return float(row_weights.sum() ** 2 / np.square(row_weights).sum())
+    """Return Kish's effective sample size, at most the number of rows.
+
+    Weights are divided by a power of two, exactly, so that no square underflows.
+    """
+    share = np.ldexp(row_weights, -np.frexp(row_weights.max())[1])
+    return float(share.sum() ** 2 / np.square(share).sum())

@@ -114,7 +114,7 @@ class LatentTransformer(
             finite numbers.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.dtype(self._spec.precision))
+        codes = _checked(check_array, X, dtype=np.dtype(self._spec.precision))
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
@@ -277,15 +277,8 @@ class LatentTransformer(
     # ------------------------------------------------------------ fitted networks
     def _features(self, X, **options):
         """Return X as an array of floats, checked as scikit-learn does."""
-        try:
-            with np.errstate(over="ignore"):  # larger numbers are reported as such
-                return validate_data(
-                    self, X, dtype=[np.float64, np.float32], order="C", **options
-                )
-        except (OverflowError, RuntimeError) as error:  # of torch, a tensor's gradients
-            raise ValueError(
-                f"X cannot be read as an array of numbers: {error}"
-            ) from error
+        dtypes = [np.float64, np.float32]
+        return _checked(validate_data, self, X, dtype=dtypes, order="C", **options)
 
     def _standardized(self, X):
         check_is_fitted(self)
@@ -355,6 +348,20 @@ class LatentTransformer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _checked(check, *args, **options):
+    """Return the array that a check of scikit-learn's makes of an array-like.
+
+    Errors of other types become a ValueError, as of numbers beyond double precision, or
+    of a torch tensor that requires gradients. Numbers that are too large are reported
+    by the check, without numpy's own warning.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return check(*args, **options)
+    except (OverflowError, RuntimeError) as error:
+        raise ValueError(f"X cannot be read as an array of numbers: {error}") from error
 
 
 def check_finite(values, what):

@@ -69,7 +69,8 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     Returns
     -------
     float
-        Nats per sample; NaN for more than 300 features, where it takes long.
+        Nats per sample; NaN for more than 300 features, where it takes long, and for
+        features that it cannot be fitted to.
     """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
     if sample.shape[1] > MAX_LINEAR_FEATURES:
@@ -77,10 +78,12 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     model = FactorAnalysis(
         min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)  # of singular matrices
         model.fit(sample)
-    return trimmed_mean(model.score_samples(held_out), weight)[0]
+        score, _ = trimmed_mean(model.score_samples(held_out), weight)
+    return score if np.isfinite(score) else math.nan
 
 
 def first_component_r2(rows, held_out):
