@@ -464,10 +464,15 @@ def is_raised_on_purpose(error: Exception) -> bool:
 
 
 # --------------------------------------------------------------------------- processes
+def import_all() -> None:
+    """Make a fit, since torch's first one in a process changes the environment."""
+    skfactorvae.BetaVAETransformer(1, max_iter=1).fit(np.eye(3))
+
+
 def serve(connection: Any) -> None:
     """Run the cases whose numbers arrive, and send their outcomes."""
     torch.set_num_threads(1)
-    skfactorvae.BetaVAETransformer(1, max_iter=1).fit(np.eye(3))  # imports all of torch
+    import_all()
     while True:
         number = connection.recv()
         case = make_case(number)

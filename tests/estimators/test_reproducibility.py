@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skfactorvae import core
+from skfactorvae.core._devices import MATMUL_BACKENDS, process_settings
 
 N_ROWS = 12
 
@@ -536,3 +537,25 @@ def test_the_users_table_is_never_written_to(small, method):
     X.flags.writeable = False
     getattr(model, method)(X)
     np.testing.assert_array_equal(X, kept)
+
+
+# -------------------------------------------------------------- settings of the process
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_the_precision_of_matrix_products_has_no_effect(small, precision):
+    """Products of fewer digits would change codes in their third one."""
+    rows = np.random.RandomState(0).normal(size=(200, 100))
+    model = small(hidden_layer_sizes=(128,)).fit(rows)
+    expected = model.transform(rows)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        with process_settings(1, 1, torch.device("cpu")):
+            inside = [backend.fp32_precision for backend in MATMUL_BACKENDS]
+        codes = model.transform(rows)
+        refitted = model.fit(rows).transform(rows)
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(inside) <= {"ieee", "none"}
+    np.testing.assert_array_equal(codes, expected)
+    np.testing.assert_array_equal(refitted, expected)

@@ -134,6 +134,10 @@ class TestLinearModels:
         rows = np.zeros((10, 301))
         assert np.isnan(factor_analysis_score(rows, rows, np.ones(10), 2))
 
+    def test_it_is_nan_without_a_warning_where_it_has_no_likelihood(self):
+        rows = np.zeros((10, 3))
+        assert np.isnan(factor_analysis_score(rows, rows, np.ones(10), 2))
+
 
 class TestSplits:
     @given(
