@@ -12,18 +12,8 @@ import torch
 SMALL_WORK = 1_000_000_000
 """Multiplications of a step below which a second thread costs more than it saves."""
 
-MATMUL_BACKENDS: tuple[Any, ...] = tuple(
-    backend
-    for backend in (
-        torch.backends.cuda.matmul,
-        getattr(torch.backends.mkldnn, "matmul", None),
-    )
-    if hasattr(backend, "fp32_precision")
-)
-"""Where torch >= 2.9 holds the precision of products of float32 matrices."""
-
 FULL_PRECISION = ("ieee", "none")
-"""Values of it with which products are not rounded to fewer digits."""
+"""Settings of a backend with which float32 matrices are multiplied with all digits."""
 
 _lock = threading.Lock()
 _depth = 0
@@ -135,24 +125,36 @@ def _choose(work: int, device: torch.device) -> int:
     return _outside if device.type == "cpu" and work >= SMALL_WORK else 1
 
 
+def matmul_backends() -> list[Any]:
+    """Return what holds the precision of matrix products by device (torch >= 2.9)."""
+    modules = torch.backends.cuda, torch.backends.mkldnn
+    found = [getattr(module, "matmul", None) for module in modules]
+    return [backend for backend in found if hasattr(backend, "fp32_precision")]
+
+
 def _set_full_precision() -> Any:
-    """Multiply matrices with all digits; return the former setting."""
-    if not MATMUL_BACKENDS:
+    """Multiply matrices with all digits; return the former setting.
+
+    Programs set the precision for all devices by one function, or for each. Torch
+    raises an error where both ways have been used, so that theirs is used here.
+    """
+    try:
         name = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        return name
-    before = [backend.fp32_precision for backend in MATMUL_BACKENDS]
-    _restore_precision(
-        [value if value in FULL_PRECISION else "ieee" for value in before]
-    )
-    return before
+    except RuntimeError:  # set for each device
+        before = [backend.fp32_precision for backend in matmul_backends()]
+        full = [value if value in FULL_PRECISION else "ieee" for value in before]
+        _restore_precision(full)
+        return before
+    _restore_precision("highest")
+    return name
 
 
 def _restore_precision(setting: Any) -> None:
     """Restore what :func:`_set_full_precision` returned."""
-    if not MATMUL_BACKENDS:
-        torch.set_float32_matmul_precision(setting)
+    if isinstance(setting, str):
+        if torch.get_float32_matmul_precision() != setting:
+            torch.set_float32_matmul_precision(setting)
         return
-    for backend, value in zip(MATMUL_BACKENDS, setting, strict=True):
+    for backend, value in zip(matmul_backends(), setting, strict=True):
         if backend.fp32_precision != value:
             backend.fp32_precision = value

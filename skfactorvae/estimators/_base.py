@@ -224,8 +224,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         default=None,
         kind="int",
         rules=[Integral, None],
-        description="""CPU threads of a fit; -1 uses all. None uses one for small
-        models, for which more are slower, and torch's number for large ones.""",
+        description="""CPU threads of a fit, at most one for each core; -1 uses all
+        cores. None uses one for small models, for which more are slower, and torch's
+        number for large ones.""",
     )
     verbose: Any = parameter(
         default="auto",
