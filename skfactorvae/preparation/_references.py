@@ -25,6 +25,9 @@ LINEAR_STEPS = 200
 MAX_LINEAR_FEATURES = 300
 """Features above which it takes too long."""
 
+MAX_VALUE = 1e100
+"""Magnitude above which the squares of a sample, summed, could overflow."""
+
 TINY = 1e-6
 """Probability that is neither zero nor one."""
 
@@ -73,7 +76,7 @@ def factor_analysis_score(rows, held_out, weight, n_components):
         features that it cannot be fitted to.
     """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES:
+    if sample.shape[1] > MAX_LINEAR_FEATURES or np.abs(sample).max() > MAX_VALUE:
         return math.nan
     model = FactorAnalysis(
         min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
