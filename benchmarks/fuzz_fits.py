@@ -17,7 +17,7 @@ hostile; some are plain. A case has a fault if
 * the state of the process differs: numpy's or torch's global generators, torch's
   threads, default dtype, gradient mode or precision of products, ``warnings.filters``,
   ``os.environ``;
-* it takes longer than the limit. Cases run in processes of their own.
+* it takes longer than the limit, or ends the process. Cases run in a separate one.
 
 A case that is refused with an error of this package is no fault.
 """
