@@ -11,10 +11,10 @@ Importing the package is fast: a name is loaded, and torch with it, when it is f
 used.
 """
 
-__version__ = "0.1.0.dev0"
-
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import datasets, inspection, metrics, model_selection

@@ -77,7 +77,7 @@ def train(
         return task.request(
             [FitRequest(job, schedule, device, n_threads, watch) for job in jobs]
         )
-    n_threads = None if n_jobs is None else effective_n_jobs(n_jobs)
+    n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
     width = core.stack_width(jobs[0], schedule, device)
     return [
         fit
@@ -111,12 +111,16 @@ def memoized(function: Callable, *args: Any) -> Any:
 
 
 def count_cores(n_jobs: int | None) -> int:
-    """Return the number that scikit-learn's ``n_jobs`` stands for; one for None."""
+    """Return the number that scikit-learn's ``n_jobs`` stands for; one for None.
+
+    It is at most the number of CPU cores: more processes or threads are slower.
+    """
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning; use None, 1, 2, ..., or -1.")
     if n_jobs is None:
         return 1
-    return n_jobs if n_jobs > 0 else max(cpu_count() + 1 + n_jobs, 1)
+    n_cores = cpu_count()
+    return min(int(n_jobs), n_cores) if n_jobs > 0 else max(n_cores + 1 + n_jobs, 1)
 
 
 def is_in_task() -> bool:

@@ -124,7 +124,7 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     weight = np.asarray(sample_weight)
     if np.iscomplexobj(weight):
         raise ValueError("sample_weight is complex; expected real numbers >= 0.")
-    weight = weight.astype(np.float64)
+    weight = _as_floats(weight)
     if np.ma.isMaskedArray(sample_weight):
         weight = np.where(np.ma.getmaskarray(sample_weight), np.nan, weight)
     if weight.ndim == 0:
@@ -153,6 +153,22 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
             "zero."
         )
     return weight
+
+
+def _as_floats(array: np.ndarray) -> np.ndarray:
+    """Return numbers as float64; infinity where they are too large for it."""
+    with np.errstate(over="ignore"):
+        try:
+            return array.astype(np.float64)
+        except OverflowError:  # of integers of Python's
+            return np.array([_as_float(value) for value in array.flat])
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
 
 
 def check_sample_groups(
@@ -407,7 +423,7 @@ def _objects(array: np.ndarray, name: str) -> Column:
         values[~missing] = present.astype(bool)
         return Column(values, BOOLEAN, dtype=np.dtype(bool))
     if all(isinstance(value, numbers.Real | Decimal) for value in present):
-        values[~missing] = present.astype(np.float64)
+        values[~missing] = _as_floats(present)
         is_whole = all(isinstance(value, numbers.Integral) for value in present)
         return Column(values, INTEGER if is_whole else FLOAT, dtype=np.float64)
     times = _times(present)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,50 @@ def at_least(number):
 def one_of(*names):
     """Return the constraint of a choice between strings."""
     return StrOptions(set(names))
+
+
+def check_numbers(parameters: Mapping[str, Any], precision: str) -> None:
+    """Raise if a number is too large for the precision, or an integer for 64 bits."""
+    for name, value in parameters.items():
+        if isinstance(value, Integral):
+            _check_limit(name, int(value), int(np.iinfo(np.int64).max))
+        elif isinstance(value, Real):
+            limit = float(np.finfo(precision).max)
+            _check_limit(name, float(value), limit, f" with precision={precision!r}")
+
+
+def _check_limit(name: str, value: float, limit: float, where: str = "") -> None:
+    if abs(value) > limit:
+        shown = f"{value:.4g}" if isinstance(value, float) else "a larger integer"
+        raise ValueError(
+            f"{name} must be at most {limit:.4g}{where}; got {shown}. Lower it."
+        )
+
+
+def check_memory(n_bytes: int, purpose: str, advice: str) -> None:
+    """Raise if something needs more memory than this machine has in all.
+
+    Parameters
+    ----------
+    n_bytes : int
+        Memory that is needed, at least.
+    purpose, advice : str
+        What needs it, and what to do, for the message.
+    """
+    available = _total_memory()
+    if n_bytes > available:
+        raise ValueError(
+            f"{purpose} needs at least {n_bytes // 2**30} GiB of memory, but this "
+            f"machine has {available / 2**30:.3g} GiB. {advice}"
+        )
+
+
+def _total_memory() -> float:
+    """Return the memory of this machine, bytes; infinity where it is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return np.inf
 
 
 def check_sizes(name: str, sizes) -> tuple[int, ...]:
@@ -93,6 +139,7 @@ def check_unit_interval(X) -> None:
     if low < 0 or high > 1:
         raise ValueError(
             "likelihood='bernoulli' needs values in [0, 1], but X ranges from "
-            f"{low:.4g} to {high:.4g}. Rescale X, for instance with MinMaxScaler, or "
-            "use likelihood='gaussian'."
+            f"{low:.4g} to {high:.4g}. Rescale X, for instance with "
+            "MinMaxScaler(clip=True), whose output stays in that range for new "
+            "samples, too; or use likelihood='gaussian'."
         )

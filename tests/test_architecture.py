@@ -26,6 +26,7 @@ FOLDERS = (
 
 LAYER_OF = {
     "": "package",
+    "_version": "version",
     "base": "base",
     "_batching": "batching",
     "_compat": "compat",
@@ -39,13 +40,14 @@ LAYER_OF = {
 """Layer of each module that is not in a folder."""
 
 MAY_IMPORT = {
+    "version": set(),
     "moments": set(),
     "ground": set(),
     "compat": set(),
     "validation": {"compat"},
     "core": {"moments"},
     "batching": {"core", "compat"},
-    "preparation": {"core", "ground", "validation", "moments"},
+    "preparation": {"core", "ground", "validation", "moments", "version"},
     "estimators": {
         "preparation",
         "core",
@@ -59,11 +61,19 @@ MAY_IMPORT = {
     "datasets": {"ground"},
     "inspection": {"metrics", "ground", "moments"},
     "model_selection": {"batching", "metrics", "ground", "validation", "compat"},
-    "package": {"estimators", "metrics", "datasets", "inspection", "model_selection"},
+    "package": {
+        "estimators",
+        "metrics",
+        "datasets",
+        "inspection",
+        "model_selection",
+        "version",
+    },
 }
 """Layers that a layer may import from, beside itself."""
 
 LIBRARIES = {
+    "version": set(),
     "moments": {"numpy"},
     "ground": {"numpy", "scipy", "sklearn"},
     "compat": {"sklearn", "joblib"},

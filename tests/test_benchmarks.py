@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import cuda_time
+import fuzz_fits
 import images
 import levers
 import metric_values
@@ -411,3 +412,70 @@ def noise_scale(vae):
     weights = {k: torch.tensor(w)[None] for k, w in vae.weights_.items()}
     scale = vae._likelihood.scales(weights, torch.zeros(1, 1, 4))
     return scale.numpy()[0, 0] * vae.scale_
+
+
+def faults_of(numbers):
+    """Return the faults of the cases of these numbers, by number."""
+    fuzz_fits.import_all()
+    found = {n: fuzz_fits.run_case(fuzz_fits.make_case(n)).faults for n in numbers}
+    return {n: faults for n, faults in found.items() if faults}
+
+
+@pytest.mark.parametrize("start", range(0, 30, 10))
+def test_small_random_fits_have_no_fault(start):
+    assert not faults_of(range(start, start + 10))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(10_000, 10_400, 50))
+def test_many_small_random_fits_have_no_fault(start):
+    assert not faults_of(range(start, start + 50))
+
+
+def test_a_random_fit_is_determined_by_its_number():
+    cases = [fuzz_fits.make_case(4) for _ in range(2)]
+    assert repr(cases[0]) == repr(cases[1])
+    assert repr(cases[0]) != repr(fuzz_fits.make_case(5))
+
+
+class Faulty:
+    """A transformer with one fault of each kind."""
+
+    warm_start = False
+
+    def fit(self, X, y, sample_weight):
+        self.level_ = np.nan
+        np.random.seed(X[0, 0])
+        np.float64(X[0, 0]) / X[1, 1]
+        return self
+
+    def transform(self, X):
+        return X / np.inf * np.inf
+
+    def score(self, X):
+        return {}[X.shape]
+
+
+def test_a_fault_of_each_kind_is_found():
+    state = np.random.get_state()
+    X = np.array([[3, 0], [0, 0]])
+    with np.errstate(all="warn"):
+        outcome = fuzz_fits.run_case(fuzz_fits.Case(Faulty(), X, others=X))
+    np.random.set_state(state)
+    assert outcome.row[0] == "fault"
+    for text in (
+        "level_ is not finite",
+        "transform is not finite",
+        "score: KeyError",
+        "numpy's generator changed",
+        "RuntimeWarning in test_benchmarks.py: divide by zero",
+    ):
+        assert text in outcome.row[1]
+
+
+def test_a_case_that_takes_too_long_is_a_fault(monkeypatch):
+    worker = fuzz_fits.Worker()
+    name, outcome, text, _ = worker.run(3, limit=0.01)
+    worker.end()
+    assert (outcome, text) == ("fault", "no result after 0.01 s")
+    assert name == type(fuzz_fits.make_case(3).estimator).__name__

@@ -109,6 +109,7 @@ class TestEntries:
             (polars.Series([3.0, None, 2.0]), [3, NAN, 2], "float"),
             (np.ma.masked_array([3, -999, 2], [0, 1, 0]), [3, NAN, 2], "integer"),
             (np.ma.masked_array([3.0, 1, 2], [0, 1, 0]), [3, NAN, 2], "float"),
+            ([10**400, None, -(10**400)], [np.inf, NAN, -np.inf], "integer"),
             ([True, None, False], [1, NAN, 0], "boolean"),
             (np.array([np.True_, None, np.False_]), [1, NAN, 0], "boolean"),
             (["b", None, "a"], [1, NAN, 0], "text"),

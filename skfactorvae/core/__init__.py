@@ -17,7 +17,16 @@ from ._inference import (
     residual_squares,
     sample,
 )
-from ._job import Arrays, Fit, HeldOut, Job, Record, Watch, effective_sample_size
+from ._job import (
+    Arrays,
+    Fit,
+    HeldOut,
+    Job,
+    Record,
+    Watch,
+    effective_sample_size,
+    least_memory,
+)
 from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._modules import Modules
@@ -82,6 +91,7 @@ __all__ = [
     "encode",
     "fit_stack",
     "held_out_penalties",
+    "least_memory",
     "residual_squares",
     "resolve_device",
     "sample",

@@ -1,19 +1,24 @@
-"""Devices, CPU threads, and a computing context that the caller cannot change."""
+"""Devices, and a computing context that the caller cannot change."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 SMALL_WORK = 1_000_000_000
 """Multiplications of a step below which a second thread costs more than it saves."""
 
+FULL_PRECISION = ("ieee", "none")
+"""Settings of a backend with which float32 matrices are multiplied with all digits."""
+
 _lock = threading.Lock()
 _depth = 0
 _outside = 1
+_matmul_precision: Any = None
 
 
 @contextmanager
@@ -76,14 +81,18 @@ def _is_available(kind: str) -> bool:
 
 
 @contextmanager
-def thread_limit(
+def process_settings(
     n_threads: int | None, work: int, device: torch.device
 ) -> Iterator[None]:
-    """Limit torch's CPU threads inside the block and restore them afterwards.
+    """Set torch's CPU threads and precision inside the block, and restore them after.
 
-    The number is global to the process. Where blocks are nested, or those of several
-    Python threads overlap, the first block sets the number, and the last one to end
-    restores the number that the first one found.
+    Matrices are multiplied with all digits of their type: with fewer, for which
+    ``torch.set_float32_matmul_precision`` can ask, the results of a fit and the codes
+    of a fitted model would be others.
+
+    Both settings are global to the process. Where blocks are nested, or those of
+    several Python threads overlap, the first block makes the settings, and the last one
+    to end restores those that the first one found.
 
     Parameters
     ----------
@@ -95,10 +104,11 @@ def thread_limit(
         Where the work is done. One thread is enough to feed a device other than the
         CPU.
     """
-    global _depth, _outside
+    global _depth, _outside, _matmul_precision
     with _lock:
         if _depth == 0:
             _outside = torch.get_num_threads()
+            _matmul_precision = _set_full_precision()
             torch.set_num_threads(n_threads or _choose(work, device))
         _depth += 1
     try:
@@ -108,7 +118,43 @@ def thread_limit(
             _depth -= 1
             if _depth == 0:
                 torch.set_num_threads(_outside)
+                _restore_precision(_matmul_precision)
 
 
 def _choose(work: int, device: torch.device) -> int:
     return _outside if device.type == "cpu" and work >= SMALL_WORK else 1
+
+
+def matmul_backends() -> list[Any]:
+    """Return what holds the precision of matrix products by device (torch >= 2.9)."""
+    modules = torch.backends.cuda, torch.backends.mkldnn
+    found = [getattr(module, "matmul", None) for module in modules]
+    return [backend for backend in found if hasattr(backend, "fp32_precision")]
+
+
+def _set_full_precision() -> Any:
+    """Multiply matrices with all digits; return the former setting.
+
+    Programs set the precision for all devices by one function, or for each. Torch
+    raises an error where both ways have been used, so that theirs is used here.
+    """
+    try:
+        name = torch.get_float32_matmul_precision()
+    except RuntimeError:  # set for each device
+        before = [backend.fp32_precision for backend in matmul_backends()]
+        full = [value if value in FULL_PRECISION else "ieee" for value in before]
+        _restore_precision(full)
+        return before
+    _restore_precision("highest")
+    return name
+
+
+def _restore_precision(setting: Any) -> None:
+    """Restore what :func:`_set_full_precision` returned."""
+    if isinstance(setting, str):
+        if torch.get_float32_matmul_precision() != setting:
+            torch.set_float32_matmul_precision(setting)
+        return
+    for backend, value in zip(matmul_backends(), setting, strict=True):
+        if backend.fp32_precision != value:
+            backend.fp32_precision = value

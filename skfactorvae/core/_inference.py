@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ._dense import PLAIN, Weights
-from ._devices import thread_limit, undisturbed
+from ._devices import process_settings, undisturbed
 from ._likelihoods import Likelihood
 from ._networks import Network
 from ._priors import PRIORS
@@ -69,12 +69,13 @@ def elbo(
     prior: str = "normal",
     device: torch.device,
 ) -> np.ndarray:
-    """Return each row's evidence lower bound in nats, (n,).
+    """Return each row's evidence lower bound in nats, float64, (n,).
 
     The expectation over the posterior is a cubature whose points are the same for
     every row. With all directions it is exact for a reconstruction error that is a
     cubic polynomial of the code, as under a linear decoder. One direction is cheap, and
-    accurate enough to compare the steps of a fit.
+    accurate enough to compare the steps of a fit. Bounds that overflow in the precision
+    of the rows are computed in double precision.
     """
     d = network.n_components
     points = cubature_points(d, n_directions)
@@ -88,7 +89,15 @@ def elbo(
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
 
-    return _map_blocks(bound, network, weights, rows, device)[:, 0]
+    def bounds(some: np.ndarray) -> np.ndarray:
+        found = _map_blocks(bound, network, weights, some, device)
+        return found[:, 0].astype(np.float64)
+
+    found = bounds(rows)
+    lost = ~np.isfinite(found)
+    if lost.any() and rows.dtype != np.float64 and device.type != "mps":
+        found[lost] = bounds(rows[lost].astype(np.float64))
+    return found
 
 
 def residual_squares(
@@ -126,9 +135,13 @@ def sample(
     noise: bool,
     seed: int,
     prior: str = "normal",
+    precision: str = "float32",
     device: torch.device,
 ) -> np.ndarray:
-    """Draw codes from the prior, and rows from the likelihood, (n_samples, p)."""
+    """Draw codes from the prior, and rows from the likelihood, (n_samples, p).
+
+    Normal numbers have single precision; ``precision`` is that of the computation.
+    """
     generator = torch.Generator().manual_seed(seed)
     d, a = network.n_components, network.n_auxiliary
     draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
@@ -141,7 +154,8 @@ def sample(
             return likelihood.mean(output)
         return likelihood.sample(w, output, generator)
 
-    return _map_blocks(draw, network, weights, draws.numpy(), device)
+    rows = draws.numpy().astype(precision, copy=False)
+    return _map_blocks(draw, network, weights, rows, device)
 
 
 def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
@@ -181,7 +195,7 @@ def _map_blocks(
     """Apply a row-wise function of (1, block, .) to all rows, block by block."""
     work = network.block_size * network.multiplications
     out: np.ndarray | None = None
-    with undisturbed(), torch.inference_mode(), thread_limit(None, work, device):
+    with undisturbed(), torch.inference_mode(), process_settings(None, work, device):
         stacked = _as_stack(weights, rows.dtype, device)
         for start, x in _blocks(rows, network.block_size):
             y = function(stacked, torch.from_numpy(x).to(device).unsqueeze(0))[0]

@@ -11,6 +11,7 @@ import numpy as np
 from ._axes import Parameters
 from ._likelihoods import Likelihood
 from ._networks import Network
+from ._sampling import CHUNK
 from ._schedule import Schedule
 from .objectives import Objective
 
@@ -171,6 +172,41 @@ Watch = Callable[[Record], Sequence[bool]]
 """Called with each record; returns for each model whether to stop it."""
 
 
+def least_memory(
+    network: Network,
+    objective: Objective,
+    n_weights: int,
+    schedule: Schedule,
+    dtype: np.dtype,
+) -> int:
+    """Return a lower bound of the memory that a fit needs, bytes.
+
+    It counts weights with their gradients and moments, the draws of several steps, the
+    codes of one, and the directions of the score's cubature.
+
+    Parameters
+    ----------
+    network : Network
+    objective : Objective
+    n_weights : int
+        Number of weights of encoder and decoder, at least.
+    schedule : Schedule
+        Gives the batch size.
+    dtype : dtype
+        Precision of the training.
+    """
+    d, n_rows = network.n_components, schedule.batch_size
+    if objective.adversary is not None:
+        n_weights += objective.adversary.multiplications(d)
+    draws = CHUNK * n_rows * (2 * d + network.n_auxiliary)
+    codes = n_rows * network.n_columns
+    return dtype.itemsize * (4 * n_weights + codes) + 4 * draws + 8 * d**2
+
+
 def effective_sample_size(row_weights: np.ndarray) -> float:
-    """Return Kish's effective sample size, at most the number of rows."""
-    return float(row_weights.sum() ** 2 / np.square(row_weights).sum())
+    """Return Kish's effective sample size, at most the number of rows.
+
+    Weights are divided by a power of two, exactly, so that no square underflows.
+    """
+    share = np.ldexp(row_weights, -np.frexp(row_weights.max())[1])
+    return float(share.sum() ** 2 / np.square(share).sum())

@@ -14,7 +14,7 @@ from torch import Tensor
 from .._moments import trimmed_mean
 from . import _axes
 from ._dense import Weights
-from ._devices import thread_limit, undisturbed
+from ._devices import process_settings, undisturbed
 from ._inference import elbo
 from ._job import Fit, Job, Record, Status, Watch, effective_sample_size
 from ._latents import order_latents
@@ -76,7 +76,7 @@ def fit_stack(
             "Train them in separate calls."
         )
     work = len(jobs) * schedule.batch_size * jobs[0].multiplications
-    with undisturbed(), thread_limit(n_threads, work, device):
+    with undisturbed(), process_settings(n_threads, work, device):
         checkpoints = _Stack(jobs, schedule, device).train(watch)
     return [checkpoint.fit(device) for checkpoint in checkpoints]
 
@@ -113,7 +113,7 @@ def held_out_penalties(
     """
     held_out = [_on_held_out(job, fit) for job, fit in zip(jobs, fits, strict=True)]
     work = len(jobs) * schedule.batch_size * jobs[0].multiplications
-    with undisturbed(), thread_limit(n_threads, work, device):
+    with undisturbed(), process_settings(n_threads, work, device):
         stack = _Stack(held_out, schedule, device)
         noise = [_noise_std(job.row_weights) for job in jobs]
         stack.instance_noise = stack.rows.new_tensor(noise)  # as in training

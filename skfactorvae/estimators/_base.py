@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from .. import core
 from .._batching import memoized, shared_array, train
@@ -24,6 +23,7 @@ from .._validation import (
     OPEN_FRACTION,
     POSITIVE,
     at_least,
+    check_numbers,
     one_of,
 )
 from ..preparation import (
@@ -203,8 +203,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         default=False,
         kind="bool",
         rules=["boolean"],
-        description="""Whether ``fit`` continues from the fitted weights and scales. The
-        state of the optimiser is not kept.""",
+        description="""Whether ``fit`` continues from the fitted weights and scales, for
+        X of the same features. The state of the optimiser is not kept.""",
     )
     device: str = parameter(
         default="auto",
@@ -224,8 +224,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         default=None,
         kind="int",
         rules=[Integral, None],
-        description="""CPU threads of a fit; -1 uses all. None uses one for small
-        models, for which more are slower, and torch's number for large ones.""",
+        description="""CPU threads of a fit, at most one for each core; -1 uses all
+        cores. None uses one for small models, for which more are slower, and torch's
+        number for large ones.""",
     )
     verbose: Any = parameter(
         default="auto",
@@ -284,8 +285,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used; the message states what was
-            expected.
+            If a parameter or the data cannot be used, or no finite model was found; the
+            message states what was expected.
 
         Warns
         -----
@@ -297,11 +298,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             component reconstructs more of the variance, or that FactorAnalysis has a
             higher likelihood: each with the numbers and what to do.
         """
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], order="C", ensure_min_samples=2
-        )
-        device = core.resolve_device(self.device)
+        check_numbers(self.get_params(deep=False), self.precision)
         previous = self._previous_fit()
+        X = self._training_features(X, previous)
+        device = core.resolve_device(self.device)
         data = self._training_data(X, y, sample_weight, sample_groups, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
@@ -354,6 +354,18 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         )
         return prepared.regularized(fits, device)
 
+    def _training_features(self, X, previous):
+        """Return X as an array; its features must be those of a fit that continues."""
+        try:
+            return self._features(X, reset=previous is None, ensure_min_samples=2)
+        except ValueError as error:
+            if previous is None:
+                raise
+            raise ValueError(
+                f"{error} (warm_start=True continues the earlier fit, with its "
+                "features; warm_start=False starts anew.)"
+            ) from error
+
     def _training_data(
         self, X, y, sample_weight, sample_groups, previous
     ) -> TrainingData:
@@ -404,6 +416,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         shown = slice(readout.n_hidden_components, None)
         kl, variance = fit.kl[shown], fit.variance[shown]
+        for values in (*fit.weights.values(), fit.kl, fit.variance):
+            _check_fit(values, prepared, fit)
         for name, value in prepared.fitted(fit.weights).items():
             setattr(self, name, value)
         self.history_ = fit.history
@@ -414,11 +428,26 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         )
         if not prepared.spec.is_generator:
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
-            bounds = self._bound(job.rows[some])
+            bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
             self.fit_score_ = float(np.average(bounds, weights=job.row_weights[some]))
         if fit.status != "diverged":
             for message in fit_warnings(self):
                 warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+
+def _check_fit(values, prepared: Prepared, fit: core.Fit):
+    """Return values of a fitted model, or raise an error if they are not finite."""
+    if np.isfinite(values).all():
+        return values
+    spec, rows = prepared.spec, prepared.job.rows
+    noise = f", noise_scale={spec.noise_scale}" if spec.likelihood == "gaussian" else ""
+    raise ValueError(
+        f"No finite model was found: with the weights of step {fit.kept_step}, codes "
+        f"or scores of the training samples overflow in {spec.precision}. The "
+        f"standardised samples have values up to {np.abs(rows).max():.4g}{noise}. Set "
+        "standardize='feature', remove outliers from X, raise noise_scale, lower "
+        "learning_rate, or set precision='float64'."
+    )
 
 
 def _active_kl(prepared: Prepared) -> float:

@@ -15,8 +15,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_sample_weight
-from .._validation import MAX_SEED, check_unit_interval
-from ..preparation import ModelSpec, Scaling, rescale_weights
+from .._validation import MAX_SEED, check_memory, check_unit_interval
+from ..preparation import ModelSpec, Scaling, check_state, rescale_weights
+
+STATE = ("_model_spec", "mean_", "scale_", "weights_")
+"""Fitted attributes that the methods of a fitted estimator read."""
+
+OVERFLOW = (
+    "The {what} of {n_lost} of {n} samples, the first of them number {first}, are not "
+    "finite: their values are too large to compute with in {dtype}. Expected values "
+    "like those of the fit. Remove these samples, or fit again with "
+    "precision='float64' to X in float64."
+)
+"""Error about values that overflow."""
 
 
 class LatentTransformer(
@@ -72,12 +83,13 @@ class LatentTransformer(
             If the estimator is not fitted.
         ValueError
             If X has another number of features than in ``fit``, or values that are not
-            finite numbers.
+            finite numbers, or that are so large that codes are not.
         """
         rows = self._standardized(X)
         moments = core.encode(self._network, self.weights_, rows, device=self._device)
-        mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
-        return mean, std
+        with np.errstate(over="ignore"):  # is reported below
+            mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+        return check_finite(mean, "codes"), check_finite(std, "codes")
 
     def inverse_transform(self, X):
         """Compute the expected sample of each code, in the original units.
@@ -102,7 +114,7 @@ class LatentTransformer(
             finite numbers.
         """
         check_is_fitted(self)
-        codes = check_array(X, dtype=np.dtype(self._spec.precision))
+        codes = _checked(check_array, X, dtype=np.dtype(self._spec.precision))
         if codes.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
@@ -117,7 +129,7 @@ class LatentTransformer(
             codes,
             device=self._device,
         )
-        return self._in_original_units(rows)
+        return self._in_original_units(rows, "reconstructions")
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
         """Draw new samples from the model.
@@ -134,20 +146,27 @@ class LatentTransformer(
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Samples in the original units.
+            Samples in the original units. The dtype is that of the data the estimator
+            was fitted to.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If ``n_samples`` is not an integer of at least 1.
+            If ``n_samples`` is not an integer of at least 1, or one for which there is
+            not enough memory.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(
                 f"n_samples must be at least 1, and an integer; got {n_samples!r}."
             )
+        check_memory(
+            int(n_samples) * len(self.mean_) * self.mean_.dtype.itemsize,
+            f"sample(n_samples={n_samples})",
+            "Draw fewer samples at a time.",
+        )
         rows = core.sample(
             self._network,
             self._likelihood,
@@ -156,9 +175,10 @@ class LatentTransformer(
             noise=noise,
             seed=check_random_state(random_state).randint(MAX_SEED),
             prior=self._spec.prior,
+            precision=self._spec.precision,
             device=self._device,
         )
-        return self._in_original_units(rows)
+        return self._in_original_units(rows, "samples")
 
     def score_samples(self, X):
         r"""Compute a lower bound of each sample's log-density, in nats.
@@ -186,9 +206,9 @@ class LatentTransformer(
             If the estimator is not fitted.
         ValueError
             If X has another number of features than in ``fit``, or values that are not
-            finite numbers.
+            finite numbers, or that are so large that bounds are not.
         """
-        return self._bound(self._standardized(X))
+        return check_finite(self._bound(self._standardized(X)), "scores")
 
     def _bound(self, rows):
         """Compute the bound of standardised samples, in the original units, (n,)."""
@@ -200,7 +220,7 @@ class LatentTransformer(
             prior=self._spec.prior,
             device=self._device,
         )
-        return bound.astype(np.float64) - np.log(self.scale_.astype(np.float64)).sum()
+        return bound - np.log(self.scale_.astype(np.float64)).sum()
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of :meth:`score_samples`.
@@ -228,7 +248,9 @@ class LatentTransformer(
         """
         scores = self.score_samples(X)
         weight = rescale_weights(check_sample_weight(sample_weight, len(scores)))
-        return float(np.average(scores, weights=weight))
+        with np.errstate(over="ignore"):  # is reported below
+            mean = np.average(scores, weights=weight)
+        return float(check_finite(mean, "scores"))
 
     def decoder_layers(self):
         """Return the layers of the decoder as plain arrays, for use without torch.
@@ -253,24 +275,34 @@ class LatentTransformer(
         return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
 
     # ------------------------------------------------------------ fitted networks
+    def _features(self, X, **options):
+        """Return X as an array of floats, checked as scikit-learn does."""
+        dtypes = [np.float64, np.float32]
+        return _checked(validate_data, self, X, dtype=dtypes, order="C", **options)
+
     def _standardized(self, X):
         check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], order="C", reset=False
-        )
+        X = self._features(X, reset=False)
         if self._spec.likelihood == "bernoulli":
             check_unit_interval(X)
         return self._scaling.apply(X, np.dtype(self._spec.precision))
 
-    def _in_original_units(self, rows):
-        X = rows.astype(self.mean_.dtype, copy=False)
-        X *= self.scale_
-        X += self.mean_
-        return X
+    def _in_original_units(self, rows, what):
+        """Return reconstructions or samples in the units of X, checked to be finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # is reported below
+            X = rows.astype(self.mean_.dtype, copy=False)
+            X *= self.scale_
+            X += self.mean_
+        return check_finite(X, what)
 
     @property
     def _spec(self):
-        return ModelSpec(**self._model_spec)
+        return ModelSpec.from_state(self._model_spec, self._fitted_by)
+
+    @property
+    def _fitted_by(self):
+        """Version of this package that the estimator was fitted by."""
+        return vars(self).get("_version", "0.1.0.dev0 or earlier")
 
     @property
     def _scaling(self):
@@ -297,6 +329,18 @@ class LatentTransformer(
         """Number of leading components that are not part of the codes."""
         return self._spec.n_hidden
 
+    def __setstate__(self, state):
+        """Restore a pickled estimator, if its state is that of this version."""
+        super().__setstate__(state)
+        if not self.__sklearn_is_fitted__():
+            return
+        check_state(set(STATE) - vars(self).keys(), (), self._fitted_by)
+        spec = self._spec
+        if callable(spec.network):  # built when it is needed
+            return
+        expected = spec.make_network().parameters | spec.make_likelihood().parameters
+        check_state(expected.keys() - self.weights_.keys(), (), self._fitted_by)
+
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__
 
@@ -304,3 +348,41 @@ class LatentTransformer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _checked(check, *args, **options):
+    """Return the array that a check of scikit-learn's makes of an array-like.
+
+    Errors of other types become a ValueError, as of numbers beyond double precision, or
+    of a torch tensor that requires gradients. Numbers that are too large are reported
+    by the check, without numpy's own warning.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return check(*args, **options)
+    except (OverflowError, RuntimeError) as error:
+        raise ValueError(f"X cannot be read as an array of numbers: {error}") from error
+
+
+def check_finite(values, what):
+    """Return values by sample, or raise an error that names the first bad sample.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, ...), or float
+    what : str
+        What they are, for the message.
+    """
+    is_finite = np.atleast_1d(np.isfinite(values))
+    if is_finite.all():
+        return values
+    lost = np.flatnonzero(~is_finite.reshape(len(is_finite), -1).all(axis=1))
+    raise ValueError(
+        OVERFLOW.format(
+            what=what,
+            n_lost=len(lost),
+            n=len(is_finite),
+            first=lost[0],
+            dtype=values.dtype,
+        )
+    )

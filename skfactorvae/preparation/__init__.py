@@ -9,7 +9,7 @@ number of steps. Needs numpy and scikit-learn; the job it makes is one of
 from ._data import TrainingData
 from ._job import Prepared, PreviousFit, prepare
 from ._labels import read_labels
-from ._model_spec import ModelSpec
+from ._model_spec import ModelSpec, check_state
 from ._noise_levels import information_of_noise
 from ._options import FitOptions
 from ._rows import rescale_weights
@@ -23,6 +23,7 @@ __all__ = [
     "PreviousFit",
     "Scaling",
     "TrainingData",
+    "check_state",
     "check_widths",
     "information_of_noise",
     "prepare",

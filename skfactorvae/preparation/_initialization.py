@@ -20,6 +20,10 @@ from ._rows import subsample
 ICA_ROWS = 10_000
 """Samples to which FastICA or PCA is fitted, at most."""
 
+MIN_VARIANCE = 1e-60
+"""Average variance of the features below which they count as constant: weights that
+standardise such features could be too large for single precision."""
+
 ROWS_PER_SQUARE = 20
 """Samples per squared number of ICA components: 20 to 30 by EEGLAB's tutorial, chapter
 9, "Decomposing data using ICA"."""
@@ -134,7 +138,7 @@ def _principal_axes(sample, n_components, rng):
     """
     with np.errstate(over="ignore", invalid="ignore"):
         average = sample.var(axis=0).mean()
-    if not 0 < average < np.inf:  # constant, or squares overflow
+    if not MIN_VARIANCE < average < np.inf:  # constant, or squares overflow
         return np.zeros((0, sample.shape[1])), np.zeros(0)
     pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
     retained = pca.explained_variance_ > (1 - 1e-9) * average

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import core
 from .._validation import check_unit_interval
+from .._version import __version__
 from ._calibration import calibrate
 from ._data import TrainingData
 from ._initialization import has_independent_components, linear_start
@@ -108,6 +109,7 @@ class Prepared:
             "weights_": weights,
             "_model_spec": dict(vars(self.spec)),
             "_inflation": self.inflation,
+            "_version": __version__,
             **self.known,
         }
 
@@ -167,6 +169,7 @@ def prepare(
         previous.spec.check_unchanged(spec)
     if spec.likelihood == "bernoulli":
         check_unit_interval(data.X)
+    spec.check_memory(objective, options.schedule())
     training, held_out = data, None
     if options.early_stopping:
         training, held_out = data.split(options.validation_fraction, seed)

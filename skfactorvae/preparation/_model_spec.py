@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from .. import core
-from .._validation import check_image_shape, check_sizes
+from .._validation import check_image_shape, check_memory, check_sizes
+from .._version import __version__
 from ._options import FitOptions
 
 WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
@@ -133,6 +137,26 @@ class ModelSpec:
             levels=levels,
         )
 
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], version: str) -> ModelSpec:
+        """Return the model that a fitted estimator holds as plain values.
+
+        Parameters
+        ----------
+        state : mapping of str to object
+            Values of the fields.
+        version : str
+            Version of this package that the estimator was fitted by.
+
+        Raises
+        ------
+        ValueError
+            If the fields are those of another version.
+        """
+        names = {f.name for f in fields(cls)}
+        check_state(names - state.keys(), state.keys() - names, version)
+        return cls(**state)
+
     @property
     def is_generator(self) -> bool:
         """Whether the model is a generator without an encoder trained on data."""
@@ -169,6 +193,31 @@ class ModelSpec:
         if self.likelihood == "bernoulli":
             return core.Bernoulli()
         return core.Gaussian(self.noise_scale, is_sampled=not self.is_generator)
+
+    def check_memory(self, objective: core.Objective, schedule: core.Schedule) -> None:
+        """Raise if the fit of this model needs more memory than there is.
+
+        Raises
+        ------
+        ValueError
+            If parameters ask for networks or batches that are too large.
+        """
+        if callable(self.network):
+            return
+        is_dense = self.image_shape is None
+        n_bytes = core.least_memory(
+            self.make_network(),
+            objective,
+            self._make_autoencoder().multiplications if is_dense else 0,
+            schedule,
+            np.dtype(self.precision),
+        )
+        check_memory(
+            n_bytes,
+            f"A fit with n_components={self.n_components}, "
+            f"batch_size={schedule.batch_size} and these layers",
+            "Lower n_components, batch_size, or the sizes of hidden layers.",
+        )
 
     def check_unchanged(self, after: ModelSpec) -> None:
         """Raise if weights of this model cannot be used in another one.
@@ -227,3 +276,26 @@ def _layer(activation, weights, kind, name=None, is_activated=False, **shape):
     }
     own = activation if is_activated else None
     return {"kind": kind, "activation": own, **shape, **arrays}
+
+
+def check_state(missing: Iterable[str], unknown: Iterable[str], version: str) -> None:
+    """Raise if the state of a fitted estimator is not that of this version.
+
+    Parameters
+    ----------
+    missing, unknown : iterable of str
+        Names that the state lacks, and names in it that this version does not have.
+    version : str
+        Version of this package that the estimator was fitted by.
+    """
+    differences = [
+        f"{verb} {', '.join(sorted(names))}"
+        for verb, names in (("lacks", missing), ("has in addition", unknown))
+        if names
+    ]
+    if differences:
+        raise ValueError(
+            f"This estimator was fitted by version {version} of skfactorvae and cannot "
+            f"be used by version {__version__}: its state {' and '.join(differences)}. "
+            "Load it with the version it was fitted by, or fit it again."
+        )

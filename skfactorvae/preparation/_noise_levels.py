@@ -78,7 +78,7 @@ def default_input_noise(
     :func:`noise_edge`. A component lowers the loss where that exceeds ``kl_weight``.
     The noise passes through d of p directions and inflates the residuals from which the
     noise scale is learned: by the second condition, to at most twice the variance, if
-    features are alike.
+    features are alike. It is the only one where ``kl_weight`` is zero.
 
     Parameters
     ----------
@@ -95,8 +95,9 @@ def default_input_noise(
         Standard deviation of the input noise, in units of the noise's own, t.
     """
     edge = noise_edge(n_rows, n_features)
+    ratio = edge / kl_weight if kl_weight else math.inf
     spare = (n_features - n_components) / (2 * n_components)
-    return math.sqrt(max(0.0, min(edge * (edge / kl_weight - 1), spare)))
+    return math.sqrt(max(0.0, min(edge * (ratio - 1), spare)))
 
 
 def conditional_noise_std(rows, weight, seed):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from .. import core
 from ._data import TrainingData
 from ._noise_levels import are_uncorrelated, have_equal_variance
@@ -44,10 +46,14 @@ class FitOptions:
 
     @classmethod
     def of(cls, estimator) -> FitOptions:
-        """Read the parameters of an estimator."""
+        """Read the parameters of an estimator.
+
+        Numbers of numpy's types become Python's, which do not overflow where they are
+        multiplied.
+        """
         parameters = estimator.get_params(deep=False)
         names = [f.name for f in fields(cls) if f.name in parameters]
-        return cls(**{name: parameters[name] for name in names})
+        return cls(**{name: _plain(parameters[name]) for name in names})
 
     def resolved(self, data: TrainingData, previous: Any = None) -> FitOptions:
         """Return the options with ``"auto"`` replaced for scaling and noise scale.
@@ -91,3 +97,8 @@ class FitOptions:
             warmup=self.warmup,
             patience=self.n_iter_no_change if self.early_stopping else None,
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of a numpy type as one of Python's; all else as it is."""
+    return value.item() if isinstance(value, np.generic) else value

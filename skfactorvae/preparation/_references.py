@@ -25,6 +25,9 @@ LINEAR_STEPS = 200
 MAX_LINEAR_FEATURES = 300
 """Features above which it takes too long."""
 
+MAX_VALUE = 1e100
+"""Magnitude above which the squares of a sample, summed, could overflow."""
+
 TINY = 1e-6
 """Probability that is neither zero nor one."""
 
@@ -69,18 +72,21 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     Returns
     -------
     float
-        Nats per sample; NaN for more than 300 features, where it takes long.
+        Nats per sample; NaN for more than 300 features, where it takes long, and for
+        features that it cannot be fitted to.
     """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES:
+    if sample.shape[1] > MAX_LINEAR_FEATURES or np.abs(sample).max() > MAX_VALUE:
         return math.nan
     model = FactorAnalysis(
         min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)  # of singular matrices
         model.fit(sample)
-    return trimmed_mean(model.score_samples(held_out), weight)[0]
+        score, _ = trimmed_mean(model.score_samples(held_out), weight)
+    return score if np.isfinite(score) else math.nan
 
 
 def first_component_r2(rows, held_out):

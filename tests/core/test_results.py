@@ -227,6 +227,12 @@ class TestLinearStart:
             network.linear_start(np.ones((6, 3)), np.ones((3, 6)))
 
 
+@pytest.mark.parametrize("unit", [5e-324, 1e-200, 1.0, 1e200])
+def test_the_unit_of_weights_has_no_effect_on_the_sample_size(unit):
+    weights = unit * np.array([1.0, 1.0, 2.0])
+    assert core.effective_sample_size(weights) == pytest.approx(16 / 6)
+
+
 def test_values_of_a_step_are_computed_once():
     stack = _Stack([make_job()], make_schedule(), CPU)
     forward, calls = stack._forward(next(stack.draws)), []

@@ -858,6 +858,15 @@ def test_a_warm_start_of_another_table_is_refused(small, n_features):
         model.fit(normal(n_features=n_features))
 
 
+def test_a_warm_start_of_the_same_columns_in_another_order_is_refused(small):
+    frame = pd.DataFrame(normal(), columns=list("abcde"))
+    model = small(warm_start=True).fit(frame)
+    expected = model.transform(frame)
+    with pytest.raises(ValueError, match=r"(?s)feature names should match.*warm_start"):
+        model.fit(frame[list("edcba")])
+    np.testing.assert_array_equal(model.transform(frame), expected)
+
+
 # ------------------------------------------------------------------------- divergence
 DIVERGING = {
     "learning rate": {"learning_rate": 1e3},

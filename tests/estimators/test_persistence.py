@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+
+import skfactorvae
 
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"
 """A device that this machine does not have."""
@@ -144,6 +147,38 @@ def test_fitted_state_is_plain(small):
     model.transform(table())
     for value in vars(model).values():
         check(value)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "expected"),
+    [
+        (None, ["scale_"], "lacks scale_"),
+        (None, ["_model_spec", "mean_"], "lacks _model_spec, mean_"),
+        ("_model_spec", ["n_hidden", "levels"], "lacks levels, n_hidden"),
+        ("_model_spec", "width", "has in addition width"),
+        ("weights_", ["decoder.0.bias"], r"lacks decoder\.0\.bias"),
+    ],
+)
+def test_a_state_of_another_version_is_named_as_such(small, part, change, expected):
+    state = copy.deepcopy(small().fit(table()).__getstate__()) | {"_version": "9.8.7"}
+    changed = state if part is None else state[part]
+    if isinstance(change, str):
+        changed[change] = 1
+    for name in [] if isinstance(change, str) else change:
+        del changed[name]
+    version = re.escape(skfactorvae.__version__)
+    message = rf"version 9\.8\.7.* by version {version}: its state {expected}\. Load"
+    with pytest.raises(ValueError, match=message):
+        small().__setstate__(state)
+
+
+def test_a_state_without_a_version_can_be_loaded(small):
+    model = small().fit(table())
+    state = copy.deepcopy(model.__getstate__())
+    assert state.pop("_version") == skfactorvae.__version__
+    older = small()
+    older.__setstate__(state)
+    assert_same_outputs(model, older)
 
 
 def test_memory_mapped_weights_are_shared_with_the_file(small, tmp_path):

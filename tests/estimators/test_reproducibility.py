@@ -1,7 +1,10 @@
 """Fits depend on ``random_state`` only, and the code of a row on the row only."""
 
 import random
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skfactorvae import core
+from skfactorvae.core._devices import matmul_backends, process_settings
 
 N_ROWS = 12
 
@@ -536,3 +540,64 @@ def test_the_users_table_is_never_written_to(small, method):
     X.flags.writeable = False
     getattr(model, method)(X)
     np.testing.assert_array_equal(X, kept)
+
+
+# -------------------------------------------------------------- settings of the process
+def set_for_all(precision):
+    torch.set_float32_matmul_precision(precision)
+
+
+def set_for_each(precision):
+    for backend in matmul_backends():
+        backend.fp32_precision = {"highest": "ieee", "high": "tf32"}[precision]
+
+
+PRECISION_OF_PRODUCTS = """
+import numpy as np, torch
+from test_reproducibility import *
+from skfactorvae import FactorVAETransformer
+rows = np.random.RandomState(0).normal(size=(200, 100))
+model = FactorVAETransformer(3, max_iter=6, random_state=0)
+expected = model.fit(rows).transform(rows)
+{set}({precision!r})
+before = [backend.fp32_precision for backend in matmul_backends()]
+with process_settings(1, 1, torch.device("cpu")):
+    inside = [backend.fp32_precision for backend in matmul_backends()]
+np.testing.assert_array_equal(model.transform(rows), expected)
+np.testing.assert_array_equal(model.fit(rows).transform(rows), expected)
+assert set(inside) <= {{"ieee", "none"}}, inside
+assert [backend.fp32_precision for backend in matmul_backends()] == before
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "precision"),
+    [("set_for_all", "high"), ("set_for_all", "medium"), ("set_for_each", "high")],
+)
+def test_the_precision_of_matrix_products_has_no_effect(way, precision):
+    """Products of fewer digits would change codes in their third one.
+
+    Torch does not allow both ways in one process.
+    """
+    script = PRECISION_OF_PRODUCTS.format(set=way, precision=precision)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_precision_of_matrix_products_is_restored(small, X):
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with process_settings(1, 1, torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+        small().fit(X).transform(X)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -134,6 +134,16 @@ class TestLinearModels:
         rows = np.zeros((10, 301))
         assert np.isnan(factor_analysis_score(rows, rows, np.ones(10), 2))
 
+    @pytest.mark.parametrize(("inside", "outside"), [(1, 1e200), (1e160, 1)])
+    def test_it_is_nan_without_a_warning_where_it_overflows(self, inside, outside):
+        rows = np.random.RandomState(0).normal(size=(10, 3))
+        arguments = inside * rows, outside * rows, np.ones(10), 2
+        assert np.isnan(factor_analysis_score(*arguments))
+
+    def test_constant_features_give_no_warning(self):
+        rows = np.zeros((10, 3))
+        assert np.isfinite(factor_analysis_score(rows, rows, np.ones(10), 2))
+
 
 class TestSplits:
     @given(

@@ -328,6 +328,11 @@ class TestInputNoise:
         )
         assert 0.0 == endless < dearer < dear < default_input_noise(400, 100, 5)
 
+    def test_without_a_price_the_residuals_alone_limit_it(self):
+        free = default_input_noise(400, 100, 5, 0.0)
+        assert free == pytest.approx(np.sqrt(95 / 10))
+        assert free >= default_input_noise(400, 100, 5, 1e-300)
+
     def test_it_falls_with_the_rows_and_rises_with_the_features(self):
         amounts = [default_input_noise(n, 50, 5) for n in (200, 1000, 5000, 10**8)]
         assert amounts == sorted(amounts, reverse=True)
