@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -143,3 +144,31 @@ def check_unit_interval(X) -> None:
             "MinMaxScaler(clip=True), whose output stays in that range for new "
             "samples, too; or use likelihood='gaussian'."
         )
+
+
+def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
+    """Return new samples for a Bernoulli likelihood, clipped to [0, 1] with a warning.
+
+    A scaler that was fitted to other samples, such as MinMaxScaler, returns some values
+    outside.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+
+    Returns
+    -------
+    ndarray of shape (n, p)
+    """
+    low, high = X.min(), X.max()
+    if low >= 0 and high <= 1:
+        return X
+    n_outside = np.count_nonzero((X < 0) | (X > 1))
+    warnings.warn(
+        f"likelihood='bernoulli' needs values in [0, 1]; {n_outside} of {X.size} "
+        f"values are outside, and were clipped: X ranges from {low:.4g} to "
+        f"{high:.4g}. Scale X as in fit, for instance with MinMaxScaler(clip=True).",
+        UserWarning,
+        stacklevel=5,
+    )
+    return X.clip(0.0, 1.0)

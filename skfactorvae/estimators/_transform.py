@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_sample_weight
-from .._validation import MAX_SEED, check_memory, check_unit_interval
+from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
 from ..preparation import ModelSpec, Scaling, check_state, rescale_weights
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
@@ -284,7 +284,7 @@ class LatentTransformer(
         check_is_fitted(self)
         X = self._features(X, reset=False)
         if self._spec.likelihood == "bernoulli":
-            check_unit_interval(X)
+            X = clip_to_unit_interval(X)
         return self._scaling.apply(X, np.dtype(self._spec.precision))
 
     def _in_original_units(self, rows, what):

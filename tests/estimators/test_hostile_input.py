@@ -479,10 +479,22 @@ def test_bernoulli_refuses_values_outside_the_unit_interval(small, low):
     X = np.random.RandomState(0).uniform(size=(20, 4))
     model = small(likelihood="bernoulli").fit(X)
     X[3, 2] = low
-    expected = r"values in \[0, 1\].*ranges from.*MinMaxScaler.*'gaussian'"
-    for method in (model.fit, model.transform, model.score):
-        with pytest.raises(ValueError, match=expected):
-            method(X)
+    with pytest.raises(ValueError, match=r"\[0, 1\].*ranges.*MinMaxScaler.*'gaussian'"):
+        model.fit(X)
+
+
+@pytest.mark.takes("likelihood")
+@pytest.mark.parametrize("value", [-0.001, 7.0])
+def test_bernoulli_clips_new_values_outside_the_unit_interval(small, value):
+    X = np.random.RandomState(0).uniform(size=(20, 4))
+    model = small(likelihood="bernoulli").fit(X)
+    X[3, 2] = value
+    before, clipped = X.copy(), X.clip(0, 1)
+    for method in (model.transform, model.score_samples):
+        with pytest.warns(UserWarning, match=r"1 of 80 values.*MinMaxScaler"):
+            found = method(X)
+        np.testing.assert_array_equal(found, method(clipped))
+    np.testing.assert_array_equal(X, before)
 
 
 @pytest.mark.takes("likelihood")
