@@ -109,6 +109,9 @@ METHODS: dict[str, Callable[[int, int], Any]] = {
     ),
     "VAE": lambda d, seed: BetaVAETransformer(d, beta=1.0, random_state=seed),
     "FactorVAE": lambda d, seed: FactorVAETransformer(d, random_state=seed),
+    "FactorVAE, shared noise": lambda d, seed: FactorVAETransformer(
+        d, noise_scale="shared", random_state=seed
+    ),
     "UMAP": lambda d, seed: make_umap(d, seed),
     "raw columns": lambda d, seed: RawColumns(),
 }
