@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
+
+from .._locks import ProcessLock
 
 SMALL_WORK = 1_000_000_000
 """Multiplications of a step below which a second thread costs more than it saves."""
 
-_lock = threading.Lock()
+CPU = torch.device("cpu")
+
+
+_lock = ProcessLock()
 _depth = 0
+"""Python threads that are inside a block of :func:`thread_limit`."""
+
 _outside = 1
+"""Number of torch's threads that the first of them found."""
+
+_is_forked = False
+"""Whether this process is a copy of another one."""
+
+
+class _Own(threading.local):
+    """Blocks of this Python thread: their depth, and the number to restore."""
+
+    depth, outside = 0, 1
+
+
+_own = _Own()
+
+
+def _forget_blocks() -> None:
+    """Begin without blocks in a forked process, which has none of the other threads."""
+    global _depth, _is_forked, _own
+    if _depth:  # new threads begin with the number that was set last
+        torch.set_num_threads(_own.outside if _own.depth else torch.get_num_threads())
+    _depth, _is_forked, _own = 0, True, _Own()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_blocks)
 
 
 @contextmanager
@@ -81,9 +114,12 @@ def thread_limit(
 ) -> Iterator[None]:
     """Limit torch's CPU threads inside the block and restore them afterwards.
 
-    The number is global to the process. Where blocks are nested, or those of several
-    Python threads overlap, the first block sets the number, and the last one to end
-    restores the number that the first one found.
+    torch has a number for each Python thread. Of nested blocks, the first one sets it.
+    A new thread begins with the number that was set last in any thread; if that is the
+    limit of another thread's block, the number which that thread had before is taken.
+
+    In a forked process the number is one: threads of OpenMP are not copied, and an
+    operation that is distributed over them would never end.
 
     Parameters
     ----------
@@ -95,20 +131,43 @@ def thread_limit(
         Where the work is done. One thread is enough to feed a device other than the
         CPU.
     """
+    own = _own  # a forked process has another one
+    if own.depth == 0:
+        _begin(own, n_threads, work, device)
+    own.depth += 1
+    try:
+        yield
+    finally:
+        own.depth -= 1
+        if own.depth == 0:
+            _end(own)
+
+
+def _begin(own: _Own, n_threads: int | None, work: int, device: torch.device) -> None:
     global _depth, _outside
     with _lock:
         if _depth == 0:
             _outside = torch.get_num_threads()
-            torch.set_num_threads(n_threads or _choose(work, device))
+        own.outside = _outside
         _depth += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                torch.set_num_threads(_outside)
+        torch.set_num_threads(_choose(n_threads, work, device))
 
 
-def _choose(work: int, device: torch.device) -> int:
+def _end(own: _Own) -> None:
+    global _depth
+    with _lock:
+        _depth = max(0, _depth - 1)  # zero in a process that was forked in the block
+        torch.set_num_threads(own.outside)
+
+
+def _choose(n_threads: int | None, work: int, device: torch.device) -> int:
+    if _is_forked:
+        return 1
+    if n_threads is not None:
+        return n_threads
     return _outside if device.type == "cpu" and work >= SMALL_WORK else 1
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """Limit torch's CPU threads to one inside the block."""
+    return thread_limit(1, 0, CPU)

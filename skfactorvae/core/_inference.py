@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ._dense import PLAIN, Weights
-from ._devices import thread_limit, undisturbed
+from ._devices import one_thread, thread_limit, undisturbed
 from ._likelihoods import Likelihood
 from ._networks import Network
 from ._priors import PRIORS
@@ -131,7 +131,8 @@ def sample(
     """Draw codes from the prior, and rows from the likelihood, (n_samples, p)."""
     generator = torch.Generator().manual_seed(seed)
     d, a = network.n_components, network.n_auxiliary
-    draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
+    with one_thread():
+        draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
 
     def draw(w: Weights, u: Tensor) -> Tensor:
         latents, auxiliary_noise = u.split([d, a], dim=-1)
@@ -163,12 +164,13 @@ def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
     Tensor of shape (2 * n_directions, d), float64
     """
     generator = torch.Generator().manual_seed(0)
-    basis = torch.randn(
-        (n_dims, n_dims), generator=generator, dtype=torch.float64, device="cpu"
-    )
-    basis[:, 0] = basis[:, 0].sign()
-    directions = torch.linalg.qr(basis)[0].T[:n_directions]
-    return math.sqrt(n_dims) * torch.cat([directions, -directions])
+    with one_thread():
+        basis = torch.randn(
+            (n_dims, n_dims), generator=generator, dtype=torch.float64, device="cpu"
+        )
+        basis[:, 0] = basis[:, 0].sign()
+        directions = torch.linalg.qr(basis)[0].T[:n_directions]
+        return math.sqrt(n_dims) * torch.cat([directions, -directions])
 
 
 def _map_blocks(

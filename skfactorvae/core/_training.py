@@ -119,7 +119,7 @@ def held_out_penalties(
         noise = [_noise_std(job.row_weights) for job in jobs]
         stack.instance_noise = stack.rows.new_tensor(noise)  # as in training
         batches = [stack.penalty() for _ in range(PENALTY_BATCHES)]
-    return torch.stack(batches).mean(0).cpu().double().numpy()
+        return torch.stack(batches).mean(0).cpu().double().numpy()
 
 
 def _on_held_out(job: Job, fit: Fit) -> Job:

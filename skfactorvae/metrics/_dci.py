@@ -18,6 +18,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._inputs import DISCRETE
+from .._undefined import warn_undefined
 from ._binning import check_binning, factor_index
 from ._correlation import numeric_factors
 from ._mutual_information import information
@@ -28,7 +29,6 @@ from ._validation import (
     check_table,
     defined_factors,
     take_factors,
-    warn_undefined,
 )
 
 ESTIMATORS = {

@@ -6,15 +6,14 @@ Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` retained directions
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import roc_auc_score
+from sklearn.tree import ExtraTreeClassifier
 
+from .._linear_models import ica_rotation
+from .._locks import ProcessLock
 from ._rows import subsample
 
 ICA_ROWS = 10_000
@@ -27,8 +26,14 @@ ROWS_PER_SQUARE = 20
 RUNS = 3
 """Runs of FastICA with each algorithm; the best one is used."""
 
+ICA_TOLERANCE = 1e-3
+"""Change of the direction of a source of the last step, one minus the cosine."""
+
 NORMAL_LOG_COSH = 0.3745672075
 """Expectation of log cosh of a standard normal variable."""
+
+N_TREES = 100
+"""Randomised trees of the classifier of that test."""
 
 MIN_TEST_ROWS, MAX_TEST_ROWS = 200, 3000
 """Samples of the test of independence."""
@@ -39,6 +44,11 @@ N_TEST_COMPONENTS = 10
 INDEPENDENT_AUC = 0.9
 """Area under the ROC curve below which components count as independent. It is .5 to .9
 for mixtures of sources and .92 to 1 for curves: see the page on defaults."""
+
+_scikit_learn = ProcessLock()
+"""Held while estimators of scikit-learn are fitted, one thread at a time: they change
+the filters of warnings for a moment, and restore what they found. Trees are fitted
+without a forest, whose tasks the scheduler of a batched search would run in threads."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +129,11 @@ def _rotated_axes(kind, rows, weight, n_axes, n_max, seed):
     """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
     rng = np.random.RandomState(seed % 2**32)
     sample = subsample(rows, weight, n_max, rng).astype(np.float64)
-    directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
-    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-    n_rows = min(len(rows), len(sample))  # draws can repeat a sample
-    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
+    with _scikit_learn:
+        directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
+        white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+        n_rows = min(len(rows), len(sample))  # draws can repeat a sample
+        kind, rotation = _choose_rotation(kind, white, n_rows, rng)
     return kind, directions, spread, rotation
 
 
@@ -166,17 +177,20 @@ def _ica_rotation(scores, rng):
     FastICA converges to one of several optima, or not at all. Of several runs of the
     deflation and the parallel algorithm, the one with the largest negentropy is used.
     """
-    runs = ("parallel", "deflation") * RUNS
-    found = [_fast_ica(scores, algorithm, rng) for algorithm in runs]
+    found = [run(scores, rng) for run in (_parallel_ica, _deflation_ica) * RUNS]
     return max(found, key=lambda rotation: negentropy(scores @ rotation.T))
 
 
-def _fast_ica(scores, algorithm, rng):
-    ica = FastICA(algorithm=algorithm, whiten=False, tol=1e-3, random_state=rng)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        ica.fit(scores)
-    return ica.components_
+def _parallel_ica(scores, rng):
+    return ica_rotation(scores, rng, tol=ICA_TOLERANCE)
+
+
+def _deflation_ica(scores, rng):
+    """Return the rotation by scikit-learn, which does not warn with this algorithm."""
+    ica = FastICA(
+        algorithm="deflation", whiten=False, tol=ICA_TOLERANCE, random_state=rng
+    )
+    return ica.fit(scores).components_
 
 
 def negentropy(sources):
@@ -220,13 +234,31 @@ def shuffling_auc(components, rng):
     """
     halves = np.array_split(rng.permutation(len(components))[:MAX_TEST_ROWS], 2)
     halves = [_beside_shuffled(components[half], rng) for half in halves]
-    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=rng)
-    trees.fit(*halves[0])
-    rows, is_row = halves[1]
-    return roc_auc_score(is_row, trees.predict_proba(rows)[:, 1])
+    seeds = [rng.randint(np.iinfo(np.int32).max) for _ in range(N_TREES)]
+    (rows, is_row), (others, is_other) = halves
+    trees = (
+        ExtraTreeClassifier(
+            min_samples_leaf=3, max_features="sqrt", random_state=seed
+        ).fit(rows, is_row, check_input=False)
+        for seed in seeds
+    )
+    votes = sum(tree.predict_proba(others, check_input=False)[:, 1] for tree in trees)
+    return area_under_curve(votes[is_other == 1], votes[is_other == 0])
+
+
+def area_under_curve(positive, negative):
+    """Compute the probability that a positive score is larger; ties count one half."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    not_above = np.searchsorted(ordered, positive, side="right")
+    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
 
 
 def _beside_shuffled(rows, rng):
-    """Return samples followed by shuffled ones, and a mask of the former."""
+    """Return samples followed by shuffled ones, and an indicator of the former.
+
+    Their types are those in which scikit-learn's trees take them.
+    """
     shuffled = np.column_stack([rng.permutation(column) for column in rows.T])
-    return np.vstack([rows, shuffled]), np.repeat([True, False], len(rows))
+    stacked = np.vstack([rows, shuffled]).astype(np.float32)
+    return stacked, np.repeat([1.0, 0.0], len(rows))

@@ -6,14 +6,12 @@ Axes: ``n`` training samples, ``m`` held-out samples, ``p`` features.
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
-from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
 from .. import core
+from .._linear_models import fit_factor_analysis
 from .._moments import trimmed_mean
 
 LINEAR_ROWS = 1000
@@ -55,7 +53,7 @@ def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
 
 
 def factor_analysis_score(rows, held_out, weight, n_components):
-    """Compute the trimmed mean held-out log-likelihood of FactorAnalysis.
+    """Compute the trimmed mean held-out log-likelihood of factor analysis.
 
     Parameters
     ----------
@@ -69,18 +67,21 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     Returns
     -------
     float
-        Nats per sample; NaN for more than 300 features, where it takes long.
+        Nats per sample; NaN for more than 300 features, where it takes long, and for
+        values whose squares overflow.
     """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES:
+    if sample.shape[1] > MAX_LINEAR_FEATURES or not _has_squares(sample):
         return math.nan
-    model = FactorAnalysis(
-        min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(sample)
+    n_components = min(n_components, *sample.shape)
+    model = fit_factor_analysis(sample, n_components, max_iter=LINEAR_STEPS)
     return trimmed_mean(model.score_samples(held_out), weight)[0]
+
+
+@np.errstate(over="ignore")
+def _has_squares(sample):
+    """Return whether sums of squared values are finite."""
+    return bool(np.isfinite(np.square(sample).sum()))
 
 
 def first_component_r2(rows, held_out):
