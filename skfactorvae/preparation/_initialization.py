@@ -32,6 +32,12 @@ ICA_TOLERANCE = 1e-3
 NORMAL_LOG_COSH = 0.3745672075
 """Expectation of log cosh of a standard normal variable."""
 
+MAX_COPIED = 20_000_000
+"""Values of a sample up to which PCA computes with a copy in double precision."""
+
+POWER_STEPS, OVERSAMPLING = 3, 10
+"""Iterations of the randomised PCA of larger samples, and its additional directions."""
+
 N_TREES = 100
 """Randomised trees of the classifier of that test."""
 
@@ -128,13 +134,21 @@ def has_independent_components(rows, weight, seed):
 def _rotated_axes(kind, rows, weight, n_axes, n_max, seed):
     """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
     rng = np.random.RandomState(seed % 2**32)
-    sample = subsample(rows, weight, n_max, rng).astype(np.float64)
+    sample = subsample(rows, weight, n_max, rng)
+    axes = _axes_of_large_table if sample.size > MAX_COPIED else _axes_of_table
+    n_rows = min(len(rows), len(sample))  # draws can repeat a sample
     with _scikit_learn:
-        directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
-        white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
-        n_rows = min(len(rows), len(sample))  # draws can repeat a sample
+        directions, spread, white = axes(sample, n_axes, rng)
         kind, rotation = _choose_rotation(kind, white, n_rows, rng)
     return kind, directions, spread, rotation
+
+
+def _axes_of_table(sample, n_components, rng):
+    """Return directions (r, p), their scale (r,), and white scores (n, r)."""
+    sample = sample.astype(np.float64)
+    directions, spread = _principal_axes(sample, n_components, rng)
+    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+    return directions, spread, white
 
 
 def _principal_axes(sample, n_components, rng):
@@ -150,6 +164,55 @@ def _principal_axes(sample, n_components, rng):
     pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
     retained = pca.explained_variance_ > (1 - 1e-9) * average
     return pca.components_[retained], np.sqrt(pca.explained_variance_[retained])
+
+
+def _axes_of_large_table(sample, n_components, rng):
+    """Return the same as :func:`_axes_of_table` without a copy of the sample.
+
+    The randomised algorithm of Halko, Martinsson & Tropp (2011), "Finding structure
+    with randomness", in the precision of the sample.
+    """
+    table = _Centred(sample)
+    average = table.average_variance()
+    if not 0 < average < np.inf:
+        return np.zeros((0, sample.shape[1])), np.zeros(0), np.zeros((len(sample), 0))
+    width = min(n_components + OVERSAMPLING, *sample.shape)
+    basis = rng.normal(size=(sample.shape[1], width))
+    for _ in range(POWER_STEPS):
+        scores = np.linalg.qr(table @ basis)[0]
+        basis = np.linalg.qr(table.transposed_product(scores))[0]
+    scores = np.linalg.qr(table @ basis)[0]
+    _, values, directions = np.linalg.svd(
+        table.transposed_product(scores).T, full_matrices=False
+    )
+    variance = values[:n_components] ** 2 / (len(sample) - 1)
+    retained = variance > (1 - 1e-9) * average
+    directions = directions[:n_components][retained]
+    spread = np.sqrt(variance[retained])
+    return directions, spread, table @ (directions / spread[:, None]).T
+
+
+class _Centred:
+    """Products with a table around the means of its columns, without a copy of it."""
+
+    def __init__(self, sample):
+        self.sample, self.mean = sample, sample.mean(axis=0, dtype=np.float64)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def average_variance(self):
+        """Return the mean variance of the columns."""
+        squares = sum(float(np.vdot(row, row)) for row in self.sample)
+        return squares / self.sample.size - np.mean(self.mean**2)
+
+    def __matmul__(self, matrix):
+        """Return the product with a matrix (p, w), (n, w), in float64."""
+        product = self.sample @ matrix.astype(self.sample.dtype)
+        return product.astype(np.float64) - self.mean @ matrix
+
+    def transposed_product(self, matrix):
+        """Return the product of the transposed table with a matrix (n, w), (p, w)."""
+        product = self.sample.T @ matrix.astype(self.sample.dtype)
+        return product.astype(np.float64) - np.outer(self.mean, matrix.sum(axis=0))
 
 
 def _choose_rotation(kind, scores, n_rows, rng):
