@@ -274,7 +274,7 @@ def _own_warnings() -> Iterator[None]:
         yield
     finally:
         # A change of the filters invalidates the record of warnings that were shown.
-        vars(warnings)["filters"] = list(kept["filters"])
+        warnings.filters = list(kept["filters"])
         warnings.simplefilter("ignore", _NeverWarned, append=True)
         for name, value in kept.items():
             setattr(warnings, name, value)

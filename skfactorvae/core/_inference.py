@@ -8,7 +8,7 @@ a power of two, since libraries multiply matrices of few rows in another order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -39,7 +39,8 @@ def encode(
         mean, log_var = network.encode(w, x)
         return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
 
-    both = _map_blocks(moments, network, weights, rows, device)
+    names = network.encoder_parameters
+    both = _map_blocks(moments, network, _chosen(weights, names), rows, device)
     return both[:, : network.n_columns], both[:, network.n_columns :]
 
 
@@ -56,7 +57,8 @@ def decode(
     def expect(w: Weights, z: Tensor) -> Tensor:
         return likelihood.mean(network.decode(w, z))
 
-    return _map_blocks(expect, network, weights, codes, device)
+    names = network.decoder_parameters
+    return _map_blocks(expect, network, _chosen(weights, names), codes, device)
 
 
 def elbo(
@@ -78,17 +80,25 @@ def elbo(
     """
     d = network.n_components
     points = cubature_points(d, n_directions)
+    size = network.block_size if n_directions else network.scored_block_size
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
         nll = torch.zeros_like(mean[..., 0])
-        for point in points.to(x):
-            z = network.draw_codes(mean, log_var, point)
-            nll = nll + likelihood.nll(w, network.decode(w, z), x)
+        for some in points.to(x).split(max(1, size // x.shape[1])):
+            mean_of, log_var_of, x_of = (
+                t.unsqueeze(1).expand(-1, len(some), -1, -1) for t in (mean, log_var, x)
+            )  # (K, points, B, .)
+            z = network.draw_codes(mean_of, log_var_of, some.unsqueeze(1))
+            output = network.decode(w, z.flatten(1, 2))
+            parts = likelihood.nll(w, output, x_of.flatten(1, 2))
+            nll = nll + parts.unflatten(1, (len(some), -1)).sum(1)
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
 
-    return _map_blocks(bound, network, weights, rows, device)[:, 0]
+    names = [*network.parameters, *likelihood.parameters]
+    chosen = _chosen(weights, names)
+    return _map_blocks(bound, network, chosen, rows, device, size=size)[:, 0]
 
 
 def residual_squares(
@@ -179,13 +189,16 @@ def _map_blocks(
     weights: Arrays,
     rows: np.ndarray,
     device: torch.device,
+    *,
+    size: int | None = None,
 ) -> np.ndarray:
     """Apply a row-wise function of (1, block, .) to all rows, block by block."""
     work = network.block_size * network.multiplications
+    is_short = len(rows) <= MIN_BLOCK
     out: np.ndarray | None = None
     with undisturbed(), torch.inference_mode(), thread_limit(None, work, device):
-        stacked = _as_stack(weights, rows.dtype, device)
-        for start, x in _blocks(rows, network.block_size):
+        stacked = _as_stack(weights, rows.dtype, device, copy=not is_short)
+        for start, x in _blocks(rows, size or network.block_size):
             y = function(stacked, torch.from_numpy(x).to(device).unsqueeze(0))[0]
             block = y.cpu().numpy()[: len(rows) - start]
             if out is None:
@@ -204,9 +217,25 @@ def _blocks(rows: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
         yield start, np.pad(block, ((0, padded - len(block)), (0, 0)))
 
 
-def _as_stack(weights: Arrays, dtype: np.dtype, device: torch.device) -> Weights:
-    """Copy arrays, which may be read-only, into a stack of one model."""
-    return {
-        name: torch.tensor(array.astype(dtype, copy=False), device=device)[None]
-        for name, array in weights.items()
-    }
+def _chosen(weights: Arrays, names: Iterable[str]) -> Arrays:
+    """Return the weights of these names."""
+    return {name: weights[name] for name in names}
+
+
+def _as_stack(
+    weights: Arrays, dtype: np.dtype, device: torch.device, *, copy: bool
+) -> Weights:
+    """Return arrays, which may be read-only, as a stack of one model.
+
+    For few rows, copies of the weights would take most of the time. For many, they give
+    sums of products the same rounding wherever the arrays lie in memory.
+    """
+    stacked = {}
+    for name, array in weights.items():
+        typed = array.astype(dtype, copy=False)
+        is_usable = typed.flags.writeable and typed.flags.c_contiguous
+        if copy or not is_usable:
+            stacked[name] = torch.tensor(typed, device=device)[None]
+        else:
+            stacked[name] = torch.from_numpy(typed).to(device)[None]
+    return stacked

@@ -195,6 +195,8 @@ class Numbers(TorchDispatchMode):
         return result
 
 
+@pytest.mark.one_member
+@pytest.mark.takes({"network": own_modules}, "early_stopping")
 @pytest.mark.parametrize(
     "parameters",
     [{}, {"network": own_modules}, {"network": "conv", "image_shape": (1, 2, 4)}],
