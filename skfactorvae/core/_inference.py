@@ -81,11 +81,13 @@ def elbo(
     d = network.n_components
     points = cubature_points(d, n_directions)
     size = network.block_size if n_directions else network.scored_block_size
+    # The points of few rows are decoded together, which saves the time of calls.
+    n_at_once = max(1, size // MIN_BLOCK) if len(rows) <= MIN_BLOCK else 1
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
         nll = torch.zeros_like(mean[..., 0])
-        for some in points.to(x).split(max(1, size // x.shape[1])):
+        for some in points.to(x).split(n_at_once):
             mean_of, log_var_of, x_of = (
                 t.unsqueeze(1).expand(-1, len(some), -1, -1) for t in (mean, log_var, x)
             )  # (K, points, B, .)
