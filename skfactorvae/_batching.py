@@ -262,6 +262,10 @@ class Task:
             self.changed.wait_for(lambda: self.state != state)
 
 
+class _NeverWarned(Warning):
+    """Category of a filter that has no effect."""
+
+
 @contextmanager
 def _own_warnings() -> Iterator[None]:
     """Restore the warning filters at the end of the block.
@@ -273,10 +277,11 @@ def _own_warnings() -> Iterator[None]:
     try:
         yield
     finally:
+        # A change of the filters invalidates the record of warnings that were shown.
+        warnings.filters = list(kept["filters"])
+        warnings.simplefilter("ignore", _NeverWarned, append=True)
         for name, value in kept.items():
             setattr(warnings, name, value)
-        with warnings.catch_warnings():  # invalidates the cache of the filters
-            pass
 
 
 # ------------------------------------------------------------------- the scheduler

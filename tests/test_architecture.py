@@ -32,7 +32,10 @@ LAYER_OF = {
     "_compat": "compat",
     "_validation": "validation",
     "_moments": "moments",
+    "_locks": "locks",
     "_inputs": "ground",
+    "_linear_models": "ground",
+    "_undefined": "ground",
     "_pipelines": "ground",
     "_health": "ground",
     "_remedies": "ground",
@@ -42,12 +45,13 @@ LAYER_OF = {
 MAY_IMPORT = {
     "version": set(),
     "moments": set(),
+    "locks": set(),
     "ground": set(),
     "compat": set(),
     "validation": {"compat"},
-    "core": {"moments"},
+    "core": {"moments", "locks"},
     "batching": {"core", "compat"},
-    "preparation": {"core", "ground", "validation", "moments", "version"},
+    "preparation": {"core", "ground", "validation", "moments", "locks", "version"},
     "estimators": {
         "preparation",
         "core",
@@ -75,6 +79,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "version": set(),
     "moments": {"numpy"},
+    "locks": set(),
     "ground": {"numpy", "scipy", "sklearn"},
     "compat": {"sklearn", "joblib"},
     "validation": {"numpy"},
@@ -103,6 +108,14 @@ OPTIONAL_LIBRARIES = {
 
 KEEPERS_OF_PRIVATE_NAMES = ("_compat", "core._compat")
 """Modules that may use private names of other libraries."""
+
+FILTER_CHANGES = {
+    "catch_warnings",
+    "filterwarnings",
+    "resetwarnings",
+    "simplefilter",
+}
+"""Functions that change the filters of warnings."""
 
 MAX_LINES = 700
 
@@ -344,6 +357,18 @@ def test_no_file_holds_a_control_character():
 
 def test_every_file_has_a_docstring():
     assert [m for m, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_warning_filters_are_not_changed():
+    """They belong to the process: what threads change and restore at once is lost."""
+    changed = [
+        f"{module}, line {node.lineno}"
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in FILTER_CHANGES
+        if module != "_batching"  # runs the threads of a search one at a time
+    ]
+    assert changed == []
 
 
 # ---------------------------------------------------------- effects of an import

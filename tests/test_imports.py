@@ -48,6 +48,37 @@ def test_the_package_its_metrics_and_its_datasets_do_not_import_torch():
     run(WITHOUT_TORCH)
 
 
+FIRST_FITS = """
+import os, sys, warnings
+import numpy as np
+import torch
+from torch import nn
+import skfactorvae
+skfactorvae.FactorVAETransformer, skfactorvae.InfoGANTransformer  # and what they import
+filters, environment = list(warnings.filters), dict(os.environ)
+
+def own(n_features, n_components):
+    return nn.Linear(n_features, 2 * n_components), nn.Linear(n_components, n_features)
+
+X = np.random.RandomState(0).uniform(size=(30, 16))
+for parameters in [{}, {"network": own}, {"network": "conv", "image_shape": (1, 4, 4)}]:
+    model = skfactorvae.FactorVAETransformer(
+        2, max_iter=2, hidden_layer_sizes=8, random_state=0, **parameters
+    ).fit(X)
+    model.score(X), model.inverse_transform(model.transform(X)), model.sample()
+skfactorvae.InfoGANTransformer(2, max_iter=2, random_state=0).fit(X)
+added = [f for f in warnings.filters if f not in filters]
+assert not added and len(filters) == len(warnings.filters), added
+assert dict(os.environ) == environment, os.environ.keys() - environment.keys()
+compilers = {"torch._dynamo", "torch._inductor", "sympy"} & sys.modules.keys()
+assert not compilers, compilers
+"""
+
+
+def test_the_first_fit_neither_imports_a_compiler_nor_changes_global_settings():
+    run(FIRST_FITS)
+
+
 ATTRIBUTES = """
 import skfactorvae
 skfactorvae.inspection.explore, skfactorvae.model_selection.select_gamma

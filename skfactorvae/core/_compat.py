@@ -1,10 +1,12 @@
 """Private names of torch that this package calls.
 
-Backward functions of activations are exposed by ``torch.ops.aten`` only. Nothing else
-in the package uses a private name of torch.
+Backward functions of activations, and the kernel of the fused Adam, are exposed by
+``torch.ops.aten`` only. Nothing else in the package uses a private name of torch.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,3 +42,50 @@ def gelu_backward(gradient: Tensor, x: Tensor) -> Tensor:
 def tanh_backward(gradient: Tensor, y: Tensor) -> Tensor:
     """Return the gradient by x of ``tanh(x) = y``."""
     return _aten.tanh_backward(gradient, y)
+
+
+def fused_adam(
+    leaves: list[Tensor],
+    gradients: list[Any],
+    first: list[Tensor],
+    second: list[Tensor],
+    steps: list[Tensor],
+    *,
+    lr: Any,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> None:
+    """Make a step of Adam in place.
+
+    Parameters
+    ----------
+    leaves, gradients : list of Tensor
+        Weights of one type on one device, and their gradients, of the same layout.
+    first, second : list of Tensor
+        Moving averages of the gradients and of their squares.
+    steps : list of Tensor of shape ()
+        Steps that were made, on the device of the weights.
+    lr : float or Tensor
+        Learning rate; a tensor is read on its device.
+    betas : tuple of two floats
+        Decay rates of the averages.
+    epsilon : float
+        Number that is added to the root of the second moment.
+    """
+    _aten._foreach_add_(steps, 1)
+    beta1, beta2 = betas
+    _aten._fused_adam_(
+        leaves,
+        gradients,
+        first,
+        second,
+        [],
+        steps,
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=0.0,
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )

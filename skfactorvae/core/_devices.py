@@ -1,24 +1,52 @@
-"""Devices, and a computing context that the caller cannot change."""
+"""Devices, CPU threads, and a computing context that the caller cannot change."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
+
+from .._locks import ProcessLock
+from ._precision import full_precision
 
 SMALL_WORK = 1_000_000_000
 """Multiplications of a step below which a second thread costs more than it saves."""
 
-FULL_PRECISION = ("ieee", "none")
-"""Settings of a backend with which float32 matrices are multiplied with all digits."""
+CPU = torch.device("cpu")
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _depth = 0
+"""Python threads that are inside a block of :func:`thread_limit`."""
+
 _outside = 1
-_matmul_precision: Any = None
+"""Number of torch's threads that the first of them found."""
+
+_is_forked = False
+"""Whether this process is a copy of another one."""
+
+
+class _Own(threading.local):
+    """Blocks of this Python thread: their depth, and the number to restore."""
+
+    depth, outside = 0, 1
+
+
+_own = _Own()
+
+
+def _forget_blocks() -> None:
+    """Begin without blocks in a forked process, which has none of the other threads."""
+    global _depth, _is_forked, _own
+    if _depth:  # new threads begin with the number that was set last
+        torch.set_num_threads(_own.outside if _own.depth else torch.get_num_threads())
+    _depth, _is_forked, _own = 0, True, _Own()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_blocks)
 
 
 @contextmanager
@@ -81,18 +109,17 @@ def _is_available(kind: str) -> bool:
 
 
 @contextmanager
-def process_settings(
+def thread_limit(
     n_threads: int | None, work: int, device: torch.device
 ) -> Iterator[None]:
-    """Set torch's CPU threads and precision inside the block, and restore them after.
+    """Limit torch's CPU threads inside the block and restore them afterwards.
 
-    Matrices are multiplied with all digits of their type: with fewer, for which
-    ``torch.set_float32_matmul_precision`` can ask, the results of a fit and the codes
-    of a fitted model would be others.
+    torch has a number for each Python thread. Of nested blocks, the first one sets it.
+    A new thread begins with the number that was set last in any thread; if that is the
+    limit of another thread's block, the number which that thread had before is taken.
 
-    Both settings are global to the process. Where blocks are nested, or those of
-    several Python threads overlap, the first block makes the settings, and the last one
-    to end restores those that the first one found.
+    In a forked process the number is one: threads of OpenMP are not copied, and an
+    operation that is distributed over them would never end.
 
     Parameters
     ----------
@@ -104,57 +131,58 @@ def process_settings(
         Where the work is done. One thread is enough to feed a device other than the
         CPU.
     """
-    global _depth, _outside, _matmul_precision
-    with _lock:
-        if _depth == 0:
-            _outside = torch.get_num_threads()
-            _matmul_precision = _set_full_precision()
-            torch.set_num_threads(n_threads or _choose(work, device))
-        _depth += 1
+    own = _own  # a forked process has another one
+    if own.depth == 0:
+        _begin(own, n_threads, work, device)
+    own.depth += 1
     try:
         yield
     finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                torch.set_num_threads(_outside)
-                _restore_precision(_matmul_precision)
+        own.depth -= 1
+        if own.depth == 0:
+            _end(own)
 
 
-def _choose(work: int, device: torch.device) -> int:
+def _begin(own: _Own, n_threads: int | None, work: int, device: torch.device) -> None:
+    global _depth, _outside
+    with _lock:
+        if _depth == 0:
+            _outside = torch.get_num_threads()
+        own.outside = _outside
+        _depth += 1
+        torch.set_num_threads(_choose(n_threads, work, device))
+
+
+def _end(own: _Own) -> None:
+    global _depth
+    with _lock:
+        _depth = max(0, _depth - 1)  # zero in a process that was forked in the block
+        torch.set_num_threads(own.outside)
+
+
+def _choose(n_threads: int | None, work: int, device: torch.device) -> int:
+    if _is_forked:
+        return 1
+    if n_threads is not None:
+        return n_threads
     return _outside if device.type == "cpu" and work >= SMALL_WORK else 1
 
 
-def matmul_backends() -> list[Any]:
-    """Return what holds the precision of matrix products by device (torch >= 2.9)."""
-    modules = torch.backends.cuda, torch.backends.mkldnn
-    found = [getattr(module, "matmul", None) for module in modules]
-    return [backend for backend in found if hasattr(backend, "fp32_precision")]
+@contextmanager
+def process_settings(
+    n_threads: int | None, work: int, device: torch.device
+) -> Iterator[None]:
+    """Limit torch's CPU threads, and multiply matrices with all digits, in the block.
 
-
-def _set_full_precision() -> Any:
-    """Multiply matrices with all digits; return the former setting.
-
-    Programs set the precision for all devices by one function, or for each. Torch
-    raises an error where both ways have been used, so that theirs is used here.
+    Parameters
+    ----------
+    n_threads, work, device
+        As of :func:`thread_limit`.
     """
-    try:
-        name = torch.get_float32_matmul_precision()
-    except RuntimeError:  # set for each device
-        before = [backend.fp32_precision for backend in matmul_backends()]
-        full = [value if value in FULL_PRECISION else "ieee" for value in before]
-        _restore_precision(full)
-        return before
-    _restore_precision("highest")
-    return name
+    with thread_limit(n_threads, work, device), full_precision():
+        yield
 
 
-def _restore_precision(setting: Any) -> None:
-    """Restore what :func:`_set_full_precision` returned."""
-    if isinstance(setting, str):
-        if torch.get_float32_matmul_precision() != setting:
-            torch.set_float32_matmul_precision(setting)
-        return
-    for backend, value in zip(matmul_backends(), setting, strict=True):
-        if backend.fp32_precision != value:
-            backend.fp32_precision = value
+def one_thread() -> AbstractContextManager[None]:
+    """Limit torch's CPU threads to one inside the block."""
+    return thread_limit(1, 0, CPU)

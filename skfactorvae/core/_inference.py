@@ -8,14 +8,14 @@ a power of two, since libraries multiply matrices of few rows in another order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ._dense import PLAIN, Weights
-from ._devices import process_settings, undisturbed
+from ._devices import one_thread, process_settings, undisturbed
 from ._likelihoods import Likelihood
 from ._networks import Network
 from ._priors import PRIORS
@@ -39,7 +39,8 @@ def encode(
         mean, log_var = network.encode(w, x)
         return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
 
-    both = _map_blocks(moments, network, weights, rows, device)
+    names = network.encoder_parameters
+    both = _map_blocks(moments, network, _chosen(weights, names), rows, device)
     return both[:, : network.n_columns], both[:, network.n_columns :]
 
 
@@ -56,7 +57,8 @@ def decode(
     def expect(w: Weights, z: Tensor) -> Tensor:
         return likelihood.mean(network.decode(w, z))
 
-    return _map_blocks(expect, network, weights, codes, device)
+    names = network.decoder_parameters
+    return _map_blocks(expect, network, _chosen(weights, names), codes, device)
 
 
 def elbo(
@@ -79,18 +81,28 @@ def elbo(
     """
     d = network.n_components
     points = cubature_points(d, n_directions)
+    size = network.block_size if n_directions else network.scored_block_size
+    # The points of few rows are decoded together, which saves the time of calls.
+    n_at_once = max(1, size // MIN_BLOCK) if len(rows) <= MIN_BLOCK else 1
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
         nll = torch.zeros_like(mean[..., 0])
-        for point in points.to(x):
-            z = network.draw_codes(mean, log_var, point)
-            nll = nll + likelihood.nll(w, network.decode(w, z), x)
+        for some in points.to(x).split(n_at_once):
+            mean_of, log_var_of, x_of = (
+                t.unsqueeze(1).expand(-1, len(some), -1, -1) for t in (mean, log_var, x)
+            )  # (K, points, B, .)
+            z = network.draw_codes(mean_of, log_var_of, some.unsqueeze(1))
+            output = network.decode(w, z.flatten(1, 2))
+            parts = likelihood.nll(w, output, x_of.flatten(1, 2))
+            nll = nll + parts.unflatten(1, (len(some), -1)).sum(1)
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
 
+    chosen = _chosen(weights, [*network.parameters, *likelihood.parameters])
+
     def bounds(some: np.ndarray) -> np.ndarray:
-        found = _map_blocks(bound, network, weights, some, device)
+        found = _map_blocks(bound, network, chosen, some, device, size=size)
         return found[:, 0].astype(np.float64)
 
     found = bounds(rows)
@@ -144,7 +156,8 @@ def sample(
     """
     generator = torch.Generator().manual_seed(seed)
     d, a = network.n_components, network.n_auxiliary
-    draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
+    with one_thread():
+        draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
 
     def draw(w: Weights, u: Tensor) -> Tensor:
         latents, auxiliary_noise = u.split([d, a], dim=-1)
@@ -177,12 +190,13 @@ def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
     Tensor of shape (2 * n_directions, d), float64
     """
     generator = torch.Generator().manual_seed(0)
-    basis = torch.randn(
-        (n_dims, n_dims), generator=generator, dtype=torch.float64, device="cpu"
-    )
-    basis[:, 0] = basis[:, 0].sign()
-    directions = torch.linalg.qr(basis)[0].T[:n_directions]
-    return math.sqrt(n_dims) * torch.cat([directions, -directions])
+    with one_thread():
+        basis = torch.randn(
+            (n_dims, n_dims), generator=generator, dtype=torch.float64, device="cpu"
+        )
+        basis[:, 0] = basis[:, 0].sign()
+        directions = torch.linalg.qr(basis)[0].T[:n_directions]
+        return math.sqrt(n_dims) * torch.cat([directions, -directions])
 
 
 def _map_blocks(
@@ -191,13 +205,16 @@ def _map_blocks(
     weights: Arrays,
     rows: np.ndarray,
     device: torch.device,
+    *,
+    size: int | None = None,
 ) -> np.ndarray:
     """Apply a row-wise function of (1, block, .) to all rows, block by block."""
     work = network.block_size * network.multiplications
+    is_short = len(rows) <= MIN_BLOCK
     out: np.ndarray | None = None
     with undisturbed(), torch.inference_mode(), process_settings(None, work, device):
-        stacked = _as_stack(weights, rows.dtype, device)
-        for start, x in _blocks(rows, network.block_size):
+        stacked = _as_stack(weights, rows.dtype, device, copy=not is_short)
+        for start, x in _blocks(rows, size or network.block_size):
             y = function(stacked, torch.from_numpy(x).to(device).unsqueeze(0))[0]
             block = y.cpu().numpy()[: len(rows) - start]
             if out is None:
@@ -216,9 +233,25 @@ def _blocks(rows: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
         yield start, np.pad(block, ((0, padded - len(block)), (0, 0)))
 
 
-def _as_stack(weights: Arrays, dtype: np.dtype, device: torch.device) -> Weights:
-    """Copy arrays, which may be read-only, into a stack of one model."""
-    return {
-        name: torch.tensor(array.astype(dtype, copy=False), device=device)[None]
-        for name, array in weights.items()
-    }
+def _chosen(weights: Arrays, names: Iterable[str]) -> Arrays:
+    """Return the weights of these names."""
+    return {name: weights[name] for name in names}
+
+
+def _as_stack(
+    weights: Arrays, dtype: np.dtype, device: torch.device, *, copy: bool
+) -> Weights:
+    """Return arrays, which may be read-only, as a stack of one model.
+
+    For few rows, copies of the weights would take most of the time. For many, they give
+    sums of products the same rounding wherever the arrays lie in memory.
+    """
+    stacked = {}
+    for name, array in weights.items():
+        typed = array.astype(dtype, copy=False)
+        is_usable = typed.flags.writeable and typed.flags.c_contiguous
+        if copy or not is_usable:
+            stacked[name] = torch.tensor(typed, device=device)[None]
+        else:
+            stacked[name] = torch.from_numpy(typed).to(device)[None]
+    return stacked

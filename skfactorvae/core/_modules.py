@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from .._locks import ProcessLock
 from ._axes import LATENT, Parameters
 from ._dense import PLAIN, Weights
 from ._networks import Network, bound_log_var
@@ -25,7 +25,7 @@ FRAMES = "encoder.frame", "decoder.frame"
 
 MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
-_global_generator = threading.Lock()
+_global_generator = ProcessLock()
 
 
 @contextmanager

@@ -45,6 +45,11 @@ class Network(ABC):
         return 256
 
     @property
+    def scored_block_size(self) -> int:
+        """Rows and codes that are decoded at once to compute a bound."""
+        return self.block_size
+
+    @property
     def fixed(self) -> frozenset[str]:
         """Names of weights that training does not change."""
         return frozenset()
@@ -362,6 +367,10 @@ class MLP(LinearPathNetwork):
 
     scale_input_lr: bool = False
 
+    @property
+    def scored_block_size(self) -> int:
+        return 1024
+
     @cached_property
     def _encoder(self) -> Dense:
         sizes = (self.n_features, *self.hidden_layer_sizes)
@@ -458,6 +467,10 @@ class NetworkWrapper(Network):
     @property
     def block_size(self) -> int:
         return self.network.block_size
+
+    @property
+    def scored_block_size(self) -> int:
+        return self.network.scored_block_size
 
     @property
     def fixed(self) -> frozenset[str]:

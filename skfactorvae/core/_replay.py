@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .._locks import ProcessLock
 from ._modules import Modules
 from ._networks import NetworkWrapper
 
@@ -16,7 +17,7 @@ WARM_UP = 3
 
 Step = Callable[..., dict[str, Tensor]]
 
-_capturing = threading.Lock()
+_capturing = ProcessLock()
 _of_this_thread = threading.local()
 
 

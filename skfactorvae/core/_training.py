@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .._moments import trimmed_mean
 from . import _axes
+from ._adam import Adam, AdamGroup
 from ._dense import Weights
 from ._devices import process_settings, undisturbed
 from ._inference import elbo
@@ -118,7 +119,7 @@ def held_out_penalties(
         noise = [_noise_std(job.row_weights) for job in jobs]
         stack.instance_noise = stack.rows.new_tensor(noise)  # as in training
         batches = [stack.penalty() for _ in range(PENALTY_BATCHES)]
-    return torch.stack(batches).mean(0).cpu().double().numpy()
+        return torch.stack(batches).mean(0).cpu().double().numpy()
 
 
 def _on_held_out(job: Job, fit: Fit) -> Job:
@@ -226,17 +227,13 @@ class _Stack:
             for role, declared in (("model", rest), ("adversary", own))
         }
 
-    def _optimiser(self) -> torch.optim.Optimizer:
+    def _optimiser(self) -> Adam:
         """Return one Adam, with a group for each learning rate and pair of betas."""
         rates = {"model": self.schedule.learning_rate}
         if self.adversary is not None:
             rates["adversary"] = self.adversary.learning_rate
         groups = [
-            {
-                "params": leaves,
-                "betas": ADAM_BETAS[role],
-                "first_lr": rates[role] * multiplier,
-            }
+            AdamGroup(leaves, ADAM_BETAS[role], rates[role] * multiplier)
             for role, group in self.parameter_groups.items()
             for multiplier, leaves in group.by_lr_multiplier(
                 self.network.lr_multiplier
@@ -244,8 +241,8 @@ class _Stack:
         ]
         if self.is_replayed:  # a captured step reads its rates from memory
             for group in groups:
-                group["lr"] = torch.zeros((), dtype=torch.float32, device=self.device)
-        return torch.optim.Adam(groups, fused=True, capturable=self.is_replayed)
+                group.lr = torch.zeros((), dtype=torch.float32, device=self.device)
+        return Adam(groups)
 
     # ------------------------------------------------------------------ a step
     def step(self, number: int) -> dict[str, Tensor]:
@@ -302,12 +299,12 @@ class _Stack:
 
     def _set_learning_rates(self, number: int) -> None:
         """Set the learning rates of a step."""
-        for group in self.optimiser.param_groups:
-            rate = group["first_lr"] * self.schedule.decay(number)
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+        for group in self.optimiser.groups:
+            rate = group.first_lr * self.schedule.decay(number)
+            if isinstance(group.lr, Tensor):
+                group.lr.fill_(rate)
             else:
-                group["lr"] = rate
+                group.lr = rate
 
     def _forward(
         self,

@@ -242,8 +242,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         default=None,
         kind="int, RandomState instance or None",
         rules=["random_state"],
-        description="""Seed of everything random. With an int, fits on one machine are
-        equal bit for bit.""",
+        description="""Seed of everything random. With an int, fits on one machine with
+        one number of threads are equal bit for bit.""",
     )
 
     @abstractmethod

@@ -7,7 +7,6 @@ import multiprocessing
 import sys
 import threading
 import time
-import warnings
 from typing import Any
 
 from .. import core
@@ -165,10 +164,10 @@ def _is_notebook() -> bool:
 def _bar_class() -> Any:
     """Return tqdm's class of bars for this terminal or notebook; None without tqdm."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about notebooks without widgets
-            from tqdm.auto import tqdm
+        from tqdm import notebook, std
     except ImportError:
         return None
+    has_widgets = _is_notebook() and notebook.IProgress is not None
+    bar = notebook.tqdm if has_widgets else std.tqdm
     # Without tqdm's own thread, which is for bars that are rarely updated.
-    return type("ProgressBar", (tqdm,), {"monitor_interval": 0})
+    return type("ProgressBar", (bar,), {"monitor_interval": 0})

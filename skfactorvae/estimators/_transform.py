@@ -187,8 +187,10 @@ class LatentTransformer(
 
         It contains no penalty, so that models trained with different weights and
         objectives can be compared. The expectation is a cubature over 2
-        ``n_components`` fixed points, exact for a linear decoder. It is not a measure
-        of disentanglement: it is usually highest without any penalty.
+        ``n_components`` fixed points, exact for a linear decoder; each point is decoded
+        once, so that the time grows with ``n_components``, and is a multiple of that of
+        ``transform``. It is not a measure of disentanglement: it is usually highest
+        without any penalty.
 
         Parameters
         ----------

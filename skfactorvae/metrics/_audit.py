@@ -5,13 +5,14 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import Bunch, check_random_state
 
+from .._undefined import warn_undefined
 from ._prediction import check_test_size, one_vs_rest_areas, scale_by, split_rows
 from ._unsupervised import (
     normal_scores,
     total_correlation_bias,
     total_correlation_of,
 )
-from ._validation import check_codes, check_int, varying, warn_undefined
+from ._validation import check_codes, check_int, varying
 
 MIN_ROWS = 20
 MIN_TRAIN = 6  # below it, early stopping lacks a validation sample of each class

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
+from .._undefined import warn_undefined
 from ._binning import code_columns
 from ._validation import (
     check_choice,
@@ -11,7 +12,6 @@ from ._validation import (
     labelled_groups,
     take_factors,
     varying,
-    warn_undefined,
     weighted_table,
 )
 

@@ -5,6 +5,7 @@ from scipy.special import digamma
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_random_state
 
+from .._undefined import warn_undefined
 from ._binning import check_binning, code_columns, factor_index, labels_of
 from ._chance import significant
 from ._mutual_information import entropy_of, information
@@ -17,7 +18,6 @@ from ._validation import (
     labelled_groups,
     take_factors,
     varying,
-    warn_undefined,
 )
 
 JITTER = 1e-10

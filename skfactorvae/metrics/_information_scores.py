@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._undefined import warn_undefined
 from ._chance import significant
 from ._mutual_information import (
     chance_corrected,
@@ -15,7 +16,6 @@ from ._validation import (
     defined_factors,
     take_factors,
     varying,
-    warn_undefined,
     weighted_table,
 )
 

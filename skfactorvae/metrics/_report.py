@@ -1,14 +1,13 @@
 """Report of all metrics of one table, with standard errors."""
 
 import numbers
-import warnings
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import Bunch, check_random_state
 
+from .._undefined import collected_undefined
 from ._binning import check_binning
 from ._chance import significant
 from ._correlation import mean_correlation_score
@@ -365,11 +364,9 @@ def _add(report, table, entry, names, settings):
 
 def _computed(entry, table, settings):
     """Return the values of one entry, and its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UndefinedMetricWarning)
+    with collected_undefined() as messages:
         values = np.atleast_1d(entry.function(table, settings)).astype(float)
-    undefined = [w for w in caught if issubclass(w.category, UndefinedMetricWarning)]
-    return values.tolist(), [str(w.message) for w in undefined]
+    return values.tolist(), messages
 
 
 def _errors(entry, table, settings, values):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._undefined import warn_undefined
 from ._binning import check_binning, labels_of
 from ._validation import (
     check_real,
@@ -10,7 +11,6 @@ from ._validation import (
     take_factors,
     take_rows,
     varying,
-    warn_undefined,
 )
 
 

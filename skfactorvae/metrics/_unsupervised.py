@@ -4,9 +4,10 @@ import numpy as np
 from scipy.special import digamma, ndtri
 from scipy.stats import rankdata
 
+from .._undefined import warn_undefined
 from ._binning import bin_index, check_binning, code_columns
 from ._mutual_information import entropy_of, pair_counts, xlogx
-from ._validation import check_codes, check_real, varying, warn_undefined
+from ._validation import check_codes, check_real, varying
 
 
 def gaussian_total_correlation(codes):

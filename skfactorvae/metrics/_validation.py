@@ -6,11 +6,9 @@ correlations can be computed; others are represented by the index of their level
 """
 
 import numbers
-import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 
 from .._inputs import (
     CONTINUOUS,
@@ -19,6 +17,7 @@ from .._inputs import (
     columns,
     read_column,
 )
+from .._undefined import warn_undefined
 
 
 class Table(NamedTuple):
@@ -30,11 +29,6 @@ class Table(NamedTuple):
     names: tuple[str, ...]  # K
     codes: np.ndarray  # (n, D) float32 or float64, finite
     code_names: tuple[str, ...]  # D
-
-
-def warn_undefined(message):
-    """Warn that a score, or a part of it, is undefined on these data."""
-    warnings.warn(message, UndefinedMetricWarning, stacklevel=3)
 
 
 def check_choice(name, value, options):

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 
+from .._undefined import warn_undefined
 from ._binning import check_binning, labels_of
 from ._prediction import scale_by
 from ._validation import (
@@ -21,7 +22,6 @@ from ._validation import (
     defined_factors,
     take_factors,
     varying,
-    warn_undefined,
 )
 
 CACHED = 64  # votes whose samples are gathered at a time

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import PCA, FastICA
-from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from sklearn.utils import Bunch
+from sklearn.decomposition import PCA
+from sklearn.utils import Bunch, check_random_state
 
 from .._health import (
     DEPENDENT_AUC,
@@ -21,8 +19,10 @@ from .._health import (
     check_samples,
     matches_factor_analysis,
 )
+from .._linear_models import ica_rotation
 from .._pipelines import active_columns, category_columns, kl_of_columns
 from .._remedies import is_limited
+from .._undefined import collected_undefined
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
@@ -48,6 +48,12 @@ FAR = 50.0
 
 At most one value in 2400 can be that far away, whatever the distribution (Chebyshev).
 """
+
+ICA_TOLERANCE, ICA_STEPS = 1e-4, 500
+"""Change of direction of the last step of FastICA, and its steps, at most."""
+
+LEAST_STD = 1e-9
+"""Standard deviation, relative to the largest, of a principal component that varies."""
 
 STABLE = 0.5
 """Share of the other seeds that must find a component for it to count as stable."""
@@ -299,8 +305,7 @@ class _Subject:
         if codes is None:
             return None
         masked = merge_categories(self.model, np.where(self.active, codes, 0.0))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
+        with collected_undefined():
             return total_correlation_audit(masked, random_state=self.random_state)
 
     def _baselines(self):
@@ -311,10 +316,12 @@ class _Subject:
         if hasattr(self.model, "scale_") and hasattr(self.model, "mean_"):
             rows = (rows - self.model.mean_) / self.model.scale_
         pca = PCA(self.n_baseline, random_state=self.random_state)
-        ica = FastICA(self.n_baseline, random_state=self.random_state, max_iter=500)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return pca.fit_transform(rows), ica.fit_transform(rows)
+        codes = pca.fit_transform(rows)
+        std = codes.std(axis=0)
+        white = codes / np.where(std > LEAST_STD * std.max(), std, 1.0)
+        rng = check_random_state(self.random_state)
+        rotation = ica_rotation(white, rng, tol=ICA_TOLERANCE, max_iter=ICA_STEPS)
+        return codes, white @ rotation.T
 
     def _matched(self, baseline):
         match = match_codes(baseline, np.where(self.active, self.codes, 0.0))

@@ -1,15 +1,13 @@
 """Label-free scorers: the variance that codes explain, and how independent they are."""
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._undefined import collected_undefined
 from ..metrics import total_correlation_audit, udr_score
 from ._members import (
     active_codes,
@@ -127,8 +125,7 @@ def independence(codes):
         :math:`2\,(1 - \mathrm{AUC})` of a classifier that discriminates codes from
         permuted codes. 1 is best.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
+    with collected_undefined():
         found = total_correlation_audit(codes, max_samples=AUDIT_SAMPLES)
     copula = np.exp(-2 * max(found.gaussian_copula_tc, 0.0) / max(found.n_codes, 1))
     return float(copula), float(np.clip(2 * (1 - found.auc), 0.0, 1.0))

@@ -6,15 +6,14 @@ Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` retained directions
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
-from sklearn.ensemble import ExtraTreesClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import roc_auc_score
+from sklearn.tree import ExtraTreeClassifier
 
+from .._linear_models import ica_rotation
+from .._locks import ProcessLock
 from ._rows import subsample
 
 ICA_ROWS = 10_000
@@ -31,8 +30,20 @@ ROWS_PER_SQUARE = 20
 RUNS = 3
 """Runs of FastICA with each algorithm; the best one is used."""
 
+ICA_TOLERANCE = 1e-3
+"""Change of the direction of a source of the last step, one minus the cosine."""
+
 NORMAL_LOG_COSH = 0.3745672075
 """Expectation of log cosh of a standard normal variable."""
+
+MAX_COPIED = 20_000_000
+"""Values of a sample up to which PCA computes with a copy in double precision."""
+
+POWER_STEPS, OVERSAMPLING = 3, 10
+"""Iterations of the randomised PCA of larger samples, and its additional directions."""
+
+N_TREES = 100
+"""Randomised trees of the classifier of that test."""
 
 MIN_TEST_ROWS, MAX_TEST_ROWS = 200, 3000
 """Samples of the test of independence."""
@@ -43,6 +54,11 @@ N_TEST_COMPONENTS = 10
 INDEPENDENT_AUC = 0.9
 """Area under the ROC curve below which components count as independent. It is .5 to .9
 for mixtures of sources and .92 to 1 for curves: see the page on defaults."""
+
+_scikit_learn = ProcessLock()
+"""Held while estimators of scikit-learn are fitted, one thread at a time: they change
+the filters of warnings for a moment, and restore what they found. Trees are fitted
+without a forest, whose tasks the scheduler of a batched search would run in threads."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +138,21 @@ def has_independent_components(rows, weight, seed):
 def _rotated_axes(kind, rows, weight, n_axes, n_max, seed):
     """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
     rng = np.random.RandomState(seed % 2**32)
-    sample = subsample(rows, weight, n_max, rng).astype(np.float64)
-    directions, spread = _principal_axes(sample, n_axes, rng)  # (r, p), (r,)
-    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+    sample = subsample(rows, weight, n_max, rng)
+    axes = _axes_of_large_table if sample.size > MAX_COPIED else _axes_of_table
     n_rows = min(len(rows), len(sample))  # draws can repeat a sample
-    kind, rotation = _choose_rotation(kind, white, n_rows, rng)
+    with _scikit_learn:
+        directions, spread, white = axes(sample, n_axes, rng)
+        kind, rotation = _choose_rotation(kind, white, n_rows, rng)
     return kind, directions, spread, rotation
+
+
+def _axes_of_table(sample, n_components, rng):
+    """Return directions (r, p), their scale (r,), and white scores (n, r)."""
+    sample = sample.astype(np.float64)
+    directions, spread = _principal_axes(sample, n_components, rng)
+    white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
+    return directions, spread, white
 
 
 def _principal_axes(sample, n_components, rng):
@@ -143,6 +168,55 @@ def _principal_axes(sample, n_components, rng):
     pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
     retained = pca.explained_variance_ > (1 - 1e-9) * average
     return pca.components_[retained], np.sqrt(pca.explained_variance_[retained])
+
+
+def _axes_of_large_table(sample, n_components, rng):
+    """Return the same as :func:`_axes_of_table` without a copy of the sample.
+
+    The randomised algorithm of Halko, Martinsson & Tropp (2011), "Finding structure
+    with randomness", in the precision of the sample.
+    """
+    table = _Centred(sample)
+    average = table.average_variance()
+    if not 0 < average < np.inf:
+        return np.zeros((0, sample.shape[1])), np.zeros(0), np.zeros((len(sample), 0))
+    width = min(n_components + OVERSAMPLING, *sample.shape)
+    basis = rng.normal(size=(sample.shape[1], width))
+    for _ in range(POWER_STEPS):
+        scores = np.linalg.qr(table @ basis)[0]
+        basis = np.linalg.qr(table.transposed_product(scores))[0]
+    scores = np.linalg.qr(table @ basis)[0]
+    _, values, directions = np.linalg.svd(
+        table.transposed_product(scores).T, full_matrices=False
+    )
+    variance = values[:n_components] ** 2 / (len(sample) - 1)
+    retained = variance > (1 - 1e-9) * average
+    directions = directions[:n_components][retained]
+    spread = np.sqrt(variance[retained])
+    return directions, spread, table @ (directions / spread[:, None]).T
+
+
+class _Centred:
+    """Products with a table around the means of its columns, without a copy of it."""
+
+    def __init__(self, sample):
+        self.sample, self.mean = sample, sample.mean(axis=0, dtype=np.float64)
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def average_variance(self):
+        """Return the mean variance of the columns."""
+        squares = sum(float(np.vdot(row, row)) for row in self.sample)
+        return squares / self.sample.size - np.mean(self.mean**2)
+
+    def __matmul__(self, matrix):
+        """Return the product with a matrix (p, w), (n, w), in float64."""
+        product = self.sample @ matrix.astype(self.sample.dtype)
+        return product.astype(np.float64) - self.mean @ matrix
+
+    def transposed_product(self, matrix):
+        """Return the product of the transposed table with a matrix (n, w), (p, w)."""
+        product = self.sample.T @ matrix.astype(self.sample.dtype)
+        return product.astype(np.float64) - np.outer(self.mean, matrix.sum(axis=0))
 
 
 def _choose_rotation(kind, scores, n_rows, rng):
@@ -170,17 +244,20 @@ def _ica_rotation(scores, rng):
     FastICA converges to one of several optima, or not at all. Of several runs of the
     deflation and the parallel algorithm, the one with the largest negentropy is used.
     """
-    runs = ("parallel", "deflation") * RUNS
-    found = [_fast_ica(scores, algorithm, rng) for algorithm in runs]
+    found = [run(scores, rng) for run in (_parallel_ica, _deflation_ica) * RUNS]
     return max(found, key=lambda rotation: negentropy(scores @ rotation.T))
 
 
-def _fast_ica(scores, algorithm, rng):
-    ica = FastICA(algorithm=algorithm, whiten=False, tol=1e-3, random_state=rng)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        ica.fit(scores)
-    return ica.components_
+def _parallel_ica(scores, rng):
+    return ica_rotation(scores, rng, tol=ICA_TOLERANCE)
+
+
+def _deflation_ica(scores, rng):
+    """Return the rotation by scikit-learn, which does not warn with this algorithm."""
+    ica = FastICA(
+        algorithm="deflation", whiten=False, tol=ICA_TOLERANCE, random_state=rng
+    )
+    return ica.fit(scores).components_
 
 
 def negentropy(sources):
@@ -224,13 +301,31 @@ def shuffling_auc(components, rng):
     """
     halves = np.array_split(rng.permutation(len(components))[:MAX_TEST_ROWS], 2)
     halves = [_beside_shuffled(components[half], rng) for half in halves]
-    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=rng)
-    trees.fit(*halves[0])
-    rows, is_row = halves[1]
-    return roc_auc_score(is_row, trees.predict_proba(rows)[:, 1])
+    seeds = [rng.randint(np.iinfo(np.int32).max) for _ in range(N_TREES)]
+    (rows, is_row), (others, is_other) = halves
+    trees = (
+        ExtraTreeClassifier(
+            min_samples_leaf=3, max_features="sqrt", random_state=seed
+        ).fit(rows, is_row, check_input=False)
+        for seed in seeds
+    )
+    votes = sum(tree.predict_proba(others, check_input=False)[:, 1] for tree in trees)
+    return area_under_curve(votes[is_other == 1], votes[is_other == 0])
+
+
+def area_under_curve(positive, negative):
+    """Compute the probability that a positive score is larger; ties count one half."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    not_above = np.searchsorted(ordered, positive, side="right")
+    return float((below + not_above).sum() / (2 * len(positive) * len(negative)))
 
 
 def _beside_shuffled(rows, rng):
-    """Return samples followed by shuffled ones, and a mask of the former."""
+    """Return samples followed by shuffled ones, and an indicator of the former.
+
+    Their types are those in which scikit-learn's trees take them.
+    """
     shuffled = np.column_stack([rng.permutation(column) for column in rows.T])
-    return np.vstack([rows, shuffled]), np.repeat([True, False], len(rows))
+    stacked = np.vstack([rows, shuffled]).astype(np.float32)
+    return stacked, np.repeat([1.0, 0.0], len(rows))

@@ -211,16 +211,15 @@ def prepare(
     comparison = compare_decays(
         job,
         prepared.schedule,
-        lambda index: _weights_of(start.init, spec, objective, seed, samples, index),
+        partial(_weights_of, start.init, spec, objective, seed),
         groups=training.groups,
         with_decay=with_decay,
     )
     return replace(prepared.with_decay(with_decay, 0.0), comparison=comparison)
 
 
-def _weights_of(init, spec, objective, seed, samples, index):
+def _weights_of(init, spec, objective, seed, rows, weight, labels):
     """Return initial weights for some of the samples."""
-    rows, weight, labels = (None if a is None else a[index] for a in samples)
     if init == "random":
         return {}
     start = linear_start(init, rows, weight, spec.n_components, seed)

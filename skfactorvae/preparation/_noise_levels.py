@@ -40,6 +40,15 @@ MIN_COLUMNS = 3
 FIRST_COLUMNS = 8
 """Columns, evenly spread, that are correlated first; they decide about most tables."""
 
+MAX_COMPARED = 2048
+"""Columns up to which each is compared with all others."""
+
+COMPARED_ROWS = 300
+"""Samples by which the most correlated of more columns is looked for."""
+
+N_ORDERS = 8
+"""Random orders in which neighbours are compared."""
+
 BLOCK = 256
 """Columns that are correlated with all others at once."""
 
@@ -106,7 +115,8 @@ def conditional_noise_std(rows, weight, seed):
     The other column is the one with the largest absolute correlation. Input noise of
     this size preserves factors of as few as two columns; the learned noise scale can be
     larger, where the model does not yet represent such a factor. At most 2,000 samples
-    are used, drawn by weight where weights differ.
+    are used, drawn by weight where weights differ. With more than 2,048 columns, each
+    one is compared with about 2,300 others at most: the cost is linear in their number.
 
     Parameters
     ----------
@@ -116,17 +126,70 @@ def conditional_noise_std(rows, weight, seed):
     seed : int
     """
     rng = np.random.RandomState(seed % 2**32)
-    sample = subsample(rows, weight, CONDITIONAL_NOISE_ROWS, rng).astype(np.float64)
-    sample -= sample.mean(axis=0)
+    sample = subsample(rows, weight, CONDITIONAL_NOISE_ROWS, rng)
+    is_wide = rows.shape[1] > MAX_COMPARED
+    sample = sample.astype(rows.dtype if is_wide else np.float64)
+    sample -= sample.mean(axis=0, dtype=np.float64)
     std = np.sqrt(np.mean(sample**2, axis=0))
-    units = sample / np.where(std > 0, std, 1.0) / math.sqrt(len(sample))
-    best = np.zeros(len(std))
+    sample /= np.where(std > 0, std, 1)
+    sample /= math.sqrt(len(sample))
+    best = (_best_of_some if is_wide else _best_of_all)(sample, rng)
+    return std * np.sqrt(np.clip(1 - best, 0, 1))
+
+
+def _best_of_all(units, rng):
+    """Return each column's largest squared correlation with another one, (p,)."""
+    best = np.zeros(units.shape[1])
     for start in range(0, len(best), BLOCK):
         block = slice(start, start + BLOCK)
         squares = (units[:, block].T @ units) ** 2
         squares[np.arange(len(squares)), np.arange(len(best))[block]] = 0.0
         best[block] = squares.max(axis=1)
-    return std * np.sqrt(np.clip(1 - best, 0, 1))
+    return best
+
+
+def _best_of_some(units, rng):
+    """Return each column's largest squared correlation with one of some others, (p,).
+
+    Columns are compared with their neighbours in several orders, on a part of the
+    samples; the correlation with the best one is that of all samples.
+    """
+    n_rows, n_columns = units.shape
+    few = np.ascontiguousarray(units[rng.permutation(n_rows)[:COMPARED_ROWS]].T)
+    norms = np.sqrt(np.einsum("ij,ij->i", few, few))
+    few /= np.where(norms > 0, norms, 1)[:, None]
+    largest = np.zeros(n_columns, dtype=few.dtype)
+    partner = np.arange(n_columns)
+    for order in [np.arange(n_columns), *_orders_by_similarity(few, rng)]:
+        for start in range(0, n_columns, BLOCK):
+            block = order[start : start + BLOCK]
+            squares = (few[block] @ few[block].T) ** 2
+            np.fill_diagonal(squares, 0.0)
+            found = squares.argmax(axis=1)
+            values = squares[np.arange(len(block)), found]
+            is_better = values > largest[block]
+            largest[block[is_better]] = values[is_better]
+            partner[block[is_better]] = block[found[is_better]]
+    best = np.zeros(n_columns)
+    for start in range(0, n_columns, BLOCK):
+        block = slice(start, start + BLOCK)
+        others = units[:, partner[block]]
+        best[block] = np.einsum("ij,ij->j", units[:, block], others) ** 2
+    return np.where(partner == np.arange(n_columns), 0.0, best)
+
+
+def _orders_by_similarity(few, rng):
+    """Yield orders of columns in which similar or opposite ones are often close.
+
+    Columns are sorted by the signs of random projections (Charikar 2002, "Similarity
+    estimation techniques from rounding algorithms"), relative to the first sign.
+    """
+    n_signs = math.ceil(math.log2(len(few) / BLOCK)) + 1
+    for _ in range(N_ORDERS):
+        directions = rng.normal(size=(few.shape[1], n_signs + 1)).astype(few.dtype)
+        signs = few @ directions > 0
+        code = (signs[:, 1:] != signs[:, :1]) @ (1 << np.arange(n_signs))
+        yield np.lexsort((rng.uniform(size=len(code)), code))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # values of any size

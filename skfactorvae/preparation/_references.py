@@ -6,14 +6,12 @@ Axes: ``n`` training samples, ``m`` held-out samples, ``p`` features.
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
-from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import randomized_svd
 
 from .. import core
+from .._linear_models import fit_factor_analysis
 from .._moments import trimmed_mean
 
 LINEAR_ROWS = 1000
@@ -58,7 +56,7 @@ def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
 
 
 def factor_analysis_score(rows, held_out, weight, n_components):
-    """Compute the trimmed mean held-out log-likelihood of FactorAnalysis.
+    """Compute the trimmed mean held-out log-likelihood of factor analysis.
 
     Parameters
     ----------
@@ -78,13 +76,9 @@ def factor_analysis_score(rows, held_out, weight, n_components):
     sample = rows[:LINEAR_ROWS].astype(np.float64)
     if sample.shape[1] > MAX_LINEAR_FEATURES or np.abs(sample).max() > MAX_VALUE:
         return math.nan
-    model = FactorAnalysis(
-        min(n_components, *sample.shape), max_iter=LINEAR_STEPS, random_state=0
-    )
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)  # of singular matrices
-        model.fit(sample)
+    n_components = min(n_components, *sample.shape)
+    with np.errstate(all="ignore"):
+        model = fit_factor_analysis(sample, n_components, max_iter=LINEAR_STEPS)
         score, _ = trimmed_mean(model.score_samples(held_out), weight)
     return score if np.isfinite(score) else math.nan
 

@@ -10,6 +10,9 @@ import numpy as np
 CHUNK = 4096
 """Samples that are processed at once."""
 
+CACHED_VALUES = 32_768
+"""Values that fit into the cache of a processor, with intermediate results."""
+
 
 def rescale_weights(weight: np.ndarray) -> np.ndarray:
     """Rescale weights so that the largest is near one, by a power of two.
@@ -62,12 +65,14 @@ def _row_keys(X):
     rng = np.random.RandomState(0)
     factor = rng.randint(0, 2**62, size=(2, X.shape[1]), dtype=np.uint64) * 2 + 1
     keys = np.empty(len(X), dtype=np.uint64)
-    for start in range(0, len(X), CHUNK):
-        block = X[start : start + CHUNK] + 0.0  # a copy in which -0.0 is 0.0
+    size = max(1, CACHED_VALUES // X.shape[1])
+    for start in range(0, len(X), size):
+        block = X[start : start + size] + 0.0  # a copy in which -0.0 is 0.0
         h = np.ascontiguousarray(block).view(bits).astype(np.uint64)
-        h = (h ^ (h >> np.uint64(31))) * factor[0]
-        h = (h ^ (h >> np.uint64(29))) * factor[1]
-        keys[start : start + CHUNK] = h.sum(axis=1, dtype=np.uint64)
+        for shift, odd in zip((31, 29), factor, strict=True):
+            h ^= h >> np.uint64(shift)
+            h *= odd
+        keys[start : start + size] = h.sum(axis=1, dtype=np.uint64)
     return keys
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._moments import sum_columns
-from ._rows import CHUNK
+from ._rows import CACHED_VALUES, CHUNK
+
+MAX_COLUMNS = 2048
+"""Columns up to which moments are summed over many samples at once; of wider tables,
+few samples stay in the cache of a processor."""
 
 CONSTANT = 1e-14
 """Standard deviation, relative to the largest magnitude, of a constant column."""
@@ -50,11 +53,16 @@ class Scaling:
         """
         n_rows = len(X) if index is None else len(index)
         out = np.empty((n_rows, X.shape[1]), dtype=dtype)
-        for start in range(0, n_rows, CHUNK):
-            chosen = slice(start, start + CHUNK)
+        mean, scale = self.mean.astype(np.float64), self.scale.astype(np.float64)
+        size = max(1, min(CHUNK, CACHED_VALUES // X.shape[1]))
+        for start in range(0, n_rows, size):
+            chosen = slice(start, start + size)
             rows = X[chosen] if index is None else X[index[chosen]]
+            block = rows.astype(np.float64)
             with np.errstate(over="ignore"):
-                out[chosen] = (rows.astype(np.float64) - self.mean) / self.scale
+                block -= mean
+                block /= scale
+                out[chosen] = block
             _check_range(out[chosen], rows)
         return out
 
@@ -100,25 +108,40 @@ def column_moments(X, index, weight):
     share = weight / weight.sum()
     largest = np.zeros(X.shape[1])
     for rows, _ in _chunks(X, index, share):
-        np.maximum(largest, np.abs(rows).max(axis=0), out=largest)
+        top, bottom = rows.max(axis=0), rows.min(axis=0)
+        np.maximum(largest, np.maximum(top, -bottom), out=largest)
     power = np.frexp(largest)[1]
     origin = np.ldexp(X[index[0]].astype(np.float64), -power)
 
     def shifted():
         for rows, part in _chunks(X, index, share):
-            yield np.ldexp(rows, -power) - origin, part
+            block = _divided(rows.astype(np.float64), power)
+            block -= origin
+            yield block, part
 
-    mean = sum_columns(shifted(), 0.0).first
-    std = np.sqrt(sum_columns(shifted(), mean).second)
+    mean = sum(part @ rows for rows, part in shifted())
+    std = np.sqrt(sum(part @ (rows - mean) ** 2 for rows, part in shifted()))
     std = np.where(std > CONSTANT, std, 0.0)
     return np.ldexp(origin + mean, power), np.ldexp(std, power)
 
 
+def _divided(rows, power):
+    """Divide rows by powers of two, in place where these have an inverse."""
+    with np.errstate(over="ignore"):
+        inverse = np.ldexp(1.0, -power)
+    if not np.isfinite(inverse).all():
+        return np.ldexp(rows, -power)
+    rows *= inverse
+    return rows
+
+
 def _chunks(X, index, share):
-    """Yield blocks of samples in float64, with their shares of the weight."""
-    for start in range(0, len(index), CHUNK):
-        chosen = slice(start, start + CHUNK)
-        yield X[index[chosen]].astype(np.float64), share[chosen]
+    """Yield blocks of samples, with their shares of the weight."""
+    is_wide = X.shape[1] > MAX_COLUMNS
+    size = max(1, 4 * CACHED_VALUES // X.shape[1]) if is_wide else CHUNK
+    for start in range(0, len(index), size):
+        chosen = slice(start, start + size)
+        yield X[index[chosen]], share[chosen]
 
 
 def choose_scale(standardize, mean, std):

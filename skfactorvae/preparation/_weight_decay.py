@@ -202,7 +202,7 @@ class Comparison:
 def compare_decays(
     job: core.Job,
     schedule: core.Schedule,
-    start: Callable[[np.ndarray], Any],
+    start: Callable[..., Any],
     *,
     groups: np.ndarray | None = None,
     with_decay: Callable[[core.Job, float], core.Job],
@@ -215,8 +215,8 @@ def compare_decays(
         The fit to all samples.
     schedule : core.Schedule
         Its schedule.
-    start : callable (index) -> mapping of str to ndarray
-        Returns initial weights for the samples at ``index``.
+    start : callable (rows, row_weights, labels) -> mapping of str to ndarray
+        Returns initial weights for some of the samples.
     groups : ndarray of shape (n,) or None
         Samples of one group are held out together. With a single group there is
         no comparison.
@@ -319,12 +319,14 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     is_kept[held_out] = False
     kept = np.flatnonzero(is_kept)
     labels = job.labels
+    rows, row_weights = job.rows[kept], job.row_weights[kept]
+    kept_labels = None if labels is None else labels[kept]
     return replace(
         job,
-        rows=job.rows[kept],
-        row_weights=job.row_weights[kept],
-        labels=None if labels is None else labels[kept],
-        start=start(kept),
+        rows=rows,
+        row_weights=row_weights,
+        labels=kept_labels,
+        start=start(rows, row_weights, kept_labels),
         held_out=core.HeldOut(
             job.rows[held_out],
             job.row_weights[held_out],

@@ -86,6 +86,36 @@ class TestRowsAreIndependent:
             )
 
 
+class TestWeightsAsArrays:
+    @pytest.mark.parametrize("n_rows", [1, 200])
+    @pytest.mark.parametrize("layout", ["read-only", "fortran", "float64"])
+    def test_their_layout_and_type_do_not_matter(self, n_rows, layout):
+        network, likelihood, weights = draw_model()
+        rows = make_rows(n_rows, dtype=np.float32)
+        other = {name: array.copy() for name, array in weights.items()}
+        for name, array in other.items():
+            if layout == "read-only":
+                array.flags.writeable = False
+            elif layout == "fortran":
+                other[name] = np.asfortranarray(array)
+            else:
+                other[name] = array.astype(np.float64)
+        found, expected = (
+            core.elbo(network, likelihood, w, rows, device=CPU)
+            for w in (other, weights)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def test_inference_leaves_them_unchanged(self):
+        network, likelihood, weights = draw_model()
+        before = {name: array.copy() for name, array in weights.items()}
+        core.elbo(network, likelihood, weights, make_rows(2), device=CPU)
+        core.encode(network, weights, make_rows(2), device=CPU)
+        core.sample(network, likelihood, weights, 2, noise=True, seed=0, device=CPU)
+        for name, array in weights.items():
+            np.testing.assert_array_equal(array, before[name])
+
+
 def order(network, weights, rows):
     job = make_job(network=network, rows=rows, objective=core.VAE(beta=1.0))
     return order_latents(job, weights, CPU)

@@ -219,7 +219,6 @@ def test_each_long_fit_of_a_search_closes_its_bar(small, X, bars, terminal):
 
 def test_without_tqdm_there_is_no_bar(small, X, terminal, clock, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     small().fit(X)
     assert terminal.getvalue() == ""
 

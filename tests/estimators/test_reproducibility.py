@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from skfactorvae import core
-from skfactorvae.core._devices import matmul_backends, process_settings
+from skfactorvae.core._devices import process_settings
+from skfactorvae.core._precision import matmul_backends
 
 N_ROWS = 12
 
