@@ -140,8 +140,10 @@ def merge_categories(estimator, codes):
     """Return codes with one column for each category: its most probable level.
 
     The probabilities of a category's levels depend on each other by definition, so that
-    dependence between components is that of these columns. Categories are not known if
-    later steps of the pipeline mix the columns.
+    dependence between components is that of these columns. Levels are numbered in the
+    order of their columns: measures by ranks, such as the Gaussian copula, depend on it,
+    a classifier does not. Categories are not known if later steps of the pipeline mix
+    the columns.
     """
     found = find_latent_model(estimator)
     groups = category_columns(found.model) if found.keeps_columns() else []
