@@ -48,7 +48,9 @@ ESTIMATORS = {
     "lasso": (Lasso(alpha=0.01), Lasso(alpha=0.01)),
 }
 NAMES = {*ESTIMATORS, "mutual_info"}
-PUBLISHED = "gradient_boosting"
+PUBLISHED = ("gradient_boosting", "random_forest", "lasso")
+"""Predictors of publications, whose importances are left as they are."""
+
 TINY = 1e-11
 LEARNED = 3.0
 """Standard errors by which a predictor must be better than a constant prediction."""
@@ -109,10 +111,11 @@ def dci_scores(
         Importances are its ``feature_importances_``, else ``abs(coef_)``, else
         permutation importances.
 
-        All importances are zero for a factor that is predicted no better than by a
-        constant (by 3 standard errors, on test samples): those of a predictor that has
-        learned nothing are few or one, by chance, and would count as disentangled.
-        "gradient_boosting" is left as published; its importances of noise are even.
+        For "hist", "extra_trees" and an estimator object, all importances are zero
+        for a factor that is predicted no better than by a constant (by 3 standard
+        errors, on test samples): those of a predictor that has learned nothing are few
+        or one, by chance, and would count as disentangled. The others are left as
+        published.
     n_bins : int, default=20
         Bins for "mutual_info", and of continuous factors for a given classifier.
     strategy : {"uniform", "quantile"}, default="uniform"
@@ -351,7 +354,7 @@ def _fit_all(table, estimator, n_bins, max_samples, split, random_state, n_jobs)
     """Return (importances, quality) of every factor, fitted in parallel."""
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     codes = table.codes.astype(np.float64)
-    needs_skill = not (isinstance(estimator, str) and estimator == PUBLISHED)
+    needs_skill = not (isinstance(estimator, str) and estimator in PUBLISHED)
     jobs = []
     for k in range(len(table.names)):
         model, as_classes = _model(estimator, table.kinds[k], seed)

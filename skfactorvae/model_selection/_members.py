@@ -141,9 +141,9 @@ def merge_categories(estimator, codes):
 
     The probabilities of a category's levels depend on each other by definition, so that
     dependence between components is that of these columns. Levels are numbered in the
-    order of their columns: measures by ranks, such as the Gaussian copula, depend on it,
-    a classifier does not. Categories are not known if later steps of the pipeline mix
-    the columns.
+    order of their columns. Measures by ranks, such as the Gaussian copula, depend on
+    it; a classifier does not. Categories are not known if later steps of the pipeline
+    mix the columns.
     """
     found = find_latent_model(estimator)
     groups = category_columns(found.model) if found.keeps_columns() else []

@@ -6,9 +6,12 @@ from math import log
 import numpy as np
 import pytest
 from scipy.stats import hypergeom, pearsonr, spearmanr
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.feature_selection import mutual_info_classif
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
 
 from skfactorvae.metrics import (
     code_mutual_info,
@@ -23,6 +26,7 @@ from skfactorvae.metrics import (
     modularity_score,
     mutual_info_gap_score,
     mutual_information_matrix,
+    sap_score,
     udr_score,
 )
 from skfactorvae.metrics._chance import cell_expectation, expected_information
@@ -261,3 +265,54 @@ def test_bias_of_total_correlation_is_its_mean_for_independent_codes():
     ]
     error = np.std(draws) / np.sqrt(len(draws))
     assert abs(np.mean(draws) - total_correlation_bias(20, 4)) < 4 * error
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    ["hist", "extra_trees", Lasso(0.01), DecisionTreeRegressor(max_depth=1)],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_what_learned_nothing_is_not_important(estimator, kind):
+    """A single importance above zero, by chance, is not disentanglement."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(400, 4))
+    factors = rng.normal(size=(400, 3))
+    if kind == "discrete":
+        factors = np.digitize(factors, [-0.5, 0.5])
+    with pytest.warns(UndefinedMetricWarning, match="no component is important"):
+        found = dci_scores(factors, noise, estimator=estimator)
+    assert (found.disentanglement, found.completeness) == (0, 0)
+    assert not found.importances.any()
+    learned = np.column_stack([noise[:, :2], factors[:, 0]])
+    found = dci_scores(factors, learned, estimator=estimator)
+    assert found.importances[2].argmax() == 0
+    assert not found.importances[:, 1:].any()
+    assert found.disentanglement > 0.9
+
+
+def test_published_sap_has_no_lower_limit():
+    """For an unbalanced factor, a component of noise is less accurate than chance."""
+    rng = np.random.default_rng(0)
+    factors = (rng.uniform(size=900) < 0.2).astype(int)
+    noise = rng.normal(size=(2, 900))
+    codes = np.column_stack([factors + 0.1 * noise[0], noise[1]])
+    test = slice(600, None)
+    accuracies = []
+    for z in codes.T:
+        svm = LinearSVC(C=0.01, class_weight="balanced", dual=False)
+        predicted = svm.fit(z[:600, None], factors[:600]).predict(z[test, None])
+        accuracies.append(np.mean(predicted == factors[test]))
+    chance = 1 - factors[test].mean()
+    assert accuracies[1] < chance < accuracies[0]
+    split = {"shuffle": False}
+    published = sap_score(factors, codes, chance_floor=False, **split)
+    assert published == pytest.approx(accuracies[0] - accuracies[1])
+    limited = sap_score(factors, codes, **split)
+    assert limited == pytest.approx(accuracies[0] - chance)
+    alone = sap_score(factors, codes[:, 0], chance_floor=False, **split)
+    assert alone == pytest.approx(accuracies[0])
+    corrected = {"chance_corrected": True, **split}
+    assert sap_score(factors, codes, chance_floor=False, **corrected) == sap_score(
+        factors, codes, **corrected
+    )
