@@ -182,7 +182,7 @@ def check_fit(model: Any) -> list[Verdict]:
 
 
 def fit_warnings(model: Any) -> list[str]:
-    """Return what ``fit`` warns of: no active component, or a worse fit than linear.
+    """Return what ``fit`` warns of: collapse, an overfit, or a worse fit than linear.
 
     Parameters
     ----------
@@ -195,7 +195,12 @@ def fit_warnings(model: Any) -> list[str]:
         One for each finding, with the advice. A model without active components has
         this one alone: the others follow from it.
     """
-    checks = (_check_components, _check_likelihood, _check_reconstruction)
+    checks = (
+        _check_components,
+        _check_generalisation,
+        _check_likelihood,
+        _check_reconstruction,
+    )
     found = [verdict for check in checks if (verdict := check(model)) is not None]
     return [f"{v.message} {v.advice}" for v in found if v.level == "warning"]
 
@@ -401,7 +406,7 @@ def _check_generalisation(model: Any) -> Verdict | None:
         held_out["training_score"],
         "the model overfits",
         "Use fewer components, more samples, or a larger weight_decay (now "
-        f"{getattr(model, 'weight_decay_', 0.0):g}).",
+        f"{getattr(model, 'weight_decay_', 0.0):g}), and check X for outliers.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Moments of columns, accumulated over blocks of samples, and a robust mean."""
+"""Moments of columns, accumulated over blocks of samples, and robust means."""
 
 from __future__ import annotations
 
@@ -37,6 +37,25 @@ def trimmed_mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
         variance = float(share[used] @ (values[used] - mean) ** 2)
     n_samples = weight.sum() ** 2 / np.square(weight).sum()
     return mean, float(np.sqrt(variance / n_samples))
+
+
+def median_of_columns(table: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Compute the lower median of each column of weighted samples.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, p)
+    weight : ndarray of shape (n,)
+        Weights, >= 0, one of them positive.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+    """
+    order = np.argsort(table, axis=0, kind="stable")
+    below = np.cumsum(weight[order], axis=0)
+    middle = (2 * below >= below[-1]).argmax(axis=0)
+    return np.take_along_axis(table, order, axis=0)[middle, np.arange(table.shape[1])]
 
 
 class ColumnSums:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skfactorvae._moments import sum_columns
+from skfactorvae._moments import median_of_columns, sum_columns
 
 
 def accumulate(rows, weight, *, origin=None, size=7):
@@ -27,6 +27,16 @@ def test_moments_are_those_of_weighted_samples(rows, weight):
     variance = np.average((rows - mean) ** 2, axis=0, weights=weight)
     np.testing.assert_allclose(sums.mean, mean)
     np.testing.assert_allclose(sums.variance, variance)
+
+
+def test_the_lower_median_counts_weights_as_repetition(rows):
+    count = np.arange(50) % 4
+    repeated = np.sort(np.repeat(rows, count, axis=0), axis=0)
+    found = median_of_columns(rows, count.astype(float))
+    np.testing.assert_array_equal(found, repeated[(len(repeated) - 1) // 2])
+    odd = rows[:49]
+    expected = np.median(odd, axis=0)
+    np.testing.assert_array_equal(median_of_columns(odd, np.ones(49)), expected)
 
 
 def test_an_integer_weight_equals_repetition(rows):

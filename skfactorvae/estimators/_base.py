@@ -294,9 +294,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             If the features are whitened: uncorrelated and of equal variance.
         ConvergenceWarning
             If training diverged; the weights are then the last finite ones. If no
-            component is active, or if held-out samples show that one principal
-            component reconstructs more of the variance, or that FactorAnalysis has a
-            higher likelihood: each with the numbers and what to do.
+            component is active, or if held-out samples show that the model overfits
+            by more than 0.4 nats per feature, that one principal component
+            reconstructs more of the variance, or that FactorAnalysis has a higher
+            likelihood: each with the numbers and what to do.
         """
         check_numbers(self.get_params(deep=False), self.precision)
         previous = self._previous_fit()

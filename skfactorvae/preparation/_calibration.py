@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import core
+from .._moments import median_of_columns
 from ._noise_levels import resolution_variance
 
 EVALUATED_ROWS = 500
@@ -24,7 +25,8 @@ CALIBRATED_ROWS = 4000
 """Training samples from whose residuals the noise is computed, at most."""
 
 MAX_SQUARE = 100.0
-"""Squared residual, in units of their mean, above which larger ones count no more."""
+"""Squared residual above which larger ones count no more, in units of the training
+mean, or of the median of held-out samples if that is larger."""
 
 
 def calibrate(
@@ -88,8 +90,10 @@ def inflation_of(
 def noise_inflation(jobs, fits, device) -> np.ndarray | None:
     """Compute the ratio of held-out to training variance of residuals, over splits.
 
-    Squared residuals count up to 100 times the training variance, so that one outlier
-    among the held-out samples does not raise the noise.
+    Squared residuals count up to 100 times the training variance or the median of
+    held-out samples, whichever is larger, so that one outlier among the held-out
+    samples does not raise the noise, and the residuals of a model that has memorised
+    the training samples do.
 
     Parameters
     ----------
@@ -111,7 +115,10 @@ def noise_inflation(jobs, fits, device) -> np.ndarray | None:
         few, held_out = few_rows(job), held_out_of(job)
         inside = _squares(job, fit.weights, few.rows, device)
         outside = _squares(job, fit.weights, held_out.rows, device)
-        limit = MAX_SQUARE * np.average(inside, axis=0, weights=few.row_weights)
+        limit = MAX_SQUARE * np.maximum(
+            np.average(inside, axis=0, weights=few.row_weights),
+            median_of_columns(outside, held_out.row_weights),
+        )
         training, _ = _mean_square(inside, few.row_weights, limit)
         apart, error = _mean_square(outside, held_out.row_weights, limit)
         sums = sums + np.stack([apart, training, error]) / len(jobs)

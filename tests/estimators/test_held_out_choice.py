@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer
@@ -98,9 +99,24 @@ class TestANoisyTable:
         X = noisy_table()
         X[0] *= 1e3
         vae = make_vae(standardize=None).fit(noisy_table())
-        spoiled = make_vae(standardize=None).fit(X)
+        with pytest.warns(ConvergenceWarning, match="check X for outliers"):
+            spoiled = make_vae(standardize=None).fit(X)
         new = noisy_table(seed=5)
         assert spoiled.score(new) > 3 * vae.score(new)  # both are negative
+
+
+class TestFewSamplesOfManyColumns:
+    """The networks memorise the training samples, and nearly without residuals."""
+
+    @pytest.mark.slow
+    def test_the_noise_is_that_of_new_samples(self):
+        rng = np.random.default_rng(0)
+        loadings = rng.normal(size=(10, 120))
+        sources, noise = rng.normal(size=(130, 10)), rng.normal(size=(130, 120))
+        X, new = np.split(sources @ loadings + np.sqrt(10) * noise, [30])
+        vae = FactorVAETransformer(10, max_iter=500, random_state=0).fit(X)
+        assert vae.score(new) > vae.held_out_["factor_analysis_score"]
+        assert vae.held_out_["score"] > vae.held_out_["factor_analysis_score"]
 
 
 class TestACurvedTable:
