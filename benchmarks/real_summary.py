@@ -145,7 +145,11 @@ def markdown(results: pd.DataFrame) -> str:
 
 
 def by_method(results: pd.DataFrame) -> str:
-    """Return a markdown table of means over tables, a column for each method."""
+    """Return a markdown table of medians over tables, a column for each method.
+
+    Factor analysis has a density without limit where a feature is nearly constant in
+    the training samples, and a mean would be that of such a table.
+    """
     names = {
         "test": "log-likelihood, nats per column",
         "r2": "R2",
@@ -157,7 +161,7 @@ def by_method(results: pd.DataFrame) -> str:
     n_tables = results.groupby("method")["table"].nunique()
     complete = set(n_tables.index[n_tables == n_tables[OURS]])
     methods = [name for name in real.METHODS if name in complete]
-    header = f"| mean over tables | {' | '.join(methods)} |"
+    header = f"| median over tables | {' | '.join(methods)} |"
     lines = [header, "|---" * (len(methods) + 1) + "|"]
     for measure, name in names.items():
         means = by_split(results, measure).groupby("table", sort=False).mean()
@@ -165,7 +169,7 @@ def by_method(results: pd.DataFrame) -> str:
         if measure in ("test", "r2"):
             means = means.drop(columns="FactorAnalysis, varimax", errors="ignore")
         means = means.dropna(subset=[OURS]).dropna(axis=1)  # of all tables, or not
-        cells = means.mean().reindex(methods)
+        cells = means.median().reindex(methods)
         lines.append(f"| {name} ({len(means)}) | {' | '.join(map(short, cells))} |")
     return "\n".join(lines)
 
@@ -174,6 +178,8 @@ def short(value: float) -> str:
     """Return a number with two digits after the point, without a leading zero."""
     if np.isnan(value):
         return ""
+    if abs(value) > 1e4:
+        return f"{value:.0e}"
     text = f"{value:.2f}"
     if abs(value) < 0.995:
         text = text.replace("0.", ".")
@@ -208,8 +214,9 @@ def comparisons(results: pd.DataFrame) -> str:
     is_wide = table["gap"] > 1.5 * table["FA_gap"]
     behind = pca[pca < -0.05]
     lines = [
-        f"log-likelihood less FactorAnalysis', nats per column: "
-        f"{interval(likelihood)}; lowest {likelihood.min():+.3f} "
+        f"log-likelihood less FactorAnalysis', nats per column: median "
+        f"{likelihood.median():+.3f} of {len(table)} tables; lowest "
+        f"{likelihood.min():+.3f} "
         f"({likelihood.idxmin()}); above in {(likelihood > 0).mean():.0%}",
         f"gap of training and held-out samples above 1.5 times FactorAnalysis': "
         f"{is_wide.sum()} of {len(table)}; median {table['gap'].median():.3f} and "
@@ -260,10 +267,13 @@ def draw(results: pd.DataFrame, path: Path = FIGURE) -> None:
     figure, axes = plt.subplots(
         1, 2, figsize=(9, 0.25 * len(table) + 1.2), sharey=True, layout="constrained"
     )
-    axes[0].barh(place, table["likelihood"] - table["FA"], color=colours)
-    axes[0].set_xlabel("log-likelihood less FactorAnalysis', nats per column")
+    likelihood = (table["likelihood"] - table["FA"]).clip(-1, 1)
+    axes[0].barh(place, likelihood, color=colours)
+    axes[0].set_xlabel(
+        "log-likelihood less FactorAnalysis',\nnats per column (-1 to 1)"
+    )
     axes[1].barh(place, table["R2"] - table["PCA_R2"], color=colours)
-    axes[1].set_xlabel("explained variance less PCA's")
+    axes[1].set_xlabel("explained variance less PCA's\n")
     axes[0].set_yticks(place, table.index)
     axes[0].invert_yaxis()
     for ax in axes:
