@@ -40,7 +40,7 @@ LAYER_OF = {
     "_health": "ground",
     "_remedies": "ground",
 }
-"""Layer of each module that is not in a folder."""
+"""Layer of each other module of the package, or folder of modules."""
 
 MAY_IMPORT = {
     "version": set(),
@@ -131,7 +131,7 @@ def name_of(path):
 def layer_of(module):
     """Return the layer of a module."""
     folder = module.split(".")[0]
-    return folder if folder in FOLDERS else LAYER_OF[module]
+    return folder if folder in FOLDERS else LAYER_OF[folder]
 
 
 class Import:

@@ -11,23 +11,22 @@ from skfactorvae import (
     BetaTCVAETransformer,
     InfoGANTransformer,
 )
-from skfactorvae._health import (
+from skfactorvae._health import check_audit, check_fit, check_samples, fit_warnings
+from skfactorvae._health._discriminators import (
     CHANCE_LOSS,
     HIGH_ACCURACY,
-    LARGE_GAP,
     LARGE_SELF_WEIGHT,
+    STRONG_LOSS,
+    WEAK_LOSS,
+)
+from skfactorvae._health._held_out import (
+    LARGE_GAP,
     LIKELIHOOD_GAP,
     MAX_R2_LOSS,
     MAX_WEIGHTED_R2_LOSS,
     OVERFITTING_GAP,
-    STRONG_LOSS,
-    WEAK_LOSS,
-    check_audit,
-    check_fit,
-    check_samples,
-    final_value,
-    fit_warnings,
 )
+from skfactorvae._health._verdict import final_value
 from skfactorvae.inspection import health_marks
 from skfactorvae.model_selection import latent_report
 

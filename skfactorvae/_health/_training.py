@@ -1,0 +1,91 @@
+"""Checks of the training record: whether it is complete, and has converged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._remedies import allowed_steps, is_limited, max_iter_of
+from ._verdict import TAIL, Verdict
+
+FEWEST_RECORDS = 2
+"""Records in a tail below which its noise cannot be estimated."""
+
+NOISE_FACTOR = 3.0
+"""Standard errors above which a fall of the reconstruction is not noise."""
+
+LEAST_FALL = 0.02
+"""Share of the fall of the whole fit below which a fall of the last tenth is small."""
+
+
+def check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
+    """Check that training neither diverged nor ended early.
+
+    A fit stores no record of a step with values that are not finite, so that its
+    records end before its last step.
+    """
+    n_iter = getattr(model, "n_iter_", None)
+    max_iter, limit = max_iter_of(model), allowed_steps(model)
+    if n_iter is None or max_iter == np.inf:
+        return None
+    steps = history.get("step")
+    if steps is not None and (not len(steps) or steps[-1] < n_iter):
+        kept = int(steps[-1]) if len(steps) else 0
+        return Verdict(
+            "training",
+            "warning",
+            f"Training diverged at step {n_iter}; the last finite record is of step "
+            f"{kept}.",
+            "Lower learning_rate, look for outliers, or raise noise_scale.",
+        )
+    if n_iter >= max_iter:
+        return Verdict("training", "fine", f"All {n_iter} steps were made.")
+    if n_iter >= limit:
+        message = (
+            f"{n_iter} of at most {max_iter} steps were made, as held-out samples "
+            f"favoured (weight_decay_ = {getattr(model, 'weight_decay_', 0.0):g})."
+        )
+        return Verdict("training", "fine", message)
+    if getattr(model, "early_stopping", False):
+        message = f"Stopped early, after {n_iter} of {limit} steps."
+        return Verdict("training", "fine", message)
+    return Verdict(
+        "training",
+        "warning",
+        f"Training ended after {n_iter} of {limit} steps, without early stopping.",
+        "If no callback was meant to stop it, fit again.",
+    )
+
+
+def check_convergence(model: Any, history: Mapping[str, Any]) -> Verdict | None:
+    """Compare the reconstruction of the last tenth with that of the tenth before.
+
+    Where held-out samples limited the fit, more steps would memorise samples.
+    """
+    if "reconstruction" not in history:
+        return None
+    loss = np.asarray(history["reconstruction"], dtype=np.float64)
+    n = int(TAIL * len(loss))
+    if n < FEWEST_RECORDS:
+        return Verdict(
+            "convergence",
+            "warning",
+            f"The {len(loss)} records are too few to judge convergence.",
+            "Raise max_iter.",
+        )
+    last, before = loss[-n:], loss[-2 * n : -n]
+    fall = before.mean() - last.mean()
+    noise = np.sqrt((last.var() + before.var()) / n)
+    whole = abs(loss[:n].mean() - last.mean())
+    if fall > NOISE_FACTOR * noise and fall > LEAST_FALL * whole:
+        message = (
+            f"The reconstruction error still fell by {fall:.3g} nats over the last "
+            f"{TAIL:.0%} of the steps"
+        )
+        if is_limited(model):
+            message += "; held-out samples decided against more steps."
+            return Verdict("convergence", "fine", message)
+        return Verdict("convergence", "warning", f"{message}.", "Raise max_iter.")
+    return Verdict("convergence", "fine", "The reconstruction error no longer falls.")
