@@ -331,7 +331,7 @@ def make_case(number: int) -> Case:
 # ---------------------------------------------------------------------------- checks
 def process_state() -> dict[str, Any]:
     """Return what a fit may not change."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002  the legacy state is checked
     return {
         "numpy's generator": (kind, keys.tobytes(), *rest),
         "torch's generator": torch.get_rng_state().numpy().tobytes(),

@@ -30,6 +30,15 @@ README = Path(__file__).parents[1] / "README.md"
 OURS = "FactorVAE"
 LINEAR = ("PCA", "FastICA", "FactorAnalysis", "FactorAnalysis, varimax")
 LEVEL = 0.05
+NAMES = {
+    "test": "log-likelihood, nats per column",
+    "r2": "R2",
+    "agreement": "agreement of bootstrap samples",
+    "linear": "accuracy, logistic regression",
+    "neighbours": "accuracy, 5 nearest neighbours",
+    "seconds": "seconds",
+}
+"""What the measures are called on the page."""
 
 
 # ------------------------------------------------------------------------ statistics
@@ -150,20 +159,12 @@ def by_method(results: pd.DataFrame) -> str:
     Factor analysis has a density without limit where a feature is nearly constant in
     the training samples, and a mean would be that of such a table.
     """
-    names = {
-        "test": "log-likelihood, nats per column",
-        "r2": "R2",
-        "agreement": "agreement of bootstrap samples",
-        "linear": "accuracy, logistic regression",
-        "neighbours": "accuracy, 5 nearest neighbours",
-        "seconds": "seconds",
-    }
     n_tables = results.groupby("method")["table"].nunique()
     complete = set(n_tables.index[n_tables == n_tables[OURS]])
     methods = [name for name in real.METHODS if name in complete]
     header = f"| median over tables | {' | '.join(methods)} |"
     lines = [header, "|---" * (len(methods) + 1) + "|"]
-    for measure, name in names.items():
+    for measure, name in NAMES.items():
         means = by_split(results, measure).groupby("table", sort=False).mean()
         # A rotation does not change these, and cancels digits where noise is small.
         if measure in ("test", "r2"):
@@ -199,7 +200,7 @@ def accuracy_lines(results: pd.DataFrame, others, name: str) -> list[str]:
         p_values = holm(np.array([loss_p_value(part) for part in parts]))
         worse = [t for t, p in zip(means.index, p_values, strict=True) if p < LEVEL]
         lines.append(
-            f"accuracy ({measure}) less {name}: {interval(means)}; "
+            f"{NAMES[measure]}, less {name}: {interval(means)}; "
             f"significantly worse: {', '.join(worse) or 'none'}"
         )
     return lines
@@ -250,7 +251,7 @@ def effect_of_gamma(results: pd.DataFrame) -> str:
             and 2 * min(loss_p_value(part), loss_p_value(-part)) < LEVEL
         ]
         lines.append(
-            f"{measure}, FactorVAE less VAE: {interval(means)}; "
+            f"{NAMES[measure]}, FactorVAE less VAE: {interval(means)}; "
             f"p < {LEVEL}, uncorrected: {', '.join(changed) or 'none'}"
         )
     return "\n".join(lines)
