@@ -490,7 +490,7 @@ def level_index(values: np.ndarray) -> tuple[np.ndarray, int]:
     Integers of a small range take a counting pass instead of a sort.
     """
     low, high = values.min(initial=np.inf), values.max(initial=-np.inf)
-    if high - low > 4 * len(values) + 1000 or not _is_whole(values):
+    if high > low + 4 * len(values) + 1000 or not _is_whole(values):
         levels, index = np.unique(values, return_inverse=True)
         return index.reshape(-1), len(levels)
     shifted = (values - low).astype(np.intp) if len(values) else values.astype(np.intp)

@@ -188,6 +188,7 @@ class TestReading:
             ([1.0, NAN, NAN, 1.0, NAN, NAN], {}, "one level"),
             ([1.5, NAN, NAN, np.inf, NAN, NAN], {}, "infinity"),
             ([0, 1, np.inf, 0, 1, 0], {}, "infinity"),
+            ([0.5, 1, -1e308, 0, 1e308, 0], {}, r"magnitude 1e\+308.*Divide it"),
             (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*objects such as 'a'"),
             (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "as strings, such as 'nan'"),
             ([1j, 2, 3, 4, 5, 6], {}, "complex numbers; expected real"),

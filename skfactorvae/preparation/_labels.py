@@ -28,6 +28,9 @@ from ._rows import canonical_rows, with_label_columns
 
 KINDS = ("auto", DISCRETE, CONTINUOUS)
 
+MAX_LABEL = 1e300
+"""Magnitude of labels, at most; predictions may exceed the labels they learn from."""
+
 
 @dataclass(frozen=True)
 class Attribute:
@@ -158,6 +161,12 @@ def _labels(name: str, raw: Any, present: np.ndarray) -> Column:
     if np.isinf(known).any():
         raise ValueError(
             f"Attribute {name!r} of y holds infinity. Write NaN for what is unknown."
+        )
+    if (largest := np.abs(known).max()) > MAX_LABEL:
+        raise ValueError(
+            f"Attribute {name!r} of y holds values of magnitude {largest:.4g}, and "
+            f"predictions of it could overflow; at most {MAX_LABEL:g} is supported. "
+            "Divide it by a constant."
         )
     levels = column.as_levels()[1]
     if len(levels) < 2:
