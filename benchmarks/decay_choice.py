@@ -155,7 +155,7 @@ def measure(name: str, n_seeds: int) -> pd.DataFrame:
             "with": np.nan,
         }
     )
-    differs = (rows["decay"] > 0) | (rows["steps"] < choices[0].max_iter)
+    differs = (rows["decay"] > 0) | (rows["steps"] < choices[0].max_iter_)
     seeds = rows.index[differs]
     before = [{"weight_decay": 0.0} for _ in seeds]
     after = [

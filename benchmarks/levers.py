@@ -28,6 +28,7 @@ from skfactorvae.core.objectives._discriminator import discriminator, run_discri
 from skfactorvae.core.objectives._factor_vae import TotalCorrelationDiscriminator
 from skfactorvae.core.objectives._groups import permute_groups
 from skfactorvae.preparation._initialization import linear_start, shuffling_auc
+from skfactorvae.preparation._options import FIRST_RATE, MAX_ITER
 
 RESULTS = recovery.RESULTS / "levers.csv"
 SCORES = ("mcc", "mig", "reconstruction", "used", "bound")
@@ -209,9 +210,9 @@ class TwiceTheSteps(WithDiscriminator):
     @property
     def kind(self):
         schedule = core.Schedule(
-            max_iter=self.max_iter,
+            max_iter=MAX_ITER["soap"],
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=FIRST_RATE["soap"],
             warmup=self.warmup,
         )
         return functools.partial(TwoSteps, schedule=schedule)
@@ -283,7 +284,7 @@ class BestOfThree(FactorVAETransformer):
 
     def fit(self, X, y=None):
         parameters = self.get_params()
-        parameters["max_iter"] = round(self.SHARE * self.max_iter)
+        parameters["max_iter"] = round(self.SHARE * MAX_ITER["soap"])
         seeds = self.random_state + np.array([0, 100, 200])
         runs = [
             FactorVAETransformer(**parameters | {"random_state": int(seed)}).fit(X)

@@ -31,8 +31,9 @@ def is_limited(model: Any) -> bool:
 
 
 def max_iter_of(model: Any) -> float:
-    """Return the parameter; infinity without."""
-    return getattr(model, "max_iter", np.inf)
+    """Return the number of steps that is asked for; infinity without."""
+    max_iter = getattr(model, "max_iter", np.inf)
+    return model.max_iter_ if max_iter == "auto" else max_iter
 
 
 def is_shortened(model: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,28 +14,6 @@ EPSILON = 1e-8
 """Added to the root of the second moment: the default of Kingma & Ba (2015)."""
 
 
-@dataclass
-class AdamGroup:
-    """Weights with one learning rate and one pair of betas.
-
-    Attributes
-    ----------
-    leaves : list of Tensor
-        Weights that have a gradient at every step.
-    betas : tuple of two floats
-        Decay rates of the first and of the second moment of the gradients.
-    first_lr : float
-        Learning rate of the first step, which a schedule multiplies.
-    lr : float or Tensor
-        Learning rate of the next step.
-    """
-
-    leaves: list[Tensor]
-    betas: tuple[float, float]
-    first_lr: float
-    lr: Any = 0.0
-
-
 class Adam:
     """Adam (Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization").
 
@@ -46,40 +23,66 @@ class Adam:
 
     Parameters
     ----------
-    groups : sequence of AdamGroup
-        Weights that are updated.
+    leaves : sequence of Tensor
+        Weights that have a gradient at every step.
+    betas : tuple of two floats
+        Decay rates of the first and of the second moment of the gradients.
+    first_lr : float
+        Learning rate of the first step, which a schedule multiplies.
+
+    Attributes
+    ----------
+    lr : float or Tensor
+        Learning rate of the next step.
     """
 
-    def __init__(self, groups: Sequence[AdamGroup]):
-        self.groups = list(groups)
-        self.moments = [_Moments(group.leaves) for group in self.groups]
+    def __init__(
+        self, leaves: Sequence[Tensor], betas: tuple[float, float], first_lr: float
+    ):
+        self.leaves, self.first_lr = list(leaves), first_lr
+        self.lr: Any = first_lr
+        self.moments = Moments(self.leaves, betas)
 
+    @torch.no_grad()
     def step(self) -> None:
         """Update all weights once, with their present gradients."""
-        with torch.no_grad():
-            for group, moments in zip(self.groups, self.moments, strict=True):
-                moments.update(group)
+        gradients = [leaf.grad for leaf in self.leaves]
+        self.moments.update(self.leaves, gradients, self.lr)
+
+    def refresh(self) -> None:
+        """Do nothing: Adam has no basis."""
 
 
-class _Moments:
-    """Moving averages of the gradients of one group, and of their squares."""
+class Moments:
+    """Moving averages of gradients, and of their squares.
 
-    def __init__(self, leaves: Sequence[Tensor]):
-        self.first = [torch.zeros_like(leaf) for leaf in leaves]
-        self.second = [torch.zeros_like(leaf) for leaf in leaves]
-        self.steps = [
-            torch.zeros((), dtype=torch.float32, device=leaf.device) for leaf in leaves
-        ]
+    Parameters
+    ----------
+    like : sequence of Tensor
+        Tensors of the gradients' shapes.
+    betas : tuple of two floats
+        Decay rates of the averages.
+    """
 
-    def update(self, group: AdamGroup) -> None:
-        """Include the present gradients, and make the step of the group."""
+    def __init__(self, like: Sequence[Tensor], betas: tuple[float, float]):
+        self.first = [torch.zeros_like(tensor) for tensor in like]
+        self.second = [torch.zeros_like(tensor) for tensor in like]
+        self.betas = betas
+        # One counter for all: the kernel reads it, and does not count itself.
+        self.steps = torch.zeros((), dtype=torch.float32, device=like[0].device)
+
+    def update(
+        self, leaves: list[Tensor], gradients: list[Any], learning_rate: Any
+    ) -> None:
+        """Include the present gradients, and make a step of Adam in place."""
+        self.steps += 1
         fused_adam(
-            group.leaves,
-            [leaf.grad for leaf in group.leaves],
+            leaves,
+            gradients,
             self.first,
             self.second,
-            self.steps,
-            lr=group.lr,
-            betas=group.betas,
+            [self.steps] * len(leaves),
+            lr=learning_rate,
+            betas=self.betas,
             epsilon=EPSILON,
         )

@@ -64,7 +64,7 @@ def fused_adam(
     first, second : list of Tensor
         Moving averages of the gradients and of their squares.
     steps : list of Tensor of shape ()
-        Steps that were made, on the device of the weights.
+        Steps that were made, this one included, on the device of the weights.
     lr : float or Tensor
         Learning rate; a tensor is read on its device.
     betas : tuple of two floats
@@ -72,7 +72,6 @@ def fused_adam(
     epsilon : float
         Number that is added to the root of the second moment.
     """
-    _aten._foreach_add_(steps, 1)
     beta1, beta2 = betas
     _aten._fused_adam_(
         leaves,

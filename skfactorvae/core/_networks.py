@@ -55,13 +55,18 @@ class Network(ABC):
         return frozenset()
 
     @property
-    def decayed(self) -> frozenset[str]:
-        """Names of the weights that weight decay shrinks: all arrays but biases."""
+    def matrices(self) -> frozenset[str]:
+        """Names of the weights that are trained and are not biases."""
         return frozenset(
             name
             for name, axes in self.parameters.items()
             if len(axes) > 1 and not name.endswith("bias") and name not in self.fixed
         )
+
+    @property
+    def decayed(self) -> frozenset[str]:
+        """Names of the weights that weight decay shrinks: all matrices."""
+        return self.matrices
 
     @property
     def can_set_to_prior(self) -> bool:
@@ -235,7 +240,7 @@ class LinearPathNetwork(Network):
 
         With a large weight decay, the model is therefore linear.
         """
-        return super().decayed - frozenset(self.LINEAR)
+        return self.matrices - frozenset(self.LINEAR)
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -475,6 +480,10 @@ class NetworkWrapper(Network):
     @property
     def fixed(self) -> frozenset[str]:
         return self.network.fixed
+
+    @property
+    def matrices(self) -> frozenset[str]:
+        return self.network.matrices
 
     @property
     def decayed(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -42,15 +42,6 @@ class ParameterGroup:
         """Gradients that the optimiser reads, weight by weight."""
         # Never None: each is allocated in __init__.
         return {k: leaf.grad for k, leaf in self.leaves.items()}  # type: ignore[misc]
-
-    def by_lr_multiplier(
-        self, multiplier: Callable[[str], float]
-    ) -> dict[float, list[Tensor]]:
-        """Sort the weights by the multiplier of their learning rate."""
-        sorted_leaves: dict[float, list[Tensor]] = {}
-        for name, leaf in self.leaves.items():
-            sorted_leaves.setdefault(multiplier(name), []).append(leaf)
-        return sorted_leaves
 
     def differentiate(self, loss: Tensor) -> None:
         """Set the gradients to those of the loss (K,) by these weights alone.

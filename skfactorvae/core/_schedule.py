@@ -8,6 +8,9 @@ from dataclasses import dataclass
 MAX_RECORDS = 200
 """Entries of a history, at most, by default."""
 
+DECAY_POWER = {"soap": 1.5, "adam": 1.0}
+"""Power of the cosine, from 1 to 0.02, by which learning rates decay."""
+
 ANNEALING_FRACTION = 0.8
 """Fraction of the steps after which a tempered likelihood has its full weight."""
 
@@ -23,7 +26,7 @@ class Schedule:
     batch_size : int
         Samples in a batch, B.
     learning_rate : float
-        Adam's initial learning rate for the model.
+        Initial learning rate of the model.
     warmup : float in [0, 1]
         Fraction of the steps over which the weights of the penalties rise linearly.
     patience : int or None
@@ -31,6 +34,8 @@ class Schedule:
         are then returned. With None it is recorded only.
     max_records : int, default=200
         Entries of a history, at most.
+    solver : {"soap", "adam"}, default="soap"
+        Optimiser of the matrices of encoder and decoder; Adam updates all else.
     """
 
     max_iter: int
@@ -39,6 +44,7 @@ class Schedule:
     warmup: float
     patience: int | None = None
     max_records: int = MAX_RECORDS
+    solver: str = "soap"
 
     @property
     def record_every(self) -> int:
@@ -54,5 +60,6 @@ class Schedule:
         return min(1.0, step / max(1.0, ANNEALING_FRACTION * self.max_iter))
 
     def decay(self, step: int) -> float:
-        """Return the cosine decay of the learning rates, from 1 to 0.02."""
-        return 0.51 + 0.49 * math.cos(math.pi * step / self.max_iter)
+        """Return the decay of the learning rates, from 1: a power of a cosine."""
+        cosine = 0.51 + 0.49 * math.cos(math.pi * step / self.max_iter)
+        return cosine ** DECAY_POWER[self.solver]

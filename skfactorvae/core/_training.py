@@ -9,20 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .._moments import trimmed_mean
 from . import _axes
-from ._adam import Adam, AdamGroup
+from ._adam import Adam
 from ._dense import Weights
 from ._devices import process_settings, undisturbed
 from ._inference import elbo
 from ._job import Fit, Job, Record, Status, Watch, effective_sample_size
 from ._latents import order_latents
+from ._optimiser import Optimiser
 from ._parameter_groups import ParameterGroup
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import Draws, Streams, draw_steps
 from ._schedule import Schedule
+from ._soap import Soap
 from ._tables import LabelTable, cumulative, join_probabilities, join_tables
 from .objectives import Batch, Extras, Forward, InputNoise, Labelled
 
@@ -227,22 +230,33 @@ class _Stack:
             for role, declared in (("model", rest), ("adversary", own))
         }
 
-    def _optimiser(self) -> Adam:
-        """Return one Adam, with a group for each learning rate and pair of betas."""
+    def _optimiser(self) -> Optimiser:
+        """Return one optimiser for each kind of weight, learning rate and betas."""
         rates = {"model": self.schedule.learning_rate}
         if self.adversary is not None:
             rates["adversary"] = self.adversary.learning_rate
-        groups = [
-            AdamGroup(leaves, ADAM_BETAS[role], rates[role] * multiplier)
-            for role, group in self.parameter_groups.items()
-            for multiplier, leaves in group.by_lr_multiplier(
-                self.network.lr_multiplier
-            ).items()
-        ]
-        if self.is_replayed:  # a captured step reads its rates from memory
-            for group in groups:
-                group.lr = torch.zeros((), dtype=torch.float32, device=self.device)
-        return Adam(groups)
+        parts: list[Adam | Soap] = []
+        for role in self.parameter_groups:
+            for (multiplier, is_matrix), leaves in self._sorted(role).items():
+                rate = rates[role] * multiplier
+                if is_matrix:
+                    parts.append(Soap(leaves, rate))
+                else:
+                    parts.append(Adam(leaves, ADAM_BETAS[role], rate))
+        optimiser = Optimiser(parts)
+        if self.is_replayed:
+            optimiser.keep_rates_in_memory(self.device)
+        return optimiser
+
+    def _sorted(self, role: str) -> dict[tuple[float, bool], list[Tensor]]:
+        """Sort weights by the multiplier of their rate, and whether SOAP takes them."""
+        has_soap = role == "model" and self.schedule.solver == "soap"
+        matrices = self.network.matrices if has_soap else frozenset()
+        found: dict[tuple[float, bool], list[Tensor]] = {}
+        for name, leaf in self.parameter_groups[role].leaves.items():
+            key = self.network.lr_multiplier(name), name in matrices
+            found.setdefault(key, []).append(leaf)
+        return found
 
     # ------------------------------------------------------------------ a step
     def step(self, number: int) -> dict[str, Tensor]:
@@ -250,10 +264,12 @@ class _Stack:
         weight = self.temperature ** (self.schedule.annealing(number) - 1)  # (K,)
         ramp = weight.clamp(max=self.schedule.ramp(number))
         self.latest = next(self.draws)
-        self._set_learning_rates(number)
+        self.optimiser.set_learning_rates(self.schedule.decay(number))
         rate = self.schedule.learning_rate * self.schedule.decay(number)
         shrinkage = torch.exp(-rate * self.weight_decay)  # (K,)
-        return self.run(self._update, ramp, weight, shrinkage, *self.latest)
+        results = self.run(self._update, ramp, weight, shrinkage, *self.latest)
+        self.optimiser.refresh()
+        return results
 
     def _update(
         self,
@@ -297,15 +313,6 @@ class _Stack:
         loss = _weighted_sum(terms, weights, self.objective.recorded_only)
         return (loss - forward.reconstruction - forward.kl).detach()
 
-    def _set_learning_rates(self, number: int) -> None:
-        """Set the learning rates of a step."""
-        for group in self.optimiser.groups:
-            rate = group.first_lr * self.schedule.decay(number)
-            if isinstance(group.lr, Tensor):
-                group.lr.fill_(rate)
-            else:
-                group.lr = rate
-
     def _forward(
         self,
         draws: Draws,
@@ -315,7 +322,7 @@ class _Stack:
         """Return a forward pass; by default with input noise of zero."""
         row_numbers = draws.rows[:, 0] - self.offsets
         batch = Batch(
-            rows=self.rows[draws.rows],
+            rows=F.embedding(draws.rows, self.rows),  # faster than indexing
             noise=draws.noise,
             order=draws.order,
             row_numbers=row_numbers,

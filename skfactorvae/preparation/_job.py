@@ -59,6 +59,7 @@ class Prepared:
     schedule: core.Schedule
     comparison: Comparison | None = None
     inflation: np.ndarray | None = None
+    budget: int = 0
 
     def with_decay(
         self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
@@ -78,17 +79,17 @@ class Prepared:
         """
         if self.comparison is None:
             return self
-        chosen = self.comparison.choose(fits, self.schedule.max_iter, device)
+        chosen = self.comparison.choose(fits, self.schedule, device)
         log_scale = float(np.log(self.scaling.scale.astype(np.float64)).sum())
         decayed = self.with_decay(self.comparison.with_decay, chosen.weight_decay)
         report = {
             name: value - log_scale if name.endswith("score") else value
             for name, value in chosen.report.items()
         }
-        report["max_iter"] = chosen.max_iter
+        report["max_iter"] = chosen.schedule.max_iter
         return replace(
             decayed,
-            schedule=replace(self.schedule, max_iter=chosen.max_iter),
+            schedule=chosen.schedule,
             inflation=chosen.inflation,
             comparison=None,
             known=decayed.known | {"held_out_": report},
@@ -108,6 +109,8 @@ class Prepared:
             "scale_": self.scaling.scale,
             "weights_": weights,
             "_model_spec": dict(vars(self.spec)),
+            "solver_": self.schedule.solver,
+            "max_iter_": self.budget,
             "_inflation": self.inflation,
             "_version": __version__,
             **self.known,
@@ -202,7 +205,8 @@ def prepare(
     with_decay = partial(
         with_weight_decay, keeps_input_noise=options.input_noise != "auto"
     )
-    prepared = Prepared(job, spec, scaling, known, options.schedule())
+    schedule = options.schedule()
+    prepared = Prepared(job, spec, scaling, known, schedule, budget=schedule.max_iter)
     if options.weight_decay != "auto":
         return prepared.with_decay(with_decay, float(options.weight_decay))
     if previous is not None:
@@ -210,7 +214,7 @@ def prepare(
         return replace(prepared, inflation=previous.inflation)
     comparison = compare_decays(
         job,
-        prepared.schedule,
+        options.schedule,
         partial(_weights_of, start.init, spec, objective, seed),
         groups=training.groups,
         with_decay=with_decay,

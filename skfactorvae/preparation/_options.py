@@ -11,6 +11,12 @@ from .. import core
 from ._data import TrainingData
 from ._noise_levels import are_uncorrelated, have_equal_variance
 
+MAX_ITER = {"soap": 1500, "adam": 5000}
+"""Number of steps by default, by solver."""
+
+FIRST_RATE = {"soap": 8e-3, "adam": 3e-3}
+"""Learning rate of the first step by default, by solver."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
@@ -28,10 +34,11 @@ class FitOptions:
     hidden_layer_sizes: Any
     activation: str
     image_shape: Any
-    max_iter: int
+    max_iter: Any
     batch_size: int
-    learning_rate: float
+    learning_rate: Any
     precision: str
+    solver: str = "adam"
     likelihood: str = "gaussian"
     noise_scale: Any = "feature"
     init: str = "random"
@@ -88,12 +95,21 @@ class FitOptions:
             is_whitened=is_free and is_shared and have_equal_variance(*samples),
         )
 
-    def schedule(self) -> core.Schedule:
-        """Return the budget and the schedule of training."""
+    def schedule(self, solver: str | None = None) -> core.Schedule:
+        """Return the budget and the schedule of training.
+
+        Parameters
+        ----------
+        solver : {"adam", "soap"} or None, default=None
+            Takes the place of the option.
+        """
+        solver = solver or self.solver
+        steps, rate = self.max_iter, self.learning_rate
         return core.Schedule(
-            max_iter=self.max_iter,
+            max_iter=MAX_ITER[solver] if steps == "auto" else steps,
             batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=FIRST_RATE[solver] if rate == "auto" else rate,
+            solver=solver,
             warmup=self.warmup,
             patience=self.n_iter_no_change if self.early_stopping else None,
         )

@@ -26,14 +26,21 @@ from ._rows import split_groups
 CANDIDATES = (0.0, 1.0, 3.0, 10.0)
 """Weight decays that are compared. With the largest, the model is nearly linear."""
 
+
+COMPARISON_SOLVER = "adam"
+"""Solver of the fits that are compared, and of the final one where decay is chosen."""
+
 COMPARISON_STEPS = 500
 """Steps of the fits that are compared, and of the final one where decay is chosen."""
 
+LEAST_STEPS = {"adam": 500, "soap": 200}
+"""Steps of a fit without weight decay, at least, by solver."""
+
+MIN_EPOCHS = {"adam": 30, "soap": 10}
+"""Passes over the samples below which a fit does not memorise samples, by solver."""
+
 MIN_STEPS = 300
 """Number of steps below which a fit does not memorise samples."""
-
-MIN_EPOCHS = 30
-"""Passes over the samples below which a fit does not memorise samples."""
 
 MIN_ROWS = 20
 """Number of distinct samples below which none is held out."""
@@ -73,8 +80,8 @@ class Regularization:
     ----------
     weight_decay : float
         Weight decay of the networks.
-    max_iter : int
-        Number of steps.
+    schedule : core.Schedule
+        That of the fit to all samples.
     inflation : ndarray of shape (p,) or None
         Ratio of held-out to training variance of the residuals, >= 1.
     report : dict of str to float
@@ -82,7 +89,7 @@ class Regularization:
     """
 
     weight_decay: float
-    max_iter: int
+    schedule: core.Schedule
     inflation: np.ndarray | None = None
     report: Any = None
 
@@ -135,28 +142,29 @@ class Comparison:
 
     @np.errstate(over="ignore", invalid="ignore")  # candidates may have diverged
     def choose(
-        self, fits: Sequence[core.Fit], max_iter: int, device: Any
+        self, fits: Sequence[core.Fit], free: core.Schedule, device: Any
     ) -> Regularization:
         """Return the candidate that describes held-out samples best.
 
-        Networks without weight decay make up to ``max_iter`` steps if they show no sign
-        of memorising samples: their held-out bound was still rising at the end, and
-        little of what they learned is lost on held-out samples.
+        Networks without weight decay have the longer schedule if they show no sign of
+        memorising samples: their held-out bound was still rising at the end, and little
+        of what they learned is lost on held-out samples.
 
         Parameters
         ----------
         fits : sequence of core.Fit
             Of the jobs.
-        max_iter : int
-            Steps that a fit may make.
+        free : core.Schedule
+            The longer schedule; its steps are reduced the more is lost.
         device : torch.device
         """
         n_features = self.jobs[0].rows.shape[1]
         found = self.evaluate(fits, device)
-        steps = self.schedule.max_iter
-        if found[0].is_rising:
-            steps = allowed_steps(self.lost_share(found[0]), steps, max_iter)
-        memorises = steps == self.schedule.max_iter
+        short = replace(
+            self.schedule, max_records=free.max_records, patience=free.patience
+        )
+        lost = self.lost_share(found[0]) if found[0].is_rising else math.inf
+        memorises = lost >= MAX_LOSS or free == short
         best = choose_candidate(
             np.stack([e.bounds for e in found]),
             np.array([e.penalty for e in found]),
@@ -165,7 +173,7 @@ class Comparison:
         )
         return Regularization(
             self.decays[best],
-            self.schedule.max_iter if best else steps,
+            short if best or memorises else shortened(free, lost),
             found[best].inflation,
             _report(self.jobs[:: len(self.decays)], found[best], self.held_out_weight),
         )
@@ -201,7 +209,7 @@ class Comparison:
 
 def compare_decays(
     job: core.Job,
-    schedule: core.Schedule,
+    schedule: Callable[..., core.Schedule],
     start: Callable[..., Any],
     *,
     groups: np.ndarray | None = None,
@@ -213,8 +221,8 @@ def compare_decays(
     ----------
     job : core.Job
         The fit to all samples.
-    schedule : core.Schedule
-        Its schedule.
+    schedule : callable (solver=None) -> core.Schedule
+        Returns the schedule of a fit by the given solver, or by its own.
     start : callable (rows, row_weights, labels) -> mapping of str to ndarray
         Returns initial weights for some of the samples.
     groups : ndarray of shape (n,) or None
@@ -223,9 +231,9 @@ def compare_decays(
     with_decay : callable (job, weight_decay) -> core.Job
         Returns a job with a weight decay.
     """
-    n_rows = len(job.rows)
-    epochs = schedule.max_iter * schedule.batch_size / n_rows
-    if schedule.max_iter < MIN_STEPS or epochs < MIN_EPOCHS:
+    n_rows, free, short = len(job.rows), schedule(), schedule(COMPARISON_SOLVER)
+    epochs = free.max_iter * free.batch_size / n_rows
+    if free.max_iter < MIN_STEPS or epochs < MIN_EPOCHS[free.solver]:
         return None
     if n_rows < MIN_ROWS:
         return None
@@ -244,8 +252,8 @@ def compare_decays(
         jobs,
         CANDIDATES,
         replace(
-            schedule,
-            max_iter=min(schedule.max_iter, COMPARISON_STEPS),
+            short,
+            max_iter=min(short.max_iter, COMPARISON_STEPS),
             patience=None,
             max_records=N_RECORDS,
         ),
@@ -269,6 +277,12 @@ def with_weight_decay(
     share = 1.0 if keeps_input_noise or not weight_decay else DECAYED_INPUT_NOISE
     noise = share * job.input_noise
     return replace(job, weight_decay=weight_decay, input_noise=noise)
+
+
+def shortened(free: core.Schedule, lost: float) -> core.Schedule:
+    """Return a schedule with the steps that a share of lost learning allows."""
+    least = min(LEAST_STEPS[free.solver], free.max_iter)
+    return replace(free, max_iter=allowed_steps(lost, least, free.max_iter))
 
 
 def allowed_steps(lost: float, least: int, most: int) -> int:

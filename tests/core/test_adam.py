@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skfactorvae.core._adam import Adam, AdamGroup
+from skfactorvae.core._adam import Adam
 
 BETAS = {"model": (0.9, 0.999), "adversary": (0.5, 0.9)}
 SHAPES = [(2, 3, 4), (2, 4), (2, 1)]
@@ -20,8 +20,7 @@ def make_leaves(seed, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_updates_equal_those_of_torchs_optimiser_bit_for_bit(dtype):
     ours, theirs = ({k: make_leaves(0, dtype) for k in BETAS} for _ in range(2))
-    groups = [AdamGroup(ours[k], betas, 1e-3) for k, betas in BETAS.items()]
-    adam = Adam(groups)
+    parts = [Adam(ours[k], betas, 1e-3) for k, betas in BETAS.items()]
     reference = torch.optim.Adam(
         [{"params": theirs[k], "betas": betas} for k, betas in BETAS.items()],
         fused=True,
@@ -33,9 +32,9 @@ def test_updates_equal_those_of_torchs_optimiser_bit_for_bit(dtype):
             for leaf in pair:
                 leaf.grad = gradient.clone()
         rate = 1e-2 / (1 + number)
-        for group, other in zip(groups, reference.param_groups, strict=True):
-            group.lr = other["lr"] = rate
-        adam.step()
+        for part, other in zip(parts, reference.param_groups, strict=True):
+            part.lr = other["lr"] = rate
+            part.step()
         reference.step()
         assert all(torch.equal(a, b) for a, b in pairs)
     assert not torch.equal(ours["model"][0], ours["adversary"][0])
@@ -46,6 +45,8 @@ def test_a_rate_that_is_a_tensor_gives_the_same_step():
     for leaves, rate in (number, 1e-3), (tensor, torch.tensor(1e-3)):
         for leaf in leaves:
             leaf.grad = torch.ones_like(leaf)
-        Adam([AdamGroup(leaves, (0.9, 0.999), 1e-3, rate)]).step()
+        adam = Adam(leaves, (0.9, 0.999), 1e-3)
+        adam.lr = rate
+        adam.step()
     for a, b in zip(number, tensor, strict=True):
         torch.testing.assert_close(a, b)

@@ -9,6 +9,7 @@ import torch
 from _jobs import CPU, fit, make_job, make_objective, make_rows, make_schedule
 
 from skfactorvae import core
+from skfactorvae.core._soap import Soap
 from skfactorvae.core._training import _Stack
 from skfactorvae.core.objectives._discriminator import discriminator
 
@@ -137,7 +138,7 @@ class TestTemperature:
 
     def test_it_reduces_the_kl_early_in_training(self):
         jobs = [make_job(gamma=0.0, temperature=t) for t in (1.0, 1000.0)]
-        plain, annealed = fit(jobs, make_schedule(200, warmup=0.0))
+        plain, annealed = fit(jobs, make_schedule(200, warmup=0.0, solver="adam"))
         assert annealed.history["kl"][20] < 0.5 * plain.history["kl"][20]
 
     def test_no_model_stops_early_during_annealing(self):
@@ -178,10 +179,62 @@ class TestLearningRates:
         with pytest.raises(ValueError, match="different signatures"):
             fit(jobs)
 
-    def test_rates_decay_along_a_cosine_to_a_fiftieth(self):
-        schedule = make_schedule(100)
+    @pytest.mark.parametrize(("solver", "power"), [("adam", 1.0), ("soap", 1.5)])
+    def test_rates_decay_along_the_power_of_a_cosine(self, solver, power):
+        schedule = make_schedule(100, solver=solver)
         fractions = [schedule.decay(step) for step in (0, 50, 100)]
-        assert fractions == pytest.approx([1.0, 0.51, 0.02])
+        assert fractions == pytest.approx([1.0, 0.51**power, 0.02**power])
+
+
+class TestSolvers:
+    """SOAP updates the matrices of the model, and Adam all other weights."""
+
+    @staticmethod
+    def steps(solver, number=5):
+        stack = _Stack([make_job()], make_schedule(20, solver=solver), CPU)
+        for i in range(number):
+            stack.step(i)
+        return stack
+
+    def test_soap_takes_the_matrices_of_the_model_only(self):
+        stack = self.steps("soap", 1)
+        found = [
+            id(matrix.leaf)
+            for part in stack.optimiser.parts
+            if isinstance(part, Soap)
+            for matrix in part.matrices
+        ]
+        leaves = stack.parameter_groups["model"].leaves
+        names = {name for name, leaf in leaves.items() if id(leaf) in found}
+        assert names == stack.network.matrices
+        assert not any("bias" in name or "raw_scale" in name for name in names)
+
+    def test_with_adam_no_weight_is_soaps(self):
+        parts = self.steps("adam", 1).optimiser.parts
+        assert not any(isinstance(part, Soap) for part in parts)
+
+    def test_both_change_all_weights(self):
+        for solver in "soap", "adam":
+            before, after = self.steps(solver, 0), self.steps(solver, 12)
+            for role, group in before.parameter_groups.items():
+                now = after.parameter_groups[role].leaves
+                for name, leaf in group.leaves.items():
+                    assert not torch.equal(leaf, now[name]), (solver, name)
+
+    def test_the_discriminators_first_step_does_not_depend_on_it(self):
+        pair = [
+            self.steps(s, 1).parameter_groups["adversary"] for s in ("soap", "adam")
+        ]
+        for name, leaf in pair[0].leaves.items():
+            assert torch.equal(leaf, pair[1].leaves[name])
+
+    def test_one_diverged_model_leaves_the_others_as_they_are_alone(self):
+        rows = make_rows()
+        jobs = [make_job(seed=0), make_job(seed=1, rows=1e150 * rows), make_job(seed=2)]
+        stacked = fit(jobs)
+        assert stacked[1].status == "diverged"
+        for k in 0, 2:
+            assert_same_fit(fit([jobs[k]])[0], stacked[k], rtol=1e-7, atol=1e-9)
 
 
 class TestInputNoise:
@@ -222,7 +275,8 @@ class TestInputNoise:
         moments = forward.network.encode(
             forward.weights, rows + 2 * scale * draws.input_noise[:, 1]
         )
-        expected = forward._scaled_draw(*moments, forward.batch.noise[:, 1])
+        expected = forward._noisy_draw(*moments, forward.batch.noise[:, 1])
+        expected = expected * forward._informativeness
         torch.testing.assert_close(forward.second_discriminator_input, expected)
         assert not torch.equal(draws.input_noise[:, 0], draws.input_noise[:, 1])
 

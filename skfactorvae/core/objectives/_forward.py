@@ -119,16 +119,17 @@ class Forward:
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor]:
-        return self.network.encode(self.weights, self._encoder_input(0))
+        return self.network.encode(self.weights, self._encoder_inputs[:, 0])
 
-    def _encoder_input(self, number: int) -> Tensor:
-        """Return the rows of a batch with input noise, (K, B, p)."""
-        rows, added = self.batch.rows[:, number], self.batch.input_noise
+    @cached_property
+    def _encoder_inputs(self) -> Tensor:
+        """Rows of both batches with input noise, (K, 2, B, p)."""
+        rows, added = self.batch.rows, self.batch.input_noise
         if added is None:
             return rows
         return self.likelihood.add_input_noise(
-            self.weights, rows, added.noise[:, number], added.max_std
-        )
+            self.weights, rows.flatten(1, 2), added.noise.flatten(1, 2), added.max_std
+        ).view(rows.shape)
 
     @property
     def mean(self) -> Tensor:
@@ -169,25 +170,32 @@ class Forward:
 
         Nats per row, (K,).
         """
-        kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
-        return (kl if self.mask is None else kl * self.mask).sum(-1).mean(-1)
+        kl = self._kl if self.mask is None else self._kl * self.mask
+        return kl.sum(-1).mean(-1)
+
+    @cached_property
+    def _kl(self) -> Tensor:
+        """KL divergence of each latent of each row, (K, B, d)."""
+        return PRIORS["normal"].kl(self.mean, self.log_var)
 
     @cached_property
     def discriminator_input(self) -> Tensor:
         """Codes with instance noise, scaled by their informativeness, (K, B, d)."""
-        return self._scaled_draw(self.mean, self.log_var, self.batch.noise[:, 0])
+        drawn = self._noisy_draw(self.mean, self.log_var, self.batch.noise[:, 0])
+        return drawn * self._informativeness
 
     @cached_property
     def second_discriminator_input(self) -> Tensor:
         """The same for the second batch, without gradient, (K, B, d)."""
+        scale = self._informativeness
         with torch.no_grad():
-            moments = self.network.encode(self.weights, self._encoder_input(1))
-            return self._scaled_draw(*moments, self.batch.noise[:, 1])
+            moments = self.network.encode(self.weights, self._encoder_inputs[:, 1])
+            return self._noisy_draw(*moments, self.batch.noise[:, 1]) * scale
 
-    def _scaled_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    def _noisy_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
         added = 2 * self.batch.instance_noise.log()[:, None, None]
         log_var = torch.logaddexp(log_var, added)  # variances add up
-        return self.network.draw_codes(mean, log_var, noise) * self._informativeness
+        return self.network.draw_codes(mean, log_var, noise)
 
     @cached_property
     def _informativeness(self) -> Tensor:
@@ -197,7 +205,6 @@ class Forward:
         the scale of a latent; the gradient of a discriminator's errors does. Scaling
         removes that gradient from inactive latents, which therefore stay inactive.
         """
-        with torch.no_grad():
-            kl = PRIORS["normal"].kl(self.mean, self.log_var)  # (K, B, d)
-            explained = -torch.expm1(-2 * kl.mean(1, keepdim=True))
-            return explained.clamp(min=0).sqrt()  # rounding can make it negative
+        kl = self._kl.detach().mean(1, keepdim=True)
+        explained = -torch.expm1(-2 * kl)
+        return explained.clamp(min=0).sqrt()  # rounding can make it negative
