@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -178,7 +178,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         description="""Shape of the images whose pixels, channel by channel and row by
         row, are the features. For ``network="conv"``.""",
     )
-    max_iter: Any = parameter(
+    max_iter: int | Literal["auto"] = parameter(
         default="auto",
         kind='"auto" or int',
         rules=[one_of("auto"), at_least(1)],
