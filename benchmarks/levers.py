@@ -210,9 +210,9 @@ class TwiceTheSteps(WithDiscriminator):
     @property
     def kind(self):
         schedule = core.Schedule(
-            max_iter=MAX_ITER["soap"],
+            max_iter=MAX_ITER["adam"],
             batch_size=self.batch_size,
-            learning_rate=FIRST_RATE["soap"],
+            learning_rate=FIRST_RATE["adam"],
             warmup=self.warmup,
         )
         return functools.partial(TwoSteps, schedule=schedule)
@@ -284,7 +284,7 @@ class BestOfThree(FactorVAETransformer):
 
     def fit(self, X, y=None):
         parameters = self.get_params()
-        parameters["max_iter"] = round(self.SHARE * MAX_ITER["soap"])
+        parameters["max_iter"] = round(self.SHARE * MAX_ITER["adam"])
         seeds = self.random_state + np.array([0, 100, 200])
         runs = [
             FactorVAETransformer(**parameters | {"random_state": int(seed)}).fit(X)

@@ -144,11 +144,14 @@ class Ticker:
     def on_fit_task_end(self, estimator, context):
         if context.parent is None:
             return
+        from skfactorvae.preparation._options import FitOptions
+
+        steps = FitOptions.of(estimator).schedule().max_iter
         if self.is_first:
             self.is_first = False
             self.pace.restart()
         else:
-            self.pace.tick(math.ceil(estimator.max_iter / context.parent.max_subtasks))
+            self.pace.tick(math.ceil(steps / context.parent.max_subtasks))
 
     def teardown(self, estimator, context):
         pass

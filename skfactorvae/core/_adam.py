@@ -27,27 +27,17 @@ class Adam:
         Weights that have a gradient at every step.
     betas : tuple of two floats
         Decay rates of the first and of the second moment of the gradients.
-    first_lr : float
-        Learning rate of the first step, which a schedule multiplies.
-
-    Attributes
-    ----------
-    lr : float or Tensor
-        Learning rate of the next step.
     """
 
-    def __init__(
-        self, leaves: Sequence[Tensor], betas: tuple[float, float], first_lr: float
-    ):
-        self.leaves, self.first_lr = list(leaves), first_lr
-        self.lr: Any = first_lr
+    def __init__(self, leaves: Sequence[Tensor], betas: tuple[float, float]):
+        self.leaves = list(leaves)
         self.moments = Moments(self.leaves, betas)
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, learning_rate: float | Tensor) -> None:
         """Update all weights once, with their present gradients."""
         gradients = [leaf.grad for leaf in self.leaves]
-        self.moments.update(self.leaves, gradients, self.lr)
+        self.moments.update(self.leaves, gradients, learning_rate)
 
     def refresh(self) -> None:
         """Do nothing: Adam has no basis."""
@@ -72,7 +62,10 @@ class Moments:
         self.steps = torch.zeros((), dtype=torch.float32, device=like[0].device)
 
     def update(
-        self, leaves: list[Tensor], gradients: list[Any], learning_rate: Any
+        self,
+        leaves: list[Tensor],
+        gradients: list[Any],
+        learning_rate: float | Tensor,
     ) -> None:
         """Include the present gradients, and make a step of Adam in place."""
         self.steps += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,31 +17,33 @@ class Optimiser:
 
     Parameters
     ----------
-    parts : sequence of Adam or Soap
-        Each with weights of its own.
+    parts : sequence of (Adam or Soap, float)
+        Each with weights of its own and the learning rate of its first step, which the
+        schedule multiplies.
     """
 
-    def __init__(self, parts: Sequence[Adam | Soap]):
-        self.parts = list(parts)
+    def __init__(self, parts: Sequence[tuple[Adam | Soap, float]]):
+        self.parts = [part for part, _ in parts]
+        self.first_rates = [rate for _, rate in parts]
+        self.rates: list[Any] = list(self.first_rates)
 
     def keep_rates_in_memory(self, device: torch.device) -> None:
         """Hold learning rates in tensors, from which a captured step reads them."""
-        for part in self.parts:
-            part.lr = torch.zeros((), dtype=torch.float32, device=device)
+        self.rates = [torch.tensor(rate, device=device) for rate in self.first_rates]
 
     def set_learning_rates(self, decay: float) -> None:
         """Multiply the first learning rates by the decay of the schedule."""
-        for part in self.parts:
-            rate = part.first_lr * decay
-            if isinstance(part.lr, Tensor):
-                part.lr.fill_(rate)
+        for number, first in enumerate(self.first_rates):
+            rate = self.rates[number]
+            if isinstance(rate, Tensor):
+                rate.fill_(first * decay)
             else:
-                part.lr = rate
+                self.rates[number] = first * decay
 
     def step(self) -> None:
         """Update all weights once, with their present gradients."""
-        for part in self.parts:
-            part.step()
+        for part, rate in zip(self.parts, self.rates, strict=True):
+            part.step(rate)
 
     def refresh(self) -> None:
         """Do what follows a step and cannot be part of a captured one."""

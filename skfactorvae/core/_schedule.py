@@ -8,7 +8,7 @@ from dataclasses import dataclass
 MAX_RECORDS = 200
 """Entries of a history, at most, by default."""
 
-DECAY_POWER = {"soap": 1.5, "adam": 1.0}
+DECAY_POWER = {"adam": 1.0, "soap": 1.5}
 """Power of the cosine, from 1 to 0.02, by which learning rates decay."""
 
 ANNEALING_FRACTION = 0.8
@@ -34,7 +34,7 @@ class Schedule:
         are then returned. With None it is recorded only.
     max_records : int, default=200
         Entries of a history, at most.
-    solver : {"soap", "adam"}, default="soap"
+    solver : {"adam", "soap"}, default="adam"
         Optimiser of the matrices of encoder and decoder; Adam updates all else.
     """
 
@@ -44,7 +44,7 @@ class Schedule:
     warmup: float
     patience: int | None = None
     max_records: int = MAX_RECORDS
-    solver: str = "soap"
+    solver: str = "adam"
 
     @property
     def record_every(self) -> int:

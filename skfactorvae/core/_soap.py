@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,29 +44,21 @@ class Soap:
     ----------
     leaves : sequence of Tensor of shape (K, i, ...)
         Weights that have a gradient at every step; trailing axes count as one.
-    first_lr : float
-        Learning rate of the first step, which a schedule multiplies.
-
-    Attributes
-    ----------
-    lr : float or Tensor
-        Learning rate of the next step.
     """
 
-    def __init__(self, leaves: Sequence[Tensor], first_lr: float):
-        self.first_lr, self.n_steps = first_lr, 0
-        self.lr: Any = first_lr
+    def __init__(self, leaves: Sequence[Tensor]):
+        self.n_steps = 0
         with torch.no_grad():
             self.matrices = [_Matrix(leaf) for leaf in leaves]
             self.steps = [torch.zeros_like(m.weight) for m in self.matrices]
             self.moments = Moments(self.steps, BETAS)
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, learning_rate: float | Tensor) -> None:
         """Update all weights once, with their present gradients."""
         rotated = [matrix.rotate(matrix.gradient) for matrix in self.matrices]
         torch._foreach_zero_(self.steps)
-        self.moments.update(self.steps, rotated, self.lr)
+        self.moments.update(self.steps, rotated, learning_rate)
         for matrix, step in zip(self.matrices, self.steps, strict=True):
             matrix.move(step)
 

@@ -235,14 +235,11 @@ class _Stack:
         rates = {"model": self.schedule.learning_rate}
         if self.adversary is not None:
             rates["adversary"] = self.adversary.learning_rate
-        parts: list[Adam | Soap] = []
+        parts: list[tuple[Adam | Soap, float]] = []
         for role in self.parameter_groups:
             for (multiplier, is_matrix), leaves in self._sorted(role).items():
-                rate = rates[role] * multiplier
-                if is_matrix:
-                    parts.append(Soap(leaves, rate))
-                else:
-                    parts.append(Adam(leaves, ADAM_BETAS[role], rate))
+                part = Soap(leaves) if is_matrix else Adam(leaves, ADAM_BETAS[role])
+                parts.append((part, rates[role] * multiplier))
         optimiser = Optimiser(parts)
         if self.is_replayed:
             optimiser.keep_rates_in_memory(self.device)

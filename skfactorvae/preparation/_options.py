@@ -11,10 +11,10 @@ from .. import core
 from ._data import TrainingData
 from ._noise_levels import are_uncorrelated, have_equal_variance
 
-MAX_ITER = {"soap": 1500, "adam": 5000}
+MAX_ITER = {"adam": 5000, "soap": 1500}
 """Number of steps by default, by solver."""
 
-FIRST_RATE = {"soap": 8e-3, "adam": 3e-3}
+FIRST_RATE = {"adam": 3e-3, "soap": 8e-3}
 """Learning rate of the first step by default, by solver."""
 
 

@@ -51,6 +51,7 @@ GROUPED = {
 }
 
 every_objective = pytest.mark.parametrize("make", FAMILY.values(), ids=FAMILY)
+every_solver = pytest.mark.parametrize("solver", ["adam", "soap"])
 every_grouped_objective = pytest.mark.parametrize("make", GROUPED.values(), ids=GROUPED)
 
 
@@ -67,8 +68,9 @@ def test_every_exported_objective_is_tested():
     assert tested == objectives
 
 
+@every_solver
 @every_objective
-def test_a_model_in_a_stack_equals_the_model_alone(make):
+def test_a_model_in_a_stack_equals_the_model_alone(make, solver):
     """The models differ in weights, seed, rows, row weights and number of latents."""
     rows, others = make_rows(), make_rows(150, seed=1)
     shares = np.random.default_rng(0).uniform(0.1, 2, size=len(others))
@@ -83,9 +85,10 @@ def test_a_model_in_a_stack_equals_the_model_alone(make):
             row_weights=shares,
         ),
     ]
-    together = fit(jobs)
+    schedule = make_schedule(solver=solver)
+    together = fit(jobs, schedule)
     for job, stacked in zip(jobs, together, strict=True):
-        (alone,) = fit([job])
+        (alone,) = fit([job], schedule)
         assert_same_fit(alone, stacked, rtol=1e-8, atol=1e-10)
 
 

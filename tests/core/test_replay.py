@@ -181,10 +181,10 @@ def test_convolutions_are_captured(n_models):
 def test_a_captured_step_reads_its_learning_rates():
     stack, _ = run([make_job()], CUDA)
     before = stack.export(0)
-    for group in stack.optimiser.groups:
-        group.lr.zero_()
+    for rate in stack.optimiser.rates:
+        rate.zero_()
     ones = torch.ones(1, dtype=torch.float64, device=CUDA)
-    stack.run(stack._update, ones, ones, *stack.latest)
+    stack.run(stack._update, ones, ones, ones, *stack.latest)
     assert stack.run.graph is not None
     assert_close([stack.export(0)], [before], 0.0)
 

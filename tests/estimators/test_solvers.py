@@ -82,6 +82,37 @@ def test_a_noisy_table_gets_weight_decay_and_adam():
     np.testing.assert_array_equal(*codes)
 
 
+@pytest.mark.slow
+def test_every_estimator_is_fitted_with_soap(small, X):
+    vae = small(solver="soap", max_iter=30).fit(X)
+    assert vae.solver_ == "soap"
+    assert np.isfinite(vae.transform(X)).all()
+    assert np.isfinite(vae.inverse_transform(vae.transform(X))).all()
+
+
+def modules(n_features, n_components):
+    """Return networks of torch, as a user writes them."""
+    import torch
+
+    return (
+        torch.nn.Linear(n_features, 2 * n_components),
+        torch.nn.Linear(n_components, n_features),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "network",
+    [{"network": "conv", "image_shape": (1, 8, 8)}, {"network": modules}],
+    ids=["conv", "modules"],
+)
+def test_other_networks_are_fitted_with_soap(network):
+    X = np.random.default_rng(0).normal(size=(60, 64))
+    vae = FactorVAETransformer(**SMALL, **network, solver="soap", max_iter=30).fit(X)
+    assert vae.solver_ == "soap"
+    assert np.isfinite(vae.transform(X)).all()
+
+
 @pytest.mark.parametrize(("solver", "least"), [("adam", 500), ("soap", 200)])
 def test_steps_are_fewer_the_more_is_lost_on_held_out_samples(solver, least):
     free = FitOptions.of(FactorVAETransformer(solver=solver)).schedule()
