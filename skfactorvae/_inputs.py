@@ -500,3 +500,105 @@ def level_index(values: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _is_whole(values: np.ndarray) -> bool:
     return bool(np.all(values == np.rint(values)))
+
+
+# -------------------------------------------------------------- missing values of X
+def with_nan(X: Any) -> Any:
+    """Return samples in which missing values are NaN, for a check by scikit-learn.
+
+    Entries that are masked become NaN, and so do None, NaT and pandas.NA in columns of
+    objects.
+
+    Parameters
+    ----------
+    X : array-like
+        Samples.
+
+    Returns
+    -------
+    X : array-like
+        The samples themselves, where nothing has to be replaced.
+    """
+    if np.ma.isMaskedArray(X):
+        return np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return _objects_with_nan(X)
+    if hasattr(X, "isetitem"):  # a pandas DataFrame
+        for j, dtype in enumerate(X.dtypes):
+            if getattr(dtype, "kind", "") == "O" and isinstance(dtype, np.dtype):
+                X = X.copy(deep=False)
+                X.isetitem(j, _objects_with_nan(X.iloc[:, j].to_numpy()))
+    return X
+
+
+def _objects_with_nan(objects: np.ndarray) -> np.ndarray:
+    missing = np.frompyfunc(_is_missing, 1, 1)(objects).astype(bool)
+    return np.where(missing, np.nan, objects) if missing.any() else objects
+
+
+def check_entries(X: np.ndarray, names: Any, owner: str, *, allow_nan: bool) -> None:
+    """Raise if values of samples are infinite, or missing where they may not be.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    names : sequence of p str, or None
+        Names of the columns, for the message.
+    owner : str
+        Class that takes the samples, for the message.
+    allow_nan : bool
+        Whether values may be missing (NaN).
+
+    Raises
+    ------
+    ValueError
+        Names the columns.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum()):
+            return
+    if (is_bad := np.isinf(X)).any():
+        what = f"infinity or a value too large for {X.dtype}"
+        advice = "Replace such values by numbers" + (
+            ", or by NaN where they are missing." if allow_nan else "."
+        )
+    elif allow_nan or not (is_bad := np.isnan(X)).any():
+        return
+    else:
+        what = "NaN"
+        advice = (
+            f"{owner} does not take missing values: impute them first, for instance by "
+            "FactorVAETransformer.impute, or use a variational autoencoder."
+        )
+    rows, columns_ = np.nonzero(is_bad)
+    first = columns_[0] if names is None else repr(names[columns_[0]])
+    n_columns = len(np.unique(columns_))
+    raise ValueError(
+        f"Input X contains {what}: {len(rows)} values in {n_columns} columns, the "
+        f"first of them in column {first} of sample {rows[0]}. {advice}"
+    )
+
+
+def like_frame(values: np.ndarray, X: Any, replaced: np.ndarray) -> Any:
+    """Return values as a data frame, if X is one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, p)
+    X : array-like of shape (n, p)
+        A pandas or polars data frame, or an array.
+    replaced : ndarray of shape (n, p), bool
+        Entries that differ from those of X. Other columns keep their types.
+    """
+    changed = np.flatnonzero(replaced.any(axis=0))
+    if hasattr(X, "isetitem"):
+        X = X.copy()
+        for j in changed:
+            X.isetitem(j, values[:, j])
+        return X
+    if hasattr(X, "with_columns"):  # polars
+        names = list(X.columns)
+        columns_ = {names[j]: values[:, j] for j in changed}
+        series = [X[name].__class__(name, column) for name, column in columns_.items()]
+        return X.with_columns(series)
+    return values

@@ -39,21 +39,47 @@ def trimmed_mean(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     return mean, float(np.sqrt(variance / n_samples))
 
 
-def median_of_columns(table: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Compute the lower median of each column of weighted samples.
+def average_of_columns(table: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Compute the weighted mean of each column over its values that are present.
 
     Parameters
     ----------
     table : ndarray of shape (n, p)
+        NaN where missing.
     weight : ndarray of shape (n,)
         Weights, >= 0, one of them positive.
 
     Returns
     -------
     ndarray of shape (p,)
+        Zero for a column without values.
+    """
+    missing = np.isnan(table)
+    if not missing.any():
+        return np.average(table, axis=0, weights=weight)
+    counts = weight @ ~missing
+    sums = weight @ np.where(missing, 0.0, table)
+    return sums / np.where(counts > 0, counts, 1.0)
+
+
+def median_of_columns(table: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Compute the lower median of each column of weighted samples.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n, p)
+        NaN where missing.
+    weight : ndarray of shape (n,)
+        Weights, >= 0, one of them positive.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        NaN for a column without values.
     """
     order = np.argsort(table, axis=0, kind="stable")
-    below = np.cumsum(weight[order], axis=0)
+    weights = np.where(np.isnan(np.take_along_axis(table, order, 0)), 0, weight[order])
+    below = np.cumsum(weights, axis=0)
     middle = (2 * below >= below[-1]).argmax(axis=0)
     return np.take_along_axis(table, order, axis=0)[middle, np.arange(table.shape[1])]
 

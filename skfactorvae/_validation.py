@@ -136,7 +136,7 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
 
 def check_unit_interval(X) -> None:
     """Raise if a value is outside [0, 1], the range of a Bernoulli likelihood."""
-    low, high = X.min(), X.max()
+    low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     if low < 0 or high > 1:
         raise ValueError(
             "likelihood='bernoulli' needs values in [0, 1], but X ranges from "
@@ -160,8 +160,8 @@ def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n, p)
     """
-    low, high = X.min(), X.max()
-    if low >= 0 and high <= 1:
+    low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    if not (low < 0 or high > 1):
         return X
     n_outside = np.count_nonzero((X < 0) | (X > 1))
     warnings.warn(

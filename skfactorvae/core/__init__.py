@@ -9,11 +9,16 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device
+from ._factor_analysis import (
+    IncompleteFactorAnalysis,
+    fit_incomplete_factor_analysis,
+)
 from ._generators import GAN
 from ._inference import (
     decode,
     elbo,
     encode,
+    impute,
     residual_squares,
     sample,
 )
@@ -29,6 +34,7 @@ from ._job import (
 )
 from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
+from ._missing import DecoderFilling, FactorFilling
 from ._modules import Modules
 from ._networks import MLP, Network, PointPosterior
 from ._priors import PRIORS
@@ -67,11 +73,14 @@ __all__ = [
     "BetaTCVAE",
     "CapacityVAE",
     "ConvNet",
+    "DecoderFilling",
+    "FactorFilling",
     "FactorVAE",
     "Fit",
     "Forward",
     "Gaussian",
     "HeldOut",
+    "IncompleteFactorAnalysis",
     "InfoGAN",
     "Job",
     "Likelihood",
@@ -89,8 +98,10 @@ __all__ = [
     "effort",
     "elbo",
     "encode",
+    "fit_incomplete_factor_analysis",
     "fit_stack",
     "held_out_penalties",
+    "impute",
     "least_memory",
     "residual_squares",
     "resolve_device",

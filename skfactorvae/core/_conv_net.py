@@ -145,6 +145,7 @@ class ConvNet(LinearPathNetwork):
         depth = len(self._channels) - 1
         for i in range(depth):
             a, b = self._channels[i : i + 2]
+            a *= 1 + (self.has_mask and i == 0)
             weights[f"encoder.conv.{i}.weight"] = draw_normal(
                 (b, a, 4, 4), 16 * a, 2.0, generator
             )
@@ -177,7 +178,7 @@ class ConvNet(LinearPathNetwork):
 
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation].apply
-        maps = x.unflatten(-1, self.image_shape)
+        maps = x.unflatten(-1, (-1, *self.image_shape[1:]))
         for i in range(len(self._channels) - 1):
             name = f"encoder.conv.{i}"
             maps = activate(

@@ -98,6 +98,10 @@ class GAN(NetworkWrapper):
     def decoder_layers(self) -> list[dict[str, object]] | None:
         return None if self.levels else self.network.decoder_layers
 
+    def lr_multiplier(self, name: str) -> float:
+        """Return one: generator and discriminator have one learning rate each."""
+        return 1.0
+
     @cached_property
     def _critic(self) -> Dense:
         sizes = (self.network.width, 1)
@@ -156,7 +160,7 @@ class GAN(NetworkWrapper):
     def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
         """Draw the latents; of each category, take the most probable level."""
         d = self.n_components
-        z = super().draw_codes(mean[..., :d], log_var[..., :d], noise)
+        z = self.network.draw_codes(mean[..., :d], log_var[..., :d], noise)
         if not self.levels:
             return z
         parts = mean[..., d:].split(self.levels, dim=-1)

@@ -17,10 +17,17 @@ from torch import Tensor
 from ._dense import PLAIN, Weights
 from ._devices import one_thread, process_settings, undisturbed
 from ._likelihoods import Likelihood
+from ._missing import split_missing
 from ._networks import Network
 from ._priors import PRIORS
 
 Arrays = Mapping[str, np.ndarray]
+
+N_POSTERIOR_POINTS = 128
+"""Codes by which the posterior of a row with missing values is represented."""
+
+POSTERIOR_ROWS = 32
+"""Rows whose codes are decoded at once for that."""
 
 MIN_BLOCK = 32
 """Rows to which smaller blocks are padded.
@@ -87,14 +94,21 @@ def elbo(
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
+        x, observed = split_missing(x) if network.takes_missing else (x, None)
         nll = torch.zeros_like(mean[..., 0])
         for some in points.to(x).split(n_at_once):
-            mean_of, log_var_of, x_of = (
-                t.unsqueeze(1).expand(-1, len(some), -1, -1) for t in (mean, log_var, x)
+            mean_of, log_var_of, x_of, observed_of = (
+                None if t is None else t.unsqueeze(1).expand(-1, len(some), -1, -1)
+                for t in (mean, log_var, x, observed)
             )  # (K, points, B, .)
             z = network.draw_codes(mean_of, log_var_of, some.unsqueeze(1))
             output = network.decode(w, z.flatten(1, 2))
-            parts = likelihood.nll(w, output, x_of.flatten(1, 2))
+            parts = likelihood.nll(
+                w,
+                output,
+                x_of.flatten(1, 2),
+                None if observed_of is None else observed_of.flatten(1, 2),
+            )
             nll = nll + parts.unflatten(1, (len(some), -1)).sum(1)
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)
@@ -122,6 +136,8 @@ def residual_squares(
 ) -> np.ndarray:
     """Return the expected squared residual of each value under its posterior, (n, p).
 
+    It is NaN where a value is missing.
+
     Its mean over rows is the noise variance that maximises the Gaussian ELBO. The
     cubature is that of :func:`elbo`.
     """
@@ -129,13 +145,82 @@ def residual_squares(
 
     def squares(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        total = torch.zeros_like(x)
+        total = torch.zeros_like(x)  # what is added is NaN where x is
         for point in points.to(x):
             z = network.draw_codes(mean, log_var, point)
             total += (x - likelihood.mean(network.decode(w, z))).square()
         return total / len(points)
 
     return _map_blocks(squares, network, weights, rows, device)
+
+
+def impute(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Arrays,
+    rows: np.ndarray,
+    *,
+    n_draws: int | None = None,
+    prior: str = "normal",
+    seed: int = 0,
+    device: torch.device,
+) -> np.ndarray:
+    r"""Return values of incomplete rows given the observed ones, (n, p) or (n, k, p).
+
+    Codes are drawn from the posterior of a row and weighted by
+
+    .. math:: w \propto p(x_o | z)\, p(z) / q(z | x_o)
+
+    normalised to sum to one (Mattei & Frellsen 2019, "MIWAE", Equation 12). Their
+    standard normal noise is the same for every row.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        NaN where missing.
+    n_draws : int or None
+        Draws, k, from p(x | x_o), each by one of the codes; None returns its mean.
+    prior : str
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    ndarray of shape (n, p) or (n, k, p)
+        For all values, those that are observed included.
+    """
+    d = network.n_components
+    points = posterior_points(d)
+    generator = torch.Generator().manual_seed(seed)
+
+    def expect(w: Weights, x: Tensor) -> Tensor:
+        mean, log_var = network.encode(w, x)
+        filled, observed = split_missing(x)
+        noise = points.to(x).unsqueeze(1)  # (L, 1, d)
+        k, b = x.shape[:2]
+        mean_of, log_var_of, x_of, observed_of = (
+            t.unsqueeze(1).expand(-1, len(points), -1, -1)
+            for t in (mean, log_var, filled, observed)
+        )  # (K, L, B, .)
+        z = network.draw_codes(mean_of, log_var_of, noise)
+        output = network.decode(w, z.flatten(1, 2))
+        nll = likelihood.nll(w, output, x_of.flatten(1, 2), observed_of.flatten(1, 2))
+        own = -0.5 * (noise.square() + log_var_of[..., :d]).sum(-1)  # log q + constant
+        log_weight = PRIORS[prior].log_density(z[..., :d]) - own - nll.view(k, -1, b)
+        shares = log_weight.softmax(1)  # (K, L, B)
+        output = output.unflatten(1, (len(points), b))
+        if n_draws is None:
+            return (shares.unsqueeze(-1) * likelihood.mean(output)).sum(1)
+        chosen = torch.multinomial(
+            shares[0].mT.cpu(), n_draws, replacement=True, generator=generator
+        ).to(x.device)  # (B, k)
+        drawn = output[0][
+            chosen, torch.arange(b, device=x.device)[:, None]
+        ]  # (B, k, p)
+        return likelihood.sample(w, drawn.flatten(0, 1)[None], generator).view(1, b, -1)
+
+    found = _map_blocks(expect, network, weights, rows, device, size=POSTERIOR_ROWS)
+    return found if n_draws is None else found.reshape(len(rows), n_draws, -1)
 
 
 def sample(
@@ -169,6 +254,17 @@ def sample(
 
     rows = draws.numpy().astype(precision, copy=False)
     return _map_blocks(draw, network, weights, rows, device)
+
+
+def posterior_points(n_dims: int) -> Tensor:
+    """Return standard normal points in antithetic pairs, (L, d), float64."""
+    generator = torch.Generator().manual_seed(0)
+    shape = N_POSTERIOR_POINTS // 2, n_dims
+    with one_thread():
+        half = torch.randn(
+            shape, generator=generator, dtype=torch.float64, device="cpu"
+        )
+    return torch.cat([half, -half])
 
 
 def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:

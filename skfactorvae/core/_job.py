@@ -39,7 +39,8 @@ class Job:
     network, likelihood, objective
         The model, and the loss that it minimises.
     rows : ndarray of shape (n, p)
-        Standardised rows; their dtype is the precision of the training.
+        Standardised rows, NaN where missing; their dtype is the precision of the
+        training.
     row_weights : ndarray of shape (n,)
         Positive weights of the rows.
     seed : int
@@ -63,6 +64,10 @@ class Job:
     weight_decay : float, default=0
         Decoupled weight decay of the network's :attr:`~Network.decayed` weights: a step
         of learning rate r multiplies them by exp(-r * weight_decay).
+    hidden_fraction : float in [0, 0.5], default=0
+        Share of the values of a batch that are treated as missing. That of a row is
+        uniform between zero and twice this number. It needs a network that takes
+        missing values.
     """
 
     network: Network
@@ -78,6 +83,7 @@ class Job:
     input_noise: float = 0.0
     conditional_noise_std: np.ndarray | None = None
     weight_decay: float = 0.0
+    hidden_fraction: float = 0.0
 
     def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
         """Return whether all weights of the objective have their final values."""

@@ -85,7 +85,8 @@ def _describe(
     """
     rows, share = job.rows, job.row_weights / job.row_weights.sum()
     d = job.network.n_components
-    features, codes = ColumnSums(rows[0].astype(np.float64)), ColumnSums()
+    origin = np.nan_to_num(rows[0].astype(np.float64))
+    features, codes = ColumnSums(origin), ColumnSums()
     kl: Any = 0.0
     products: Any = 0.0
     for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -96,11 +97,17 @@ def _describe(
         kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
         codes.add(mean, w)
         features.add(x, w)
-        products += (mean * w[:, None]).T @ (x - features.origin)
+        products += (mean * w[:, None]).T @ _present(x - features.origin)
     spread = np.sqrt(np.maximum(features.second - features.first**2, 0.0))
     covariance = products - np.outer(codes.first, features.first)
     variance = np.maximum(codes.second - codes.first**2, 0.0)
     return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
+
+
+def _present(values: np.ndarray) -> np.ndarray:
+    """Return values with zeros in place of NaN."""
+    missing = np.isnan(values)
+    return np.where(missing, 0.0, values) if missing.any() else values
 
 
 @np.errstate(over="ignore", invalid="ignore")

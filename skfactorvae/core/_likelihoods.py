@@ -38,7 +38,13 @@ class Likelihood(ABC):
         """Return the initial weights of one model."""
 
     @abstractmethod
-    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Return -log p(x | z) in nats, summed over features.
 
         Parameters
@@ -48,7 +54,9 @@ class Likelihood(ABC):
         output : Tensor of shape (K, B, p)
             The decoder's output.
         x : Tensor of shape (K, B, p)
-            Rows.
+            Rows; of any finite value where they are not observed.
+        observed : Tensor of shape (K, B, p) or None
+            One where an entry is part of the sum, else zero; None takes all.
 
         Returns
         -------
@@ -185,8 +193,18 @@ class Gaussian(Likelihood):
             variance = np.full_like(variance, variance.mean())
         return np.maximum(variance, self.MIN_SCALE**2)
 
-    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         scale = self.scales(weights, x)
+        if observed is not None:
+            squares = ((x - output) * (observed / scale)).square().sum(-1)
+            constants = (0.5 * LOG_TWO_PI + scale.log()).expand(-1, -1, x.shape[-1])
+            return 0.5 * squares + torch.bmm(observed, constants.mT).squeeze(-1)
         squares = ((x - output) / scale).square().sum(-1)  # (K, B)
         log_scales = scale.log().expand(-1, -1, x.shape[-1]).sum(-1)  # (K, 1)
         return 0.5 * (squares + x.shape[-1] * LOG_TWO_PI) + log_scales
@@ -216,8 +234,15 @@ class Bernoulli(Likelihood):
     def draw(self, n_features: int) -> Weights:
         return {}
 
-    def nll(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
-        return (F.softplus(output) - x * output).sum(-1)
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        terms = F.softplus(output) - x * output
+        return (terms if observed is None else terms * observed).sum(-1)
 
     def mean(self, output: Tensor) -> Tensor:
         return torch.sigmoid(output)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -53,6 +53,19 @@ class Network(ABC):
     def fixed(self) -> frozenset[str]:
         """Names of weights that training does not change."""
         return frozenset()
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether :meth:`encode` takes rows with missing values, which are NaN."""
+        return False
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether :meth:`encode` takes, beside a row, an indicator of missing values.
+
+        The input has the shape (K, B, 2 p) then.
+        """
+        return False
 
     @property
     def matrices(self) -> frozenset[str]:
@@ -218,7 +231,8 @@ class LinearPathNetwork(Network):
 
     The linear path adds ``x @ A`` to the posterior mean and ``z @ B`` to the decoder's
     output. The outputs of the other layers are initially zero, so that training starts
-    at the linear model of :meth:`linear_start`.
+    at the linear model of :meth:`linear_start`. With ``has_mask``, the encoder's hidden
+    layers also take an indicator of the missing values of a row.
     """
 
     n_features: int
@@ -226,6 +240,7 @@ class LinearPathNetwork(Network):
     hidden_layer_sizes: tuple[int, ...]
     activation: str
     linear_path: bool
+    has_mask: bool = field(default=False, kw_only=True)
 
     HEAD = "encoder.head.weight", "encoder.head.bias"
     LINEAR = "encoder.linear.weight", "decoder.linear.weight"
@@ -233,6 +248,10 @@ class LinearPathNetwork(Network):
     @property
     def can_set_to_prior(self) -> bool:
         return True
+
+    @property
+    def takes_mask(self) -> bool:
+        return self.has_mask
 
     @property
     def decayed(self) -> frozenset[str]:
@@ -250,6 +269,7 @@ class LinearPathNetwork(Network):
             self.hidden_layer_sizes,
             self.activation,
             self.linear_path,
+            self.has_mask,
         )
 
     @property
@@ -269,7 +289,7 @@ class LinearPathNetwork(Network):
 
     @abstractmethod
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
-        """Map rows (K, B, p) to the encoder's last hidden layer, (K, B, h)."""
+        """Map inputs (K, B, p or 2 p) to the encoder's last hidden layer, (K, B, h)."""
 
     @property
     def encoder_parameters(self) -> Parameters:
@@ -326,14 +346,18 @@ class LinearPathNetwork(Network):
     def posterior(
         self, weights: Weights, hidden: Tensor, x: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance, (K, B, d), given the last hidden layer."""
+        """Return mean and log-variance, (K, B, d), given the last hidden layer.
+
+        Of the inputs x, the linear path takes the rows only.
+        """
         weight, bias = (weights[name] for name in self.HEAD)
         head = add_product(
             bias.flatten(-2).unsqueeze(1), hidden, weight.flatten(-2)
         )  # (K, B, 2 d)
         mean, raw = head.chunk(2, dim=-1)
         if self.linear_path:
-            mean = add_product(mean, x, weights[self.LINEAR[0]])
+            rows = x[..., : self.n_features] if self.has_mask else x
+            mean = add_product(mean, rows, weights[self.LINEAR[0]])
         return mean, bound_log_var(raw)
 
     def _linear_layers(self) -> list[dict[str, object]]:
@@ -378,7 +402,8 @@ class MLP(LinearPathNetwork):
 
     @cached_property
     def _encoder(self) -> Dense:
-        sizes = (self.n_features, *self.hidden_layer_sizes)
+        n_inputs = self.n_features * (1 + self.has_mask)
+        sizes = (n_inputs, *self.hidden_layer_sizes)
         return Dense(
             "encoder",
             sizes,
@@ -470,6 +495,37 @@ class NetworkWrapper(Network):
         return self.network.n_components
 
     @property
+    def multiplications(self) -> int:
+        return self.network.multiplications
+
+    @property
+    def n_auxiliary(self) -> int:
+        return self.network.n_auxiliary
+
+    @property
+    def n_columns(self) -> int:
+        return self.network.n_columns
+
+    @property
+    def categorical_kl(self) -> float:
+        return self.network.categorical_kl
+
+    @property
+    def takes_missing(self) -> bool:
+        return self.network.takes_missing
+
+    @property
+    def takes_mask(self) -> bool:
+        return self.network.takes_mask
+
+    @property
+    def decoder_layers(self) -> list[dict[str, object]] | None:
+        return self.network.decoder_layers
+
+    def lr_multiplier(self, name: str) -> float:
+        return self.network.lr_multiplier(name)
+
+    @property
     def block_size(self) -> int:
         return self.network.block_size
 
@@ -511,6 +567,28 @@ class NetworkWrapper(Network):
     ) -> dict[str, np.ndarray]:
         return self.network.set_to_prior(weights, latents)
 
+    def draw(self, generator: torch.Generator) -> Weights:
+        return self.network.draw(generator)
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.encode(weights, x)
+
+    def decode(self, weights: Weights, z: Tensor) -> Tensor:
+        return self.network.decode(weights, z)
+
+    def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+        return self.network.draw_codes(mean, log_var, noise)
+
+    def generate(
+        self,
+        weights: Weights,
+        z: Tensor,
+        auxiliary_noise: Tensor,
+        *,
+        noise: bool = True,
+    ) -> Tensor:
+        return self.network.generate(weights, z, auxiliary_noise, noise=noise)
+
 
 @dataclass(frozen=True)
 class PointPosterior(NetworkWrapper):
@@ -528,23 +606,6 @@ class PointPosterior(NetworkWrapper):
     def signature(self) -> tuple[object, ...]:
         return type(self), self.network.signature
 
-    @property
-    def multiplications(self) -> int:
-        return self.network.multiplications
-
-    def lr_multiplier(self, name: str) -> float:
-        return self.network.lr_multiplier(name)
-
-    @property
-    def decoder_layers(self) -> list[dict[str, object]] | None:
-        return self.network.decoder_layers
-
-    def draw(self, generator: torch.Generator) -> Weights:
-        return self.network.draw(generator)
-
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_var = self.network.encode(weights, x)
         return mean, 0 * log_var + (LOG_VAR_CENTRE - LOG_VAR_RADIUS)
-
-    def decode(self, weights: Weights, z: Tensor) -> Tensor:
-        return self.network.decode(weights, z)

@@ -20,6 +20,10 @@ class Prior(ABC):
         """Turn standard normal noise into draws, of the same shape."""
 
     @abstractmethod
+    def log_density(self, z: Tensor) -> Tensor:
+        """Return log p(z) of codes (..., d), without its constant, (...)."""
+
+    @abstractmethod
     def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
         """Return the KL divergence of normal posteriors, latent by latent, nats."""
 
@@ -30,6 +34,9 @@ class Normal(Prior):
     def draw(self, noise: Tensor) -> Tensor:
         return noise
 
+    def log_density(self, z: Tensor) -> Tensor:
+        return -0.5 * z.square().sum(-1)
+
     def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
         return 0.5 * (mean.square() + log_var.exp() - log_var - 1)
 
@@ -37,11 +44,14 @@ class Normal(Prior):
 class Uniform(Prior):
     """Uniform on (-sqrt(3), sqrt(3)).
 
-    For the KL divergence its density is extended to all real numbers.
+    For divergences and densities its own is extended to all real numbers.
     """
 
     def draw(self, noise: Tensor) -> Tensor:
         return HALF_WIDTH * torch.erf(noise / math.sqrt(2))
+
+    def log_density(self, z: Tensor) -> Tensor:
+        return 0 * z.sum(-1)
 
     def kl(self, mean: Tensor, log_var: Tensor) -> Tensor:
         entropy = 0.5 * (math.log(2 * math.pi * math.e) + log_var)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._locks import ProcessLock
 from ._modules import Modules
-from ._networks import NetworkWrapper
+from ._networks import Network, NetworkWrapper
 
 WARM_UP = 3
 """Calls before the capture, in which kernels are chosen and Adam's state is made."""
@@ -25,7 +25,8 @@ def can_replay(device: torch.device, *parts: object) -> bool:
     """Return whether the steps of a model are captured as a CUDA graph.
 
     They are on a CUDA device, if only code of this package takes part. Code of a user
-    may read values, or have side effects, which a graph does not repeat.
+    may read values, or have side effects, which a graph does not repeat. Neither does
+    it contain decompositions of matrices, which missing values need.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ def can_replay(device: torch.device, *parts: object) -> bool:
 
 
 def _is_own(part: object) -> bool:
+    if isinstance(part, Network) and part.takes_missing:
+        return False
     is_here = type(part).__module__.startswith(f"{__package__}.")
     return is_here and not isinstance(part, Modules)
 

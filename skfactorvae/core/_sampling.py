@@ -29,6 +29,7 @@ class Streams:
     order: torch.Generator
     labels: torch.Generator
     input_noise: torch.Generator
+    hiding: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
@@ -48,6 +49,7 @@ class Draws(NamedTuple):
     labelled: Tensor  # (K, m, B) numbers of rows whose label of an attribute is known
     label_noise: Tensor  # (K, m, B, d) standard normal
     input_noise: Tensor  # (K, 2, B, q) standard normal, for q features
+    hiding: Tensor  # (K, B, q + 1) uniform, for q features that can be hidden
 
 
 def draw_steps(
@@ -60,6 +62,7 @@ def draw_steps(
     n_auxiliary: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
     n_noisy_features: int = 0,
+    n_hidden_features: int = 0,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -88,6 +91,8 @@ def draw_steps(
     n_noisy_features : int, default=0
         Features that receive input noise, q. This noise is drawn step by step, since a
         chunk of it would be large.
+    n_hidden_features : int, default=0
+        Features whose values can be hidden, q; also drawn step by step.
     device, dtype : torch.device, torch.dtype
         Where the draws are moved to, and the type of the noise.
     """
@@ -95,6 +100,7 @@ def draw_steps(
     label_cdfs = label_cdfs or [()] * len(streams)
     models = list(zip(streams, cdfs, offsets, widths, label_cdfs, strict=True))
     input_shape = (2, batch_size, n_noisy_features)
+    hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
     while True:
         drawn = [
             _draw_chunk(*model, width, batch_size, n_auxiliary, dtype)
@@ -104,7 +110,9 @@ def draw_steps(
         for t in range(CHUNK):
             own = [_normal(s.input_noise, input_shape, dtype) for s in streams]
             input_noise = torch.stack(own).to(device)
-            yield Draws._make([*(part[:, t] for part in chunk), input_noise])
+            own = [_uniform(s.hiding, hiding_shape, dtype) for s in streams]
+            hiding = torch.stack(own).to(device)
+            yield Draws._make([*(part[:, t] for part in chunk), input_noise, hiding])
 
 
 def _draw_chunk(
@@ -118,7 +126,7 @@ def _draw_chunk(
     n_auxiliary: int,
     dtype: torch.dtype,
 ) -> tuple[Tensor, ...]:
-    """Return one model's draws of CHUNK steps: the fields of ``Draws``, but the last.
+    """Return one model's draws of CHUNK steps: ``Draws`` but the last two fields.
 
     Latents are padded with zeros from ``d`` to ``width``.
     """
@@ -160,6 +168,13 @@ def _normal(
     generator: torch.Generator, shape: tuple[int, ...], dtype: torch.dtype
 ) -> Tensor:
     draws = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+    return draws.to(dtype)
+
+
+def _uniform(
+    generator: torch.Generator, shape: tuple[int, ...], dtype: torch.dtype
+) -> Tensor:
+    draws = torch.rand(shape, generator=generator, dtype=torch.float32, device="cpu")
     return draws.to(dtype)
 
 

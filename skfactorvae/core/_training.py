@@ -173,6 +173,7 @@ class _Stack:
         self.input_noise = self.rows.new_tensor([job.input_noise for job in jobs])
         self.max_input_noise_std = self._max_input_noise_std()
         self.weight_decay = self.rows.new_tensor([job.weight_decay for job in jobs])
+        self.hidden_fraction = self.rows.new_tensor([j.hidden_fraction for j in jobs])
         self.decayed = self.network.decayed if self.weight_decay.any() else set()
         self.draws = draw_steps(
             streams,
@@ -183,6 +184,7 @@ class _Stack:
             n_auxiliary=self.network.n_auxiliary,
             label_cdfs=self.labels.cdfs if self.labels else (),
             n_noisy_features=self.rows.shape[1] if self.input_noise.any() else 0,
+            n_hidden_features=self.rows.shape[1] if self.hidden_fraction.any() else 0,
             device=device,
             dtype=self.rows.dtype,
         )
@@ -319,7 +321,7 @@ class _Stack:
         """Return a forward pass; by default with input noise of zero."""
         row_numbers = draws.rows[:, 0] - self.offsets
         batch = Batch(
-            rows=F.embedding(draws.rows, self.rows),  # faster than indexing
+            rows=self._batch_rows(draws),
             noise=draws.noise,
             order=draws.order,
             row_numbers=row_numbers,
@@ -331,6 +333,20 @@ class _Stack:
         groups = self.parameter_groups.values()
         weights = {k: w for group in groups for k, w in group.weights.items()}
         return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
+
+    def _batch_rows(self, draws: Draws) -> Tensor:
+        """Return the rows of both batches, (K, 2, B, p), some of their values hidden.
+
+        The same values are hidden in both. The last column of the uniform numbers gives
+        the share of a row.
+        """
+        rows = F.embedding(draws.rows, self.rows)  # faster than indexing
+        if not draws.hiding.numel():
+            return rows
+        share = 2 * self.hidden_fraction[:, None, None] * draws.hiding[..., -1:]
+        # NaN where hidden, else zero: faster than a choice by a condition.
+        hiding = (draws.hiding[..., :-1] - share).sqrt_().mul_(0.0)
+        return rows + hiding.unsqueeze(1)
 
     def _input_noise(
         self, draws: Draws, reconstruction_weight: Tensor | float

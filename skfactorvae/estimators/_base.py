@@ -283,7 +283,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training samples.
+            Training samples; NaN where a value is missing.
         y : array-like of shape (n_samples, n_attributes), default=None
             Labels of samples, for ``SupervisedFactorVAETransformer``: a column for each
             attribute, NaN where unknown. Ignored by the other estimators.
@@ -464,8 +464,8 @@ def _check_fit(values, prepared: Prepared, fit: core.Fit):
     raise ValueError(
         f"No finite model was found: with the weights of step {fit.kept_step}, codes "
         f"or scores of the training samples overflow in {spec.precision}. The "
-        f"standardised samples have values up to {np.abs(rows).max():.4g}{noise}. Set "
-        "standardize='feature', remove outliers from X, raise noise_scale, lower "
+        f"standardised samples have values up to {np.nanmax(np.abs(rows)):.4g}{noise}. "
+        "Set standardize='feature', remove outliers from X, raise noise_scale, lower "
         "learning_rate, or set precision='float64'."
     )
 
@@ -575,6 +575,16 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A
         positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
         used, and ``held_out_`` what was measured.""",
+    )
+    hidden_fraction: Any = parameter(
+        default="auto",
+        kind='"auto" or float in [0, 0.5]',
+        rules=[one_of("auto"), Interval(Real, 0, 0.5, closed="both")],
+        description="""Share of the observed values of a batch that are treated as
+        missing, anew in each step, so that the encoder learns to infer codes from any
+        part of a sample. The share of a sample is uniform between zero and twice this
+        number. With ``"auto"`` it is 0.1 if values of X are missing (NaN), and
+        otherwise zero: nothing changes for complete samples.""",
     )
     early_stopping: bool = parameter(
         default=False,

@@ -149,6 +149,8 @@ class InfoGANTransformer(BaseLatentTransformer):
         at real samples, >= 0: prevents oscillations of the two players.""",
     )
 
+    _takes_missing = False
+
     @property
     def category_columns_(self):
         """Columns of the codes that hold the probabilities of each category's levels.

@@ -14,9 +14,15 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
-from .._inputs import check_sample_weight
+from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
-from ..preparation import ModelSpec, Scaling, check_state, rescale_weights
+from ..preparation import (
+    ModelSpec,
+    Scaling,
+    check_state,
+    has_missing,
+    rescale_weights,
+)
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
@@ -38,6 +44,8 @@ class LatentTransformer(
     It reads fitted attributes, and sets none: networks are rebuilt from arrays and
     plain values when they are needed.
     """
+
+    _takes_missing = True
 
     def transform(self, X):
         """Compute the posterior mean of each sample's code.
@@ -86,7 +94,8 @@ class LatentTransformer(
             finite numbers, or that are so large that codes are not.
         """
         rows = self._standardized(X)
-        moments = core.encode(self._network, self.weights_, rows, device=self._device)
+        network = self._network_for(rows)
+        moments = core.encode(network, self.weights_, rows, device=self._device)
         with np.errstate(over="ignore"):  # is reported below
             mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
         return check_finite(mean, "codes"), check_finite(std, "codes")
@@ -130,6 +139,69 @@ class LatentTransformer(
             device=self._device,
         )
         return self._in_original_units(rows, "reconstructions")
+
+    def impute(self, X, *, n_draws=None, random_state=None):
+        r"""Replace missing values, given the observed values of each sample.
+
+        Codes are drawn from the posterior of the observed values and weighted by
+
+        .. math:: w \propto p(x_o | z)\, p(z) / q(z | x_o)
+
+        (Mattei & Frellsen 2019, "MIWAE", Section 4.2). The expectation of a missing
+        value is the weighted mean of what the decoder expects for these codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples; NaN where a value is missing.
+        n_draws : int or None, default=None
+            Number of draws from the distribution of the missing values, for multiple
+            imputation; None returns their expectation.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws. Expectations are not random.
+
+        Returns
+        -------
+        X_full : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, \
+                n_features)
+            Samples with all values; those that were observed are equal, bit for bit.
+            Values of a feature of which ``fit`` saw none remain NaN. A data frame, if X
+            is one and ``n_draws`` is None.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has another number of features than in ``fit``, infinite values, or
+            ``n_draws`` is not an integer of at least 1.
+        """
+        if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
+            raise ValueError(
+                f"n_draws must be None or an integer of at least 1; got {n_draws!r}."
+            )
+        check_is_fitted(self)
+        checked = self._features(X, reset=False)
+        missing = np.isnan(checked)
+        chosen = np.flatnonzero(missing.any(axis=1))
+        shape = checked.shape if n_draws is None else (n_draws, *checked.shape)
+        full = np.broadcast_to(checked, shape).copy()
+        if len(chosen):
+            rows = self._standardized(checked[chosen])
+            found = core.impute(
+                self._network_for(rows),
+                self._likelihood,
+                self.weights_,
+                rows,
+                n_draws=None if n_draws is None else int(n_draws),
+                prior=self._spec.prior,
+                seed=check_random_state(random_state).randint(MAX_SEED),
+                device=self._device,
+            )
+            found = self._in_original_units(found, "imputed values").astype(full.dtype)
+            values = found if n_draws is None else np.moveaxis(found, 1, 0)
+            full[..., chosen, :] = np.where(missing[chosen], values, checked[chosen])
+        return full if n_draws is not None else like_frame(full, X, missing)
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
         """Draw new samples from the model.
@@ -215,14 +287,17 @@ class LatentTransformer(
     def _bound(self, rows):
         """Compute the bound of standardised samples, in the original units, (n,)."""
         bound = core.elbo(
-            self._network,
+            self._network_for(rows),
             self._likelihood,
             self.weights_,
             rows,
             prior=self._spec.prior,
             device=self._device,
         )
-        return bound - np.log(self.scale_.astype(np.float64)).sum()
+        log_scale = np.log(self.scale_.astype(np.float64))
+        if has_missing(rows):
+            return bound - ~np.isnan(rows) @ log_scale
+        return bound - log_scale.sum()
 
     def score(self, X, y=None, sample_weight=None):
         """Return the mean of :meth:`score_samples`.
@@ -278,9 +353,21 @@ class LatentTransformer(
 
     # ------------------------------------------------------------ fitted networks
     def _features(self, X, **options):
-        """Return X as an array of floats, checked as scikit-learn does."""
-        dtypes = [np.float64, np.float32]
-        return _checked(validate_data, self, X, dtype=dtypes, order="C", **options)
+        """Return X as an array of floats, checked as scikit-learn does.
+
+        Missing values are NaN, if the estimator takes them.
+        """
+        options = {"dtype": [np.float64, np.float32], "order": "C"} | options
+        values = _checked(
+            validate_data, self, with_nan(X), ensure_all_finite=False, **options
+        )
+        check_entries(
+            values,
+            getattr(self, "feature_names_in_", None),
+            type(self).__name__,
+            allow_nan=self._takes_missing,
+        )
+        return values
 
     def _standardized(self, X):
         check_is_fitted(self)
@@ -294,8 +381,10 @@ class LatentTransformer(
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
             X = rows.astype(self.mean_.dtype, copy=False)
             X *= self.scale_
-            X += self.mean_
-        return check_finite(X, what)
+            X += np.nan_to_num(self.mean_)
+        check_finite(X, what)
+        X[..., np.isnan(self.mean_)] = np.nan  # columns without any value
+        return X
 
     @property
     def _spec(self):
@@ -313,6 +402,13 @@ class LatentTransformer(
     @property
     def _network(self):
         return self._spec.make_network()
+
+    def _network_for(self, rows):
+        """Return the network, or one that fills in what is missing of the rows."""
+        network = self._network
+        if network.takes_missing or not has_missing(rows):
+            return network
+        return core.DecoderFilling(network, self._likelihood)
 
     @property
     def _likelihood(self):
@@ -349,6 +445,7 @@ class LatentTransformer(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.allow_nan = self._takes_missing
         return tags
 
 

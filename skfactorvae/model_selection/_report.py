@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.utils import Bunch, check_random_state
 
 from .._health import (
@@ -312,9 +313,9 @@ class _Subject:
         """Return the codes of PCA and FastICA, on samples scaled as for the model."""
         if not self.n_baseline:
             return np.zeros((len(self.rows), 1)), np.zeros((len(self.rows), 1))
-        rows = self.rows
+        rows = self._completed_rows()
         if hasattr(self.model, "scale_") and hasattr(self.model, "mean_"):
-            rows = (rows - self.model.mean_) / self.model.scale_
+            rows = (rows - np.nan_to_num(self.model.mean_)) / self.model.scale_
         pca = PCA(self.n_baseline, random_state=self.random_state)
         codes = pca.fit_transform(rows)
         std = codes.std(axis=0)
@@ -322,6 +323,15 @@ class _Subject:
         rng = check_random_state(self.random_state)
         rotation = ica_rotation(white, rng, tol=ICA_TOLERANCE, max_iter=ICA_STEPS)
         return codes, white @ rotation.T
+
+    def _completed_rows(self):
+        """Return the samples; the model replaces what is missing, or else the mean."""
+        rows = self.rows
+        if not np.isnan(rows).any():
+            return rows
+        if hasattr(self.model, "impute"):
+            rows = self.model.impute(rows)
+        return SimpleImputer(keep_empty_features=True).fit_transform(rows)
 
     def _matched(self, baseline):
         match = match_codes(baseline, np.where(self.active, self.codes, 0.0))

@@ -7,6 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._inputs import with_nan
 from .._undefined import collected_undefined
 from ..metrics import total_correlation_audit, udr_score
 from ._members import (
@@ -36,7 +37,7 @@ def explained_rows(X, codes):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Samples, finite.
+        Samples; NaN where a value is missing. Only observed values count.
     codes : array-like of shape (n_samples, n_codes)
         Codes of the samples, finite.
 
@@ -59,19 +60,42 @@ def explained_rows(X, codes):
     >>> round(explained_rows(X, X[:, :2]), 1), explained_rows(X, np.ones((400, 1)))
     (0.5, 0.0)
     """
-    X = check_array(X, dtype=np.float64, ensure_min_samples=4)
+    X = check_array(
+        with_nan(X),
+        dtype=np.float64,
+        ensure_min_samples=4,
+        ensure_all_finite="allow-nan",
+    )
     codes = check_array(codes, dtype=np.float64, ensure_min_samples=4)
     check_consistent_length(X, codes)
     train, test = _halves(X, codes)
     codes = codes[:, np.ptp(codes[train], axis=0) > 0]
-    X = X[:, (np.ptp(X[train], axis=0) > 0) & (np.ptp(X[test], axis=0) > 0)]
+    X = X[:, (_spread(X[train]) > 0) & (_spread(X[test]) > 0)]
     if not codes.shape[1] or not X.shape[1]:
         return 0.0
+    if np.isnan(X).any():
+        scores = [_explained_column(x, codes, train, test) for x in X.T]
+        return max(float(np.mean(scores)), 0.0)
     model = _ridge_regression(codes.shape[1])
     scale = StandardScaler().fit(X[train])
     model.fit(codes[train], scale.transform(X[train]))
     predicted = model.predict(codes[test]).reshape(-1, X.shape[1])
     return max(float(r2_score(scale.transform(X[test]), predicted)), 0.0)
+
+
+def _explained_column(x, codes, train, test):
+    """Return the R2 of one incomplete feature, by the samples that have it."""
+    train, test = (half[~np.isnan(x[half])] for half in (train, test))
+    model = _ridge_regression(codes.shape[1]).fit(codes[train], x[train])
+    return r2_score(x[test], model.predict(codes[test]))
+
+
+def _spread(X):
+    """Return the range of each feature's values that are not missing, (n_features,).
+
+    It is zero, or NaN, for fewer than two values.
+    """
+    return np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
 
 
 def _halves(X, codes):
@@ -87,11 +111,12 @@ def _ranks_of_rows(table):
     Most tables need their first column only.
     """
     rank = np.zeros(len(table), dtype=np.intp)
-    for column in table.T:
+    for column in np.where(np.isnan(table), -np.inf, table).T:
         if rank.max() == len(table) - 1:
             break
         order = np.lexsort((column, rank))
-        is_new = (np.diff(rank[order]) > 0) | (np.diff(column[order]) > 0)
+        ordered = column[order]
+        is_new = (np.diff(rank[order]) > 0) | (ordered[1:] > ordered[:-1])
         rank[order] = np.concatenate([[0], np.cumsum(is_new)])
     return rank
 

@@ -7,6 +7,7 @@ number of steps. Needs numpy and scikit-learn; the job it makes is one of
 """
 
 from ._data import TrainingData
+from ._incomplete import has_missing
 from ._job import Prepared, PreviousFit, prepare
 from ._labels import read_labels
 from ._model_spec import ModelSpec, check_state
@@ -25,6 +26,7 @@ __all__ = [
     "TrainingData",
     "check_state",
     "check_widths",
+    "has_missing",
     "information_of_noise",
     "prepare",
     "read_labels",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import core
-from .._moments import median_of_columns
+from .._moments import average_of_columns, median_of_columns
 from ._noise_levels import resolution_variance
 
 EVALUATED_ROWS = 500
@@ -116,7 +116,7 @@ def noise_inflation(jobs, fits, device) -> np.ndarray | None:
         inside = _squares(job, fit.weights, few.rows, device)
         outside = _squares(job, fit.weights, held_out.rows, device)
         limit = MAX_SQUARE * np.maximum(
-            np.average(inside, axis=0, weights=few.row_weights),
+            average_of_columns(inside, few.row_weights),
             median_of_columns(outside, held_out.row_weights),
         )
         training, _ = _mean_square(inside, few.row_weights, limit)
@@ -140,7 +140,7 @@ def held_out_of(job: core.Job) -> core.HeldOut:
 
 # ------------------------------------------------------------------ inner functions
 def _squares(job, weights, rows, device) -> np.ndarray:
-    """Return the expected squared residuals of rows, in float64, (n, p)."""
+    """Return the expected squared residuals of rows, (n, p); NaN where missing."""
     squares = core.residual_squares(
         job.network, job.likelihood, weights, rows, device=device
     )
@@ -149,11 +149,17 @@ def _squares(job, weights, rows, device) -> np.ndarray:
 
 def _mean_square(squares, row_weights, limit):
     """Return the mean of limited squares, (p,), and the variance of its logarithm."""
-    share = row_weights / row_weights.sum()
     squares = np.minimum(squares, limit)
-    mean, second = share @ squares, share @ squares**2
+    n_rows: Any = core.effective_sample_size(row_weights)
+    if (missing := np.isnan(squares)).any():
+        mean, second = (
+            average_of_columns(values, row_weights) for values in (squares, squares**2)
+        )
+        n_rows = np.maximum(n_rows * (1 - missing.mean(axis=0)), 1.0)
+    else:
+        share = row_weights / row_weights.sum()
+        mean, second = share @ squares, share @ squares**2
     kurtosis = second / np.maximum(mean**2, np.finfo(np.float64).tiny)
-    n_rows = core.effective_sample_size(row_weights)
     return mean, np.maximum(kurtosis - 1, 0.0) / n_rows
 
 
@@ -161,4 +167,4 @@ def _residual_variance(job, weights, device) -> np.ndarray:
     """Return the mean square of each column's residuals, (p,)."""
     some = slice(CALIBRATED_ROWS)
     squares = _squares(job, weights, job.rows[some], device)
-    return np.average(squares, axis=0, weights=job.row_weights[some])
+    return average_of_columns(squares, job.row_weights[some])

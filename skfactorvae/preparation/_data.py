@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ._incomplete import has_missing
 from ._rows import canonical_rows, split_groups, with_label_columns
 from ._targets import Targets, make_targets
 
@@ -41,7 +43,8 @@ class TrainingData:
     ) -> TrainingData:
         """Find the distinct samples and the training targets.
 
-        Samples are distinct if they differ in a feature, in a label or in their group.
+        Samples are distinct if they differ in a feature, in what is missing, in a label
+        or in their group. Samples of which nothing is observed are left out.
 
         Parameters
         ----------
@@ -54,12 +57,18 @@ class TrainingData:
         groups : ndarray of shape (n,) or None
             Number of each sample's group.
         """
+        weight = _without_empty(X, weight)
         labels = [attribute.labels for attribute in attributes]
         own = [] if groups is None else [groups.astype(np.float64)]
         index, weight = canonical_rows(with_label_columns(X, labels + own), weight)
         targets = make_targets(attributes, index, weight, scales)
         kept = None if groups is None else groups[index]
         return cls(X, index, weight, targets, kept)
+
+    @cached_property
+    def has_missing(self) -> bool:
+        """Whether a value of a sample is missing."""
+        return has_missing(self.X)
 
     @property
     def levels(self) -> tuple[Any, ...] | None:
@@ -107,3 +116,16 @@ class TrainingData:
             weight=self.weight[chosen],
             groups=None if self.groups is None else self.groups[chosen],
         )
+
+
+def _without_empty(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return weights that are zero for samples without an observed value."""
+    if not has_missing(X):
+        return weight
+    weight = np.where(np.isnan(X).all(axis=1), 0.0, weight)
+    if not weight.any():
+        raise ValueError(
+            "All values of X are missing, in all samples of positive weight; expected "
+            "at least one number. Check how X was read, or leave out empty columns."
+        )
+    return weight

@@ -14,6 +14,7 @@ from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
 from ._data import TrainingData
+from ._incomplete import complete, fit_factors
 from ._initialization import has_independent_components, linear_start
 from ._model_spec import ModelSpec
 from ._noise_levels import conditional_noise_std, default_input_noise, signal_to_noise
@@ -169,6 +170,7 @@ def prepare(
         If the samples cannot be used with the model; the message states why.
     """
     if previous is not None:
+        spec = replace(spec, n_factors=previous.spec.n_factors)
         previous.spec.check_unchanged(spec)
     if spec.likelihood == "bernoulli":
         check_unit_interval(data.X)
@@ -181,7 +183,11 @@ def prepare(
     rows = share(scaling.apply(data.X, dtype, training.index))
     targets = data.targets
     labels = None if targets is None else share(targets.of(training.index))
-    samples = (rows, training.weight, labels)
+    factors = _factors(training, options, rows, seed, previous, memoize)
+    if factors is not None:
+        spec = replace(spec, n_factors=factors.n_factors)
+    completion = complete(rows, training.weight, factors, seed)
+    samples = (completion, training.weight, labels)
     start = _start(spec, objective, options, seed, samples, previous, memoize)
     job = core.Job(
         network=spec.make_network(),
@@ -194,6 +200,7 @@ def prepare(
         temperature=start.temperature,
         held_out=None if held_out is None else _held_out(held_out, scaling, dtype),
         labels=labels,
+        hidden_fraction=options.hidden_fraction,
     )
     known = {
         "init_": start.init,
@@ -201,7 +208,7 @@ def prepare(
         "warmup_fraction_": _warmup_fraction(options, start.temperature),
         **fitted_attributes(targets, objective),
     }
-    job = _with_input_noise(job, spec, options, memoize)
+    job = _with_input_noise(job, spec, options, completion.drawn, memoize)
     with_decay = partial(
         with_weight_decay, keeps_input_noise=options.input_noise != "auto"
     )
@@ -215,19 +222,49 @@ def prepare(
     comparison = compare_decays(
         job,
         options.schedule,
-        partial(_weights_of, start.init, spec, objective, seed),
+        partial(_weights_of, start.init, spec, objective, seed, factors),
         groups=training.groups,
         with_decay=with_decay,
     )
     return replace(prepared.with_decay(with_decay, 0.0), comparison=comparison)
 
 
-def _weights_of(init, spec, objective, seed, rows, weight, labels):
+def _factors(training, options, rows, seed, previous, memoize):
+    """Return the factor analysis that replaces missing values; None without any."""
+    needed = training.has_missing or options.hidden_fraction > 0
+    if previous is not None and (previous.spec.n_factors is not None or needed):
+        return _previous_factors(previous)
+    return memoize(fit_factors, rows, training.weight, seed) if needed else None
+
+
+def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
+    """Return the factor analysis of a fit that is continued."""
+    if previous.spec.n_factors is None:
+        raise ValueError(
+            "warm_start=True continues a fit to complete samples, whose encoder has no "
+            "inputs for missing values, but X has missing values, or hidden_fraction "
+            "is positive. Fit with warm_start=False."
+        )
+    arrays = (previous.weights[name] for name in core.FactorFilling.FACTORS)
+    return core.IncompleteFactorAnalysis(*(a.astype(np.float64) for a in arrays))
+
+
+def _weights_of(init, spec, objective, seed, factors, rows, weight, labels):
     """Return initial weights for some of the samples."""
+    completion = complete(rows, weight, factors, seed)
+    filling = _filling_weights(spec, factors)
     if init == "random":
-        return {}
+        return filling
+    rows = completion.expected
     start = linear_start(init, rows, weight, spec.n_components, seed)
-    return _linear_weights(start, spec, objective, rows, labels, weight)
+    return filling | _linear_weights(start, spec, objective, rows, labels, weight)
+
+
+def _filling_weights(spec, factors) -> dict[str, np.ndarray]:
+    """Return the weights by which missing values are replaced, if any are."""
+    network = spec.make_network()
+    is_filled = isinstance(network, core.FactorFilling) and factors is not None
+    return network.filling_start(factors) if is_filled else {}
 
 
 def _linear_weights(start, spec, objective, rows, labels, weight):
@@ -254,27 +291,28 @@ def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
     """Choose the initialisation, its weights and the temperature."""
     if previous is not None:
         return Start(previous.init, previous.weights)
-    rows, weight, labels = samples
+    completion, weight, labels = samples
+    filling = _filling_weights(spec, completion.model)
+    settings = spec, options, completion, weight, seed, memoize
     if not spec.linear_path:
-        temperature = _temperature("random", spec, options, rows, weight, seed, memoize)
-        return Start("random", {}, temperature)
+        return Start("random", filling, _temperature("random", *settings))
+    rows = completion.expected
     start = memoize(linear_start, options.init, rows, weight, spec.n_components, seed)
-    kind = start.kind
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
-    temperature = _temperature(kind, spec, options, rows, weight, seed, memoize)
-    return Start(kind, weights, temperature)
+    temperature = _temperature(start.kind, *settings)
+    return Start(start.kind, filling | weights, temperature)
 
 
-def _temperature(init, spec, options, rows, weight, seed, memoize) -> float:
+def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:
     """Return the temperature of the likelihood at the first step, >= 1."""
     if options.temperature != "auto":
         return float(options.temperature)
     if init != "random":
         return PCA_TEMPERATURE if init == "pca" else 1.0
-    if memoize(has_independent_components, rows, weight, seed):
+    if memoize(has_independent_components, completion.expected, weight, seed):
         return 1.0
     noise = spec.likelihood, spec.noise_scale
-    return max(1.0, memoize(signal_to_noise, rows, weight, *noise, seed))
+    return max(1.0, memoize(signal_to_noise, completion.drawn, weight, *noise, seed))
 
 
 def _warmup_fraction(options, temperature) -> float:
@@ -283,7 +321,7 @@ def _warmup_fraction(options, temperature) -> float:
     return float(max(options.warmup, annealing))
 
 
-def _with_input_noise(job, spec, options, memoize) -> core.Job:
+def _with_input_noise(job, spec, options, rows, memoize) -> core.Job:
     """Add to a job the noise that the encoder's inputs get in training."""
     if not spec.learns_noise:
         return job
@@ -294,5 +332,5 @@ def _with_input_noise(job, spec, options, memoize) -> core.Job:
         amount = default_input_noise(n_rows, *sizes, job.objective.kl_weight)
     if not amount:
         return job
-    bound = memoize(conditional_noise_std, job.rows, job.row_weights, job.seed)
+    bound = memoize(conditional_noise_std, rows, job.row_weights, job.seed)
     return replace(job, input_noise=float(amount), conditional_noise_std=bound)

@@ -58,6 +58,9 @@ class ModelSpec:
         Structure of the objective: what must agree for weights to be reused.
     levels : tuple or None
         Levels of each attribute of y, where there are attributes.
+    n_factors : int or None, default=None
+        Factors of the factor analysis that replaces missing values; None for a model
+        that is trained on complete samples.
     """
 
     network: Any
@@ -75,6 +78,7 @@ class ModelSpec:
     precision: str
     objective: dict
     levels: tuple | None
+    n_factors: int | None = None
 
     @classmethod
     def from_options(
@@ -173,20 +177,25 @@ class ModelSpec:
 
     def make_network(self) -> core.Network:
         """Build the encoder and the decoder."""
-        if self.wrapper is None:
-            return self._make_autoencoder()
-        name, options = self.wrapper
-        return WRAPPERS[name](self._make_autoencoder(), **options)
+        network = self._make_autoencoder()
+        if self.wrapper is not None:
+            name, options = self.wrapper
+            network = WRAPPERS[name](network, **options)
+        if self.n_factors is not None:
+            network = core.FactorFilling(network, self.n_factors)
+        return network
 
     def _make_autoencoder(self) -> core.Network:
         sizes = self.n_features, self.n_components
         if callable(self.network):
             return core.Modules(*sizes, self.network)
         shared = (*sizes, self.hidden_layer_sizes, self.activation, self.linear_path)
+        has_mask = self.n_factors is not None
         if self.image_shape is not None:
-            return core.ConvNet(*shared, self.image_shape)
+            return core.ConvNet(*shared, self.image_shape, has_mask=has_mask)
         # Binary features are not standardised, and many are nearly all zeros.
-        return core.MLP(*shared, scale_input_lr=self.likelihood == "gaussian")
+        is_scaled = self.likelihood == "gaussian"
+        return core.MLP(*shared, scale_input_lr=is_scaled, has_mask=has_mask)
 
     def make_likelihood(self) -> core.Likelihood:
         """Build the likelihood."""

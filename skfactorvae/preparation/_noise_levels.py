@@ -10,6 +10,7 @@ import math
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
+from ._incomplete import has_missing
 from ._rows import subsample
 
 CONDITIONAL_NOISE_ROWS = 2000
@@ -210,8 +211,10 @@ def are_uncorrelated(X, index, weight):
     Returns
     -------
     bool
-        False for fewer than three columns that vary.
+        False for fewer than three columns that vary, and for incomplete samples.
     """
+    if has_missing(X):
+        return False
     columns = np.flatnonzero(X.max(axis=0) > X.min(axis=0))
     if not MIN_COLUMNS <= len(columns) < len(index):
         return False
@@ -284,7 +287,8 @@ def resolution_variance(rows, weight, seed):
     rng = np.random.RandomState(seed % 2**32)
     sample = subsample(rows, weight, RESOLUTION_ROWS, rng).astype(np.float64)
     gaps = np.diff(np.sort(sample, axis=0), axis=0)
-    gaps[gaps <= SAME_VALUE * np.abs(sample).max(axis=0, initial=1.0)] = np.inf
+    least = SAME_VALUE * np.fmax.reduce(np.abs(sample), axis=0, initial=1.0)
+    gaps[~(gaps > least)] = np.inf  # missing values are the last, and their gaps NaN
     smallest = gaps.min(axis=0, initial=np.inf)
     return np.where(np.isfinite(smallest), smallest, 0.0) ** 2 / 12
 

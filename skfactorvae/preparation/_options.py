@@ -18,6 +18,10 @@ FIRST_RATE = {"adam": 3e-3, "soap": 8e-3}
 """Learning rate of the first step by default, by solver."""
 
 
+HIDDEN_FRACTION = 0.1
+"""Share of the observed values that is hidden by default, of incomplete tables."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """Parameters of one fit; those a class does not declare have a neutral value.
@@ -46,6 +50,7 @@ class FitOptions:
     warmup: float = 0.0
     input_noise: Any = 0.0
     weight_decay: Any = 0.0
+    hidden_fraction: Any = 0.0
     is_whitened: bool = False
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -63,11 +68,13 @@ class FitOptions:
         return cls(**{name: _plain(parameters[name]) for name in names})
 
     def resolved(self, data: TrainingData, previous: Any = None) -> FitOptions:
-        """Return the options with ``"auto"`` replaced for scaling and noise scale.
+        """Return the options with ``"auto"`` replaced for what depends on the table.
 
         Features with a noise scale each, of variance one, leave nothing to find where
         they are uncorrelated, as principal components are. If both are ``"auto"``, such
         features are therefore divided by one number and have one noise scale.
+
+        A share of the observed values is hidden where some are missing.
 
         Parameters
         ----------
@@ -93,7 +100,13 @@ class FitOptions:
             noise_scale=noise_scale,
             standardize=scaling if is_free else self.standardize,
             is_whitened=is_free and is_shared and have_equal_variance(*samples),
+            hidden_fraction=self._hidden_fraction(data),
         )
+
+    def _hidden_fraction(self, data: TrainingData) -> float:
+        if self.hidden_fraction != "auto":
+            return float(self.hidden_fraction)
+        return HIDDEN_FRACTION if data.has_missing else 0.0
 
     def schedule(self, solver: str | None = None) -> core.Schedule:
         """Return the budget and the schedule of training.

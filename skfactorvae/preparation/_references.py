@@ -12,7 +12,8 @@ from sklearn.utils.extmath import randomized_svd
 
 from .. import core
 from .._linear_models import fit_factor_analysis
-from .._moments import trimmed_mean
+from .._moments import average_of_columns, trimmed_mean
+from ._incomplete import has_missing
 
 LINEAR_ROWS = 1000
 """Samples to which linear models are fitted for comparison, at most."""
@@ -35,15 +36,30 @@ def independent_score(job: core.Job) -> float:
 
     The distribution of each feature is that of a model without active latents.
     """
+    if has_missing(job.rows):
+        return _independent_score_of_observed(job)
     share = job.row_weights / job.row_weights.sum()
     mean = share @ job.rows.astype(np.float64)
-    if not isinstance(job.likelihood, core.Gaussian):
-        inner = np.clip(mean, TINY, 1 - TINY)
-        return float(np.sum(mean * np.log(inner) + (1 - mean) * np.log1p(-inner)))
     variance = share @ (job.rows - mean) ** 2
-    noise = job.likelihood.noise_variance(variance)
-    terms = np.log(2 * np.pi * noise) + variance / noise
-    return float(-0.5 * terms.sum())
+    return float(_independent_terms(job.likelihood, mean, variance).sum())
+
+
+def _independent_score_of_observed(job: core.Job) -> float:
+    """Compute the same for the observed values of incomplete rows."""
+    rows = job.rows.astype(np.float64)
+    mean = average_of_columns(rows, job.row_weights)
+    variance = average_of_columns((rows - mean) ** 2, job.row_weights)
+    counts = job.row_weights @ ~np.isnan(rows) / job.row_weights.sum()
+    return float(counts @ _independent_terms(job.likelihood, mean, variance))
+
+
+def _independent_terms(likelihood, mean, variance) -> np.ndarray:
+    """Return each column's mean log-likelihood under its own moments, (p,)."""
+    if not isinstance(likelihood, core.Gaussian):
+        inner = np.clip(mean, TINY, 1 - TINY)
+        return mean * np.log(inner) + (1 - mean) * np.log1p(-inner)
+    noise = likelihood.noise_variance(variance)
+    return -0.5 * (np.log(2 * np.pi * noise) + variance / noise)
 
 
 def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
@@ -74,18 +90,36 @@ def factor_analysis_score(rows, held_out, weight, n_components):
         features that it cannot be fitted to.
     """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES or np.abs(sample).max() > MAX_VALUE:
+    if sample.shape[1] > MAX_LINEAR_FEATURES or np.nanmax(np.abs(sample)) > MAX_VALUE:
         return math.nan
     n_components = min(n_components, *sample.shape)
     with np.errstate(all="ignore"):
-        model = fit_factor_analysis(sample, n_components, max_iter=LINEAR_STEPS)
+        model = _factor_model(sample, held_out, n_components)
         score, _ = trimmed_mean(model.score_samples(held_out), weight)
     return score if np.isfinite(score) else math.nan
 
 
+def _factor_model(sample, held_out, n_components):
+    """Fit factor analysis, of the observed values where some are missing."""
+    if not (has_missing(sample) or has_missing(held_out)):
+        return fit_factor_analysis(sample, n_components, max_iter=LINEAR_STEPS)
+    return core.fit_incomplete_factor_analysis(
+        sample, np.ones(len(sample)), n_components, n_steps=LINEAR_STEPS, seed=0
+    )
+
+
 def first_component_r2(rows, held_out):
-    """Compute the R2 of one principal component of the samples on held-out ones."""
+    """Compute the R2 of one principal component of the samples on held-out ones.
+
+    Of incomplete samples it is that of a factor analysis with one factor.
+    """
     sample = rows[:LINEAR_ROWS].astype(np.float64)
+    if has_missing(sample) or has_missing(held_out):
+        model = _factor_model(sample, held_out, 1)
+        apart = held_out - model.mean
+        squares = np.square(held_out - model.reconstruct(held_out))
+        total = np.nansum(np.square(apart))
+        return float(1 - np.nansum(squares) / total) if total > 0 else math.nan
     mean = sample.mean(axis=0)
     _, _, axes = randomized_svd(sample - mean, 1, random_state=0)
     apart = held_out - mean

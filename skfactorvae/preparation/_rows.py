@@ -30,7 +30,8 @@ def rescale_weights(weight: np.ndarray) -> np.ndarray:
 def canonical_rows(X, weight):
     """Return the distinct samples in an order that depends on their values alone.
 
-    Equal samples are merged into one that has the sum of their weights, and samples of
+    Equal samples, of which the same values are missing (NaN), are merged into one that
+    has the sum of their weights, and samples of
     weight zero are removed. A fit to the result is therefore the same for an integer
     weight and for repeated samples, and for every order of the samples.
 
@@ -54,9 +55,15 @@ def canonical_rows(X, weight):
     index, key = present[order], key[order]
     is_first = np.ones(len(index), dtype=bool)
     tied = np.flatnonzero(key[1:] == key[:-1]) + 1
-    is_first[tied] = (X[index[tied]] != X[index[tied - 1]]).any(axis=1)
+    is_first[tied] = _differ(X[index[tied]], X[index[tied - 1]])
     starts = np.flatnonzero(is_first)
     return index[starts], np.add.reduceat(weight[index], starts)
+
+
+def _differ(rows, others):
+    """Return which samples differ in a value, or in what is missing, (n,)."""
+    both_missing = np.isnan(rows) & np.isnan(others)
+    return ((rows != others) & ~both_missing).any(axis=1)
 
 
 def _row_keys(X):
@@ -68,6 +75,7 @@ def _row_keys(X):
     size = max(1, CACHED_VALUES // X.shape[1])
     for start in range(0, len(X), size):
         block = X[start : start + size] + 0.0  # a copy in which -0.0 is 0.0
+        block[np.isnan(block)] = np.nan  # one of many bit patterns
         h = np.ascontiguousarray(block).view(bits).astype(np.uint64)
         for shift, odd in zip((31, 29), factor, strict=True):
             h ^= h >> np.uint64(shift)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._incomplete import has_missing
 from ._rows import CACHED_VALUES, CHUNK
 
 MAX_COLUMNS = 2048
@@ -91,7 +92,8 @@ def column_moments(X, index, weight):
     Columns are divided by a power of two near their largest magnitude, so that values
     near the ends of the floating-point range neither overflow nor underflow. Moments
     are taken around one sample. A constant column therefore has exactly its constant
-    as mean, and a standard deviation of exactly zero.
+    as mean, and a standard deviation of exactly zero. Missing values (NaN) do not
+    count; of a column without any value, both are NaN.
 
     Parameters
     ----------
@@ -105,6 +107,8 @@ def column_moments(X, index, weight):
     -------
     mean, std : ndarray of shape (p,)
     """
+    if has_missing(X):
+        return _moments_of_observed(X, index, weight)
     share = weight / weight.sum()
     largest = np.zeros(X.shape[1])
     for rows, _ in _chunks(X, index, share):
@@ -123,6 +127,20 @@ def column_moments(X, index, weight):
     std = np.sqrt(sum(part @ (rows - mean) ** 2 for rows, part in shifted()))
     std = np.where(std > CONSTANT, std, 0.0)
     return np.ldexp(origin + mean, power), np.ldexp(std, power)
+
+
+def _moments_of_observed(X, index, weight):
+    """Compute the same of the values that are not missing, column by column."""
+    moments = np.full((2, X.shape[1]), np.nan)
+    for j, column in enumerate(X.T):
+        present = index[~np.isnan(column[index])]
+        if len(present):
+            own = weight[~np.isnan(column[index])]
+            values = np.ascontiguousarray(column[present])[:, None]
+            moments[:, j] = np.ravel(
+                column_moments(values, np.arange(len(present)), own)
+            )
+    return moments[0], moments[1]
 
 
 def _divided(rows, power):
@@ -147,10 +165,10 @@ def _chunks(X, index, share):
 def choose_scale(standardize, mean, std):
     """Return the offset and scale that ``standardize`` asks for, each (p,).
 
-    The scale of a constant column is one.
+    The scale of a constant column is one, and so is that of a column without values.
     """
     if standardize is None:
-        return np.zeros_like(mean), np.ones_like(std)
+        return np.where(np.isnan(mean), mean, 0.0), np.ones_like(std)
     if standardize == "global":
         overall = _root_mean_square(std)
         return mean, np.full_like(std, overall if overall > 0 else 1.0)
@@ -158,16 +176,17 @@ def choose_scale(standardize, mean, std):
 
 
 def _root_mean_square(std):
-    largest = std.max()
+    std = std[~np.isnan(std)]
+    largest = std.max(initial=0.0)
     return largest * np.sqrt(np.mean((std / largest) ** 2)) if largest > 0 else 0.0
 
 
 def _check_range(block, rows):
-    if not np.isfinite(block).all():
-        column = np.flatnonzero(~np.isfinite(block).all(axis=0))[0]
+    if np.isinf(block).any():
+        column = np.flatnonzero(np.isinf(block).any(axis=0))[0]
+        largest = np.nanmax(np.abs(rows[:, column]))
         raise ValueError(
-            f"Column {column} of X holds values up to "
-            f"{np.abs(rows[:, column]).max():.4g}, too large for {block.dtype} once "
-            "they are standardised. Remove outliers, rescale X, or use "
-            "precision='float64'."
+            f"Column {column} of X holds values up to {largest:.4g}, too large for "
+            f"{block.dtype} once they are standardised. Remove outliers, rescale X, or "
+            "use precision='float64'."
         )

@@ -390,7 +390,13 @@ def _squared_residuals(job, weights, rows, device) -> np.ndarray:
     """Return the squared error of each row's reconstruction, (n,)."""
     codes, _ = core.encode(job.network, weights, rows, device=device)
     back = core.decode(job.network, job.likelihood, weights, codes, device=device)
-    return np.square(rows - back, dtype=np.float64).sum(axis=1)
+    return _sum_of_squares(rows - back)
+
+
+def _sum_of_squares(rows) -> np.ndarray:
+    """Return the sum of each row's squares that are not missing, (n,)."""
+    squares = np.square(rows, dtype=np.float64)
+    return np.nan_to_num(squares, nan=0.0, posinf=np.inf).sum(axis=1)
 
 
 def _is_rising(fit: core.Fit) -> bool:
@@ -404,7 +410,7 @@ def _is_rising(fit: core.Fit) -> bool:
 def _report(jobs, chosen: Evaluation, weight) -> dict[str, float]:
     """Return the chosen candidate's scores, beside those of linear models."""
     rows = np.concatenate([held_out_of(job).rows for job in jobs]).astype(np.float64)
-    total = weight @ np.square(rows).sum(axis=1)
+    total = weight @ _sum_of_squares(rows)
     r2 = [first_component_r2(job.rows, held_out_of(job).rows) for job in jobs]
     linear = [linear_score(job, held_out_of(job)) for job in jobs]
     return {

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._dense import Weights
 from .._likelihoods import Likelihood
+from .._missing import split_missing
 from .._networks import Network
 from .._priors import PRIORS
 
@@ -114,8 +115,18 @@ class Forward:
 
     @property
     def x(self) -> Tensor:
-        """Rows of the first batch, (K, B, p)."""
-        return self.batch.rows[:, 0]
+        """Rows of the first batch, (K, B, p); zero where missing."""
+        return self._observations[0]
+
+    @property
+    def observed(self) -> Tensor | None:
+        """One where these values are observed, else zero, (K, B, p); None: all are."""
+        return self._observations[1]
+
+    @cached_property
+    def _observations(self) -> tuple[Tensor, Tensor | None]:
+        rows = self.batch.rows[:, 0]
+        return split_missing(rows) if self.network.takes_missing else (rows, None)
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor]:
@@ -155,7 +166,7 @@ class Forward:
     @cached_property
     def nll(self) -> Tensor:
         """Return -log p(x | z) in nats, (K, B)."""
-        return self.likelihood.nll(self.weights, self.output, self.x)
+        return self.likelihood.nll(self.weights, self.output, self.x, self.observed)
 
     @property
     def reconstruction(self) -> Tensor:

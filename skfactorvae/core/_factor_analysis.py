@@ -1,0 +1,238 @@
+r"""Factor analysis of an incomplete table, by expectation maximisation.
+
+.. math:: x = \mu + W f + \varepsilon, \quad f \sim N(0, I), \quad
+    \varepsilon \sim N(0, \mathrm{diag}(\psi))
+
+Missing values are NaN; only observed values enter the likelihood (Rubin & Thayer 1982,
+"EM algorithms for ML factor analysis"; Ilin & Raiko 2010, "Practical Approaches to
+Principal Component Analysis in the Presence of Missing Values").
+
+Axes: ``n`` rows, ``p`` features, ``r`` factors.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._devices import one_thread, undisturbed
+
+MIN_NOISE = 1e-4
+"""Noise variance of a standardised feature, at least."""
+
+PRIOR_PRECISION = 1.0
+"""Precision of the normal prior of a loading. It keeps loadings of features of which
+few values are observed small."""
+
+
+def expected_factors(
+    loadings: Tensor, noise: Tensor, centred: Tensor, observed: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Return the expected factors given the observed values, and their precision.
+
+    .. math:: P = I + W_o^\top \Psi_o^{-1} W_o, \quad
+        \mathbb{E}[f] = P^{-1} W_o^\top \Psi_o^{-1} (x_o - \mu_o)
+
+    Parameters
+    ----------
+    loadings : Tensor of shape (K, p, r)
+    noise : Tensor of shape (K, p)
+        Variance of the noise.
+    centred : Tensor of shape (K, n, p)
+        Rows around their mean, zero where missing.
+    observed : Tensor of shape (K, n, p)
+        One where a value is observed, else zero.
+
+    Returns
+    -------
+    mean : Tensor of shape (K, n, r)
+    root : Tensor of shape (K, n, r, r)
+        Lower Cholesky factor of the precision P.
+    """
+    r = loadings.shape[-1]
+    scaled = loadings / noise.unsqueeze(-1)  # (K, p, r)
+    squares = (loadings.unsqueeze(-1) * scaled.unsqueeze(-2)).flatten(-2)  # (K, p, r r)
+    precision = torch.bmm(observed, squares).unflatten(-1, (r, r))
+    precision.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    root, _ = torch.linalg.cholesky_ex(precision)
+    projected = torch.bmm(centred, scaled).unsqueeze(-1)  # (K, n, r, 1)
+    return torch.cholesky_solve(projected, root).squeeze(-1), root
+
+
+@dataclass(frozen=True, eq=False)
+class IncompleteFactorAnalysis:
+    """A factor analysis that was fitted to an incomplete table.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (p,)
+    loadings : ndarray of shape (p, r)
+    noise : ndarray of shape (p,)
+        Variance of the noise.
+    """
+
+    mean: np.ndarray
+    loadings: np.ndarray
+    noise: np.ndarray
+
+    @property
+    def n_factors(self) -> int:
+        """Number of factors, r."""
+        return self.loadings.shape[1]
+
+    def complete(
+        self, rows: np.ndarray, rng: np.random.RandomState | None = None
+    ) -> np.ndarray:
+        """Replace missing values by their expectation, or by draws.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, p)
+            NaN where missing.
+        rng : RandomState or None
+            Draws from the distribution given the observed values; None returns its
+            mean.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+            A new array; observed values are equal.
+        """
+        missing = np.isnan(rows)
+        chosen = np.flatnonzero(missing.any(axis=1))
+        completed = rows.copy()
+        if not len(chosen):
+            return completed
+        factors, covariance = self._moments(rows[chosen])
+        if rng is not None:
+            root = np.linalg.cholesky(covariance)
+            factors = factors + np.einsum(
+                "nrs,ns->nr", root, rng.normal(size=factors.shape)
+            )
+        expected = self.mean + factors @ self.loadings.T
+        if rng is not None:
+            expected += np.sqrt(self.noise) * rng.normal(size=expected.shape)
+        completed[chosen] = np.where(missing[chosen], expected, rows[chosen])
+        return completed
+
+    def score_samples(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the log-density of the observed values of each row, nats, (n,)."""
+        factors, covariance = self._moments(rows)
+        observed = ~np.isnan(rows)
+        centred = np.where(observed, rows - self.mean, 0.0)
+        scaled = centred / self.noise
+        squares = (scaled * centred).sum(axis=1)
+        squares -= np.einsum("nr,nr->n", factors, scaled @ self.loadings)
+        _, log_volume = np.linalg.slogdet(covariance)
+        log_noise = observed @ np.log(2 * math.pi * self.noise)
+        return -0.5 * (squares + log_noise - log_volume)
+
+    def reconstruct(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the expected row given the expected factors, (n, p)."""
+        return self.mean + self._moments(rows)[0] @ self.loadings.T
+
+    def _moments(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        observed = ~np.isnan(rows)
+        centred = np.where(observed, rows - self.mean, 0.0)
+        arrays = self.loadings, self.noise, centred, observed.astype(np.float64)
+        with undisturbed(), torch.inference_mode(), one_thread():
+            tensors = [torch.from_numpy(a)[None] for a in arrays]
+            mean, root = expected_factors(*tensors)
+            return mean[0].numpy(), torch.cholesky_inverse(root)[0].numpy()
+
+
+def fit_incomplete_factor_analysis(
+    rows: np.ndarray, weight: np.ndarray, n_factors: int, *, n_steps: int, seed: int
+) -> IncompleteFactorAnalysis:
+    """Fit factor analysis to the observed values of an incomplete table.
+
+    Loadings have a standard normal prior.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised rows, NaN where missing.
+    weight : ndarray of shape (n,)
+        Weights of the rows, positive.
+    n_factors : int
+    n_steps : int
+        Steps of expectation maximisation.
+    seed : int
+        Seed of the first loadings.
+
+    Returns
+    -------
+    IncompleteFactorAnalysis
+    """
+    rows = rows.astype(np.float64)
+    observed = ~np.isnan(rows)
+    weight = weight * (len(weight) / weight.sum())
+    counts = np.maximum(weight @ observed, np.finfo(np.float64).tiny)
+    mean = weight @ np.where(observed, rows, 0.0) / counts
+    start = _first_loadings(np.where(observed, rows - mean, 0.0), n_factors, seed)
+    with undisturbed(), torch.inference_mode(), one_thread():
+        x = torch.from_numpy(np.where(observed, rows, 0.0))
+        seen = torch.from_numpy(observed.astype(np.float64))
+        weights = torch.from_numpy(weight)[:, None]
+        model = (
+            torch.from_numpy(mean),
+            torch.from_numpy(start),
+            torch.full((rows.shape[1],), 0.5, dtype=torch.float64),
+        )
+        for _ in range(n_steps):
+            model = _step(*model, x, seen, weights)
+        return IncompleteFactorAnalysis(*(part.numpy() for part in model))
+
+
+def _first_loadings(filled: np.ndarray, n_factors: int, seed: int) -> np.ndarray:
+    """Return principal directions of rows whose missing values are the mean, (p, r)."""
+    rng = np.random.RandomState(seed % 2**32)
+    probes = filled @ rng.normal(size=(filled.shape[1], n_factors))
+    basis, _ = np.linalg.qr(filled.T @ probes)
+    _, values, axes = np.linalg.svd(filled @ basis, full_matrices=False)
+    loadings = np.zeros((filled.shape[1], n_factors))
+    found = (basis @ axes.T) * values / math.sqrt(len(filled))
+    loadings[:, : found.shape[1]] = found
+    return loadings
+
+
+def _step(
+    mean: Tensor,
+    loadings: Tensor,
+    noise: Tensor,
+    x: Tensor,
+    observed: Tensor,
+    weight: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Make a step of expectation maximisation; return mean, loadings and noise.
+
+    The mean is the loading of a further factor that is one for every row.
+    """
+    n, r = len(x), loadings.shape[1]
+    centred = (x - mean) * observed
+    factors, root = expected_factors(
+        loadings[None], noise[None], centred[None], observed[None]
+    )
+    one = factors.new_ones(n, 1)
+    f = torch.cat([factors[0], one], dim=1)  # (n, r + 1)
+    second = f.unsqueeze(-1) * f.unsqueeze(-2)  # (n, r + 1, r + 1)
+    second[:, :r, :r] += torch.cholesky_inverse(root)[0]
+    seen = observed * weight  # (n, p)
+    gram = (seen.mT @ second.flatten(1)).unflatten(1, (r + 1, r + 1))  # (p, ...)
+    ridge = torch.diag(f.new_tensor([PRIOR_PRECISION] * r + [0.0]))
+    product = (seen * x).mT @ f  # (p, r + 1)
+    counts = seen.sum(0)
+    is_empty = counts == 0
+    damped = gram + noise[:, None, None] * ridge
+    damped[is_empty] = torch.eye(r + 1, dtype=x.dtype)
+    both = torch.linalg.solve(damped, product.unsqueeze(-1)).squeeze(-1)  # (p, r + 1)
+    squares = (seen * x.square()).sum(0)
+    explained = 2 * (both * product).sum(1)
+    quadratic = torch.einsum("pi,pij,pj->p", both, gram, both)
+    variance = (squares - explained + quadratic) / counts.clamp(min=1e-300)
+    variance = torch.where(is_empty, torch.ones_like(variance), variance)
+    return both[:, r], both[:, :r], variance.clamp(min=MIN_NOISE)

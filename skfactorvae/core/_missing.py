@@ -1,0 +1,166 @@
+"""Networks that encode rows with missing values, which are NaN."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._axes import FEATURE, Parameters
+from ._dense import PLAIN, Weights
+from ._factor_analysis import IncompleteFactorAnalysis, expected_factors
+from ._likelihoods import Likelihood
+from ._networks import NetworkWrapper
+
+ROUNDS = 10
+"""Times that a decoder fills in missing values, each from the ones before."""
+
+
+def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows with zeros in place of NaN, and an indicator of observed values.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., p)
+
+    Returns
+    -------
+    filled : Tensor of shape (..., p)
+    observed : Tensor of shape (..., p)
+        One where a value is observed, else zero.
+    """
+    return x.nan_to_num(0.0, math.inf, -math.inf), (x == x).to(x)
+
+
+@dataclass(frozen=True)
+class FactorFilling(NetworkWrapper):
+    r"""A network that is trained on rows with missing values.
+
+    Its encoder receives, in place of a missing value, the expectation given the
+    observed ones under factor analysis, and beside the row an indicator of the missing
+    values, if the network has inputs for it. In a linear Gaussian model the posterior
+    mean of a code is a linear function of that expectation, for any pattern of missing
+    values:
+
+    .. math:: \mathbb{E}[z | x_o] = A\, \mathbb{E}[x | x_o]
+
+    A row without observed values has the prior as its posterior.
+
+    Parameters
+    ----------
+    network : Network
+    n_factors : int
+        Factors of that factor analysis, r. Its weights are not trained.
+    """
+
+    n_factors: int
+
+    FACTORS = "encoder.fill.mean", "encoder.fill.loadings", "encoder.fill.noise"
+
+    @property
+    def takes_missing(self) -> bool:
+        return True
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return type(self), self.network.signature, self.n_factors
+
+    @property
+    def multiplications(self) -> int:
+        p, r = self.n_features, self.n_factors
+        return self.network.multiplications + p * r * (r + 2)
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        return self.network.fixed | frozenset(self.FACTORS)
+
+    @property
+    def encoder_parameters(self) -> Parameters:
+        own = zip(self.FACTORS, [(FEATURE,), (FEATURE, "r"), (FEATURE,)], strict=True)
+        return {**self.network.encoder_parameters, **dict(own)}
+
+    def draw(self, generator: torch.Generator) -> Weights:
+        """Draw the network's weights; without factors, missing values are zero."""
+        p = self.n_features
+        factors = (
+            torch.zeros(p, **PLAIN),
+            torch.zeros(p, self.n_factors, **PLAIN),
+            torch.ones(p, **PLAIN),
+        )
+        own = zip(self.FACTORS, factors, strict=True)
+        return {**self.network.draw(generator), **dict(own)}
+
+    def filling_start(self, factors: IncompleteFactorAnalysis) -> dict[str, np.ndarray]:
+        """Return the named weights that a factor analysis determines."""
+        arrays = factors.mean, factors.loadings, factors.noise
+        return dict(zip(self.FACTORS, arrays, strict=True))
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        filled, observed = self.fill(weights, x)
+        if self.network.takes_mask:
+            filled = torch.cat([filled, 1 - observed], dim=-1)
+        mean, log_var = self.network.encode(weights, filled)
+        return _prior_where_empty(mean, log_var, observed, self.n_components)
+
+    @torch.no_grad()
+    def fill(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return rows (K, B, p) with expected values, and what is observed."""
+        mean, loadings, noise = (weights[name] for name in self.FACTORS)
+        mean = mean.unsqueeze(1)
+        centred, observed = split_missing(x - mean)
+        factors, _ = expected_factors(loadings, noise, centred, observed)
+        expected = torch.baddbmm(mean, factors, loadings.mT)
+        return torch.addcmul(x.nan_to_num(0.0), 1 - observed, expected), observed
+
+
+@dataclass(frozen=True)
+class DecoderFilling(NetworkWrapper):
+    """A network that was trained on complete rows, and encodes others.
+
+    Missing values are zero at first, the mean of standardised rows, and are replaced
+    several times by the decoder's expectation given the posterior mean.
+
+    Parameters
+    ----------
+    network : Network
+    likelihood : Likelihood
+        Turns the decoder's output into expectations.
+    """
+
+    likelihood: Likelihood
+
+    @property
+    def takes_missing(self) -> bool:
+        return True
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        return type(self), self.network.signature, self.likelihood
+
+    @property
+    def encoder_parameters(self) -> Parameters:
+        """Names and axes of all weights, since the decoder takes part in encoding."""
+        return self.network.parameters
+
+    def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        filled, observed = split_missing(x)
+        for _ in range(ROUNDS if x.isnan().any() else 0):
+            mean, _ = self.network.encode(weights, filled)
+            back = self.likelihood.mean(self.network.decode(weights, mean))
+            filled = torch.where(x.isnan(), back, filled)
+        mean, log_var = self.network.encode(weights, filled)
+        return _prior_where_empty(mean, log_var, observed, self.n_components)
+
+
+def _prior_where_empty(
+    mean: Tensor, log_var: Tensor, observed: Tensor, n_components: int
+) -> tuple[Tensor, Tensor]:
+    """Return posterior moments (K, B, .) that are standard normal for empty rows."""
+    is_empty = observed.sum(-1, keepdim=True) == 0
+    if not is_empty.any():
+        return mean, log_var
+    is_empty = is_empty & (torch.arange(mean.shape[-1]) < n_components).to(mean.device)
+    return mean.masked_fill(is_empty, 0.0), log_var.masked_fill(is_empty, 0.0)

@@ -1,0 +1,110 @@
+"""Incomplete tables: a factor analysis that completes them, and completed rows.
+
+Axes: ``n`` samples, ``p`` features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import core
+
+RANKS = (1, 2, 4, 8, 16)
+"""Numbers of factors that are compared."""
+
+FACTOR_ROWS = 2000
+"""Samples to which the factor analysis is fitted, at most."""
+
+TRIAL_STEPS, FINAL_STEPS = 20, 60
+"""Steps of expectation maximisation with each number of factors, and with the best."""
+
+TRIAL_FRACTION = 0.1
+"""Share of the observed values by which numbers of factors are compared."""
+
+MAX_ERROR = 10.0
+"""Standardised error of a value above which larger ones count no more."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A table, and what stands in for its missing values before training.
+
+    Attributes
+    ----------
+    model : core.IncompleteFactorAnalysis or None
+        Factor analysis of the observed values; None for a table that needs none.
+    expected : ndarray of shape (n, p)
+        Samples with expected values in place of missing ones.
+    drawn : ndarray of shape (n, p)
+        Samples with draws in their place, which have the variance of observed values.
+    """
+
+    model: core.IncompleteFactorAnalysis | None
+    expected: np.ndarray
+    drawn: np.ndarray
+
+
+def has_missing(X: np.ndarray) -> bool:
+    """Return whether a value is missing; a sum shows it without a copy of the table."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(X.sum()) and np.isnan(X).any())
+
+
+def complete(
+    rows: np.ndarray,
+    weight: np.ndarray,
+    model: core.IncompleteFactorAnalysis | None,
+    seed: int,
+) -> Completion:
+    """Complete rows by a factor analysis; rows without missing values are not copied.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised samples, NaN where missing.
+    weight : ndarray of shape (n,)
+    model : core.IncompleteFactorAnalysis or None
+    seed : int
+        Seed of the draws.
+    """
+    if model is None or not has_missing(rows):
+        return Completion(model, rows, rows)
+    rng = np.random.RandomState(seed % 2**32)
+    return Completion(model, model.complete(rows), model.complete(rows, rng))
+
+
+def fit_factors(
+    rows: np.ndarray, weight: np.ndarray, seed: int
+) -> core.IncompleteFactorAnalysis:
+    """Fit factor analysis to the observed values, with as many factors as predict them.
+
+    Numbers of factors are compared by the error of observed values that are hidden for
+    it, from one factor on, as long as that error falls. At most 2,000 samples are used.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised samples, NaN where missing.
+    weight : ndarray of shape (n,)
+    seed : int
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    some = rng.permutation(len(rows))[:FACTOR_ROWS]
+    rows, weight = rows[np.sort(some)].astype(np.float64), weight[np.sort(some)]
+    hidden = ~np.isnan(rows) & (rng.uniform(size=rows.shape) < TRIAL_FRACTION)
+    visible = np.where(hidden, np.nan, rows)
+    best, least = RANKS[0], np.inf
+    for rank in (r for r in RANKS if r < max(2, min(rows.shape))):
+        model = core.fit_incomplete_factor_analysis(
+            visible, weight, rank, n_steps=TRIAL_STEPS, seed=seed
+        )
+        error = (model.complete(visible) - rows)[hidden]
+        loss = float(np.mean(np.minimum(np.square(error), MAX_ERROR**2)))
+        if not loss < least:
+            break
+        best, least = rank, loss
+    return core.fit_incomplete_factor_analysis(
+        rows, weight, best, n_steps=FINAL_STEPS, seed=seed
+    )
