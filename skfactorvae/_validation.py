@@ -169,6 +169,6 @@ def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
         f"values are outside, and were clipped: X ranges from {low:.4g} to "
         f"{high:.4g}. Scale X as in fit, for instance with MinMaxScaler(clip=True).",
         UserWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
     return X.clip(0.0, 1.0)

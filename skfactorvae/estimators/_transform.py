@@ -187,7 +187,7 @@ class LatentTransformer(
         shape = checked.shape if n_draws is None else (n_draws, *checked.shape)
         full = np.broadcast_to(checked, shape).copy()
         if len(chosen):
-            rows = self._standardized(checked[chosen])
+            rows = self._scaled(checked[chosen])
             found = core.impute(
                 self._network_for(rows),
                 self._likelihood,
@@ -371,7 +371,10 @@ class LatentTransformer(
 
     def _standardized(self, X):
         check_is_fitted(self)
-        X = self._features(X, reset=False)
+        return self._scaled(self._features(X, reset=False))
+
+    def _scaled(self, X):
+        """Return an array of samples as the networks take them."""
         if self._spec.likelihood == "bernoulli":
             X = clip_to_unit_interval(X)
         return self._scaling.apply(X, np.dtype(self._spec.precision))

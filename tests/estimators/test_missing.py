@@ -76,7 +76,7 @@ class TestInput:
     def test_missing_values_are_read_from_any_container(self, convert, vae):
         X = incomplete()
         other = clone(vae).fit(convert(X))
-        assert other.score(X) == vae.score(X)
+        assert other.score(convert(X)) == vae.score(X)
 
     def test_infinite_values_are_refused_by_column(self, vae):
         frame = pd.DataFrame(incomplete(), columns=NAMES)
