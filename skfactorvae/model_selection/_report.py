@@ -56,6 +56,9 @@ ICA_TOLERANCE, ICA_STEPS = 1e-4, 500
 LEAST_STD = 1e-9
 """Standard deviation, relative to the largest, of a principal component that varies."""
 
+FOLLOWS_GAPS = 0.5
+"""Correlation of a component with an indicator of missing values to be reported."""
+
 STABLE = 0.5
 """Share of the other seeds that must find a component for it to count as stable."""
 
@@ -276,6 +279,7 @@ class _Subject:
         inputs = found.transform_before(X)
         self.model = found.model
         self.rows = np.asarray(inputs, dtype=np.float64)
+        self.completed = self._completed_rows()
         self.codes = codes_of(self.model, inputs)
         self.active = active_mask(self.model, self.codes)
         self.kl = kl_of_columns(self.model)
@@ -313,7 +317,7 @@ class _Subject:
         """Return the codes of PCA and FastICA, on samples scaled as for the model."""
         if not self.n_baseline:
             return np.zeros((len(self.rows), 1)), np.zeros((len(self.rows), 1))
-        rows = self._completed_rows()
+        rows = self.completed
         if hasattr(self.model, "scale_") and hasattr(self.model, "mean_"):
             rows = (rows - np.nan_to_num(self.model.mean_)) / self.model.scale_
         pca = PCA(self.n_baseline, random_state=self.random_state)
@@ -445,7 +449,7 @@ def _check_scale(subject):
         return
     if subject.params.get("likelihood", "gaussian") != "gaussian":
         return
-    spread = subject.rows.std(axis=0)
+    spread = subject.completed.std(axis=0)
     usual = np.median(spread[spread > 0]) if spread.any() else 1.0
     if subject.params["standardize"] is None and not 0.1 < usual < 10:
         yield Finding(
@@ -467,11 +471,13 @@ def _check_scale(subject):
 
 
 def _check_outliers(subject):
-    spread = subject.rows.std(axis=0)
+    spread = subject.completed.std(axis=0)
     varies = spread > 0
     if not varies.any():
         return
-    centred = np.abs(subject.rows - np.median(subject.rows, axis=0))[:, varies]
+    centred = np.abs(subject.completed - np.median(subject.completed, axis=0))[
+        :, varies
+    ]
     extent = (centred / spread[varies]).max(axis=0)
     if extent.max() > FAR:
         yield Finding(
@@ -481,6 +487,38 @@ def _check_outliers(subject):
             f"{extent.max():.0f} standard deviations from its median.",
             "Remove it, or transform the feature (log, QuantileTransformer).",
         )
+
+
+def _check_missing(subject):
+    """Report components that follow the pattern of missing values."""
+    missing = np.isnan(subject.rows)
+    gaps = missing[:, missing.any(axis=0) & ~missing.all(axis=0)]
+    if not gaps.shape[1] or not subject.active.any():
+        return
+    columns = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
+    codes = np.where(subject.active, subject.codes, 0.0)
+    correlation = np.abs(_correlations(codes, gaps.astype(np.float64)))
+    for j, row in enumerate(correlation):
+        if row.max() > FOLLOWS_GAPS:
+            yield Finding(
+                "missing values",
+                "warning",
+                f"Component {j} follows the pattern of missing values: its correlation "
+                f"with an indicator of those of feature {columns[row.argmax()]} is "
+                f"{row.max():.2f}.",
+                "Ask why these values are missing, and interpret the component as the "
+                "reason, or leave the feature out.",
+            )
+
+
+def _correlations(codes, others):
+    """Return the correlation of each code with each of other columns, (d, m)."""
+    units = []
+    for table in codes, others:
+        centred = table - table.mean(axis=0)
+        norm = np.sqrt(np.square(centred).sum(axis=0))
+        units.append(centred / np.where(norm > 0, norm, 1.0))
+    return units[0].T @ units[1]
 
 
 def _check_overfitting(subject):
@@ -521,6 +559,7 @@ CHECKS = (
     _check_codes,
     _check_scale,
     _check_outliers,
+    _check_missing,
     _check_audit,
     _check_overfitting,
     _check_dependence,

@@ -310,6 +310,17 @@ class TestAround:
             warnings.simplefilter("ignore")
             assert np.isfinite(select_gamma(model, X).gammas).all()
 
+    def test_a_component_that_follows_the_gaps_is_reported(self, complete_vae):
+        """Where a value is missing whenever a component is high."""
+        X, hidden = table(400)
+        high = complete_vae.transform(X)[:, 0] > 0
+        X[:, 5] = np.where(high, np.nan, X[:, 5])
+        text = str(latent_report(complete_vae, X))
+        assert "Component 0 follows the pattern of missing values" in text
+        assert "feature 5" in text
+        X = np.where(hidden, np.nan, table(400)[0])
+        assert "follows the pattern" not in str(latent_report(complete_vae, X))
+
     @pytest.mark.slow
     def test_batched_searches_and_seeds(self, vae):
         X = incomplete()
