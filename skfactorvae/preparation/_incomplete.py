@@ -96,7 +96,8 @@ def fit_factors(
     hidden = ~np.isnan(rows) & (rng.uniform(size=rows.shape) < TRIAL_FRACTION)
     visible = np.where(hidden, np.nan, rows)
     best, least = RANKS[0], np.inf
-    for rank in (r for r in RANKS if r < max(2, min(rows.shape))):
+    ranks = [r for r in RANKS if r < max(2, min(rows.shape))] if hidden.any() else []
+    for rank in ranks:
         model = core.fit_incomplete_factor_analysis(
             visible, weight, rank, n_steps=TRIAL_STEPS, seed=seed
         )
