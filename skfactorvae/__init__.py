@@ -18,6 +18,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import datasets, inspection, metrics, model_selection
+    from ._loading import load
     from .estimators import (
         AAETransformer,
         BetaTCVAETransformer,
@@ -38,6 +39,7 @@ __all__ = [
     "SupervisedFactorVAETransformer",
     "datasets",
     "inspection",
+    "load",
     "metrics",
     "model_selection",
 ]
@@ -49,6 +51,8 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Transformer"):
         value = getattr(import_module(f"{__name__}.estimators"), name)
+    elif name == "load":
+        value = import_module(f"{__name__}._loading").load
     else:
         value = import_module(f"{__name__}.{name}")
     globals()[name] = value

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import _compat
-from ._axes import Parameters
+from ._axes import Parameters, Shapes
 
 Weights = dict[str, Tensor]
 
@@ -141,6 +141,16 @@ class Dense:
     def names(self) -> list[str]:
         """Names of the weights in the order of the layers."""
         return list(self.parameters)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shapes of one model's weights, by name."""
+        ends = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        shapes: Shapes = {}
+        for i, (a, b) in enumerate(ends):
+            shapes[f"{self.name}.{i}.weight"] = (a, b)
+            shapes[f"{self.name}.{i}.bias"] = (b,)
+        return shapes
 
     @property
     def depth(self) -> int:

@@ -186,3 +186,8 @@ def process_settings(
 def one_thread() -> AbstractContextManager[None]:
     """Limit torch's CPU threads to one inside the block."""
     return thread_limit(1, 0, CPU)
+
+
+def torch_version() -> str:
+    """Return the version of torch."""
+    return str(torch.__version__)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._axes import FEATURE, Parameters
+from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
 
 Arrays = Mapping[str, np.ndarray]
@@ -31,6 +31,10 @@ class Likelihood(ABC):
     @property
     def parameters(self) -> Parameters:
         """Names and axes of the likelihood's weights."""
+        return {}
+
+    def shapes(self, n_features: int) -> Shapes:
+        """Return the shapes of one model's weights, by name."""
         return {}
 
     @abstractmethod
@@ -147,6 +151,11 @@ class Gaussian(Likelihood):
     @property
     def is_learned(self) -> bool:
         return isinstance(self.scale, str)
+
+    def shapes(self, n_features: int) -> Shapes:
+        if not self.is_learned:
+            return {}
+        return {RAW_SCALE: (n_features if self.scale == "feature" else 1,)}
 
     def draw(self, n_features: int) -> Weights:
         if not self.is_learned:
