@@ -187,7 +187,7 @@ class ConvNet(LinearPathNetwork):
                 "kind": "conv_transpose",
                 "name": f"decoder.conv.{i}",
                 "size": self._sizes[i],
-                "is_activated": i > 0,
+                **({"is_activated": True} if i else {}),
             }
             for i in reversed(range(len(self._channels) - 1))
         ]

@@ -169,7 +169,7 @@ class Dense:
             {
                 "kind": "dense",
                 "name": f"{self.name}.{i}",
-                "is_activated": self._is_activated(i),
+                **({"is_activated": True} if self._is_activated(i) else {}),
             }
             for i in range(self.depth)
         ]

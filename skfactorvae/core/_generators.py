@@ -114,7 +114,6 @@ class GAN(NetworkWrapper):
         levels: dict[str, object] = {
             "kind": "levels",
             "name": name,
-            "is_activated": False,
             "levels": self.levels,
         }
         return self.network.encoder_layers + [levels] * bool(self.levels)

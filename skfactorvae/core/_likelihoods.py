@@ -37,6 +37,11 @@ class Likelihood(ABC):
         """Return the shapes of one model's weights, by name."""
         return {}
 
+    @property
+    @abstractmethod
+    def description(self) -> dict[str, object]:
+        """Kind of the distribution and its constants, to compute it without torch."""
+
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
         """Return the initial weights of one model."""
@@ -157,6 +162,14 @@ class Gaussian(Likelihood):
             return {}
         return {RAW_SCALE: (n_features if self.scale == "feature" else 1,)}
 
+    @property
+    def description(self) -> dict[str, object]:
+        """``scale``, or that of ``softplus(multiplier * weight) + minimum``."""
+        if not self.is_learned:
+            return {"kind": "gaussian", "scale": float(self.scale)}
+        constants = {"multiplier": self.LR_MULTIPLIER, "minimum": self.MIN_SCALE}
+        return {"kind": "gaussian", "name": RAW_SCALE, **constants}
+
     def draw(self, n_features: int) -> Weights:
         if not self.is_learned:
             return {}
@@ -221,6 +234,10 @@ class Gaussian(Likelihood):
 @dataclass(frozen=True)
 class Bernoulli(Likelihood):
     """Independent binary features; the decoder's output is the logit."""
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {"kind": "bernoulli"}
 
     def draw(self, n_features: int) -> Weights:
         return {}

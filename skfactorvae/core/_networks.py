@@ -134,7 +134,7 @@ class Network(ABC):
         log-variance by ``tanh(raw / radius) * radius + centre``, or the fixed
         ``log_var``; "linear", which adds the linear path from the row to the mean;
         "levels", probabilities of the levels of categories. ``name`` is the prefix of
-        the names of the layer's weights; ``is_activated`` states whether the activation
+        the names of the layer's weights; where ``is_activated`` is true, the activation
         follows.
         """
         return None
@@ -145,8 +145,8 @@ class Network(ABC):
 
         ``kind`` is "dense", "reshape" (to ``shape``), "conv_transpose" (to ``size``) or
         "linear", which adds the linear path from the code; ``name`` is the prefix of
-        the names of the layer's weights; ``is_activated`` states whether the
-        activation follows. Columns of a code beside the latents are multiplied by the
+        the names of the layer's weights; where ``is_activated`` is true, the activation
+        follows. Columns of a code beside the latents are multiplied by the
         weight named by ``more_inputs``.
         """
         return None
@@ -327,7 +327,7 @@ class LinearPathNetwork(Network):
     def encoder_layers(self) -> Layers:
         head = self.HEAD[0].removesuffix(".weight")
         bound = {"centre": LOG_VAR_CENTRE, "radius": LOG_VAR_RADIUS}
-        moments = {"kind": "moments", "name": head, "is_activated": False, **bound}
+        moments = {"kind": "moments", "name": head, **bound}
         return [*self.hidden_layers, moments, *self._linear_layers(self.LINEAR[0])]
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -382,7 +382,7 @@ class LinearPathNetwork(Network):
 
     def _linear_layers(self, weight: str) -> Layers:
         name = weight.removesuffix(".weight")
-        layer = {"kind": "linear", "name": name, "is_activated": False}
+        layer: dict[str, object] = {"kind": "linear", "name": name}
         return [layer] if self.linear_path else []
 
     def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:

@@ -332,6 +332,8 @@ def _read_arrays(
 ) -> dict[str, np.ndarray]:
     arrays = {name: np.empty(p.shape, p.dtype) for name, p in places.items()}
     for name in sorted(places, key=lambda n: places[n].start):
+        if not arrays[name].size:
+            continue
         buffer = _bytes_of(arrays[name])
         if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
             refuse(path, "it got shorter while it was read.")

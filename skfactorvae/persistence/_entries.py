@@ -153,7 +153,15 @@ class Arrays(Entry):
     def write(self, writer: Writer, state: Mapping[str, Any], name: str) -> Any:
         left = () if writer.with_discriminator else state.get(self.only_for_training, ())
         arrays = state[name.rpartition("/")[2]]
-        return {k: writer.array(v, f"{name}/{k}") for k, v in arrays.items() if k not in left}
+        stored = {k: array for k, array in arrays.items() if k not in left}
+        for key, array in stored.items():
+            writer.array(array, f"{name}/{key}")
+        return list(stored)
+
+    def read(self, reader: Reader, node: Any, name: str) -> Any:
+        if not isinstance(node, list) or not all(isinstance(key, str) for key in node):
+            reader.refuse(f"{name} is not a list of names.")
+        return {key: reader.array(f"{name}/{key}") for key in node}
 
     def problem_of(self, value: Any, sizes: Sizes) -> str | None:
         if type(value) is not dict:
@@ -170,25 +178,33 @@ class Arrays(Entry):
 class Series(Entry):
     """Records by name: arrays of one length.
 
-    They are stored in the smallest type that holds all their numbers exactly.
+    They are stored in the smallest type that holds all their numbers exactly, those of
+    one type as the rows of one array.
     """
 
     def write(self, writer: Writer, state: Mapping[str, Any], name: str) -> Any:
-        found = {}
+        node: dict[str, list[str]] = {}
+        rows: dict[str, list[np.ndarray]] = {}
         for key, array in state[name.rpartition("/")[2]].items():
-            node = writer.array(_narrowed(array), f"{name}/{key}")
-            found[key] = node | {"dtype": array.dtype.str[1:]}
-        return found
+            small = _narrowed(array)
+            rows.setdefault(_code(small), []).append(small)
+            node[key] = [_code(small), _code(array)]
+        for code, series in rows.items():
+            writer.array(np.stack(series), f"{name}/{code}")
+        return node
 
     def read(self, reader: Reader, node: Any, name: str) -> Any:
-        arrays = reader.read(node, name)
-        if type(arrays) is not dict:
-            return arrays
-        codes = {key: part.get("dtype") for key, part in node.items() if type(part) is dict}
-        for key, array in arrays.items():
-            if not isinstance(array, np.ndarray) or codes.get(key) not in SERIES_TYPES:
-                reader.refuse(f"{name} of {key[:60]!r} is not a series of numbers.")
-        return {key: array.astype(codes[key], copy=False) for key, array in arrays.items()}
+        if not isinstance(node, dict) or not all(map(_are_types, node.values())):
+            reader.refuse(f"{name} does not hold types of numbers by name.")
+        codes = {stored for stored, _ in node.values()}
+        rows = {code: iter(reader.array(f"{name}/{code}")) for code in sorted(codes)}
+        try:
+            return {
+                key: next(rows[stored]).astype(code)
+                for key, (stored, code) in node.items()
+            }
+        except StopIteration:
+            reader.refuse(f"{name} has fewer series than names.")
 
     def problem_of(self, value: Any, sizes: Sizes) -> str | None:
         if type(value) is not dict or len({a.shape for a in value.values()}) > 1:
@@ -201,9 +217,22 @@ class Series(Entry):
 SERIES_TYPES = ("f8", "f4", "i8", "i4", "i2", "b1")
 
 
+def _are_types(pair: Any) -> bool:
+    """Return whether a value is a pair of types: as stored, and as restored."""
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(code, str) and code in SERIES_TYPES for code in pair)
+    )
+
+
+def _code(array: np.ndarray) -> str:
+    return array.dtype.str[1:]
+
+
 def _narrowed(array: np.ndarray) -> np.ndarray:
     """Return an array in the smallest type that holds its numbers exactly."""
-    for code in NARROWER.get(array.dtype.str[1:], ()):
+    for code in NARROWER.get(_code(array), ()):
         with np.errstate(over="ignore"):
             small = array.astype(code)
         if small.astype(array.dtype).tobytes() == array.tobytes():

@@ -96,7 +96,7 @@ class Savable(Nested):
             },
             "columns": columns | self._column_types(),
             "state": written,
-            "networks": self._described_networks(),
+            "networks": writer.write(self._described_networks(), "networks"),
         }
 
     @classmethod

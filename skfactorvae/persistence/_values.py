@@ -96,7 +96,7 @@ class Writer:
         """Store an array of numbers apart, and one of strings or objects in JSON."""
         if value.dtype.kind in NUMBER_KINDS and value.dtype.newbyteorder("<").str in NAMES:
             self.arrays[name] = value
-            return {TAG: "array", "of": name}
+            return {TAG: "array"}
         if value.dtype.kind in "UO" or value.dtype.kind in NUMBER_KINDS:
             kind = "O" if value.dtype.kind == "O" else value.dtype.str.lstrip("<=|>")
             entries = [self.write(v, name) for v in value.reshape(-1).tolist()]
@@ -190,7 +190,7 @@ class Reader:
         if TAG not in node:
             return {k: self.read(v, f"{name}/{k}", depth + 1) for k, v in node.items()}
         kind = node[TAG]
-        if not isinstance(kind, str) or kind not in KINDS or "of" not in node:
+        if not isinstance(kind, str) or kind not in KINDS:
             self.refuse(f"{name} is of an unknown kind, {str(kind)[:40]!r}.")
         try:
             return KINDS[kind](self, node, name, depth + 1)
@@ -201,12 +201,10 @@ class Reader:
                 self.refuse(f"{name} is not a valid {kind} ({str(error)[:80]}).")
             raise
 
-    def array(self, name: Any) -> np.ndarray:
-        """Return an array of the file, which may be used once."""
-        if not isinstance(name, str) or name not in self.arrays:
-            self.refuse(f"it has no array {str(name)[:60]!r}.")
-        if name in self.used:
-            self.refuse(f"the array {name!r} is used twice.")
+    def array(self, name: str) -> np.ndarray:
+        """Return an array of the file."""
+        if name not in self.arrays:
+            self.refuse(f"it has no array {name[:60]!r}.")
         self.used.add(name)
         return self.arrays[name]
 
@@ -258,7 +256,7 @@ class Reader:
         return node
 
     def _array(self, node: dict, name: str, depth: int) -> np.ndarray:
-        return self.array(node["of"])
+        return self.array(name)
 
     def _entries(self, node: dict, name: str, depth: int) -> np.ndarray:
         entries = self.read(self._list(node["of"], name), name, depth)

@@ -290,17 +290,25 @@ class ModelSpec:
         return [_layer(self.activation, weights, **step) for step in described]
 
     def described_networks(self) -> dict[str, Any] | None:
-        """Return encoder and decoder as layers that name their weights.
+        """Return all that encodes, decodes and scores, by layers that name weights.
 
         Returns
         -------
         networks : dict or None
-            ``encoder`` and ``decoder``, lists of layers; None for the user's modules.
+            Plain values; None for the user's modules.
         """
         network = self.make_network()
         if network.encoder_layers is None:
             return None
-        return {"encoder": network.encoder_layers, "decoder": network.decoder_layers}
+        return {
+            "encoder": _as_lists(network.encoder_layers),
+            "decoder": _as_lists(network.decoder_layers),
+            "activation": self.activation,
+            "likelihood": self.make_likelihood().description,
+            "prior": self.prior,
+            "sizes": [self.n_features, self.n_components, self.n_hidden],
+            "precision": self.precision,
+        }
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights that encode, decode and score, by name."""
@@ -336,6 +344,14 @@ class ModelSpec:
             raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
         if self.n_hidden >= self.n_components:
             raise ValueError(f"n_hidden={self.n_hidden} leaves no component")
+
+
+def _as_lists(layers):
+    """Return layers with lists in place of tuples, as JSON has them."""
+    return [
+        {k: list(v) if isinstance(v, tuple) else v for k, v in layer.items()}
+        for layer in layers
+    ]
 
 
 def _is_size(value: Any) -> bool:

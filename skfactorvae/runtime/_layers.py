@@ -1,0 +1,199 @@
+"""Encoder and decoder from their description by layers, in numpy.
+
+A description is a list of layers that name their weights, as a model file holds it.
+Each kind of layer is a function of its input and of arrays whose shapes are checked when
+the model is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._functions import ACTIVATIONS, KERNEL, conv, conv_transpose, softmax
+
+Weights = Mapping[str, np.ndarray]
+Layer = Mapping[str, Any]
+
+MIN_VARIANCE = 1e-6
+"""Variance of the probability of a category's level, at least."""
+
+HEADS = ("moments", "linear", "levels")
+"""Kinds of layers that follow the hidden layers of an encoder."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Encoder and decoder of a model.
+
+    Attributes
+    ----------
+    encoder, decoder : list of dict
+        Descriptions of layers.
+    weights : mapping of str to ndarray
+        All arrays, of one type.
+    activation : callable (x) -> y
+    """
+
+    encoder: Sequence[Layer]
+    decoder: Sequence[Layer]
+    weights: Weights
+    activation: Callable[[np.ndarray], np.ndarray]
+
+    def encode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return posterior mean and log-variance of each column of a code.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, p)
+            Standardised samples.
+        """
+        heads = [layer for layer in self.encoder if layer["kind"] in HEADS]
+        hidden = rows
+        for layer in self.encoder[: len(self.encoder) - len(heads)]:
+            hidden = self._apply(layer, hidden, rows)
+        hidden = hidden.reshape(len(rows), -1)
+        mean, log_var = self._moments(heads[0], hidden)
+        for layer in heads[1:]:
+            if layer["kind"] == "linear":
+                mean = mean + rows @ self._weight(layer)
+            else:
+                probabilities = self._levels(layer, hidden)
+                spread = probabilities * (1 - probabilities)
+                mean = np.concatenate([mean, probabilities], axis=1)
+                spread = np.log(np.maximum(spread, MIN_VARIANCE))
+                log_var = np.concatenate([log_var, spread], axis=1)
+        return mean, log_var
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return the decoder's output for codes, (n, p)."""
+        x = codes
+        for layer in self.decoder:
+            x = self._apply(layer, x, codes)
+        return x.reshape(len(x), -1)
+
+    def _apply(self, layer: Layer, x: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Apply a layer to its input; ``first`` is the input of the network."""
+        kind = layer["kind"]
+        if kind == "reshape":
+            return x.reshape(len(x), *layer["shape"])
+        weight = self._weight(layer)
+        if kind == "linear":
+            # Columns of a code beside the latents have no linear path.
+            return x.reshape(len(x), -1) + first[:, : len(weight)] @ weight
+        bias = self.weights[f"{layer['name']}.bias"]
+        if kind == "dense":
+            x = x.reshape(len(x), -1) @ weight + bias
+        elif kind == "conv":
+            x = conv(x, weight, bias)
+        else:
+            x = conv_transpose(x, weight, bias, tuple(layer["size"]))
+        return self.activation(x) if layer.get("is_activated") else x
+
+    def _weight(self, layer: Layer) -> np.ndarray:
+        weight = self.weights[f"{layer['name']}.weight"]
+        if "more_inputs" in layer:
+            weight = np.concatenate([weight, self.weights[layer["more_inputs"]]])
+        return weight
+
+    def _moments(self, layer: Layer, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weight = self._weight(layer)  # (h, 2, d)
+        bias = self.weights[f"{layer['name']}.bias"]
+        both = hidden @ weight.reshape(len(weight), -1) + bias.reshape(-1)
+        mean, raw = both[:, : weight.shape[2]], both[:, weight.shape[2] :]
+        if "log_var" in layer:
+            return mean, np.full_like(raw, layer["log_var"])
+        radius = layer["radius"]
+        return mean, np.tanh(raw / radius) * radius + layer["centre"]
+
+    def _levels(self, layer: Layer, hidden: np.ndarray) -> np.ndarray:
+        logits = hidden @ self._weight(layer) + self.weights[f"{layer['name']}.bias"]
+        ends = np.cumsum(layer["levels"])[:-1]
+        return np.concatenate([softmax(p) for p in np.split(logits, ends, axis=1)], axis=1)
+
+
+# -------------------------------------------------------------------------- checks
+def problem_of(encoder: Any, decoder: Any, activation: Any, weights: Weights) -> str | None:
+    """Return what is wrong with a description of networks, or None.
+
+    Whether shapes fit each other is seen when the networks are applied to a row.
+
+    Parameters
+    ----------
+    encoder, decoder : object
+        Descriptions, as read from a file.
+    activation : object
+    weights : mapping of str to ndarray
+    """
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        return f"the unknown activation {str(activation)[:40]!r}"
+    for layers, kinds in ((encoder, ENCODER_KINDS), (decoder, DECODER_KINDS)):
+        if not isinstance(layers, list) or not layers:
+            return "no list of layers"
+        for layer in layers:
+            if problem := _layer_problem(layer, kinds, weights):
+                return problem
+    kinds_of = [layer["kind"] for layer in encoder]
+    n_heads = sum(kind in HEADS for kind in kinds_of)
+    heads = kinds_of[len(kinds_of) - n_heads :]
+    if heads not in (["moments"], ["moments", "linear"], ["moments", "levels"]):
+        return f"an encoder that ends with {heads}"
+    return None
+
+
+DIMENSIONS = {"dense": 2, "linear": 2, "levels": 2, "moments": 3, "conv": 4}
+DIMENSIONS |= {"conv_transpose": 4}
+"""Axes of the weight of each kind of layer."""
+
+ENCODER_KINDS = ("reshape", "conv", "dense", *HEADS)
+DECODER_KINDS = ("reshape", "conv_transpose", "dense", "linear")
+
+
+def _layer_problem(layer: Any, kinds: Sequence[str], weights: Weights) -> str | None:
+    if not isinstance(layer, dict) or layer.get("kind") not in kinds:
+        kind = layer.get("kind") if isinstance(layer, dict) else layer
+        return f"the unknown layer {str(kind)[:40]!r}"
+    kind = layer["kind"]
+    if kind == "reshape":
+        return None if _are_sizes(layer.get("shape"), 3) else "an invalid shape"
+    names = [f"{layer.get('name')}.weight"]
+    names += [f"{layer.get('name')}.bias"] * (kind != "linear")
+    names += [layer[key] for key in ("more_inputs",) if key in layer]
+    if absent := [name for name in names if not isinstance(name, str) or name not in weights]:
+        return f"no weight {str(absent[0])[:60]!r}"
+    if weights[names[0]].ndim != DIMENSIONS[kind]:
+        return f"a weight {names[0]!r} of {weights[names[0]].ndim} axes"
+    return _constants_problem(kind, layer, [weights[name] for name in names])
+
+
+def _constants_problem(kind: str, layer: Layer, arrays: Sequence[np.ndarray]) -> str | None:
+    """Return what is wrong with the numbers of a layer, given its arrays, or None."""
+    weight, *others = arrays
+    if kind in ("conv", "conv_transpose") and weight.shape[2:] != (KERNEL, KERNEL):
+        return f"a kernel of shape {weight.shape[2:]}"
+    if kind == "conv_transpose" and not _are_sizes(layer.get("size"), 2):
+        return "an invalid size"
+    if kind == "levels":
+        levels = layer.get("levels")
+        if not _are_sizes(levels) or sum(levels) != weight.shape[1]:
+            return "numbers of levels that are not those of its weight"
+    if kind == "moments":
+        constants = ["log_var"] if "log_var" in layer else ["radius", "centre"]
+        if not all(isinstance(layer.get(name), float) for name in constants):
+            return "a posterior without its constants"
+    outputs = {"moments": weight.shape[1:], "conv": weight.shape[:1]}
+    expected = outputs.get(kind, weight.shape[1:2])
+    if others and others[0].shape != expected:
+        return f"a bias of shape {others[0].shape}, expected {expected}"
+    return None
+
+
+def _are_sizes(values: Any, length: int | None = None) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == (length or len(values))
+        and all(type(value) is int and 0 < value < 2**31 for value in values)
+    )
