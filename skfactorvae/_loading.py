@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from . import estimators
+from .files import ModelFileError, Reader, read_document
 from .model_selection import SeedEnsemble
-from .persistence import ModelFileError, Reader, read_document
 
 FAMILY = {
     name: member
@@ -77,7 +77,18 @@ def load(path, *, mmap=False, network=None, cls=None):
             f"{cls.__name__}. Pass the class that was saved, or load without cls."
         )
     reader = Reader(path, document.arrays, function=network, classes=classes)
-    estimator = reader.estimator(document.node, "")
+    try:
+        estimator = reader.estimator(document.node, "")
+    except ModelFileError:
+        raise
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
+        reader.refuse(f"its parts do not fit each other ({str(error)[:200]}).")
     if left := sorted(document.arrays.keys() - reader.used):
         reader.refuse(f"nothing refers to its array {left[0][:60]!r}.")
     return estimator

@@ -327,7 +327,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             return f"weights of shapes {slopes.shape} and {offsets.shape}"
         if sorted(self._attribute_places) != list(range(m)):
             return f"places {self._attribute_places}"
-        if not all((0 <= c).all() and (c < d).all() for c in components):
+        if not all((c >= 0).all() and (c < d).all() for c in components):
             return f"components beyond {d}"
         if not all(_are_numbers(pair) for pair in self._attribute_scales):
             return "scales that are not pairs of numbers"

@@ -385,9 +385,9 @@ class LatentTransformer(
         sizes = dict(super()._checked_sizes(state, reader))
         spec = state.get("_model_spec")
         if isinstance(spec, dict):
-            numbers = [spec.get(name) for name in ("n_components", "n_hidden")]
-            if all(type(number) is int for number in numbers):
-                sizes["d"] = numbers[0] - numbers[1]
+            n_trained, n_hidden = (spec.get(n) for n in ("n_components", "n_hidden"))
+            if isinstance(n_trained, int) and isinstance(n_hidden, int):
+                sizes["d"] = n_trained - n_hidden
         return sizes
 
     def _column_types(self):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._values import Reader, Writer
+from ..files import Reader, Writer
 
 Sizes = Mapping[str, int]
 """Lengths of named axes: ``p`` features, ``d`` components."""
@@ -122,12 +122,18 @@ class Array(Entry):
 
     def problem_of(self, value: Any, sizes: Sizes) -> str | None:
         if not isinstance(value, np.ndarray) or value.dtype.kind not in self.kinds:
-            found = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+            found = (
+                value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+            )
             return f"is of type {found}, expected an array of kind {self.kinds!r}"
-        expected = tuple(sizes.get(a, n) for a, n in zip(self.axes, value.shape, strict=False))
+        expected = tuple(
+            sizes.get(a, n) for a, n in zip(self.axes, value.shape, strict=False)
+        )
         if value.ndim != len(self.axes) or value.shape != expected:
             return f"has shape {value.shape}, expected {self._shape(sizes)}"
-        if value.dtype.kind == "f" and not (self.may_be_nan or np.isfinite(value).all()):
+        if value.dtype.kind == "f" and not (
+            self.may_be_nan or np.isfinite(value).all()
+        ):
             return "holds numbers that are not finite"
         if self.is_positive and not (value > 0).all():
             return "holds numbers that are not positive"
@@ -151,7 +157,9 @@ class Arrays(Entry):
     only_for_training: str
 
     def write(self, writer: Writer, state: Mapping[str, Any], name: str) -> Any:
-        left = () if writer.with_discriminator else state.get(self.only_for_training, ())
+        left = (
+            () if writer.with_discriminator else state.get(self.only_for_training, ())
+        )
         arrays = state[name.rpartition("/")[2]]
         stored = {k: array for k, array in arrays.items() if k not in left}
         for key, array in stored.items():
@@ -256,7 +264,9 @@ class Labels(Entry):
     kinds: str = ""
 
     def problem_of(self, value: Any, sizes: Sizes) -> str | None:
-        if type(value) is not tuple or not all(isinstance(v, self.types) for v in value):
+        if type(value) is not tuple or not all(
+            isinstance(v, self.types) for v in value
+        ):
             return "is not a tuple of the expected types"
         arrays = [v for v in value if isinstance(v, np.ndarray)]
         if any(a.ndim != 1 or a.dtype.kind not in self.kinds for a in arrays):
@@ -266,7 +276,7 @@ class Labels(Entry):
 
 @dataclass(frozen=True, kw_only=True)
 class Requests(Entry):
-    """Metadata that an estimator requests, as scikit-learn's ``set_fit_request`` sets."""
+    """Metadata that an estimator requests, as ``set_fit_request`` sets them."""
 
     def write(self, writer: Writer, state: Mapping[str, Any], name: str) -> Any:
         request = state[name.rpartition("/")[2]]

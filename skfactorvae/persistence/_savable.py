@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._version import __version__
-from ._document import PARTS, Document, write_document
+from ..files import PARTS, Document, Nested, Reader, Writer, write_document
 from ._entries import Array, Chosen, Entry, Plain, Requests, Sizes
-from ._values import Nested, Reader, Writer
 
 COLUMNS: dict[str, Entry] = {
     "n_features_in_": Plain(types=(int,)),
@@ -102,12 +101,14 @@ class Savable(Nested):
     @classmethod
     def _from_node(cls, node: Mapping[str, Any], reader: Reader, name: str) -> Self:
         """Return the estimator of a document, checked."""
-        parts = {part: node.get(part) for part in PARTS if part not in UNREAD}
+        parts: dict[str, Any] = {p: node.get(p) for p in PARTS if p not in UNREAD}
         if not all(isinstance(part, dict) for part in parts.values()):
             reader.refuse(f"{name or 'it'} lacks {', '.join(parts)}.")
         estimator = cls._with_parameters(parts["parameters"], reader, name)
         declared = estimator._declared()
-        stored = parts["state"] | {k: v for k, v in parts["columns"].items() if k in COLUMNS}
+        stored = parts["state"] | {
+            k: v for k, v in parts["columns"].items() if k in COLUMNS
+        }
         if unknown := sorted(stored.keys() - declared.keys()):
             reader.refuse(
                 f"{cls.__name__} of version {__version__} has no attribute "
@@ -124,7 +125,9 @@ class Savable(Nested):
         return estimator
 
     @classmethod
-    def _with_parameters(cls, stored: Mapping[str, Any], reader: Reader, name: str) -> Self:
+    def _with_parameters(
+        cls, stored: Mapping[str, Any], reader: Reader, name: str
+    ) -> Self:
         """Return an estimator with the parameters of a file, not fitted."""
         known = cls._get_param_names()  # type: ignore[attr-defined]
         if unknown := sorted(set(stored) - set(known)):
@@ -168,7 +171,7 @@ class Savable(Nested):
         return {**COLUMNS, **cls._fitted_state, **SETTINGS}
 
     def _checked_sizes(self, state: Mapping[str, Any], reader: Reader) -> Sizes:
-        """Return the lengths of named axes, from attributes that are not checked yet."""
+        """Return the lengths of named axes, by attributes that are not checked yet."""
         return {"p": state["n_features_in_"]} if "n_features_in_" in state else {}
 
     def _is_fitted_by(self, state: Mapping[str, Any]) -> bool:
@@ -183,7 +186,7 @@ class Savable(Nested):
         return {}
 
     def _described_networks(self) -> dict[str, Any] | None:
-        """Return the networks as layers, for use without torch; None if there are none."""
+        """Return the networks as layers, for use without torch, or None."""
         return None
 
     def _versions(self) -> dict[str, str]:
@@ -195,9 +198,9 @@ class Savable(Nested):
         unknown = sorted(state.keys() - self._declared().keys())
         if unknown:
             raise TypeError(
-                f"{type(self).__name__} has the attribute {unknown[0]!r}, which its class "
-                "does not declare as fitted state, so a file cannot hold it. Delete the "
-                "attribute, declare it in _fitted_state of the class, or use pickle."
+                f"{type(self).__name__} has the attribute {unknown[0]!r}, which its "
+                "class does not declare as fitted state: a file cannot hold it. Delete "
+                "it, declare it in _fitted_state of the class, or use pickle."
             )
 
 
@@ -216,5 +219,3 @@ def _check_is_fitted(estimator: Any) -> None:
     from sklearn.utils.validation import check_is_fitted  # not needed to read a file
 
     check_is_fitted(estimator)
-
-

@@ -328,7 +328,7 @@ class ModelSpec:
             "network": self.network in ("mlp", "conv") or callable(self.network),
             "n_features": _is_size(self.n_features),
             "n_components": _is_size(self.n_components),
-            "n_hidden": type(self.n_hidden) is int and 0 <= self.n_hidden,
+            "n_hidden": type(self.n_hidden) is int and self.n_hidden >= 0,
             "hidden_layer_sizes": all(map(_is_size, sizes)),
             "activation": self.activation in core.ACTIVATIONS,
             "image_shape": self.image_shape is None
@@ -337,7 +337,10 @@ class ModelSpec:
             "prior": self.prior in core.PRIORS,
             "likelihood": self.likelihood in ("gaussian", "bernoulli"),
             "noise_scale": self.noise_scale in ("feature", "shared")
-            or (isinstance(self.noise_scale, numbers.Real) and self.noise_scale > 0),
+            or (
+                isinstance(self.noise_scale, numbers.Real)
+                and float(self.noise_scale) > 0
+            ),
             "precision": self.precision in ("float32", "float64"),
         }
         if wrong := [name for name, is_valid in is_right.items() if not is_valid]:

@@ -5,7 +5,7 @@ transforms, reconstructs and scores samples, for dense and convolutional network
 all likelihoods. Importing this module imports numpy and the standard library only.
 """
 
-from ..persistence import ModelFileError
+from ..files import ModelFileError
 from ._model import RuntimeModel, load
 
 __all__ = ["ModelFileError", "RuntimeModel", "load"]

@@ -100,7 +100,10 @@ def conv_transpose(
     full = np.zeros(shape, dtype=x.dtype)
     for i in range(KERNEL):
         for j in range(KERNEL):
-            rows, columns = slice(i, i + STRIDE * h, STRIDE), slice(j, j + STRIDE * w, STRIDE)
+            rows, columns = (
+                slice(i, i + STRIDE * h, STRIDE),
+                slice(j, j + STRIDE * w, STRIDE),
+            )
             full[:, :, rows, columns] += taps[..., i, j]
     inside = full[:, :, PADDING : PADDING + size[0], PADDING : PADDING + size[1]]
     return inside + bias[:, None, None]

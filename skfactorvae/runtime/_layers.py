@@ -1,8 +1,8 @@
 """Encoder and decoder from their description by layers, in numpy.
 
 A description is a list of layers that name their weights, as a model file holds it.
-Each kind of layer is a function of its input and of arrays whose shapes are checked when
-the model is loaded.
+Each kind of layer is a function of its input and of arrays, whose shapes are checked
+when the model is loaded.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ class Network:
             weight = np.concatenate([weight, self.weights[layer["more_inputs"]]])
         return weight
 
-    def _moments(self, layer: Layer, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(
+        self, layer: Layer, hidden: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         weight = self._weight(layer)  # (h, 2, d)
         bias = self.weights[f"{layer['name']}.bias"]
         both = hidden @ weight.reshape(len(weight), -1) + bias.reshape(-1)
@@ -112,11 +114,15 @@ class Network:
     def _levels(self, layer: Layer, hidden: np.ndarray) -> np.ndarray:
         logits = hidden @ self._weight(layer) + self.weights[f"{layer['name']}.bias"]
         ends = np.cumsum(layer["levels"])[:-1]
-        return np.concatenate([softmax(p) for p in np.split(logits, ends, axis=1)], axis=1)
+        return np.concatenate(
+            [softmax(p) for p in np.split(logits, ends, axis=1)], axis=1
+        )
 
 
 # -------------------------------------------------------------------------- checks
-def problem_of(encoder: Any, decoder: Any, activation: Any, weights: Weights) -> str | None:
+def problem_of(
+    encoder: Any, decoder: Any, activation: Any, weights: Weights
+) -> str | None:
     """Return what is wrong with a description of networks, or None.
 
     Whether shapes fit each other is seen when the networks are applied to a row.
@@ -162,14 +168,18 @@ def _layer_problem(layer: Any, kinds: Sequence[str], weights: Weights) -> str | 
     names = [f"{layer.get('name')}.weight"]
     names += [f"{layer.get('name')}.bias"] * (kind != "linear")
     names += [layer[key] for key in ("more_inputs",) if key in layer]
-    if absent := [name for name in names if not isinstance(name, str) or name not in weights]:
+    if absent := [
+        name for name in names if not isinstance(name, str) or name not in weights
+    ]:
         return f"no weight {str(absent[0])[:60]!r}"
     if weights[names[0]].ndim != DIMENSIONS[kind]:
         return f"a weight {names[0]!r} of {weights[names[0]].ndim} axes"
     return _constants_problem(kind, layer, [weights[name] for name in names])
 
 
-def _constants_problem(kind: str, layer: Layer, arrays: Sequence[np.ndarray]) -> str | None:
+def _constants_problem(
+    kind: str, layer: Layer, arrays: Sequence[np.ndarray]
+) -> str | None:
     """Return what is wrong with the numbers of a layer, given its arrays, or None."""
     weight, *others = arrays
     if kind in ("conv", "conv_transpose") and weight.shape[2:] != (KERNEL, KERNEL):
@@ -177,7 +187,7 @@ def _constants_problem(kind: str, layer: Layer, arrays: Sequence[np.ndarray]) ->
     if kind == "conv_transpose" and not _are_sizes(layer.get("size"), 2):
         return "an invalid size"
     if kind == "levels":
-        levels = layer.get("levels")
+        levels: Any = layer.get("levels")
         if not _are_sizes(levels) or sum(levels) != weight.shape[1]:
             return "numbers of levels that are not those of its weight"
     if kind == "moments":

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..persistence import ModelFileError, Reader, read_document
+from ..files import ModelFileError, Reader, read_document
 from ._functions import ACTIVATIONS
 from ._layers import Network, problem_of
 from ._likelihoods import KL, Bernoulli, Gaussian, make_likelihood
@@ -64,17 +64,26 @@ def load(path, *, mmap=False):
         return _model_of(document.class_name, parts, reader)
     except ModelFileError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
         reader.refuse(f"its networks cannot be built ({str(error)[:200]}).")
 
 
-def _model_of(class_name: str, parts: Mapping[str, Any], reader: Reader) -> RuntimeModel:
+def _model_of(
+    class_name: str, parts: Mapping[str, Any], reader: Reader
+) -> RuntimeModel:
     """Return the model of a document, applied once to see that shapes fit."""
     networks, state = parts["networks"], parts["state"]
     if networks is None:
         _refuse_class(class_name, state, reader)
     weights = {
-        key: reader.array(f"weights_/{key}") for key in _strings(state["weights_"], reader)
+        key: reader.array(f"weights_/{key}")
+        for key in _strings(state["weights_"], reader)
     }
     mean, scale = reader.array("mean_"), reader.array("scale_")
     names = reader.read(parts["columns"].get("feature_names_in_"), "feature_names_in_")
@@ -135,7 +144,9 @@ def _try(model: RuntimeModel, reader: Reader) -> None:
         reader.refuse(f"its networks have outputs of shapes {found}, not {expected}.")
 
 
-def _refuse_class(class_name: str, state: Mapping[str, Any], reader: Reader) -> NoReturn:
+def _refuse_class(
+    class_name: str, state: Mapping[str, Any], reader: Reader
+) -> NoReturn:
     """Raise an error that names what numpy cannot compute."""
     spec = state.get("_model_spec") if isinstance(state, dict) else None
     network = spec.get("network") if isinstance(spec, dict) else None
@@ -309,7 +320,9 @@ class RuntimeModel:
         codes = _checked(X, self.n_codes, "codes", self.dtype)
         codes = np.pad(codes, ((0, 0), (self.n_hidden, 0)))
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
-            rows = _by_blocks(lambda z: self.likelihood.mean(self.network.decode(z)), codes)
+            rows = _by_blocks(
+                lambda z: self.likelihood.mean(self.network.decode(z)), codes
+            )
             rows = rows.astype(self.mean_.dtype) * self.scale_ + self.mean_
         return _finite(rows, "reconstructions")
 
@@ -363,9 +376,9 @@ class RuntimeModel:
         if names != expected:
             differing = [n for n, e in zip(names, expected, strict=False) if n != e]
             raise ValueError(
-                f"X has the columns {differing[:5] or names[:5]} where the fit had others; "
-                f"expected {expected[:5]}, ..., in this order. Select and order the "
-                "columns as in the fit."
+                f"X has the columns {differing[:5] or names[:5]} where the fit had "
+                f"others; expected {expected[:5]}, ..., in this order. Select and "
+                "order the columns as in the fit."
             )
 
     def _bounds(self, rows: np.ndarray) -> np.ndarray:
@@ -373,7 +386,9 @@ class RuntimeModel:
         network = self._network_in(rows.dtype)
         points = cubature_points(self.n_components).astype(rows.dtype)
         size = max(1, BLOCK // len(points))
-        bounds = _by_blocks(lambda x: self._block_bounds(network, x, points), rows, size)
+        bounds = _by_blocks(
+            lambda x: self._block_bounds(network, x, points), rows, size
+        )
         return bounds.astype(np.float64)
 
     def _block_bounds(self, network: Network, x: np.ndarray, points: np.ndarray):
@@ -381,7 +396,9 @@ class RuntimeModel:
         mean, log_var = network.encode(x)
         spread = np.exp(0.5 * log_var[:, :d])
         z = mean[:, None, :d] + spread[:, None] * points  # (B, points, d)
-        levels = np.repeat(self._certain_levels(mean[:, d:])[:, None], len(points), axis=1)
+        levels = np.repeat(
+            self._certain_levels(mean[:, d:])[:, None], len(points), axis=1
+        )
         codes = np.concatenate([z, levels.astype(z.dtype)], axis=2)
         output = network.decode(codes.reshape(-1, codes.shape[2]))
         nll = self.likelihood.nll(output, np.repeat(x, len(points), axis=0))
@@ -394,7 +411,9 @@ class RuntimeModel:
         if not self.levels:
             return probabilities
         parts = np.split(probabilities, np.cumsum(self.levels)[:-1], axis=1)
-        return np.concatenate([np.eye(p.shape[1])[p.argmax(axis=1)] for p in parts], axis=1)
+        return np.concatenate(
+            [np.eye(p.shape[1])[p.argmax(axis=1)] for p in parts], axis=1
+        )
 
     def _network_in(self, dtype: np.dtype) -> Network:
         """Return the network in this precision."""
@@ -428,13 +447,13 @@ def _checked(X, n_columns: int, what: str, dtype=None) -> np.ndarray:
         raise ValueError(f"X cannot be read as an array of numbers: {error}") from error
     if array.ndim != 2 or not len(array):
         raise ValueError(
-            f"X has shape {array.shape}; expected (n_samples, {n_columns}) with at least "
-            "one sample. Reshape one sample with X.reshape(1, -1)."
+            f"X has shape {array.shape}; expected (n_samples, {n_columns}) with at "
+            "least one sample. Reshape one sample with X.reshape(1, -1)."
         )
     if array.shape[1] != n_columns:
         raise ValueError(
-            f"X has {array.shape[1]} columns; the model expects {n_columns} {what}. Pass "
-            "the columns of the fit, in their order."
+            f"X has {array.shape[1]} columns; the model expects {n_columns} {what}. "
+            "Pass the columns of the fit, in their order."
         )
     if not np.isfinite(array).all():
         raise ValueError(
@@ -449,7 +468,8 @@ def _finite(values: np.ndarray, what: str) -> np.ndarray:
         return values
     lost = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
     raise ValueError(
-        f"The {what} of {lost.sum()} of {len(values)} samples, the first of them number "
-        f"{lost.argmax()}, are not finite: their values are too large to compute with in "
-        f"{values.dtype}. Expected values like those of the fit; remove these samples."
+        f"The {what} of {lost.sum()} of {len(values)} samples, the first of them "
+        f"number {lost.argmax()}, are not finite: their values are too large to "
+        f"compute with in {values.dtype}. Expected values like those of the fit; remove "
+        "these samples."
     )

@@ -37,7 +37,7 @@ def cubature_points(n_dims: int) -> np.ndarray:
 
 
 def standard_normal(n: int) -> np.ndarray:
-    """Return the numbers of torch.randn in double precision, for the seed zero, (n,)."""
+    """Return the numbers of torch.randn in float64, for the seed zero, (n,)."""
     stream = np.random.RandomState(0)
     if n < BLOCK:
         return _pairs(_uniform(stream, n + n % 2))[:n]

@@ -150,8 +150,10 @@ def _little_endian(name: str, array: np.ndarray) -> np.ndarray:
     return stored
 
 
-def _bytes_of(array: np.ndarray) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+def _bytes_of(array: Any) -> memoryview:
+    return (
+        memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    )
 
 
 # ------------------------------------------------------------------------- reading
@@ -276,10 +278,16 @@ def _metadata_of(path: str | os.PathLike, header: dict[str, Any]) -> dict[str, s
 
 def _place_of(path: str | os.PathLike, name: str, entry: Any) -> _Place:
     """Return an array's entry in the header, checked."""
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+    if not isinstance(entry, dict) or entry.keys() != {
+        "dtype",
+        "shape",
+        "data_offsets",
+    }:
         refuse(path, f"the header of array {name!r} lacks a part, or has others.")
     if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
-        refuse(path, f"array {name!r} has the unknown dtype {str(entry['dtype'])[:20]!r}.")
+        refuse(
+            path, f"array {name!r} has the unknown dtype {str(entry['dtype'])[:20]!r}."
+        )
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_sizes(shape) or len(shape) > MAX_AXES or _extent(shape) >= MAX_SIZE:
         refuse(path, f"array {name!r} has an invalid shape.")
@@ -318,7 +326,9 @@ def _check_places(
 ) -> None:
     """Raise unless the arrays fill the data, without gaps or overlaps."""
     end = 0
-    for name, place in sorted(places.items(), key=lambda item: (item[1].start, item[1].end)):
+    for name, place in sorted(
+        places.items(), key=lambda item: (item[1].start, item[1].end)
+    ):
         if place.start != end:
             kind = "overlaps" if place.start < end else "leaves a gap after"
             refuse(path, f"array {name!r} {kind} the array before it.")

@@ -88,13 +88,16 @@ class Writer:
         raise TypeError(
             f"{name} is of type {type(value).__name__}, which a model file cannot "
             "hold: expected numbers, strings, None, and arrays, tuples, lists and "
-            "dicts of them, or an estimator of skfactorvae. Set it to such a value; for "
-            "estimators of scikit-learn, use skops."
+            "dicts of them, or an estimator of skfactorvae. Set it to such a value, or "
+            "save estimators of scikit-learn with skops."
         )
 
     def array(self, value: np.ndarray, name: str) -> dict[str, Any]:
         """Store an array of numbers apart, and one of strings or objects in JSON."""
-        if value.dtype.kind in NUMBER_KINDS and value.dtype.newbyteorder("<").str in NAMES:
+        if (
+            value.dtype.kind in NUMBER_KINDS
+            and value.dtype.newbyteorder("<").str in NAMES
+        ):
             self.arrays[name] = value
             return {TAG: "array"}
         if value.dtype.kind in "UO" or value.dtype.kind in NUMBER_KINDS:
@@ -102,7 +105,12 @@ class Writer:
             entries = [self.write(v, name) for v in value.reshape(-1).tolist()]
             if value.dtype.kind == "f":  # wider than a Python float
                 entries = [self.write(v, name) for v in value.reshape(-1)]
-            return {TAG: "entries", "of": entries, "dtype": kind, "shape": [*value.shape]}
+            return {
+                TAG: "entries",
+                "of": entries,
+                "dtype": kind,
+                "shape": [*value.shape],
+            }
         raise TypeError(
             f"{name} is an array of dtype {value.dtype}, which a model file cannot "
             "hold: expected numbers, booleans, strings or objects."
@@ -110,7 +118,9 @@ class Writer:
 
     def _dict(self, value: dict, name: str) -> dict[str, Any]:
         if not all(type(key) is str for key in value) or TAG in value:
-            raise TypeError(f"{name} has keys that are not strings, or the key {TAG!r}.")
+            raise TypeError(
+                f"{name} has keys that are not strings, or the key {TAG!r}."
+            )
         return {key: self.write(v, f"{name}/{key}") for key, v in value.items()}
 
     def _scalar(self, value: np.generic, name: str) -> dict[str, Any]:
@@ -194,7 +204,13 @@ class Reader:
             self.refuse(f"{name} is of an unknown kind, {str(kind)[:40]!r}.")
         try:
             return KINDS[kind](self, node, name, depth + 1)
-        except (TypeError, KeyError, OverflowError, AttributeError, MemoryError) as error:
+        except (
+            TypeError,
+            KeyError,
+            OverflowError,
+            AttributeError,
+            MemoryError,
+        ) as error:
             self.refuse(f"{name} is not a valid {kind} ({error}).")
         except ValueError as error:
             if type(error) is ValueError:
@@ -233,8 +249,8 @@ class Reader:
         raise ModelFileError(
             f"{os.fspath(self.path)!r} holds an estimator of class "
             f"{str(class_name)[:60]!r}, which is none of skfactorvae's: "
-            f"{', '.join(sorted(self.classes))}. Files hold no code: pass your own class "
-            "as load(path, cls=...), or load the file with the version that saved it."
+            f"{', '.join(sorted(self.classes))}. Files hold no code: pass your own "
+            "class as load(path, cls=...), or use the version that saved the file."
         )
 
     def refuse(self, what: str) -> NoReturn:
@@ -277,7 +293,7 @@ class Reader:
 
     def _scalar(self, node: dict, name: str, depth: int) -> Any:
         code, text = node["dtype"], node["of"]
-        if not isinstance(text, str) or len(text) > 200 and code != "U":
+        if not isinstance(text, str) or (len(text) > 200 and code != "U"):
             self.refuse(f"{name} is not a number.")
         if code == "U":
             return np.str_(text)
@@ -301,7 +317,7 @@ class Reader:
     def _function(self, node: dict, name: str, depth: int) -> Callable:
         if self.function is None:
             self.refuse_function(str(node["of"])[:120])
-        return self.function  # type: ignore[return-value]
+        return self.function
 
     def refuse_function(self, function: str) -> NoReturn:
         """Raise an error about a function that was not passed."""
@@ -310,7 +326,6 @@ class Reader:
             f"by {function}. Files hold no code: pass that function, as in "
             f"load(path, network={function.rpartition('.')[2]})."
         )
-
 
     def _estimator(self, node: dict, name: str, depth: int) -> Any:
         return self.estimator(node["of"], f"{name}/")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 Bytes = bytes | bytearray | memoryview
 
@@ -30,10 +28,11 @@ def write_atomically(path: str | os.PathLike, parts: Iterable[Bytes]) -> None:
     OSError
         If the folder cannot be written to, or the disk is full.
     """
-    target = Path(os.path.realpath(path))
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
     mode = _mode_of(target)
     # Not of the target's name, which may be as long as a name can be.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
@@ -49,18 +48,18 @@ def write_atomically(path: str | os.PathLike, parts: Iterable[Bytes]) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _synchronise(target.parent)
+    _synchronise(folder)
 
 
-def _mode_of(path: Path) -> int | None:
+def _mode_of(path: str) -> int | None:
     """Return the permissions of a file; None if there is none."""
     try:
-        return stat.S_IMODE(path.stat().st_mode)
+        return stat.S_IMODE(os.stat(path).st_mode)
     except OSError:
         return None
 
 
-def _synchronise(folder: Path) -> None:
+def _synchronise(folder: str) -> None:
     """Write a folder's entries to the disk, where the system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

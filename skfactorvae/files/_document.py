@@ -101,8 +101,8 @@ def read_document(path: str | os.PathLike, *, mmap: bool = False) -> Document:
     version = metadata.get("format_version", "")
     if version != FORMAT_VERSION:
         raise ModelFileError(
-            f"{os.fspath(path)!r} has format version {version[:20]!r}, and this version "
-            f"of skfactorvae reads version {FORMAT_VERSION!r}. Upgrade skfactorvae, or "
+            f"{os.fspath(path)!r} has format version {version[:20]!r}; this version of "
+            f"skfactorvae reads version {FORMAT_VERSION!r}. Upgrade skfactorvae, or "
             "save the model again with the version that is installed here."
         )
     missing = [name for name in ("class", DIGEST, *PARTS) if name not in metadata]
@@ -123,10 +123,14 @@ def digest(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str
     arrays : mapping of str to ndarray
     """
     found = hashlib.sha256()
-    about = [[name, a.dtype.str[1:], list(a.shape)] for name, a in sorted(arrays.items())]
+    about = [
+        [name, a.dtype.str[1:], list(a.shape)] for name, a in sorted(arrays.items())
+    ]
     found.update(json.dumps([sorted(metadata.items()), about]).encode("ascii"))
     for _, array in sorted(arrays.items()):
-        stored = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
+        stored: Any = np.ascontiguousarray(
+            array.astype(array.dtype.newbyteorder("<"), copy=False)
+        )
         if stored.size:
             found.update(memoryview(stored.reshape(-1).view(np.uint8)))
     return found.hexdigest()
