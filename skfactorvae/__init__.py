@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import datasets, inspection, metrics, model_selection, runtime
+    from . import datasets, inspection, interchange, metrics, model_selection, runtime
     from ._loading import load
     from .estimators import (
         AAETransformer,
@@ -39,6 +39,7 @@ __all__ = [
     "SupervisedFactorVAETransformer",
     "datasets",
     "inspection",
+    "interchange",
     "load",
     "metrics",
     "model_selection",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import estimators
-from .files import ModelFileError, Reader, read_document
+from .files import INCONSISTENT, ModelFileError, Reader, read_document
 from .model_selection import SeedEnsemble
 
 FAMILY = {
@@ -81,13 +81,7 @@ def load(path, *, mmap=False, network=None, cls=None):
         estimator = reader.estimator(document.node, "")
     except ModelFileError:
         raise
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-    ) as error:
+    except INCONSISTENT as error:
         reader.refuse(f"its parts do not fit each other ({str(error)[:200]}).")
     if left := sorted(document.arrays.keys() - reader.used):
         reader.refuse(f"nothing refers to its array {left[0][:60]!r}.")

@@ -5,7 +5,13 @@ Needs numpy alone, so that a file can be read without torch.
 """
 
 from ._atomic import write_atomically
-from ._container import Container, ModelFileError, read_container, write_container
+from ._container import (
+    INCONSISTENT,
+    Container,
+    ModelFileError,
+    read_container,
+    write_container,
+)
 from ._document import (
     FORMAT_VERSION,
     PARTS,
@@ -17,6 +23,7 @@ from ._values import Nested, Reader, Writer
 
 __all__ = [
     "FORMAT_VERSION",
+    "INCONSISTENT",
     "PARTS",
     "Container",
     "Document",

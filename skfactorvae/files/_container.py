@@ -52,6 +52,10 @@ MAX_SIZE = 2**58
 ALIGNMENT = 8
 
 
+INCONSISTENT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""Errors of computing with values that are of other types or sizes than expected."""
+
+
 class ModelFileError(ValueError):
     """Error about a file that is not a model file, is damaged, or cannot be used.
 

@@ -15,7 +15,7 @@ from ._entries import (
     Requests,
     Series,
 )
-from ._savable import Savable
+from ._savable import Savable, document_of
 
 __all__ = [
     "Array",
@@ -28,4 +28,5 @@ __all__ = [
     "Requests",
     "Savable",
     "Series",
+    "document_of",
 ]

@@ -67,10 +67,7 @@ class Savable(Nested):
         OSError
             If the file cannot be written.
         """
-        _check_is_fitted(self)
-        writer = Writer(with_discriminator=bool(include_discriminator))
-        parts = self._to_parts(writer, "") | {"versions": self._versions()}
-        write_document(path, Document(type(self).__name__, parts, writer.arrays))
+        write_document(path, document_of(self, bool(include_discriminator)))
         return self
 
     # --------------------------------------------------------------------- documents
@@ -202,6 +199,28 @@ class Savable(Nested):
                 "class does not declare as fitted state: a file cannot hold it. Delete "
                 "it, declare it in _fitted_state of the class, or use pickle."
             )
+
+
+def document_of(estimator: Savable, include_discriminator: bool = False) -> Document:
+    """Return the document of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : Savable
+    include_discriminator : bool, default=False
+        Whether it has the weights that only training needs.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If a parameter or an attribute cannot be stored.
+    """
+    _check_is_fitted(estimator)
+    writer = Writer(with_discriminator=include_discriminator)
+    parts = estimator._to_parts(writer, "") | {"versions": estimator._versions()}
+    return Document(type(estimator).__name__, parts, writer.arrays)
 
 
 UNREAD = ("networks", "versions")

@@ -7,7 +7,7 @@ when the model is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,14 @@ class Network:
         Descriptions of layers.
     weights : mapping of str to ndarray
         All arrays, of one type.
-    activation : callable (x) -> y
+    activation : str
+        Name of the activation.
     """
 
     encoder: Sequence[Layer]
     decoder: Sequence[Layer]
     weights: Weights
-    activation: Callable[[np.ndarray], np.ndarray]
+    activation: str
 
     def encode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return posterior mean and log-variance of each column of a code.
@@ -91,7 +92,7 @@ class Network:
             x = conv(x, weight, bias)
         else:
             x = conv_transpose(x, weight, bias, tuple(layer["size"]))
-        return self.activation(x) if layer.get("is_activated") else x
+        return ACTIVATIONS[self.activation](x) if layer.get("is_activated") else x
 
     def _weight(self, layer: Layer) -> np.ndarray:
         weight = self.weights[f"{layer['name']}.weight"]

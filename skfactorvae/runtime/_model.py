@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..files import ModelFileError, Reader, read_document
-from ._functions import ACTIVATIONS
+from ..files import INCONSISTENT, ModelFileError, Reader, read_document
 from ._layers import Network, problem_of
 from ._likelihoods import KL, Bernoulli, Gaussian, make_likelihood
 from ._quadrature import cubature_points
@@ -58,20 +57,7 @@ def load(path, *, mmap=False):
     >>> model.transform(X[:2]).shape
     (2, 3)
     """
-    document = read_document(path, mmap=mmap)
-    parts, reader = document.parts, Reader(path, document.arrays)
-    try:
-        return _model_of(document.class_name, parts, reader)
-    except ModelFileError:
-        raise
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-    ) as error:
-        reader.refuse(f"its networks cannot be built ({str(error)[:200]}).")
+    return RuntimeModel.from_document(read_document(path, mmap=mmap), path)
 
 
 def _model_of(
@@ -125,8 +111,8 @@ def _strings(values: Any, reader: Reader) -> list[str]:
 def _network(networks: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Network:
     dtype = np.dtype(networks["precision"])
     typed = {name: array.astype(dtype, copy=False) for name, array in weights.items()}
-    activation = ACTIVATIONS[networks["activation"]]
-    return Network(networks["encoder"], networks["decoder"], typed, activation)
+    layers = networks["encoder"], networks["decoder"]
+    return Network(*layers, typed, networks["activation"])
 
 
 def _try(model: RuntimeModel, reader: Reader) -> None:
@@ -223,6 +209,35 @@ class RuntimeModel:
     likelihood: Gaussian | Bernoulli
     networks: dict[str, Network] = field(default_factory=dict)
 
+    @classmethod
+    def from_document(cls, document, path="model"):
+        """Build the model of a document, as files and fitted estimators have it.
+
+        Parameters
+        ----------
+        document : Document
+            Class, parts and arrays of a model.
+        path : str or path-like, default="model"
+            Where it comes from, for messages.
+
+        Returns
+        -------
+        model : RuntimeModel
+            The model.
+
+        Raises
+        ------
+        ModelFileError
+            If parts do not fit each other, or numpy cannot compute the networks.
+        """
+        reader = Reader(path, document.arrays)
+        try:
+            return _model_of(document.class_name, document.parts, reader)
+        except ModelFileError:
+            raise
+        except INCONSISTENT as error:
+            reader.refuse(f"its networks cannot be built ({str(error)[:200]}).")
+
     def __repr__(self):
         sizes = f"n_features={self.n_features}, n_codes={self.n_codes}"
         return f"RuntimeModel({self.class_name}, {sizes})"
@@ -236,6 +251,11 @@ class RuntimeModel:
     def n_codes(self) -> int:
         """Number of columns of a code."""
         return self.n_components - self.n_hidden + sum(self.levels)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the likelihood is Bernoulli's, of values in [0, 1]."""
+        return isinstance(self.likelihood, Bernoulli)
 
     @property
     def dtype(self) -> np.dtype:
@@ -361,7 +381,7 @@ class RuntimeModel:
         """Return X, checked, in standardised units."""
         self._check_names(X)
         X = _checked(X, self.n_features, "features")
-        if isinstance(self.likelihood, Bernoulli):
+        if self.is_binary:
             X = np.clip(X, 0, 1)
         mean, scale = self.mean_.astype(np.float64), self.scale_.astype(np.float64)
         with np.errstate(over="ignore"):
@@ -470,6 +490,6 @@ def _finite(values: np.ndarray, what: str) -> np.ndarray:
     raise ValueError(
         f"The {what} of {lost.sum()} of {len(values)} samples, the first of them "
         f"number {lost.argmax()}, are not finite: their values are too large to "
-        f"compute with in {values.dtype}. Expected values like those of the fit; remove "
-        "these samples."
+        f"compute with in {values.dtype}. Expected values like those of the fit; "
+        "remove these samples."
     )
