@@ -57,16 +57,15 @@ class Exporter:
     def posterior(self, x: str) -> tuple[str, str]:
         """Add the moments of the posterior of samples; return their names."""
         rows = self._standardized(x)
-        heads = [n for n in self.network.encoder if n["kind"] in HEADS]
-        hidden = rows
+        hidden, heads = rows, self.network.heads
         shape: tuple[int, ...] = (self.model.n_features,)
-        for layer in self.network.encoder[: -len(heads)]:
+        for layer in self.network.hidden_layers:
             hidden, shape = self._layer(layer, hidden, shape)
         hidden = self._flat(hidden, shape)
         mean, log_var = self._moments(heads[0], hidden)
         for layer in heads[1:]:
             if layer["kind"] == "linear":
-                path = self._weight(layer)[:, self.model.n_hidden :]
+                path = self.network.weight_of(layer)[:, self.model.n_hidden :]
                 mean = self._add(mean, self._product(rows, path))
             else:
                 mean, log_var = self._with_levels(layer, hidden, mean, log_var)
@@ -84,7 +83,7 @@ class Exporter:
         shape: tuple[int, ...] = (self.model.n_codes,)
         for i, layer in enumerate(self.network.decoder):
             if layer["kind"] == "linear":
-                path = self._weight(layer)[self.model.n_hidden :]
+                path = self.network.weight_of(layer)[self.model.n_hidden :]
                 x, shape = self._flat(x, shape), (path.shape[1],)
                 x = self._add(x, self._product(z, path))
             else:
@@ -118,8 +117,8 @@ class Exporter:
         if kind == "reshape":
             return self._reshaped(x, layer["shape"]), tuple(layer["shape"])
         weight, bias = (
-            self._weight(layer),
-            self.network.weights[f"{layer['name']}.bias"],
+            self.network.weight_of(layer),
+            self.network.bias_of(layer),
         )
         if kind == "dense":
             y = self._affine(self._flat(x, shape), weight[n_skipped:], bias)
@@ -143,8 +142,8 @@ class Exporter:
 
     def _moments(self, layer: Layer, hidden: str) -> tuple[str, str]:
         kept = slice(self.model.n_hidden, None)
-        weight = self._weight(layer)[:, :, kept]
-        bias = self.network.weights[f"{layer['name']}.bias"][:, kept]
+        weight = self.network.weight_of(layer)[:, :, kept]
+        bias = self.network.bias_of(layer)[:, kept]
         mean, raw = (self._affine(hidden, weight[:, i], bias[i]) for i in range(2))
         if "log_var" in layer:
             zero = self.graph.node("Mul", raw, self._scalar(0.0))
@@ -157,8 +156,8 @@ class Exporter:
     def _with_levels(self, layer, hidden, mean, log_var):
         """Add the probabilities of each category's levels, and their variances."""
         weight, bias = (
-            self._weight(layer),
-            self.network.weights[f"{layer['name']}.bias"],
+            self.network.weight_of(layer),
+            self.network.bias_of(layer),
         )
         ends = np.cumsum(layer["levels"])
         parts = [slice(e - n, e) for e, n in zip(ends, layer["levels"], strict=True)]
@@ -167,7 +166,9 @@ class Exporter:
         probabilities = self.graph.node("Concat", *found, axis=1)
         others = self.graph.node("Sub", self._scalar(1.0), probabilities)
         variance = self.graph.node("Mul", probabilities, others)
-        variance = self.graph.node("Max", variance, self._scalar(MIN_VARIANCE))
+        variance = self.graph.node(
+            "Max", variance, self._scalar(self.network.MIN_VARIANCE)
+        )
         return (
             self.graph.node("Concat", mean, probabilities, axis=1),
             self.graph.node(
@@ -184,10 +185,14 @@ class Exporter:
             share = node("Mul", node("Add", erf, self._scalar(1.0)), self._scalar(0.5))
             return node("Mul", x, share)
         if name == "leaky_relu":
-            return node("LeakyRelu", x, alpha=LEAK)
+            return node("LeakyRelu", x, alpha=self.network.LEAK)
         return node({"relu": "Relu", "elu": "Elu", "tanh": "Tanh"}[name], x)
 
     # ------------------------------------------------------------------------- parts
+    def _arrays_of(self, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weight and the bias of a layer."""
+        return self.network.weight_of(layer), self.network.bias_of(layer)
+
     def _weight(self, layer: Layer) -> np.ndarray:
         weight = self.network.weights[f"{layer['name']}.weight"]
         if "more_inputs" in layer:
@@ -220,7 +225,3 @@ class Exporter:
         return self.graph.constant(
             np.ascontiguousarray(array, dtype).reshape(array.shape)
         )
-
-
-HEADS = ("moments", "linear", "levels")
-MIN_VARIANCE, LEAK = 1e-6, 0.2

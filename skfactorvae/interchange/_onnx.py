@@ -98,14 +98,15 @@ def runtime_model(estimator) -> RuntimeModel:
             f"A {type(estimator).__name__} is not an estimator of skfactorvae. Of a "
             "pipeline, call register_onnx_converters() and then skl2onnx.to_onnx."
         )
-    if getattr(estimator, "network", None) is None:
+    network = getattr(estimator, "network", None)
+    if network is None:
         raise TypeError(
             f"A {type(estimator).__name__} has no networks of its own. Pass its "
             "estimator_, or one of its estimators_."
         )
-    if callable(estimator.network):
+    if callable(network):
         raise ValueError(
-            f"network={estimator.network!r} builds modules of your own, which have no "
+            f"network={network!r} builds modules of your own, which have no "
             "description by layers. Export them with torch.onnx, or fit with "
             "network='mlp' or 'conv'."
         )

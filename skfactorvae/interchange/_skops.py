@@ -47,8 +47,8 @@ def load_skops(path, *, trusted=()):
     if others := sorted(set(wanted) - ours - set(_strings(trusted))):
         raise ModelFileError(
             f"{os.fspath(path)!r} wants types that are not of skfactorvae: "
-            f"{', '.join(others)}. Loading calls their code: read it, and pass the names "
-            "that you trust as load_skops(path, trusted=[...]); or do not load the file."
+            f"{', '.join(others)}. Loading calls their code: read it, and pass the "
+            "names that you trust as load_skops(path, trusted=[...]); else do not load."
         )
     return skops.io.load(path, trusted=wanted)
 

@@ -19,7 +19,7 @@ COLUMNS: dict[str, Entry] = {
 
 SETTINGS: dict[str, Entry] = {
     "_sklearn_output_config": Plain(types=(dict,), optional=True),
-    "_metadata_requests": Requests(optional=True),
+    "_metadata_request": Requests(optional=True),
 }
 """Settings of scikit-learn's that are kept beside parameters."""
 
@@ -136,7 +136,7 @@ class Savable(Nested):
 
     def _restore(self, state: dict[str, Any], reader: Reader) -> None:
         """Set the fitted attributes of a file, checked."""
-        requests = state.pop("_metadata_requests", None)
+        requests = state.pop("_metadata_request", None)
         sizes = self._checked_sizes(state, reader)
         for key, entry in self._declared().items():
             if key not in state:
@@ -153,13 +153,13 @@ class Savable(Nested):
             self._check_restored(reader)
 
     def _restore_requests(self, requests: Any, reader: Reader) -> None:
-        if problem := SETTINGS["_metadata_requests"].problem(requests, {}):
-            reader.refuse(f"_metadata_requests {problem}.")
+        if problem := SETTINGS["_metadata_request"].problem(requests, {}):
+            reader.refuse(f"_metadata_request {problem}.")
         routing = self.get_metadata_routing()  # type: ignore[attr-defined]
         for method, asked in requests.items():
             for parameter, alias in asked.items():
                 getattr(routing, method).add_request(param=parameter, alias=alias)
-        self._metadata_requests = routing
+        self._metadata_request = routing
 
     # ---------------------------------------------------------- what subclasses give
     @classmethod

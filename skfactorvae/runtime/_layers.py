@@ -13,13 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ._functions import ACTIVATIONS, KERNEL, conv, conv_transpose, softmax
+from ._functions import ACTIVATIONS, KERNEL, LEAK, conv, conv_transpose, softmax
 
 Weights = Mapping[str, np.ndarray]
 Layer = Mapping[str, Any]
-
-MIN_VARIANCE = 1e-6
-"""Variance of the probability of a category's level, at least."""
 
 HEADS = ("moments", "linear", "levels")
 """Kinds of layers that follow the hidden layers of an encoder."""
@@ -44,6 +41,19 @@ class Network:
     weights: Weights
     activation: str
 
+    MIN_VARIANCE = 1e-6
+    LEAK = LEAK
+
+    @property
+    def hidden_layers(self) -> Sequence[Layer]:
+        """Layers of the encoder before the heads of the posterior."""
+        return [layer for layer in self.encoder if layer["kind"] not in HEADS]
+
+    @property
+    def heads(self) -> Sequence[Layer]:
+        """Layers that give the posterior from the output of the hidden layers."""
+        return [layer for layer in self.encoder if layer["kind"] in HEADS]
+
     def encode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return posterior mean and log-variance of each column of a code.
 
@@ -52,20 +62,19 @@ class Network:
         rows : ndarray of shape (n, p)
             Standardised samples.
         """
-        heads = [layer for layer in self.encoder if layer["kind"] in HEADS]
-        hidden = rows
-        for layer in self.encoder[: len(self.encoder) - len(heads)]:
+        hidden, heads = rows, self.heads
+        for layer in self.hidden_layers:
             hidden = self._apply(layer, hidden, rows)
         hidden = hidden.reshape(len(rows), -1)
         mean, log_var = self._moments(heads[0], hidden)
         for layer in heads[1:]:
             if layer["kind"] == "linear":
-                mean = mean + rows @ self._weight(layer)
+                mean = mean + rows @ self.weight_of(layer)
             else:
                 probabilities = self._levels(layer, hidden)
                 spread = probabilities * (1 - probabilities)
                 mean = np.concatenate([mean, probabilities], axis=1)
-                spread = np.log(np.maximum(spread, MIN_VARIANCE))
+                spread = np.log(np.maximum(spread, self.MIN_VARIANCE))
                 log_var = np.concatenate([log_var, spread], axis=1)
         return mean, log_var
 
@@ -81,11 +90,11 @@ class Network:
         kind = layer["kind"]
         if kind == "reshape":
             return x.reshape(len(x), *layer["shape"])
-        weight = self._weight(layer)
+        weight = self.weight_of(layer)
         if kind == "linear":
             # Columns of a code beside the latents have no linear path.
             return x.reshape(len(x), -1) + first[:, : len(weight)] @ weight
-        bias = self.weights[f"{layer['name']}.bias"]
+        bias = self.bias_of(layer)
         if kind == "dense":
             x = x.reshape(len(x), -1) @ weight + bias
         elif kind == "conv":
@@ -94,7 +103,12 @@ class Network:
             x = conv_transpose(x, weight, bias, tuple(layer["size"]))
         return ACTIVATIONS[self.activation](x) if layer.get("is_activated") else x
 
-    def _weight(self, layer: Layer) -> np.ndarray:
+    def bias_of(self, layer: Layer) -> np.ndarray:
+        """Return the bias of a layer."""
+        return self.weights[f"{layer['name']}.bias"]
+
+    def weight_of(self, layer: Layer) -> np.ndarray:
+        """Return the weight of a layer, with the rows for all of its inputs."""
         weight = self.weights[f"{layer['name']}.weight"]
         if "more_inputs" in layer:
             weight = np.concatenate([weight, self.weights[layer["more_inputs"]]])
@@ -103,8 +117,8 @@ class Network:
     def _moments(
         self, layer: Layer, hidden: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        weight = self._weight(layer)  # (h, 2, d)
-        bias = self.weights[f"{layer['name']}.bias"]
+        weight = self.weight_of(layer)  # (h, 2, d)
+        bias = self.bias_of(layer)
         both = hidden @ weight.reshape(len(weight), -1) + bias.reshape(-1)
         mean, raw = both[:, : weight.shape[2]], both[:, weight.shape[2] :]
         if "log_var" in layer:
@@ -113,7 +127,7 @@ class Network:
         return mean, np.tanh(raw / radius) * radius + layer["centre"]
 
     def _levels(self, layer: Layer, hidden: np.ndarray) -> np.ndarray:
-        logits = hidden @ self._weight(layer) + self.weights[f"{layer['name']}.bias"]
+        logits = hidden @ self.weight_of(layer) + self.bias_of(layer)
         ends = np.cumsum(layer["levels"])[:-1]
         return np.concatenate(
             [softmax(p) for p in np.split(logits, ends, axis=1)], axis=1
