@@ -7,6 +7,7 @@ when the model is loaded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -222,3 +223,89 @@ def _are_sizes(values: Any, length: int | None = None) -> bool:
         and len(values) == (length or len(values))
         and all(type(value) is int and 0 < value < 2**31 for value in values)
     )
+
+
+# --------------------------------------------------------------------------- sizes
+MAX_SIZE = 2**26
+"""Numbers of one sample in any layer, at most: a file cannot ask for more memory."""
+
+
+def check_sizes(network: Network, n_features: int, n_columns: int) -> None:
+    """Raise unless the layers fit each other, before anything is computed.
+
+    Parameters
+    ----------
+    network : Network
+    n_features : int
+        Features of a sample.
+    n_columns : int
+        Columns of a code.
+
+    Raises
+    ------
+    ValueError
+        If a layer has another number of inputs than the layer before it has outputs, or
+        needs too much memory.
+    """
+    shape: tuple[int, ...] = (n_features,)
+    for layer in network.hidden_layers:
+        shape = _output_shape(network, layer, shape)
+    n_found = 0
+    for layer in network.heads:
+        weight = network.weight_of(layer)
+        first = (n_features,) if layer["kind"] == "linear" else shape
+        _check_inputs(layer, first, len(weight))
+        n_found += 0 if layer["kind"] == "linear" else weight.shape[-1]
+    if n_found != n_columns:
+        raise ValueError(f"an encoder of {n_found} columns, and codes of {n_columns}")
+    shape = (n_columns,)
+    for layer in network.decoder:
+        shape = _output_shape(network, layer, shape)
+    if math.prod(shape) != n_features:
+        raise ValueError(f"a decoder of {math.prod(shape)} features, not {n_features}")
+
+
+def _output_shape(
+    network: Network, layer: Layer, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape of one sample after a layer."""
+    kind = layer["kind"]
+    if kind == "reshape":
+        _check_inputs(layer, shape, math.prod(layer["shape"]))
+        return tuple(layer["shape"])
+    weight = network.weight_of(layer)
+    if kind == "linear":
+        _check_inputs(layer, shape, weight.shape[1])
+        return (weight.shape[1],)
+    if kind == "dense":
+        _check_inputs(layer, shape, len(weight))
+        return (weight.shape[1],)
+    return _map_shape(layer, shape, weight)
+
+
+def _map_shape(
+    layer: Layer, shape: tuple[int, ...], weight: np.ndarray
+) -> tuple[int, ...]:
+    """Return the shape of one sample after a convolution."""
+    if len(shape) != 3:
+        raise ValueError(f"a convolution of samples of shape {shape}")
+    _check_inputs(layer, shape[:1], weight.shape[layer["kind"] == "conv"])
+    outputs, height, width = weight.shape[layer["kind"] != "conv"], *shape[1:]
+    if layer["kind"] == "conv":
+        found = (outputs, height // 2, width // 2)
+    else:
+        found = (outputs, *layer["size"])
+        doubled = zip(found[1:], (height, width), strict=True)
+        if not all(size - 2 * before in (0, 1) for size, before in doubled):
+            raise ValueError(f"a convolution from {shape} to {found}")
+    if not 0 < math.prod(found) <= MAX_SIZE:
+        raise ValueError(f"a layer of shape {found}")
+    return found
+
+
+def _check_inputs(layer: Layer, shape: tuple[int, ...], n_inputs: int) -> None:
+    if math.prod(shape) != n_inputs:
+        raise ValueError(
+            f"a layer {str(layer.get('name'))[:60]!r} of {n_inputs} inputs after "
+            f"{math.prod(shape)} outputs"
+        )
