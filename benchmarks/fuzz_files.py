@@ -516,9 +516,8 @@ def print_results() -> None:
         some = [r for r in records if change in (r["change"], "all")]
         sums = [sum(int(r[k]) for r in some) for k in COLUMNS[2:6]]
         slowest = max((float(r["slowest"]) for r in some), default=0)
-        print(
-            f"| {change.replace('_', ' ')} | {' | '.join(map(str, sums))} | {slowest:.2f} |"
-        )
+        row = " | ".join([change.replace("_", " "), *map(str, sums)])
+        print(f"| {row} | {slowest:.2f} |")
     for record in records:
         if record["text"]:
             print(record["text"])
