@@ -83,11 +83,8 @@ def print_times(model, path: Path, repeats: int) -> None:
     n_features = model.n_features_in_
     X = np.random.default_rng(1).normal(size=(1, n_features))
     codes = model.transform(X)
-    print(
-        "| | start to first codes, s | "
-        + " | ".join(f"{m}, ms" for m in METHODS)
-        + " |"
-    )
+    heads = ["start to first codes, s", *(f"{method}, ms" for method in METHODS)]
+    print("| | " + " | ".join(heads) + " |")
     print("|---|---|---|---|---|")
     models = dict(zip(LOADS, (runtime.load(path), skfactorvae.load(path)), strict=True))
     for name, load in LOADS.items():
@@ -102,11 +99,13 @@ def print_file(model, path: Path, repeats: int) -> None:
     """Print the size of the file, and the times to save and load it."""
     size, weights = path.stat().st_size, weight_bytes(model)
     print(f"\nfile: {size} bytes, {size / weights:.4f} of its weights' {weights}")
-    print(f"save: {milliseconds(model.save, path, repeats=10 * repeats):.1f} ms")
-    print(f"load: {milliseconds(skfactorvae.load, path, repeats=10 * repeats):.1f} ms")
-    print(
-        f"runtime.load: {milliseconds(runtime.load, path, repeats=10 * repeats):.1f} ms"
-    )
+    calls = {
+        "save": (model.save, path),
+        "load": (skfactorvae.load, path),
+        "runtime.load": (runtime.load, path),
+    }
+    for name, call in calls.items():
+        print(f"{name}: {milliseconds(*call, repeats=10 * repeats):.1f} ms")
 
 
 def main():

@@ -59,7 +59,10 @@ INCONSISTENT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticEr
 class ModelFileError(ValueError):
     """Error about a file that is not a model file, is damaged, or cannot be used.
 
-    The message names the file, what was found, what was expected, and what to do.
+    Parameters
+    ----------
+    message : str
+        Names the file, what was found, what was expected, and what to do.
 
     References
     ----------
@@ -75,6 +78,9 @@ class ModelFileError(ValueError):
     ...     print("not a model file")
     not a model file
     """
+
+    def __init__(self, message: str):
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
