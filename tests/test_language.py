@@ -189,8 +189,9 @@ VERBS = {
     "keep", "learn", "list", "load", "make", "mark", "match", "measure", "move",
     "multiply", "normalise", "order", "plot", "predict", "prepare", "print", "read",
     "record", "register", "remove", "render", "report", "return", "run", "sample",
-    "scale", "score", "select", "set", "show", "sort", "split", "stack", "standardise", "start", "stop",
-    "sum", "test", "train", "transform", "update", "validate", "warn", "write",
+    "scale", "score", "select", "set", "show", "sort", "split", "stack", "standardise",
+    "start", "stop", "sum", "test", "train", "transform", "update", "validate", "warn",
+    "write",
 }  # fmt: skip
 """Imperatives that the docstring of a function may begin with."""
 

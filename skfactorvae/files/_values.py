@@ -83,7 +83,7 @@ class Writer:
             return self._generator(value, name)
         if isinstance(value, Nested):
             return {TAG: "estimator", "of": value._to_node(self, f"{name}/")}
-        if callable(value) and not isinstance(value, type):
+        if name.rpartition("/")[2] == "network" and callable(value):
             return {TAG: "function", "of": name_of(value)}
         raise TypeError(
             f"{name} is of type {type(value).__name__}, which a model file cannot "
@@ -315,6 +315,8 @@ class Reader:
         return generator
 
     def _function(self, node: dict, name: str, depth: int) -> Callable:
+        if name.rpartition("/")[2] != "network":
+            self.refuse(f"{name} is a function, which only networks can be.")
         if self.function is None:
             self.refuse_function(str(node["of"])[:120])
         return self.function

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -142,7 +142,7 @@ class RuntimeModel:
     Output equals that of the estimator to rounding. Get one from
     :func:`skfactorvae.runtime.load`.
 
-    Attributes
+    Parameters
     ----------
     class_name : str
         Class of the estimator.
@@ -161,7 +161,7 @@ class RuntimeModel:
     likelihood : object
         Distribution of a feature given the code.
     networks : dict of str to Network
-        Encoder and decoder, by precision; the first is the model's own.
+        Encoder and decoder, by the name of their precision.
 
     See Also
     --------
@@ -194,7 +194,7 @@ class RuntimeModel:
     levels: tuple[int, ...]
     prior: str
     likelihood: Gaussian | Bernoulli
-    networks: dict[str, Network] = field(default_factory=dict)
+    networks: dict[str, Network]
 
     @classmethod
     def from_document(cls, document, path="model"):

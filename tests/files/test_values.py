@@ -71,7 +71,15 @@ def build(n_features, n_components):
 def test_a_function_is_named_and_has_to_be_passed():
     assert through_json({"network": build}, function=build)["network"] is build
     with pytest.raises(ModelFileError, match=r"test_values\.build.*network=build"):
-        through_json(build)
+        through_json({"network": build})
+
+
+def test_a_function_is_restored_as_a_network_only():
+    with pytest.raises(TypeError, match="gamma"):
+        Writer().write(build, "gamma")
+    node = {"$": "function", "of": "os.system"}
+    with pytest.raises(ModelFileError, match="which only networks can be"):
+        Reader("file", {}, function=build).read(node, "gamma")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from skfactorvae import FactorVAETransformer, core, runtime
 from skfactorvae.files import ModelFileError, read_container, write_container
 from skfactorvae.files._document import digest
 from skfactorvae.model_selection import SeedEnsemble
-from skfactorvae.runtime import _functions, _quadrature
+from skfactorvae.runtime import _functions, _likelihoods, _quadrature
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,16 @@ class TestFunctions:
         tolerance = 20 * np.finfo(dtype).eps
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
-    def test_every_activation_of_the_networks_is_there(self):
+    def test_every_activation_and_prior_of_the_networks_is_there(self):
         assert _functions.ACTIVATIONS.keys() == core.ACTIVATIONS.keys()
+        assert _likelihoods.KL.keys() == core.PRIORS.keys()
+
+    @pytest.mark.parametrize("prior", core.PRIORS)
+    def test_divergences_from_priors_are_those_of_the_estimators(self, prior):
+        mean, log_var = np.random.RandomState(0).normal(size=(2, 3, 4))
+        expected = core.PRIORS[prior].kl(*map(torch.from_numpy, (mean, log_var)))
+        found = _likelihoods.KL[prior](mean, log_var)
+        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-12)
 
     @pytest.mark.parametrize("size", [(4, 4), (5, 7), (2, 3)])
     def test_convolutions_are_those_of_torch(self, size):
