@@ -40,7 +40,7 @@ class Savable(Nested):
         The file has the safetensors format: arrays, and parameters and other values as
         JSON. It replaces an existing file at once, so that an error or a crash leaves
         the old one. ``skfactorvae.load`` returns an estimator with the same output, bit
-        for bit, and :mod:`skfactorvae.runtime` computes it without torch. Modules of
+        for bit, and ``skfactorvae.runtime`` computes it without torch. Modules of
         your own, ``network=`` a function, are saved as weights and the function's name.
 
         Parameters

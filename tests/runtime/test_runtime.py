@@ -165,7 +165,10 @@ class TestModel:
             (lambda X: X[0], r"shape \(6,\); expected \(n_samples, 6\)"),
             (lambda X: X[:0], "at least one sample"),
             (lambda X: np.where(X > 5, np.nan, X), "holds NaN or infinity"),
-            (lambda X: X.astype(str) + "x", "cannot be read as an array of numbers"),
+            (
+                lambda X: np.char.add(X.astype(str), "x"),
+                "cannot be read as an array of numbers",
+            ),
             (lambda X: X * 1e300, "standardised values of .* are not finite"),
             (lambda X: pd.DataFrame(X), "X has the columns"),
         ],
