@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import datasets, inspection, metrics, model_selection
+    from . import datasets, inspection, interchange, metrics, model_selection, runtime
+    from ._loading import load
     from .estimators import (
         AAETransformer,
         BetaTCVAETransformer,
@@ -38,8 +39,11 @@ __all__ = [
     "SupervisedFactorVAETransformer",
     "datasets",
     "inspection",
+    "interchange",
+    "load",
     "metrics",
     "model_selection",
+    "runtime",
 ]
 
 
@@ -49,6 +53,8 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Transformer"):
         value = getattr(import_module(f"{__name__}.estimators"), name)
+    elif name == "load":
+        value = import_module(f"{__name__}._loading").load
     else:
         value = import_module(f"{__name__}.{name}")
     globals()[name] = value

@@ -22,6 +22,10 @@ FOLDERS = (
     "datasets",
     "inspection",
     "model_selection",
+    "files",
+    "persistence",
+    "runtime",
+    "interchange",
 )
 
 LAYER_OF = {
@@ -39,6 +43,7 @@ LAYER_OF = {
     "_pipelines": "ground",
     "_health": "ground",
     "_remedies": "ground",
+    "_loading": "loading",
 }
 """Layer of each other module of the package, or folder of modules."""
 
@@ -49,6 +54,11 @@ MAY_IMPORT = {
     "ground": set(),
     "compat": set(),
     "validation": {"compat"},
+    "files": set(),
+    "persistence": {"files", "version"},
+    "runtime": {"files"},
+    "loading": {"estimators", "model_selection", "files"},
+    "interchange": {"loading", "persistence", "runtime", "files"},
     "core": {"moments", "locks"},
     "batching": {"core", "compat"},
     "preparation": {"core", "ground", "validation", "moments", "locks", "version"},
@@ -59,18 +69,29 @@ MAY_IMPORT = {
         "ground",
         "validation",
         "compat",
+        "persistence",
     },
     "base": {"estimators", "core"},
     "metrics": {"ground"},
     "datasets": {"ground"},
     "inspection": {"metrics", "ground", "moments"},
-    "model_selection": {"batching", "metrics", "ground", "validation", "compat"},
+    "model_selection": {
+        "batching",
+        "metrics",
+        "ground",
+        "validation",
+        "compat",
+        "persistence",
+    },
     "package": {
         "estimators",
         "metrics",
         "datasets",
         "inspection",
         "model_selection",
+        "runtime",
+        "interchange",
+        "loading",
         "version",
     },
 }
@@ -83,6 +104,11 @@ LIBRARIES = {
     "ground": {"numpy", "scipy", "sklearn"},
     "compat": {"sklearn", "joblib"},
     "validation": {"numpy"},
+    "files": {"numpy"},
+    "persistence": {"numpy"},
+    "runtime": {"numpy"},
+    "loading": set(),
+    "interchange": {"numpy"},
     "core": {"torch", "numpy"},
     "batching": {"numpy", "joblib"},
     "preparation": {"numpy", "sklearn"},
@@ -97,6 +123,8 @@ LIBRARIES = {
 """Libraries that a layer imports."""
 
 OPTIONAL_LIBRARIES = {
+    "persistence": {"sklearn"},  # not needed to read a file
+    "interchange": {"onnx", "skl2onnx", "skops", "sklearn"},
     "ground": {"pandas"},
     "estimators": {"tqdm"},
     "metrics": {"pandas"},

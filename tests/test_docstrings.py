@@ -15,8 +15,10 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 import skfactorvae
 import skfactorvae.datasets
 import skfactorvae.inspection
+import skfactorvae.interchange
 import skfactorvae.metrics
 import skfactorvae.model_selection
+import skfactorvae.runtime
 
 MODULES = [
     skfactorvae,
@@ -24,6 +26,8 @@ MODULES = [
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,
+    skfactorvae.interchange,
+    skfactorvae.runtime,
 ]
 
 PUBLIC = {

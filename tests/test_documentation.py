@@ -18,6 +18,8 @@ MODULES = {
     "model_selection": skfactorvae.model_selection,
     "inspection": skfactorvae.inspection,
     "base": skfactorvae.base,
+    "runtime": skfactorvae.runtime,
+    "interchange": skfactorvae.interchange,
 }
 SUBMODULES = {module.__name__.rpartition(".")[2] for module in MODULES.values()}
 

@@ -9,8 +9,10 @@ import skfactorvae
 import skfactorvae.base
 import skfactorvae.datasets
 import skfactorvae.inspection
+import skfactorvae.interchange
 import skfactorvae.metrics
 import skfactorvae.model_selection
+import skfactorvae.runtime
 
 ROOT = Path(__file__).parents[1]
 
@@ -177,6 +179,8 @@ MODULES = (
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,
+    skfactorvae.interchange,
+    skfactorvae.runtime,
 )
 VERBS = {
     "add", "apply", "audit", "build", "check", "choose", "combine", "compare",
@@ -184,9 +188,10 @@ VERBS = {
     "draw", "encode", "estimate", "evaluate", "find", "fit", "get", "group", "join",
     "keep", "learn", "list", "load", "make", "mark", "match", "measure", "move",
     "multiply", "normalise", "order", "plot", "predict", "prepare", "print", "read",
-    "record", "remove", "render", "report", "return", "run", "sample", "scale", "score",
-    "select", "set", "show", "sort", "split", "stack", "standardise", "start", "stop",
-    "sum", "test", "train", "transform", "update", "validate", "warn", "write",
+    "record", "register", "remove", "render", "report", "return", "run", "sample",
+    "scale", "score", "select", "set", "show", "sort", "split", "stack", "standardise",
+    "start", "stop", "sum", "test", "train", "transform", "update", "validate", "warn",
+    "write",
 }  # fmt: skip
 """Imperatives that the docstring of a function may begin with."""
 

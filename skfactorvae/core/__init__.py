@@ -8,7 +8,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
-from ._devices import resolve_device
+from ._devices import resolve_device, torch_version
 from ._factor_analysis import (
     IncompleteFactorAnalysis,
     fit_incomplete_factor_analysis,
@@ -107,5 +107,6 @@ __all__ = [
     "resolve_device",
     "sample",
     "stack_width",
+    "torch_version",
     "without_latents",
 ]

@@ -23,6 +23,8 @@ from torch import Tensor
 
 Axes = tuple[str, ...]
 Parameters = dict[str, Axes]
+Shapes = dict[str, tuple[int, ...]]
+Layers = list[dict[str, object]]
 
 LATENT, MOMENT, FEATURE = "d", "2", "p"
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._axes import LATENT, Parameters
+from ._axes import LATENT, Layers, Parameters, Shapes
 from ._dense import ACTIVATIONS, PLAIN, Dense, Weights, draw_normal
 from ._networks import LinearPathNetwork
 
@@ -163,18 +163,40 @@ class ConvNet(LinearPathNetwork):
         return weights
 
     @property
-    def decoder_layers(self) -> list[dict[str, object]]:
-        maps: list[dict[str, object]] = [
+    def hidden_shapes(self) -> Shapes:
+        shapes = {**self._trunk.shapes, **self._stem.shapes}
+        for i in range(len(self._channels) - 1):
+            a, b = self._channels[i : i + 2]
+            n_inputs = a * (1 + (self.has_mask and i == 0))
+            for role, bias, width in (("encoder", b, n_inputs), ("decoder", a, a)):
+                shapes[f"{role}.conv.{i}.weight"] = (b, width, 4, 4)
+                shapes[f"{role}.conv.{i}.bias"] = (bias,)
+        return shapes
+
+    @property
+    def hidden_layers(self) -> Layers:
+        channels, *size = self.image_shape
+        channels *= 1 + self.has_mask
+        shape: dict[str, object] = {"kind": "reshape", "shape": (channels, *size)}
+        maps: Layers = [
+            {"kind": "conv", "name": f"encoder.conv.{i}", "is_activated": True}
+            for i in range(len(self._channels) - 1)
+        ]
+        return [shape, *maps, *self._trunk.layers]
+
+    @property
+    def decoder_layers(self) -> Layers:
+        maps: Layers = [
             {
                 "kind": "conv_transpose",
                 "name": f"decoder.conv.{i}",
                 "size": self._sizes[i],
-                "is_activated": i > 0,
+                **({"is_activated": True} if i else {}),
             }
             for i in reversed(range(len(self._channels) - 1))
         ]
         shape: dict[str, object] = {"kind": "reshape", "shape": self._map}
-        return [*self._stem.layers, shape, *maps, *self._linear_layers()]
+        return [*self._stem.layers, shape, *maps, *self._linear_layers(self.LINEAR[1])]
 
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         activate = ACTIVATIONS[self.activation].apply

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import _compat
-from ._axes import Parameters
+from ._axes import Parameters, Shapes
 
 Weights = dict[str, Tensor]
 
@@ -143,6 +143,16 @@ class Dense:
         return list(self.parameters)
 
     @property
+    def shapes(self) -> Shapes:
+        """Shapes of one model's weights, by name."""
+        ends = list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        shapes: Shapes = {}
+        for i, (a, b) in enumerate(ends):
+            shapes[f"{self.name}.{i}.weight"] = (a, b)
+            shapes[f"{self.name}.{i}.bias"] = (b,)
+        return shapes
+
+    @property
     def depth(self) -> int:
         """Number of affine maps."""
         return len(self.sizes) - 1
@@ -159,7 +169,7 @@ class Dense:
             {
                 "kind": "dense",
                 "name": f"{self.name}.{i}",
-                "is_activated": self._is_activated(i),
+                **({"is_activated": True} if self._is_activated(i) else {}),
             }
             for i in range(self.depth)
         ]

@@ -85,7 +85,7 @@ def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
         name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"device={name!r} is not a device name. Use 'auto', 'cpu', 'cuda', "
             "'cuda:0', 'mps', ..."
@@ -186,3 +186,8 @@ def process_settings(
 def one_thread() -> AbstractContextManager[None]:
     """Limit torch's CPU threads to one inside the block."""
     return thread_limit(1, 0, CPU)
+
+
+def torch_version() -> str:
+    """Return the version of torch."""
+    return str(torch.__version__)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._axes import Parameters
+from ._axes import Layers, Parameters, Shapes
 from ._conv_net import ConvNet
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
 from ._networks import MLP, NetworkWrapper
@@ -95,8 +95,35 @@ class GAN(NetworkWrapper):
         return {**self.network.decoder_parameters, **inputs}
 
     @property
-    def decoder_layers(self) -> list[dict[str, object]] | None:
-        return None if self.levels else self.network.decoder_layers
+    def shapes(self) -> Shapes:
+        h, c = self.network.width, sum(self.levels)
+        first, _ = self.network.decoder_ends
+        own = self.network.shapes
+        head = dict(zip(self.LEVEL_HEAD, [(h, c), (c,)], strict=True))
+        inputs = {name: (n, own[first][1]) for name, n in self._inputs.items()}
+        return {
+            **own,
+            **(head if self.levels else {}),
+            **self._critic.shapes,
+            **inputs,
+        }
+
+    @property
+    def encoder_layers(self) -> Layers:
+        name = self.LEVEL_HEAD[0].removesuffix(".weight")
+        levels: dict[str, object] = {
+            "kind": "levels",
+            "name": name,
+            "levels": self.levels,
+        }
+        return self.network.encoder_layers + [levels] * bool(self.levels)
+
+    @property
+    def decoder_layers(self) -> Layers:
+        """Description of :meth:`decode`, with the noise at zero."""
+        first, *others = self.network.decoder_layers
+        more = {"more_inputs": self.INPUTS[0]} if self.levels else {}
+        return [{**first, **more}, *others]
 
     def lr_multiplier(self, name: str) -> float:
         """Return one: generator and discriminator have one learning rate each."""

@@ -114,6 +114,13 @@ class Job:
         return count
 
     @property
+    def training_weights(self) -> tuple[str, ...]:
+        """Names of the weights that only training needs: those the adversary adds."""
+        adversary = self.objective.adversary
+        added = adversary.parameters(self.network) if adversary else {}
+        return tuple(name for name in added if name not in self.network.parameters)
+
+    @property
     def parameters(self) -> Parameters:
         """Names and axes of all weights of the model, the adversary's included."""
         adversary = self.objective.adversary

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._axes import FEATURE, Parameters
+from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
 
 Arrays = Mapping[str, np.ndarray]
@@ -32,6 +32,15 @@ class Likelihood(ABC):
     def parameters(self) -> Parameters:
         """Names and axes of the likelihood's weights."""
         return {}
+
+    def shapes(self, n_features: int) -> Shapes:
+        """Return the shapes of one model's weights, by name."""
+        return {}
+
+    @property
+    @abstractmethod
+    def description(self) -> dict[str, object]:
+        """Kind of the distribution and its constants, to compute it without torch."""
 
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
@@ -156,6 +165,19 @@ class Gaussian(Likelihood):
     def is_learned(self) -> bool:
         return isinstance(self.scale, str)
 
+    def shapes(self, n_features: int) -> Shapes:
+        if not self.is_learned:
+            return {}
+        return {RAW_SCALE: (n_features if self.scale == "feature" else 1,)}
+
+    @property
+    def description(self) -> dict[str, object]:
+        """``scale``, or that of ``softplus(multiplier * weight) + minimum``."""
+        if not self.is_learned:
+            return {"kind": "gaussian", "scale": float(self.scale)}
+        constants = {"multiplier": self.LR_MULTIPLIER, "minimum": self.MIN_SCALE}
+        return {"kind": "gaussian", "name": RAW_SCALE, **constants}
+
     def draw(self, n_features: int) -> Weights:
         if not self.is_learned:
             return {}
@@ -230,6 +252,10 @@ class Gaussian(Likelihood):
 @dataclass(frozen=True)
 class Bernoulli(Likelihood):
     """Independent binary features; the decoder's output is the logit."""
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {"kind": "bernoulli"}
 
     def draw(self, n_features: int) -> Weights:
         return {}

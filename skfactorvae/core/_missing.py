@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._axes import FEATURE, Parameters
+from ._axes import FEATURE, Layers, Parameters, Shapes
 from ._dense import PLAIN, Weights
 from ._factor_analysis import IncompleteFactorAnalysis, expected_factors
 from ._likelihoods import Likelihood
@@ -81,6 +81,19 @@ class FactorFilling(NetworkWrapper):
     def encoder_parameters(self) -> Parameters:
         own = zip(self.FACTORS, [(FEATURE,), (FEATURE, "r"), (FEATURE,)], strict=True)
         return {**self.network.encoder_parameters, **dict(own)}
+
+    @property
+    def shapes(self) -> Shapes:
+        p, r = self.n_features, self.n_factors
+        own = zip(self.FACTORS, [(p,), (p, r), (p,)], strict=True)
+        return {**self.network.shapes, **dict(own)}
+
+    @property
+    def encoder_layers(self) -> Layers | None:
+        layers = self.network.encoder_layers
+        name = self.FACTORS[0].removesuffix(".mean")
+        first = {"kind": "fill", "name": name, "has_mask": self.network.takes_mask}
+        return layers and [first, *layers]
 
     def draw(self, generator: torch.Generator) -> Weights:
         """Draw the network's weights; without factors, missing values are zero."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._locks import ProcessLock
-from ._axes import LATENT, Parameters
+from ._axes import LATENT, Parameters, Shapes
 from ._dense import PLAIN, Weights
 from ._networks import Network, bound_log_var
 
@@ -88,6 +88,15 @@ class Modules(Network):
         """Declare a module's weights, whose axes have no names."""
         own = self._structure[role].named_parameters()
         return {f"{role}.{OWN}.{name}": ("",) * p.ndim for name, p in own}
+
+    @property
+    def shapes(self) -> Shapes:
+        own = {
+            f"{role}.{OWN}.{name}": tuple(p.shape)
+            for role, module in self._structure.items()
+            for name, p in module.named_parameters()
+        }
+        return {**own, **dict.fromkeys(FRAMES, (self.n_components,) * 2)}
 
     @cached_property
     def _structure(self) -> dict[str, nn.Module]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._axes import FEATURE, LATENT, Parameters
+from ._axes import FEATURE, LATENT, Layers, Parameters, Shapes
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
 
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
@@ -126,6 +126,11 @@ class Network(ABC):
         """Names and axes of all weights."""
         return {**self.encoder_parameters, **self.decoder_parameters}
 
+    @property
+    @abstractmethod
+    def shapes(self) -> Shapes:
+        """Shapes of one model's weights, by name."""
+
     def lr_multiplier(self, name: str) -> float:
         """Return the fraction of the learning rate at which a weight is updated.
 
@@ -134,13 +139,28 @@ class Network(ABC):
         return 1.0
 
     @property
-    def decoder_layers(self) -> list[dict[str, object]] | None:
+    def encoder_layers(self) -> Layers | None:
+        """Description of :meth:`encode`, layer by layer; None if there is none.
+
+        ``kind`` is "reshape" (to ``shape``), "conv", "dense", or one of what follows
+        the hidden layers: "moments", posterior mean and a number that is mapped to the
+        log-variance by ``tanh(raw / radius) * radius + centre``, or the fixed
+        ``log_var``; "linear", which adds the linear path from the row to the mean;
+        "levels", probabilities of the levels of categories. ``name`` is the prefix of
+        the names of the layer's weights; where ``is_activated`` is true, the activation
+        follows.
+        """
+        return None
+
+    @property
+    def decoder_layers(self) -> Layers | None:
         """Description of :meth:`decode`, layer by layer; None if there is none.
 
         ``kind`` is "dense", "reshape" (to ``shape``), "conv_transpose" (to ``size``) or
         "linear", which adds the linear path from the code; ``name`` is the prefix of
-        the names of the layer's weights; ``is_activated`` states whether the
-        activation follows.
+        the names of the layer's weights; where ``is_activated`` is true, the activation
+        follows. Columns of a code beside the latents are multiplied by the
+        weight named by ``more_inputs``.
         """
         return None
 
@@ -287,6 +307,16 @@ class LinearPathNetwork(Network):
     def decoder_ends(self) -> tuple[str, str]:
         """Names of the weights of the decoder's first and last layer."""
 
+    @property
+    @abstractmethod
+    def hidden_shapes(self) -> Shapes:
+        """Shapes of the weights of all hidden layers."""
+
+    @property
+    @abstractmethod
+    def hidden_layers(self) -> Layers:
+        """Description of the encoder's hidden layers."""
+
     @abstractmethod
     def hidden(self, weights: Weights, x: Tensor) -> Tensor:
         """Map inputs (K, B, p or 2 p) to the encoder's last hidden layer, (K, B, h)."""
@@ -305,6 +335,20 @@ class LinearPathNetwork(Network):
         _, hidden = self.hidden_parameters
         path = {self.LINEAR[1]: (LATENT, FEATURE)} if self.linear_path else {}
         return {**path, **hidden}
+
+    @property
+    def shapes(self) -> Shapes:
+        p, d = self.n_features, self.n_components
+        head = dict(zip(self.HEAD, [(self.width, 2, d), (2, d)], strict=True))
+        path = dict(zip(self.LINEAR, [(p, d), (d, p)], strict=True))
+        return {**self.hidden_shapes, **head, **(path if self.linear_path else {})}
+
+    @property
+    def encoder_layers(self) -> Layers:
+        head = self.HEAD[0].removesuffix(".weight")
+        bound = {"centre": LOG_VAR_CENTRE, "radius": LOG_VAR_RADIUS}
+        moments = {"kind": "moments", "name": head, **bound}
+        return [*self.hidden_layers, moments, *self._linear_layers(self.LINEAR[0])]
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.posterior(weights, self.hidden(weights, x), x)
@@ -360,9 +404,9 @@ class LinearPathNetwork(Network):
             mean = add_product(mean, rows, weights[self.LINEAR[0]])
         return mean, bound_log_var(raw)
 
-    def _linear_layers(self) -> list[dict[str, object]]:
-        name = self.LINEAR[1].removesuffix(".weight")
-        layer = {"kind": "linear", "name": name, "is_activated": False}
+    def _linear_layers(self, weight: str) -> Layers:
+        name = weight.removesuffix(".weight")
+        layer: dict[str, object] = {"kind": "linear", "name": name}
         return [layer] if self.linear_path else []
 
     def _add_linear(self, weights: Weights, output: Tensor, z: Tensor) -> Tensor:
@@ -456,8 +500,16 @@ class MLP(LinearPathNetwork):
         }
 
     @property
-    def decoder_layers(self) -> list[dict[str, object]]:
-        return self._decoder.layers + self._linear_layers()
+    def hidden_shapes(self) -> Shapes:
+        return {**self._encoder.shapes, **self._decoder.shapes}
+
+    @property
+    def hidden_layers(self) -> Layers:
+        return self._encoder.layers
+
+    @property
+    def decoder_layers(self) -> Layers:
+        return self._decoder.layers + self._linear_layers(self.LINEAR[1])
 
     @property
     def width(self) -> int:
@@ -557,6 +609,14 @@ class NetworkWrapper(Network):
     def decoder_parameters(self) -> Parameters:
         return self.network.decoder_parameters
 
+    @property
+    def shapes(self) -> Shapes:
+        return self.network.shapes
+
+    @property
+    def encoder_layers(self) -> Layers | None:
+        return self.network.encoder_layers
+
     def linear_start(
         self, encoder: np.ndarray, decoder: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -605,6 +665,15 @@ class PointPosterior(NetworkWrapper):
     @property
     def signature(self) -> tuple[object, ...]:
         return type(self), self.network.signature
+
+    @property
+    def encoder_layers(self) -> Layers | None:
+        layers = self.network.encoder_layers
+        fixed = {"log_var": LOG_VAR_CENTRE - LOG_VAR_RADIUS}
+        return layers and [
+            {**layer, **fixed} if layer["kind"] == "moments" else layer
+            for layer in layers
+        ]
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_var = self.network.encode(weights, x)

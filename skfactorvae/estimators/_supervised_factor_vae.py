@@ -13,6 +13,7 @@ from .. import core
 from .._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
 from ..preparation import check_widths, read_labels
 from ._base import BaseVAETransformer
+from ._fitted_state import SUPERVISED
 from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
     BETA,
@@ -186,6 +187,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     # The few steps that suffice for samples do not suffice to mask attributes.
     weight_decay: Any = with_default(BaseVAETransformer, "weight_decay", default=0.0)
 
+    _fitted_state = SUPERVISED
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -295,6 +298,41 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         mean, scale = self._attribute_scales[j]
         return prediction[:, 0] * scale + mean
 
+    def _check_restored(self, reader):
+        super()._check_restored(reader)
+        if problem := self._attribute_problem():
+            reader.refuse(f"its attributes of y do not fit its weights: {problem}.")
+
+    def _attribute_problem(self):
+        """Return what is wrong with restored attributes, or None."""
+        levels, components = self.attribute_levels_, self.attribute_components_
+        per_attribute = (
+            self.attribute_names_,
+            levels,
+            components,
+            self._attribute_places,
+            self._attribute_scales,
+        )
+        m = len(levels)
+        if {len(values) for values in per_attribute} != {m}:
+            return "their numbers differ"
+        try:
+            slopes, offsets = core.attribute_heads(self.weights_)
+        except KeyError as error:
+            return f"the weight {error} is absent"
+        width = max((len(v) if v is not None else 1 for v in levels), default=1)
+        d = len(self.kl_per_component_)
+        is_head = slopes.shape == (m, d + self._n_hidden, *offsets.shape[1:])
+        if not is_head or offsets.shape[:1] != (m,) or offsets.shape[1] < width:
+            return f"weights of shapes {slopes.shape} and {offsets.shape}"
+        if sorted(self._attribute_places) != list(range(m)):
+            return f"places {self._attribute_places}"
+        if not all((c >= 0).all() and (c < d).all() for c in components):
+            return f"components beyond {d}"
+        if not all(_are_numbers(pair) for pair in self._attribute_scales):
+            return "scales that are not pairs of numbers"
+        return None
+
     def _predictions(self, X):
         """Return the linear prediction of each attribute in codes, (n, c) each."""
         codes = self.posterior(X)[0].astype(np.float64)
@@ -307,3 +345,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             if len(own):
                 predictions[j] = codes[:, own] @ slope + offsets[place, :width]
         return predictions
+
+
+def _are_numbers(pair):
+    return len(pair) == 2 and all(isinstance(v, float) and np.isfinite(v) for v in pair)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
+import sklearn
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import core
 from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
+from ..persistence import Savable
 from ..preparation import (
     ModelSpec,
     Scaling,
@@ -23,6 +25,7 @@ from ..preparation import (
     has_missing,
     rescale_weights,
 )
+from ._fitted_state import LATENT
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
@@ -37,7 +40,7 @@ OVERFLOW = (
 
 
 class LatentTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Transformer with a trained encoder and a trained decoder.
 
@@ -46,6 +49,8 @@ class LatentTransformer(
     """
 
     _takes_missing = True
+
+    _fitted_state = LATENT
 
     def transform(self, X):
         """Compute the posterior mean of each sample's code.
@@ -329,6 +334,42 @@ class LatentTransformer(
             mean = np.average(scores, weights=weight)
         return float(check_finite(mean, "scores"))
 
+    def encoder_layers(self):
+        """Return the layers of the encoder as plain arrays, for use without torch.
+
+        Returns
+        -------
+        layers : list of dict
+            Layers in the order in which they are applied to a sample x. By ``kind``:
+            "clip", to [0, 1], before a Bernoulli likelihood; "standardize", ``(x -
+            mean) / scale``; "fill", of a fit to incomplete samples, which replaces NaN
+            by the expectation given the other values under factor analysis with
+            ``mean``, ``loadings`` and the variances ``noise``, and, if ``has_mask``,
+            appends an indicator of what was missing for the hidden layers; "reshape",
+            to ``shape``; "conv" of stride 2 and padding 1, with ``weight`` of shape
+            (outputs, inputs, 4, 4); "dense", ``x @ weight + bias``, on flattened x. A
+            layer with an ``activation`` other than None ends with it. Then follow the
+            layers of the posterior, of which the first and the last take the output of
+            the hidden layers: "moments", with ``weight`` of shape (units, 2,
+            components), posterior mean and a number r, for a log-variance of ``tanh(r /
+            radius) * radius + centre``, or of ``log_var``; "linear", which adds the
+            product of the standardised sample and ``weight`` to the mean; "levels",
+            ``x @ weight + bias``, whose softmax over the numbers of ``levels`` gives
+            the probabilities of each category.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the networks are the user's own modules.
+        """
+        check_is_fitted(self)
+        layers = self._spec.encoder_layers(self.weights_)
+        first = [{"kind": "clip"}] * (self._spec.likelihood == "bernoulli")
+        scaling = {"kind": "standardize", "scale": self.scale_, "mean": self.mean_}
+        return [*first, scaling, *layers]
+
     def decoder_layers(self):
         """Return the layers of the decoder as plain arrays, for use without torch.
 
@@ -441,6 +482,44 @@ class LatentTransformer(
             return
         expected = spec.make_network().parameters | spec.make_likelihood().parameters
         check_state(expected.keys() - self.weights_.keys(), (), self._fitted_by)
+
+    # ------------------------------------------------------------------------ files
+    def _checked_sizes(self, state, reader):
+        sizes = dict(super()._checked_sizes(state, reader))
+        spec = state.get("_model_spec")
+        if isinstance(spec, dict):
+            n_trained, n_hidden = (spec.get(n) for n in ("n_components", "n_hidden"))
+            if isinstance(n_trained, int) and isinstance(n_hidden, int):
+                sizes["d"] = n_trained - n_hidden
+        return sizes
+
+    def _column_types(self):
+        return {"dtype": str(self.mean_.dtype)} if self.__sklearn_is_fitted__() else {}
+
+    def _described_networks(self):
+        return self._spec.described_networks() if self.__sklearn_is_fitted__() else None
+
+    def _versions(self):
+        libraries = {"scikit-learn": sklearn.__version__, "torch": core.torch_version()}
+        return super()._versions() | libraries
+
+    def _check_restored(self, reader):
+        """Raise if the weights of a file are not those of its networks."""
+        try:
+            spec = self._spec
+            spec.check_fields()
+            expected = spec.shapes()
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            reader.refuse(f"its networks cannot be built ({str(error)[:200]}).")
+        if spec.n_features != self.n_features_in_:
+            reader.refuse(f"its networks have {spec.n_features} features.")
+        for name, shape in expected.items():
+            found = self.weights_.get(name)
+            if found is None or found.shape != tuple(shape):
+                what = "absent" if found is None else f"of shape {found.shape}"
+                reader.refuse(f"its weight {name!r} is {what}, expected {shape}.")
+            if found.dtype != spec.precision:
+                reader.refuse(f"its weight {name!r} is {found.dtype}.")
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import StrOptions, _fit_context
 from .._validation import FRACTION, at_least
 from ..metrics import match_codes, udr_score
+from ..persistence import Array, Chosen, Entry, Estimators, Plain, Savable
 from ._members import (
     active_codes,
     clones_with_seeds,
@@ -36,7 +37,22 @@ def _estimator_has(name):
     return check
 
 
-class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
+FITTED_STATE: dict[str, Entry] = {
+    "estimators_": Estimators(),
+    "agreement_": Array(axes=("seeds", "seeds")),
+    "central_": Plain(types=(int,)),
+    "estimator_": Chosen(list="estimators_", index="central_"),
+    "orders_": Array(axes=("seeds", "d"), kinds="i"),
+    "signs_": Array(axes=("seeds", "d"), kinds="if"),
+    "component_stability_": Array(axes=("d",)),
+    "component_correlation_": Array(axes=("d",)),
+    "stable_components_": Array(axes=("stable",), kinds="i"),
+    "code_means_": Array(axes=("d",)),
+}
+"""Fitted attributes of an ensemble, which a file of it holds."""
+
+
+class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     r"""Ensemble of fits from several seeds, with the stability of each component.
 
     The components of a nonlinear model depend on its initialisation. The ensemble fits
@@ -133,6 +149,8 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
     >>> ensemble.transform(X).shape
     (500, 4)
     """
+
+    _fitted_state = FITTED_STATE
 
     _parameter_constraints: ClassVar[dict] = {
         "estimator": [BaseEstimator],
@@ -386,6 +404,14 @@ class SeedEnsemble(MetaEstimatorMixin, TransformerMixin, BaseEstimator):
         return MetadataRouter(owner=self).add(
             estimator=self.estimator, method_mapping=mapping
         )
+
+    def _checked_sizes(self, state, reader):
+        sizes = dict(super()._checked_sizes(state, reader))
+        lengths = {"seeds": "estimators_", "d": "component_stability_"}
+        for axis, name in lengths.items():
+            if isinstance(state.get(name), list | np.ndarray):
+                sizes[axis] = len(state[name])
+        return sizes
 
     def __sklearn_is_fitted__(self):
         return "estimators_" in self.__dict__

@@ -113,6 +113,7 @@ class Prepared:
             "solver_": self.schedule.solver,
             "max_iter_": self.budget,
             "_inflation": self.inflation,
+            "_training_weights": self.job.training_weights,
             "_version": __version__,
             **self.known,
         }

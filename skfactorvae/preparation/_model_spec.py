@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -249,6 +251,22 @@ class ModelSpec:
                 "restore them."
             )
 
+    def encoder_layers(self, weights) -> list[dict[str, Any]]:
+        """Return the encoder as layers with their arrays, for standardised samples.
+
+        Parameters
+        ----------
+        weights : dict of str to ndarray
+            Trained weights.
+
+        Raises
+        ------
+        ValueError
+            If the networks are the user's own modules.
+        """
+        network = self.make_network()
+        return self._layers(network, network.encoder_layers, weights)
+
     def decoder_layers(self, weights) -> list[dict[str, Any]]:
         """Return the decoder as layers with their arrays, in standardised units.
 
@@ -264,27 +282,104 @@ class ModelSpec:
         """
         network = self.make_network()
         described = network.decoder_layers
+        takes_categories = network.n_columns > network.n_components
+        layers = self._layers(network, None if takes_categories else described, weights)
+        is_logit = self.likelihood == "bernoulli"
+        return layers + [{"kind": "sigmoid"}] * is_logit
+
+    def _layers(self, network, described, weights) -> list[dict[str, Any]]:
+        """Return described layers with their arrays, without hidden components."""
         if described is None:
             raise ValueError(
-                "The decoder has no description by layers: it is a module of your "
+                "The network has no description by layers: it is a module of your "
                 f"own, or takes categories (network={self.network!r}). Fit with "
                 "network='mlp' or 'conv', and without categories."
             )
         weights = core.without_latents(network, weights, self.n_hidden)
-        layers = [_layer(self.activation, weights, **step) for step in described]
-        is_logit = self.likelihood == "bernoulli"
-        return layers + [{"kind": "sigmoid"}] * is_logit
+        return [_layer(self.activation, weights, **step) for step in described]
+
+    def described_networks(self) -> dict[str, Any] | None:
+        """Return all that encodes, decodes and scores, by layers that name weights.
+
+        Returns
+        -------
+        networks : dict or None
+            Plain values; None for the user's modules.
+        """
+        network = self.make_network()
+        if network.encoder_layers is None:
+            return None
+        return {
+            "encoder": _as_lists(network.encoder_layers),
+            "decoder": _as_lists(network.decoder_layers),
+            "activation": self.activation,
+            "likelihood": self.make_likelihood().description,
+            "prior": self.prior,
+            "sizes": [self.n_features, self.n_components, self.n_hidden],
+            "precision": self.precision,
+        }
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the weights that encode, decode and score, by name."""
+        shapes = self.make_network().shapes
+        return {**shapes, **self.make_likelihood().shapes(self.n_features)}
+
+    def check_fields(self) -> None:
+        """Raise if a field has a value that no fit gives it.
+
+        Raises
+        ------
+        ValueError
+            If a field is of another type or out of range; the message names it.
+        """
+        sizes = (*self.hidden_layer_sizes, *(self.image_shape or (1, 2, 2)))
+        is_right = {
+            "network": self.network in ("mlp", "conv") or callable(self.network),
+            "n_features": _is_size(self.n_features),
+            "n_components": _is_size(self.n_components),
+            "n_hidden": type(self.n_hidden) is int and self.n_hidden >= 0,
+            "hidden_layer_sizes": all(map(_is_size, sizes)),
+            "activation": self.activation in core.ACTIVATIONS,
+            "image_shape": self.image_shape is None
+            or math.prod(self.image_shape) == self.n_features,
+            "wrapper": self.wrapper is None or self.wrapper[0] in WRAPPERS,
+            "prior": self.prior in core.PRIORS,
+            "likelihood": self.likelihood in ("gaussian", "bernoulli"),
+            "noise_scale": self.noise_scale in ("feature", "shared")
+            or (
+                isinstance(self.noise_scale, numbers.Real)
+                and float(self.noise_scale) > 0
+            ),
+            "precision": self.precision in ("float32", "float64"),
+        }
+        is_right["n_factors"] = self.n_factors is None or _is_size(self.n_factors)
+        if wrong := [name for name, is_valid in is_right.items() if not is_valid]:
+            raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
+        if self.n_hidden >= self.n_components:
+            raise ValueError(f"n_hidden={self.n_hidden} leaves no component")
 
 
-def _layer(activation, weights, kind, name=None, is_activated=False, **shape):
-    """Return one layer of the decoder with its arrays."""
+def _as_lists(layers):
+    """Return layers with lists in place of tuples, as JSON has them."""
+    return [
+        {k: list(v) if isinstance(v, tuple) else v for k, v in layer.items()}
+        for layer in layers
+    ]
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and value > 0
+
+
+def _layer(activation, weights, kind, name=None, is_activated=False, **other):
+    """Return one layer of a network with its arrays."""
     arrays = {
         part: weights[f"{name}.{part}"]
-        for part in ("weight", "bias")
+        for part in ("weight", "bias", "mean", "loadings", "noise")
         if f"{name}.{part}" in weights
     }
     own = activation if is_activated else None
-    return {"kind": kind, "activation": own, **shape, **arrays}
+    return {"kind": kind, "activation": own, **other, **arrays}
 
 
 def check_state(missing: Iterable[str], unknown: Iterable[str], version: str) -> None:

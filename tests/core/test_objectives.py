@@ -34,7 +34,7 @@ class Given(core.Network):
 
     n_features = n_components = block_size = multiplications = 1
     signature = ()
-    encoder_parameters = decoder_parameters = MappingProxyType({})
+    encoder_parameters = decoder_parameters = shapes = MappingProxyType({})
 
     def draw(self, generator):
         return {}

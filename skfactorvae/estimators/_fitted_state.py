@@ -1,0 +1,44 @@
+"""Fitted attributes of the estimators: what a file of a fitted estimator holds.
+
+An attribute that a fit sets is added here, to the class that has it; saving, loading
+and the checks of a file follow from the declaration.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..persistence import Array, Arrays, Entry, Labels, Plain, Series
+
+LATENT: dict[str, Entry] = {
+    "weights_": Arrays(only_for_training="_training_weights"),
+    "history_": Series(),
+    "mean_": Array(axes=("p",), may_be_nan=True),  # of columns without any value
+    "scale_": Array(axes=("p",), is_positive=True),
+    "kl_per_component_": Array(axes=("d",)),
+    "active_components_": Array(axes=("active",), kinds="i"),
+    "fit_score_": Plain(types=(float,), optional=True),
+    "init_": Plain(types=(str,)),
+    "weight_decay_": Plain(types=(float,)),
+    "held_out_": Plain(types=(dict,)),
+    "temperature_": Plain(types=(float,)),
+    "solver_": Plain(types=(str,)),
+    "max_iter_": Plain(types=(int,)),
+    "warmup_fraction_": Plain(types=(float,)),
+    "n_iter_": Plain(types=(int,)),
+    "_model_spec": Plain(types=(dict,)),
+    "_inflation": Array(axes=("p",), may_be_none=True),
+    "_training_weights": Plain(types=(tuple,), optional=True),
+    "_version": Plain(types=(str,), optional=True),
+}
+"""Attributes of every estimator of the family."""
+
+SUPERVISED: dict[str, Entry] = {
+    **LATENT,
+    "attribute_names_": Labels(types=(str,)),
+    "attribute_levels_": Labels(types=(np.ndarray, type(None)), kinds="biufUO"),
+    "attribute_components_": Labels(types=(np.ndarray,), kinds="i"),
+    "_attribute_places": Labels(types=(int,)),
+    "_attribute_scales": Labels(types=(tuple,)),
+}
+"""Attributes of estimators that are given labels."""
