@@ -95,7 +95,7 @@ def test_a_function_is_restored_as_a_network_only():
         np.array([1j]),
         np.array("2020", "M8"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_value_that_a_file_cannot_hold_is_refused_by_name(value):
     with pytest.raises(TypeError, match="gamma"):
