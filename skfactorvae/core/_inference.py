@@ -94,21 +94,16 @@ def elbo(
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        x, observed = split_missing(x) if network.takes_missing else (x, None)
+        parts_of_x = split_missing(x) if network.takes_missing else (x,)
         nll = torch.zeros_like(mean[..., 0])
         for some in points.to(x).split(n_at_once):
-            mean_of, log_var_of, x_of, observed_of = (
-                None if t is None else t.unsqueeze(1).expand(-1, len(some), -1, -1)
-                for t in (mean, log_var, x, observed)
+            mean_of, log_var_of, *x_of = (
+                t.unsqueeze(1).expand(-1, len(some), -1, -1)
+                for t in (mean, log_var, *parts_of_x)
             )  # (K, points, B, .)
             z = network.draw_codes(mean_of, log_var_of, some.unsqueeze(1))
             output = network.decode(w, z.flatten(1, 2))
-            parts = likelihood.nll(
-                w,
-                output,
-                x_of.flatten(1, 2),
-                None if observed_of is None else observed_of.flatten(1, 2),
-            )
+            parts = likelihood.nll(w, output, *(t.flatten(1, 2) for t in x_of))
             nll = nll + parts.unflatten(1, (len(some), -1)).sum(1)
         kl = PRIORS[prior].kl(mean[..., :d], log_var[..., :d]).sum(-1)
         return -(nll / len(points) + kl + network.categorical_kl).unsqueeze(-1)

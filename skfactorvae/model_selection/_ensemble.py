@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import StrOptions, _fit_context
+from .._pipelines import flatten
 from .._validation import FRACTION, at_least
 from ..metrics import match_codes, udr_score
 from ..persistence import Array, Chosen, Entry, Estimators, Plain, Savable
@@ -420,6 +421,11 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.input_tags = inner.input_tags
+        steps = [step for _, step in flatten(self.estimator) if step is not None]
+        # A Pipeline does not say so, but passes them on.
+        tags.input_tags.allow_nan = all(
+            get_tags(step).input_tags.allow_nan for step in steps
+        )
         tags.target_tags = inner.target_tags
         if inner.transformer_tags is not None:
             tags.transformer_tags = inner.transformer_tags

@@ -228,11 +228,6 @@ class TestPipelines:
         pipe = Pipeline([("impute", imputer), ("vae", vae)])
         assert scorer(pipe, gaps) == scorer(vae, filled)
 
-    def test_missing_values_without_an_imputer_raise(self, rows):
-        gaps = np.where(rows > 0.9, np.nan, rows)
-        with pytest.raises(ValueError, match="contains NaN"):
-            explained_scorer(Coder().fit(gaps), gaps)
-
     def test_explained_variance_is_that_of_the_input_of_the_pipeline(self, rows):
         """Samples without missing values are used before any step of the pipeline."""
         pipe = make_pipeline(PCA(2), PCA(2, whiten=True)).fit(rows)
