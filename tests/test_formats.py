@@ -140,6 +140,7 @@ def test_each_estimator_comes_back_from_each_format(small, name, tmp_path):
     assert_same(model, way(model, tmp_path), tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.takes(given=lambda network: NETWORKS[network])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_all_networks_and_likelihoods_are_computed(small, network, tmp_path):
@@ -148,6 +149,7 @@ def test_all_networks_and_likelihoods_are_computed(small, network, tmp_path):
     assert_same(model, way(model, tmp_path), tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.takes(given=lambda network: NETWORKS[network])
 @pytest.mark.parametrize("network", [n for n in NETWORKS if "incomplete" not in n])
 def test_all_networks_and_likelihoods_are_converted(small, network, tmp_path):

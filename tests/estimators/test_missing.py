@@ -103,6 +103,7 @@ class TestInput:
         with pytest.raises(ValueError, match="no inputs for missing values"):
             model.fit(incomplete())
 
+    @pytest.mark.slow
     def test_a_fit_is_continued_on_samples_of_either_kind(self):
         model = FactorVAETransformer(**SMALL, warm_start=True).fit(incomplete())
         before = model.weights_["encoder.fill.loadings"]
@@ -209,6 +210,7 @@ class TestTransform:
             assert (std[2] == 1).all()
             assert model.score_samples(X)[2] == pytest.approx(0, abs=1e-6)
 
+    @pytest.mark.slow
     def test_the_posterior_is_wider_the_less_is_observed(self):
         model = FactorVAETransformer(
             **SMALL | {"max_iter": 400}, hidden_fraction=0.3, weight_decay=0.0
