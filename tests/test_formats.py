@@ -199,7 +199,9 @@ def test_a_column_without_values_is_kept_by_files(tmp_path):
     X[:, 2] = np.nan
     model = skfactorvae.FactorVAETransformer(
         3, hidden_layer_sizes=8, max_iter=6, random_state=0
-    ).fit(X)
+    )
+    with pytest.warns(UserWarning, match="no observed value"):
+        model.fit(X)
     rows = model.inverse_transform(model.transform(X))
     for way in by_file, by_runtime:
         other = way(model, tmp_path)

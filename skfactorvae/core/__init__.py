@@ -36,11 +36,12 @@ from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._missing import DecoderFilling, FactorFilling
 from ._modules import Modules
-from ._networks import MLP, Network, PointPosterior
+from ._networks import MLP, Network
 from ._priors import PRIORS
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
 from ._training import fit_stack, held_out_penalties
+from ._wrappers import PointPosterior
 from .objectives import (
     AAE,
     DIPVAE,

@@ -14,7 +14,8 @@ from torch import Tensor
 from ._axes import Layers, Parameters, Shapes
 from ._conv_net import ConvNet
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
-from ._networks import MLP, NetworkWrapper
+from ._networks import MLP
+from ._wrappers import NetworkWrapper
 
 MIN_VARIANCE = 1e-6
 """Lower bound of the variance of a level's indicator; its logarithm is finite."""

@@ -166,8 +166,8 @@ def impute(
 
     .. math:: w \propto p(x_o | z)\, p(z) / q(z | x_o)
 
-    normalised to sum to one (Mattei & Frellsen 2019, "MIWAE", Equation 12). Their
-    standard normal noise is the same for every row.
+    normalised to sum to one (Mattei & Frellsen 2019, "MIWAE"). Their standard normal
+    noise is the same for every row.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from ._axes import FEATURE, Layers, Parameters, Shapes
 from ._dense import PLAIN, Weights
 from ._factor_analysis import IncompleteFactorAnalysis, expected_factors
 from ._likelihoods import Likelihood
-from ._networks import NetworkWrapper
+from ._wrappers import NetworkWrapper
 
 ROUNDS = 10
 """Times that a decoder fills in missing values, each from the ones before."""

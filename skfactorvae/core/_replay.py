@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .._locks import ProcessLock
 from ._modules import Modules
-from ._networks import Network, NetworkWrapper
+from ._networks import Network
+from ._wrappers import NetworkWrapper
 
 WARM_UP = 3
 """Calls before the capture, in which kernels are chosen and Adam's state is made."""

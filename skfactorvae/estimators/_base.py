@@ -310,7 +310,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Warns
         -----
         UserWarning
-            If the features are whitened: uncorrelated and of equal variance.
+            If the features are whitened: uncorrelated and of equal variance; or if
+            a column has no observed value.
         ConvergenceWarning
             If training diverged; the weights are then the last finite ones. If no
             component is active, or if held-out samples show that the model overfits
@@ -342,6 +343,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             memoize=memoized,
             share=shared_array,
         )
+        if message := self._empty_columns(prepared):
+            warnings.warn(message, UserWarning, stacklevel=4)
         with FitProgress(self) as progress:
             prepared = self._regularized(prepared, device, progress)
             schedule = prepared.schedule
@@ -357,6 +360,20 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         self._set_fitted(prepared, prepared.calibrated(fit, device))
         callbacks.end(self.weights_)
         return self
+
+    def _empty_columns(self, prepared: Prepared) -> str | None:
+        """Return a warning about columns without any value, if there are some."""
+        empty = np.flatnonzero(np.isnan(prepared.scaling.mean))
+        if not len(empty):
+            return None
+        names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
+        shown = ", ".join(repr(name) for name in names[empty[:5]].tolist())
+        more = ", ..." if len(empty) > 5 else ""
+        return (
+            f"{len(empty)} columns of X have no observed value: {shown}{more}. They do "
+            "not take part in the fit, and are NaN in reconstructions. Leave them out, "
+            "or check how X was read."
+        )
 
     def _regularized(self, prepared: Prepared, device, progress) -> Prepared:
         """Choose the weight decay on held-out samples, where the fit asks for it."""

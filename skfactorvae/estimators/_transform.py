@@ -152,8 +152,9 @@ class LatentTransformer(
 
         .. math:: w \propto p(x_o | z)\, p(z) / q(z | x_o)
 
-        (Mattei & Frellsen 2019, "MIWAE", Section 4.2). The expectation of a missing
-        value is the weighted mean of what the decoder expects for these codes.
+        (Mattei & Frellsen 2019, "MIWAE: Deep Generative Modelling and Imputation of
+        Incomplete Data Sets"). The expectation of a missing value is the weighted mean
+        of what the decoder expects for these codes.
 
         Parameters
         ----------
@@ -167,11 +168,11 @@ class LatentTransformer(
 
         Returns
         -------
-        X_full : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, \
-                n_features)
+        X_full : ndarray of shape (n_samples, n_features)
             Samples with all values; those that were observed are equal, bit for bit.
             Values of a feature of which ``fit`` saw none remain NaN. A data frame, if X
-            is one and ``n_draws`` is None.
+            is one. With ``n_draws``, an array of shape (n_draws, n_samples,
+            n_features).
 
         Raises
         ------
@@ -179,7 +180,8 @@ class LatentTransformer(
             If the estimator is not fitted.
         ValueError
             If X has another number of features than in ``fit``, infinite values, or
-            ``n_draws`` is not an integer of at least 1.
+            ``n_draws`` is not an integer of at least 1, or one for which there is not
+            enough memory.
         """
         if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
             raise ValueError(
@@ -190,6 +192,11 @@ class LatentTransformer(
         missing = np.isnan(checked)
         chosen = np.flatnonzero(missing.any(axis=1))
         shape = checked.shape if n_draws is None else (n_draws, *checked.shape)
+        check_memory(
+            2 * checked.nbytes * (n_draws or 1),
+            f"impute(n_draws={n_draws})",
+            "Draw fewer at a time, with another random_state.",
+        )
         full = np.broadcast_to(checked, shape).copy()
         if len(chosen):
             rows = self._scaled(checked[chosen])

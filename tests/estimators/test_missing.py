@@ -140,7 +140,8 @@ class TestFit:
     def test_a_column_without_values_comes_back_without_values(self, vae):
         X = incomplete()
         X[:, 2] = np.nan
-        model = clone(vae).fit(X)
+        with pytest.warns(UserWarning, match=r"1 columns .* no observed value: 2"):
+            model = clone(vae).fit(X)
         back = model.inverse_transform(model.transform(X))
         is_empty = np.arange(6) == 2
         assert np.isnan(back[:, is_empty]).all()
@@ -268,6 +269,10 @@ class TestImpute:
     def test_a_number_of_draws_is_an_integer(self, vae, n_draws):
         with pytest.raises(ValueError, match="n_draws must be None or an integer"):
             vae.impute(incomplete(), n_draws=n_draws)
+
+    def test_more_draws_than_memory_holds_are_refused(self, vae):
+        with pytest.raises(ValueError, match="Draw fewer at a time"):
+            vae.impute(incomplete(), n_draws=10**12)
 
     @pytest.mark.slow
     def test_missing_values_are_predicted_and_their_intervals_are_right(self):
