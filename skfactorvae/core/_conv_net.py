@@ -150,6 +150,8 @@ class ConvNet(LinearPathNetwork):
                 (b, a, 4, 4), 16 * a, 2.0, generator
             )
             weights[f"encoder.conv.{i}.bias"] = torch.zeros(b, **PLAIN)
+        # Weights of the indicator of missing values.
+        weights["encoder.conv.0.weight"][:, self.image_shape[0] :] = 0.0
         weights |= self._trunk.draw(generator)
         weights |= self._draw_head(self.WIDTH, generator)
         weights |= self._stem.draw(generator)

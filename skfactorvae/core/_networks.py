@@ -493,11 +493,14 @@ class MLP(LinearPathNetwork):
         return min(1.0, FULL_LR_FEATURES / self.n_features)
 
     def draw(self, generator: torch.Generator) -> Weights:
-        return {
+        """Draw all weights; those of the indicator of missing values are zero."""
+        weights = {
             **self._encoder.draw(generator),
             **self._draw_head(self._encoder.sizes[-1], generator),
             **self._decoder.draw(generator),
         }
+        weights[self._encoder.names[0]][self.n_features :] = 0.0
+        return weights
 
     @property
     def hidden_shapes(self) -> Shapes:

@@ -152,6 +152,25 @@ class TestFilling:
             assert (std[3] == 1).all()
             assert mean[[0, 1, 2, 4]].any()
 
+    @pytest.mark.parametrize(
+        "inner",
+        [
+            core.MLP(12, 3, (16,), "relu", True, has_mask=True),
+            core.ConvNet(12, 3, (), "relu", True, (2, 2, 3), has_mask=True),
+        ],
+        ids=["dense", "conv"],
+    )
+    def test_the_indicator_has_no_effect_at_first(self, inner):
+        drawn = inner.draw(torch.Generator().manual_seed(0))
+        weights = {name: weight[None] for name, weight in drawn.items()}
+        rows = torch.rand((1, 5, 12), generator=torch.Generator().manual_seed(1))
+        codes = [
+            inner.hidden(weights, torch.cat([rows, mask], dim=-1))
+            for mask in (torch.zeros_like(rows), torch.ones_like(rows))
+        ]
+        torch.testing.assert_close(*codes)
+        assert codes[0].std() > 0
+
     def test_it_is_not_captured_as_a_graph(self):
         from skfactorvae.core._replay import can_replay
 
