@@ -499,7 +499,8 @@ class MLP(LinearPathNetwork):
             **self._draw_head(self._encoder.sizes[-1], generator),
             **self._decoder.draw(generator),
         }
-        weights[self._encoder.names[0]][self.n_features :] = 0.0
+        first = next(iter(self.encoder_parameters))  # the head's without hidden layers
+        weights[first][self.n_features :] = 0.0
         return weights
 
     @property

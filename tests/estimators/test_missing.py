@@ -174,13 +174,14 @@ class TestFit:
             {"standardize": "global"},
             {"standardize": None},
             {"init": "random"},
+            {"hidden_layer_sizes": ()},
         ],
         ids=str,
     )
     def test_with_any_option(self, options):
         X = incomplete()
         X = (X - np.nanmin(X)) / np.nanmax(X - np.nanmin(X))
-        model = FactorVAETransformer(**SMALL, **options).fit(X)
+        model = FactorVAETransformer(**SMALL | options).fit(X)
         full = model.impute(X)
         assert np.isfinite(full).all()
         error = np.sqrt(np.mean((full - X)[~np.isnan(X)] ** 2))
