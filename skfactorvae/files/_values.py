@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -23,17 +24,17 @@ MAX_DEPTH = 32
 """Depth of nested values."""
 
 
-class Nested:
+class Nested(ABC):
     """An object that is stored as a document inside another one."""
 
+    @abstractmethod
     def _to_node(self, writer: Writer, name: str) -> dict[str, Any]:
         """Return the document as JSON; its arrays are added to the writer."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def _from_node(cls, node: Mapping[str, Any], reader: Reader, name: str) -> Any:
         """Return the object of a document, checked."""
-        raise NotImplementedError
 
 
 @dataclass
