@@ -200,7 +200,7 @@ def test_a_column_without_values_is_kept_by_files(tmp_path):
     model = skfactorvae.FactorVAETransformer(
         3, hidden_layer_sizes=8, max_iter=6, random_state=0
     )
-    with pytest.warns(UserWarning, match="no observed value"):
+    with pytest.warns(UserWarning, match="without any observed value"):
         model.fit(X)
     rows = model.inverse_transform(model.transform(X))
     for way in by_file, by_runtime:

@@ -370,9 +370,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         shown = ", ".join(repr(name) for name in names[empty[:5]].tolist())
         more = ", ..." if len(empty) > 5 else ""
         return (
-            f"{len(empty)} columns of X have no observed value: {shown}{more}. They do "
-            "not take part in the fit, and are NaN in reconstructions. Leave them out, "
-            "or check how X was read."
+            f"Columns of X without any observed value ({len(empty)}): {shown}{more}. "
+            "They do not take part in the fit, and are NaN in reconstructions. Leave "
+            "them out, or check how X was read."
         )
 
     def _regularized(self, prepared: Prepared, device, progress) -> Prepared:

@@ -86,7 +86,8 @@ def _model_of(
         reader.refuse("its precision or its prior is not known.")
     if not (mean.shape == scale.shape == (p,) and (scale > 0).all()):
         reader.refuse(f"its scaling is not that of {p} features.")
-    if not all(np.isfinite(a).all() for a in (scale, *weights.values())):
+    known = mean[~np.isnan(mean)]  # NaN stands for a column without any value
+    if not all(np.isfinite(a).all() for a in (known, scale, *weights.values())):
         reader.refuse("its weights hold numbers that are not finite.")
     if type(n_hidden) is not int or not 0 <= n_hidden < d:
         reader.refuse("its number of hidden components is not valid.")

@@ -110,26 +110,26 @@ def incomplete_job(**options):
     return make_job(rows=rows, network=network, start=start, **options)
 
 
+def linear_network(model):
+    """Return a network that is this factor analysis, for rows around its mean."""
+    network = core.FactorFilling(core.MLP(P, R, (4,), "relu", True, has_mask=True), R)
+    scaled = model.loadings / model.noise[:, None]
+    encoder = scaled @ np.linalg.inv(np.eye(R) + model.loadings.T @ scaled)
+    drawn = network.draw(torch.Generator().manual_seed(0))
+    weights = {k: w.double().numpy() for k, w in drawn.items()}
+    weights |= network.linear_start(encoder, model.loadings.T)
+    weights |= network.filling_start(model)
+    weights["encoder.fill.mean"] = np.zeros(P)
+    return network, weights
+
+
 class TestFilling:
     def test_the_linear_path_gives_the_posterior_mean_of_factor_analysis(self):
         """For every pattern of missing values, with the weights for complete rows."""
         _, _, incomplete = linear_table()
         model = fit_factors(incomplete)
-        network = core.FactorFilling(
-            core.MLP(P, R, (4,), "relu", True, has_mask=True), R
-        )
-        scaled = model.loadings / model.noise[:, None]
-        encoder = scaled @ np.linalg.inv(np.eye(R) + model.loadings.T @ scaled)
-        weights = {
-            name: weight.double()
-            for name, weight in network.draw(torch.Generator().manual_seed(0)).items()
-        }
-        given = network.linear_start(encoder, model.loadings.T)
-        given |= network.filling_start(model)
-        weights = {k: w.numpy() for k, w in weights.items()} | given
-        centred = incomplete - model.mean
-        weights["encoder.fill.mean"] = np.zeros(P)
-        codes, _ = core.encode(network, weights, centred, device=CPU)
+        network, weights = linear_network(model)
+        codes, _ = core.encode(network, weights, incomplete - model.mean, device=CPU)
         factors, _ = model._moments(incomplete)
         np.testing.assert_allclose(codes, factors, atol=1e-10)
 
@@ -253,16 +253,7 @@ class TestImputation:
     def test_expectations_are_the_mean_of_draws_of_a_linear_model(self):
         _, _, incomplete = linear_table()
         model = fit_factors(incomplete)
-        network = core.FactorFilling(
-            core.MLP(P, R, (4,), "relu", True, has_mask=True), R
-        )
-        scaled = model.loadings / model.noise[:, None]
-        encoder = scaled @ np.linalg.inv(np.eye(R) + model.loadings.T @ scaled)
-        drawn = network.draw(torch.Generator().manual_seed(0))
-        weights = {k: w.double().numpy() for k, w in drawn.items()}
-        weights |= network.linear_start(encoder, model.loadings.T)
-        weights |= network.filling_start(model)
-        weights["encoder.fill.mean"] = np.zeros(P)
+        network, weights = linear_network(model)
         likelihood = core.Gaussian("feature")
         scales = {"likelihood.raw_scale": np.zeros(P)}
         weights |= likelihood.with_variance(scales, model.noise)
