@@ -15,6 +15,7 @@ ROOT = Path(skfactorvae.__file__).parent
 PACKAGE = ROOT.name
 
 FOLDERS = (
+    "columns",
     "core",
     "preparation",
     "estimators",
@@ -61,8 +62,18 @@ MAY_IMPORT = {
     "interchange": {"loading", "persistence", "runtime", "files"},
     "core": {"moments", "locks"},
     "batching": {"core", "compat"},
-    "preparation": {"core", "ground", "validation", "moments", "locks", "version"},
+    "columns": {"ground"},
+    "preparation": {
+        "core",
+        "columns",
+        "ground",
+        "validation",
+        "moments",
+        "locks",
+        "version",
+    },
     "estimators": {
+        "columns",
         "preparation",
         "core",
         "batching",
@@ -109,6 +120,7 @@ LIBRARIES = {
     "runtime": {"numpy"},
     "loading": set(),
     "interchange": {"numpy"},
+    "columns": {"numpy"},
     "core": {"torch", "numpy"},
     "batching": {"numpy", "joblib"},
     "preparation": {"numpy", "sklearn"},

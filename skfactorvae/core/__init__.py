@@ -6,6 +6,7 @@ single fit is a stack of one. Arrays enter and leave as numpy.
 Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
+from ._column_likelihoods import Composite, by_column
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device, torch_version
@@ -73,6 +74,7 @@ __all__ = [
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
+    "Composite",
     "ConvNet",
     "DecoderFilling",
     "FactorFilling",
@@ -94,6 +96,7 @@ __all__ = [
     "SupervisedFactorVAE",
     "Watch",
     "attribute_heads",
+    "by_column",
     "decode",
     "effective_sample_size",
     "effort",

@@ -62,9 +62,9 @@ def decode(
     """Return E[x | z], (n, p)."""
 
     def expect(w: Weights, z: Tensor) -> Tensor:
-        return likelihood.mean(network.decode(w, z))
+        return likelihood.mean(w, network.decode(w, z))
 
-    names = network.decoder_parameters
+    names = [*network.decoder_parameters, *likelihood.parameters]
     return _map_blocks(expect, network, _chosen(weights, names), codes, device)
 
 
@@ -143,7 +143,7 @@ def residual_squares(
         total = torch.zeros_like(x)  # what is added is NaN where x is
         for point in points.to(x):
             z = network.draw_codes(mean, log_var, point)
-            total += (x - likelihood.mean(network.decode(w, z))).square()
+            total += (x - likelihood.mean(w, network.decode(w, z))).square()
         return total / len(points)
 
     return _map_blocks(squares, network, weights, rows, device)
@@ -203,13 +203,13 @@ def impute(
         own = -0.5 * (noise.square() + log_var_of[..., :d]).sum(-1)  # log q + constant
         log_weight = PRIORS[prior].log_density(z[..., :d]) - own - nll.view(k, -1, b)
         shares = log_weight.softmax(1)  # (K, L, B)
-        output = output.unflatten(1, (len(points), b))
         if n_draws is None:
-            return (shares.unsqueeze(-1) * likelihood.mean(output)).sum(1)
+            expected = likelihood.mean(w, output).unflatten(1, (len(points), b))
+            return (shares.unsqueeze(-1) * expected).sum(1)
         chosen = torch.multinomial(
             shares[0].mT.cpu(), n_draws, replacement=True, generator=generator
         ).to(x.device)  # (B, k)
-        drawn = output[0][
+        drawn = output.unflatten(1, (len(points), b))[0][
             chosen, torch.arange(b, device=x.device)[:, None]
         ]  # (B, k, p)
         return likelihood.sample(w, drawn.flatten(0, 1)[None], generator).view(1, b, -1)
@@ -244,7 +244,7 @@ def sample(
         z = PRIORS[prior].draw(latents)
         output = network.generate(w, z, auxiliary_noise, noise=noise)
         if not noise:
-            return likelihood.mean(output)
+            return likelihood.mean(w, output)
         return likelihood.sample(w, output, generator)
 
     rows = draws.numpy().astype(precision, copy=False)

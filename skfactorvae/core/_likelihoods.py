@@ -38,6 +38,16 @@ class Likelihood(ABC):
         return {}
 
     @property
+    def fixed(self) -> frozenset[str]:
+        """Names of weights that are not trained."""
+        return frozenset()
+
+    @property
+    def hidden_with(self) -> tuple[int, ...] | None:
+        """For each feature, the first one that is missing if it is; None: itself."""
+        return None
+
+    @property
     @abstractmethod
     def description(self) -> dict[str, object]:
         """Kind of the distribution and its constants, to compute it without torch."""
@@ -45,6 +55,30 @@ class Likelihood(ABC):
     @abstractmethod
     def draw(self, n_features: int) -> Weights:
         """Return the initial weights of one model."""
+
+    def start(
+        self,
+        rows: np.ndarray,
+        row_weights: np.ndarray,
+        offset: np.ndarray,
+        step: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Return the initial weights that the distribution of the rows determines.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, p)
+            Standardised rows, NaN where missing.
+        row_weights : ndarray of shape (n,)
+        offset, step : ndarray of shape (p,)
+            Rows times ``step``, plus ``offset``, are in the original units.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of one model; empty where nothing depends on the rows.
+        """
+        return {}
 
     @abstractmethod
     def nll(
@@ -118,7 +152,7 @@ class Likelihood(ABC):
         return x
 
     @abstractmethod
-    def mean(self, output: Tensor) -> Tensor:
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
         """Return E[x | z], of the output's shape."""
 
     @abstractmethod
@@ -237,7 +271,7 @@ class Gaussian(Likelihood):
         own = torch.minimum(self.scales(weights, x).detach(), max_std)
         return torch.addcmul(x, noise, own)
 
-    def mean(self, output: Tensor) -> Tensor:
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return output
 
     def sample(
@@ -270,7 +304,7 @@ class Bernoulli(Likelihood):
         terms = F.softplus(output) - x * output
         return (terms if observed is None else terms * observed).sum(-1)
 
-    def mean(self, output: Tensor) -> Tensor:
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return torch.sigmoid(output)
 
     def sample(

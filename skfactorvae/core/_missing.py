@@ -156,13 +156,13 @@ class DecoderFilling(NetworkWrapper):
     @property
     def encoder_parameters(self) -> Parameters:
         """Names and axes of all weights, since the decoder takes part in encoding."""
-        return self.network.parameters
+        return {**self.network.parameters, **self.likelihood.parameters}
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         filled, observed = split_missing(x)
         for _ in range(ROUNDS if x.isnan().any() else 0):
             mean, _ = self.network.encode(weights, filled)
-            back = self.likelihood.mean(self.network.decode(weights, mean))
+            back = self.likelihood.mean(weights, self.network.decode(weights, mean))
             filled = torch.where(x.isnan(), back, filled)
         mean, log_var = self.network.encode(weights, filled)
         return _prior_where_empty(mean, log_var, observed, self.n_components)

@@ -156,6 +156,7 @@ class _Stack:
         self.adversary = self.objective.adversary
         parts = self.network, self.likelihood, self.objective
         self.is_replayed = can_replay(device, *parts)
+        self.hidden_with = self._hidden_with()
         self.temperature = self.rows.new_tensor([job.temperature for job in jobs])
         self.widths = [job.network.n_components for job in jobs]
         self.mask = self._mask()
@@ -190,6 +191,11 @@ class _Stack:
         )
         self.run = Replay(device) if self.is_replayed else run_eagerly
 
+    def _hidden_with(self) -> Tensor | None:
+        """For each feature, the first one that is hidden with it, (p,); None: alone."""
+        firsts = self.likelihood.hidden_with
+        return None if firsts is None else torch.tensor(firsts, device=self.device)
+
     def _mask(self) -> Tensor | None:
         d = self.network.n_components
         if all(width == d for width in self.widths):
@@ -220,7 +226,7 @@ class _Stack:
             models.append(
                 {k: _axes.widen(self.parameters[k], v, d) for k, v in weights.items()}
             )
-        fixed = self.network.fixed
+        fixed = self.network.fixed | self.likelihood.fixed
         if self.adversary is None:
             return {"model": ParameterGroup(models, fixed, self.rows)}
         own = self.adversary.parameters(self.network)
@@ -346,6 +352,8 @@ class _Stack:
         share = 2 * self.hidden_fraction[:, None, None] * draws.hiding[..., -1:]
         # NaN where hidden, else zero: faster than a choice by a condition.
         hiding = (draws.hiding[..., :-1] - share).sqrt_().mul_(0.0)
+        if self.hidden_with is not None:
+            hiding = hiding[..., self.hidden_with]
         return rows + hiding.unsqueeze(1)
 
     def _input_noise(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from .._validation import (
     check_numbers,
     one_of,
 )
+from ..columns import LIKELIHOODS
 from ..preparation import (
     FitOptions,
     ModelSpec,
@@ -321,13 +323,16 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         """
         check_numbers(self.get_params(deep=False), self.precision)
         previous = self._previous_fit()
+        table = self._read_table(X, sample_weight, keeps=previous is not None)
+        self._table_state = None if table is None else table.as_state()
         X = self._training_features(X, previous)
         device = core.resolve_device(self.device)
         data = self._training_data(X, y, sample_weight, sample_groups, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         before = None if previous is None else previous.spec.noise_scale
-        options = FitOptions.of(self).resolved(data, before)
+        columns = None if table is None else table.kinds
+        options = FitOptions.of(self).of_columns(columns).resolved(data, before)
         if options.is_whitened:
             warnings.warn(WHITENED, UserWarning, stacklevel=4)
         spec = ModelSpec.from_options(
@@ -366,7 +371,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         empty = np.flatnonzero(np.isnan(prepared.scaling.mean))
         if not len(empty):
             return None
-        names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
+        if (table := self._table) is not None:
+            names = np.array(table.feature_names, dtype=object)
+        else:
+            names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
         shown = ", ".join(repr(name) for name in names[empty[:5]].tolist())
         more = ", ..." if len(empty) > 5 else ""
         return (
@@ -500,12 +508,35 @@ def _active_kl(prepared: Prepared) -> float:
 class BaseVAETransformer(BaseLatentTransformer, ABC):
     """Base class of variational autoencoders: an encoder trained with a likelihood."""
 
-    likelihood: str = parameter(
-        default="gaussian",
-        kind='{"gaussian", "bernoulli"}',
-        rules=[one_of("gaussian", "bernoulli")],
-        description="""Distribution of a feature given the code. Bernoulli is for values
-        in [0, 1].""",
+    likelihood: Any = parameter(
+        default="auto",
+        kind="str or mapping",
+        rules=[one_of("auto", *LIKELIHOODS), Mapping],
+        description="""Distribution of a column given the code: a name for all columns,
+        or a mapping from names, positions or selectors of columns, such as
+        scikit-learn's ``make_column_selector``, to names. ``"auto"`` follows the type
+        of a column: numbers are ``"gaussian"``, booleans ``"bernoulli"``, strings and
+        categories ``"categorical"``, and categories with an order ``"ordinal"``, by
+        cumulative logits. Other names are for numbers: ``"student_t"`` for heavy tails,
+        with learned degrees of freedom, ``"lognormal"`` for positive skewed numbers, of
+        which zeros are replaced by half of the smallest positive one, ``"poisson"`` for
+        counts, and ``"negative_binomial"`` for counts of larger variance, which is
+        learned. ``"bernoulli"`` is for values in [0, 1].""",
+    )
+    min_frequency: Any = parameter(
+        default=None,
+        kind="int, float or None",
+        rules=[at_least(1), OPEN_FRACTION, None],
+        description="""Number of samples, or share of them, below which the levels of a
+        categorical column are merged into one, as in ``OneHotEncoder``. A column has at
+        most 255 levels; the rarest of more are merged.""",
+    )
+    handle_unknown: str = parameter(
+        default="error",
+        kind='{"error", "missing"}',
+        rules=[one_of("error", "missing")],
+        description="""What ``transform`` and other methods do with levels of a column
+        that ``fit`` did not see: raise an error, or treat such values as missing.""",
     )
     noise_scale: Any = parameter(
         default="auto",

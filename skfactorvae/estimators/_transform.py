@@ -26,6 +26,7 @@ from ..preparation import (
     rescale_weights,
 )
 from ._fitted_state import LATENT
+from ._table_columns import TableColumnsMixin
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
@@ -40,7 +41,11 @@ OVERFLOW = (
 
 
 class LatentTransformer(
-    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    TableColumnsMixin,
+    Savable,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Transformer with a trained encoder and a trained decoder.
 
@@ -115,9 +120,12 @@ class LatentTransformer(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
+        X_original : ndarray or data frame of shape (n_samples, n_features)
             Means of p(x | z); probabilities for a Bernoulli likelihood. The dtype is
-            that of the data the estimator was fitted to.
+            that of the data the estimator was fitted to. For a fit to columns of
+            several types, a table like that of the fit: the most probable level of
+            categories, the level nearest to the expectation of ordered ones, and
+            medians of lognormal columns; :meth:`expected_numbers` has probabilities.
 
         Raises
         ------
@@ -127,6 +135,12 @@ class LatentTransformer(
             If X has another number of columns than the codes, or values that are not
             finite numbers.
         """
+        features = self._decoded(X)
+        table = self._table
+        return features if table is None else table.decode(features)
+
+    def _decoded(self, X):
+        """Return the expected features of codes, in their units."""
         check_is_fitted(self)
         codes = _checked(check_array, X, dtype=np.dtype(self._spec.precision))
         if codes.shape[1] != self._n_features_out:
@@ -172,7 +186,7 @@ class LatentTransformer(
             Samples with all values; those that were observed are equal, bit for bit.
             Values of a feature of which ``fit`` saw none remain NaN. A data frame, if X
             is one. With ``n_draws``, an array of shape (n_draws, n_samples,
-            n_features).
+            n_features), or a list of ``n_draws`` tables of columns of several types.
 
         Raises
         ------
@@ -189,6 +203,16 @@ class LatentTransformer(
             )
         check_is_fitted(self)
         checked = self._features(X, reset=False)
+        full, missing = self._imputed(checked, n_draws, random_state)
+        table = self._table
+        if table is None:
+            return full if n_draws is not None else like_frame(full, X, missing)
+        if n_draws is None:
+            return table.fill(X, full, missing)
+        return [table.fill(X, drawn, missing, is_drawn=True) for drawn in full]
+
+    def _imputed(self, checked, n_draws, random_state):
+        """Return all features, (n, p) or (k, n, p), and which were missing, (n, p)."""
         missing = np.isnan(checked)
         chosen = np.flatnonzero(missing.any(axis=1))
         shape = checked.shape if n_draws is None else (n_draws, *checked.shape)
@@ -213,7 +237,7 @@ class LatentTransformer(
             found = self._in_original_units(found, "imputed values").astype(full.dtype)
             values = found if n_draws is None else np.moveaxis(found, 1, 0)
             full[..., chosen, :] = np.where(missing[chosen], values, checked[chosen])
-        return full if n_draws is not None else like_frame(full, X, missing)
+        return full, missing
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
         """Draw new samples from the model.
@@ -229,9 +253,10 @@ class LatentTransformer(
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X : ndarray or data frame of shape (n_samples, n_features)
             Samples in the original units. The dtype is that of the data the estimator
-            was fitted to.
+            was fitted to. For a fit to columns of several types, a table like that of
+            the fit.
 
         Raises
         ------
@@ -262,7 +287,9 @@ class LatentTransformer(
             precision=self._spec.precision,
             device=self._device,
         )
-        return self._in_original_units(rows, "samples")
+        features = self._in_original_units(rows, "samples")
+        table = self._table
+        return features if table is None else table.decode(features, is_drawn=noise)
 
     def score_samples(self, X):
         r"""Compute a lower bound of each sample's log-density, in nats.
@@ -306,7 +333,10 @@ class LatentTransformer(
             prior=self._spec.prior,
             device=self._device,
         )
-        log_scale = np.log(self.scale_.astype(np.float64))
+        log_scale = self._spec.log_scales(self.scale_)
+        table = self._table
+        if table is not None:
+            bound = bound + table.log_jacobian(rows * self.scale_ + self.mean_)
         if has_missing(rows):
             return bound - ~np.isnan(rows) @ log_scale
         return bound - log_scale.sum()
@@ -403,8 +433,12 @@ class LatentTransformer(
     def _features(self, X, **options):
         """Return X as an array of floats, checked as scikit-learn does.
 
-        Missing values are NaN, if the estimator takes them.
+        Missing values are NaN, if the estimator takes them. Columns of several types
+        are encoded as features.
         """
+        table = self._table
+        if table is not None:
+            return self._encoded(table, X, **options)
         options = {"dtype": [np.float64, np.float32], "order": "C"} | options
         values = _checked(
             validate_data, self, with_nan(X), ensure_all_finite=False, **options

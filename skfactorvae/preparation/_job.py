@@ -81,7 +81,7 @@ class Prepared:
         if self.comparison is None:
             return self
         chosen = self.comparison.choose(fits, self.schedule, device)
-        log_scale = float(np.log(self.scaling.scale.astype(np.float64)).sum())
+        log_scale = float(self.spec.log_scales(self.scaling.scale).sum())
         decayed = self.with_decay(self.comparison.with_decay, chosen.weight_decay)
         report = {
             name: value - log_scale if name.endswith("score") else value
@@ -189,7 +189,8 @@ def prepare(
         spec = replace(spec, n_factors=factors.n_factors)
     completion = complete(rows, training.weight, factors, seed)
     samples = (completion, training.weight, labels)
-    start = _start(spec, objective, options, seed, samples, previous, memoize)
+    given = _given_weights(spec, factors, rows, training.weight, scaling)
+    start = _start(spec, objective, options, seed, samples, given, previous, memoize)
     job = core.Job(
         network=spec.make_network(),
         likelihood=spec.make_likelihood(),
@@ -223,7 +224,7 @@ def prepare(
     comparison = compare_decays(
         job,
         options.schedule,
-        partial(_weights_of, start.init, spec, objective, seed, factors),
+        partial(_weights_of, start.init, spec, objective, seed, factors, given),
         groups=training.groups,
         with_decay=with_decay,
     )
@@ -250,22 +251,26 @@ def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
     return core.IncompleteFactorAnalysis(*(a.astype(np.float64) for a in arrays))
 
 
-def _weights_of(init, spec, objective, seed, factors, rows, weight, labels):
+def _weights_of(init, spec, objective, seed, factors, given, rows, weight, labels):
     """Return initial weights for some of the samples."""
     completion = complete(rows, weight, factors, seed)
-    filling = _filling_weights(spec, factors)
     if init == "random":
-        return filling
+        return given
     rows = completion.expected
     start = linear_start(init, rows, weight, spec.n_components, seed)
-    return filling | _linear_weights(start, spec, objective, rows, labels, weight)
+    return given | _linear_weights(start, spec, objective, rows, labels, weight)
 
 
-def _filling_weights(spec, factors) -> dict[str, np.ndarray]:
-    """Return the weights by which missing values are replaced, if any are."""
+def _given_weights(spec, factors, rows, weight, scaling) -> dict[str, np.ndarray]:
+    """Return the weights that do not depend on the initialisation.
+
+    These replace missing values, and describe each column's marginal distribution.
+    """
     network = spec.make_network()
     is_filled = isinstance(network, core.FactorFilling) and factors is not None
-    return network.filling_start(factors) if is_filled else {}
+    filling = network.filling_start(factors) if is_filled else {}
+    scales = scaling.mean.astype(np.float64), scaling.scale.astype(np.float64)
+    return filling | spec.make_likelihood().start(rows, weight, *scales)
 
 
 def _linear_weights(start, spec, objective, rows, labels, weight):
@@ -284,24 +289,24 @@ def _scaling(spec, training, options, previous) -> Scaling:
     """Return the scaling of the previous fit, or that of the samples."""
     if previous is not None:
         return previous.scaling
-    standardize = options.standardize if spec.likelihood == "gaussian" else None
-    return fit_scaling(training.X, training.index, training.weight, standardize)
+    standardize = options.standardize if spec.likelihood != "bernoulli" else None
+    samples = training.X, training.index, training.weight
+    return fit_scaling(*samples, standardize, spec.columns)
 
 
-def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
+def _start(spec, objective, options, seed, samples, given, previous, memoize) -> Start:
     """Choose the initialisation, its weights and the temperature."""
     if previous is not None:
         return Start(previous.init, previous.weights)
     completion, weight, labels = samples
-    filling = _filling_weights(spec, completion.model)
     settings = spec, options, completion, weight, seed, memoize
     if not spec.linear_path:
-        return Start("random", filling, _temperature("random", *settings))
+        return Start("random", given, _temperature("random", *settings))
     rows = completion.expected
     start = memoize(linear_start, options.init, rows, weight, spec.n_components, seed)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
     temperature = _temperature(start.kind, *settings)
-    return Start(start.kind, filling | weights, temperature)
+    return Start(start.kind, given | weights, temperature)
 
 
 def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:
@@ -313,6 +318,8 @@ def _temperature(init, spec, options, completion, weight, seed, memoize) -> floa
     if memoize(has_independent_components, completion.expected, weight, seed):
         return 1.0
     noise = spec.likelihood, spec.noise_scale
+    if spec.columns is not None:
+        noise = "gaussian", "feature"  # features are standardised
     return max(1.0, memoize(signal_to_noise, completion.drawn, weight, *noise, seed))
 
 

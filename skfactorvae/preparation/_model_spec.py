@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from .. import core
 from .._validation import check_image_shape, check_memory, check_sizes
 from .._version import __version__
+from ..columns import CONTINUOUS, LIKELIHOODS
 from ._options import FitOptions
 
 WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
@@ -33,7 +34,7 @@ class ModelSpec:
     network : {"mlp", "conv"} or callable
         Kind of networks, or a function that builds the user's modules.
     n_features : int
-        Columns of the table, p.
+        Features, p: columns of the table, or of their levels.
     n_components : int
         Components that are trained, d; those of sensitive attributes included.
     n_hidden : int
@@ -50,8 +51,8 @@ class ModelSpec:
         Network of :data:`WRAPPERS` around encoder and decoder, and its options.
     prior : {"normal", "uniform"}
         Prior of the codes.
-    likelihood : {"gaussian", "bernoulli"}
-        Distribution of a feature given the code.
+    likelihood : {"gaussian", "bernoulli", "columns"}
+        Distribution of a feature given the code; that of each column of ``columns``.
     noise_scale : {"feature", "shared"} or float
         Noise scale of the Gaussian likelihood.
     precision : {"float32", "float64"}
@@ -60,6 +61,9 @@ class ModelSpec:
         Structure of the objective: what must agree for weights to be reused.
     levels : tuple or None
         Levels of each attribute of y, where there are attributes.
+    columns : tuple of (str, int), or None, default=None
+        Likelihood and number of levels of each column of a table of several types, in
+        the order of their features.
     n_factors : int or None, default=None
         Factors of the factor analysis that replaces missing values; None for a model
         that is trained on complete samples.
@@ -81,6 +85,7 @@ class ModelSpec:
     objective: dict
     levels: tuple | None
     n_factors: int | None = None
+    columns: tuple[tuple[str, int], ...] | None = None
 
     @classmethod
     def from_options(
@@ -98,7 +103,7 @@ class ModelSpec:
         ----------
         options : FitOptions
         n_features : int
-            Columns of the table, p.
+            Features, p.
         objective : core.Objective
             What training minimises.
         wrapper : tuple (name, options) or None
@@ -128,7 +133,7 @@ class ModelSpec:
             linear_path=(
                 options.init != "random"
                 and options.network == "mlp"
-                and options.likelihood == "gaussian"
+                and options.likelihood != "bernoulli"
             ),
             wrapper=wrapper,
             prior=objective.prior,
@@ -141,6 +146,7 @@ class ModelSpec:
                 if name != "learning_rate"
             },
             levels=levels,
+            columns=options.columns,
         )
 
     @classmethod
@@ -160,7 +166,8 @@ class ModelSpec:
             If the fields are those of another version.
         """
         names = {f.name for f in fields(cls)}
-        check_state(names - state.keys(), state.keys() - names, version)
+        needed = {f.name for f in fields(cls) if f.default is MISSING}
+        check_state(needed - state.keys(), state.keys() - names, version)
         return cls(**state)
 
     @property
@@ -171,8 +178,9 @@ class ModelSpec:
     @property
     def learns_noise(self) -> bool:
         """Whether the likelihood has a noise scale that is learned from the data."""
+        kinds = {kind for kind, _ in self.columns or [(self.likelihood, 1)]}
         return (
-            self.likelihood == "gaussian"
+            not kinds.isdisjoint(("gaussian", "student_t"))
             and isinstance(self.noise_scale, str)
             and not self.is_generator
         )
@@ -196,14 +204,34 @@ class ModelSpec:
         if self.image_shape is not None:
             return core.ConvNet(*shared, self.image_shape, has_mask=has_mask)
         # Binary features are not standardised, and many are nearly all zeros.
-        is_scaled = self.likelihood == "gaussian"
+        is_scaled = self.likelihood != "bernoulli"
         return core.MLP(*shared, scale_input_lr=is_scaled, has_mask=has_mask)
 
     def make_likelihood(self) -> core.Likelihood:
         """Build the likelihood."""
         if self.likelihood == "bernoulli":
             return core.Bernoulli()
+        if self.columns is not None:
+            return core.by_column(self.columns, self.noise_scale)
         return core.Gaussian(self.noise_scale, is_sampled=not self.is_generator)
+
+    def log_scales(self, scale: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the unit of each feature with a density, (p,), nats.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (p,)
+            Scale of the standardisation. Features that are discrete have no density.
+        """
+        log_scale = np.log(scale.astype(np.float64))
+        if self.columns is None:
+            return log_scale
+        is_continuous = [
+            kind in CONTINUOUS
+            for kind, size in self.columns
+            for _ in range(size if kind == "categorical" else 1)
+        ]
+        return np.where(is_continuous, log_scale, 0.0)
 
     def check_memory(self, objective: core.Objective, schedule: core.Schedule) -> None:
         """Raise if the fit of this model needs more memory than there is.
@@ -344,7 +372,8 @@ class ModelSpec:
             or math.prod(self.image_shape) == self.n_features,
             "wrapper": self.wrapper is None or self.wrapper[0] in WRAPPERS,
             "prior": self.prior in core.PRIORS,
-            "likelihood": self.likelihood in ("gaussian", "bernoulli"),
+            "likelihood": self.likelihood
+            in (("gaussian", "bernoulli") if self.columns is None else ("columns",)),
             "noise_scale": self.noise_scale in ("feature", "shared")
             or (
                 isinstance(self.noise_scale, numbers.Real)
@@ -352,6 +381,9 @@ class ModelSpec:
             ),
             "precision": self.precision in ("float32", "float64"),
         }
+        is_right["columns"] = self.columns is None or _are_columns(
+            self.columns, self.n_features
+        )
         is_right["n_factors"] = self.n_factors is None or _is_size(self.n_factors)
         if wrong := [name for name, is_valid in is_right.items() if not is_valid]:
             raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
@@ -365,6 +397,14 @@ def _as_lists(layers):
         {k: list(v) if isinstance(v, tuple) else v for k, v in layer.items()}
         for layer in layers
     ]
+
+
+def _are_columns(columns: Any, n_features: int) -> bool:
+    """Return whether these are likelihoods and numbers of levels of that many."""
+    if not all(kind in LIKELIHOODS and _is_size(size) for kind, size in columns):
+        return False
+    widths = (size if kind == "categorical" else 1 for kind, size in columns)
+    return sum(widths) == n_features
 
 
 def _is_size(value: Any) -> bool:

@@ -29,7 +29,8 @@ class FitOptions:
     The neutral values stand for a Gaussian likelihood with one learned noise scale a
     feature, a random initialisation, and neither annealing, input noise, weight decay
     nor held-out samples. An estimator that declares only what it needs can therefore be
-    fitted. ``is_whitened`` is no parameter: :meth:`resolved` sets it.
+    fitted. ``is_whitened`` and ``columns`` are no parameters: :meth:`resolved` and
+    :meth:`of_columns` set them.
     """
 
     n_components: int
@@ -52,6 +53,7 @@ class FitOptions:
     weight_decay: Any = 0.0
     hidden_fraction: Any = 0.0
     is_whitened: bool = False
+    columns: tuple[tuple[str, int], ...] | None = None
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 1
@@ -66,6 +68,30 @@ class FitOptions:
         parameters = estimator.get_params(deep=False)
         names = [f.name for f in fields(cls) if f.name in parameters]
         return cls(**{name: _plain(parameters[name]) for name in names})
+
+    def of_columns(self, columns: tuple[tuple[str, int], ...] | None) -> FitOptions:
+        """Return the options for a table of columns of several types, or of numbers.
+
+        Parameters
+        ----------
+        columns : tuple of (str, int), or None
+            Likelihood and number of levels of each column, in the order of their
+            features; None for a table of numbers.
+        """
+        if columns is None:
+            is_named = self.likelihood in ("gaussian", "bernoulli")
+            return self if is_named else replace(self, likelihood="gaussian")
+        scaling, noise_scale = (
+            "feature" if given == "auto" else given
+            for given in (self.standardize, self.noise_scale)
+        )
+        return replace(
+            self,
+            likelihood="columns",
+            columns=columns,
+            standardize=scaling,
+            noise_scale=noise_scale,
+        )
 
     def resolved(self, data: TrainingData, previous: Any = None) -> FitOptions:
         """Return the options with ``"auto"`` replaced for what depends on the table.

@@ -36,6 +36,8 @@ def independent_score(job: core.Job) -> float:
 
     The distribution of each feature is that of a model without active latents.
     """
+    if isinstance(job.likelihood, core.Composite):
+        return _independent_score_of_columns(job, job.likelihood)
     if has_missing(job.rows):
         return _independent_score_of_observed(job)
     share = job.row_weights / job.row_weights.sum()
@@ -53,6 +55,16 @@ def _independent_score_of_observed(job: core.Job) -> float:
     return float(counts @ _independent_terms(job.likelihood, mean, variance))
 
 
+def _independent_score_of_columns(job: core.Job, likelihood: core.Composite) -> float:
+    """Compute the same for columns of several types."""
+    rows = job.rows[:LINEAR_ROWS].astype(np.float64)
+    weight = job.row_weights[:LINEAR_ROWS]
+    mean = average_of_columns(rows, weight)
+    variance = average_of_columns((rows - mean) ** 2, weight)
+    scores = likelihood.marginal_scores(rows, variance, job.start)
+    return float(np.average(scores, weights=weight))
+
+
 def _independent_terms(likelihood, mean, variance) -> np.ndarray:
     """Return each column's mean log-likelihood under its own moments, (p,)."""
     if not isinstance(likelihood, core.Gaussian):
@@ -64,7 +76,8 @@ def _independent_terms(likelihood, mean, variance) -> np.ndarray:
 
 def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
     """Compute the held-out score of factor analysis; NaN where no noise is learned."""
-    if not job.likelihood.is_learned:
+    is_gaussian = isinstance(job.likelihood, core.Gaussian)
+    if not (is_gaussian and job.likelihood.is_learned):
         return math.nan
     return factor_analysis_score(
         job.rows, held_out.rows, held_out.row_weights, job.network.n_components

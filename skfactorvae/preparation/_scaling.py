@@ -5,6 +5,7 @@ Axes: ``n`` samples, ``p`` features, ``m`` distinct samples.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from ._rows import CACHED_VALUES, CHUNK
 MAX_COLUMNS = 2048
 """Columns up to which moments are summed over many samples at once; of wider tables,
 few samples stay in the cache of a processor."""
+
+SCALED = ("gaussian", "student_t")
+"""Likelihoods of features whose scale the user chooses."""
 
 CONSTANT = 1e-14
 """Standard deviation, relative to the largest magnitude, of a constant column."""
@@ -68,7 +72,7 @@ class Scaling:
         return out
 
 
-def fit_scaling(X, index, weight, standardize) -> Scaling:
+def fit_scaling(X, index, weight, standardize, columns=None) -> Scaling:
     """Compute the offset and scale that ``standardize`` asks for.
 
     Both have the precision of ``X``, in which a fitted estimator stores them.
@@ -81,9 +85,32 @@ def fit_scaling(X, index, weight, standardize) -> Scaling:
     weight : ndarray of shape (m,)
         Their weights.
     standardize : {"feature", "global"} or None
+    columns : tuple of (str, int), or None, default=None
+        Likelihood and number of levels of each column, in the order of features. Only
+        numbers have the scale that is asked for. Others have a scale each, and
+        indicators of levels the square root of their mean, with which a category of L
+        levels has a total variance of L - 1, as in correspondence analysis.
     """
-    mean, scale = choose_scale(standardize, *column_moments(X, index, weight))
+    mean, scale = column_moments(X, index, weight)
+    start = 0
+    for kind, n_features in _blocks(columns, X.shape[1]):
+        own = slice(start, start + n_features)
+        if kind == "categorical":
+            scale[own] = np.where(mean[own] > 0, np.sqrt(mean[own]), 1.0)
+        else:
+            how = standardize if kind in SCALED else "feature"
+            mean[own], scale[own] = choose_scale(how, mean[own], scale[own])
+        start += n_features
     return Scaling(mean.astype(X.dtype), scale.astype(X.dtype))
+
+
+def _blocks(columns, n_features):
+    """Return likelihood and number of features of each block of columns of one kind."""
+    if columns is None:
+        return [("gaussian", n_features)]
+    widths = [(kind, n if kind == "categorical" else 1) for kind, n in columns]
+    kinds = itertools.groupby(widths, key=lambda pair: pair[0])
+    return [(kind, sum(width for _, width in group)) for kind, group in kinds]
 
 
 def column_moments(X, index, weight):

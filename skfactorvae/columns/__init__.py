@@ -1,0 +1,25 @@
+"""Tables of columns of several types: as numbers for a model, and back.
+
+Each column has a likelihood, by its type or by name. :class:`TableEncoding` turns a
+table into numbers, one feature for each number, and as many as there are levels for a
+category, and numbers back into a table like the one that it was fitted to.
+"""
+
+from ._encoding import (
+    CONTINUOUS,
+    LIKELIHOODS,
+    ColumnEncoding,
+)
+from ._kinds import likelihood_of_each
+from ._table import TableEncoding, fit_table, is_typed, n_rows
+
+__all__ = [
+    "CONTINUOUS",
+    "LIKELIHOODS",
+    "ColumnEncoding",
+    "TableEncoding",
+    "fit_table",
+    "is_typed",
+    "likelihood_of_each",
+    "n_rows",
+]

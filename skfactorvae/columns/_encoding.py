@@ -1,0 +1,405 @@
+"""One column as features of a model, and features as a column.
+
+Axes: ``n`` samples, ``w`` features of the column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._inputs import BOOLEAN, CATEGORY, FLOAT, INTEGER, TEXT, Column
+
+LIKELIHOODS = (
+    "gaussian",
+    "lognormal",
+    "student_t",
+    "bernoulli",
+    "categorical",
+    "ordinal",
+    "poisson",
+    "negative_binomial",
+)
+"""Likelihoods of a column, in the order of their features."""
+
+CONTINUOUS = ("gaussian", "lognormal", "student_t")
+"""Likelihoods that are densities: their score depends on the unit of the column."""
+
+COUNTS = ("poisson", "negative_binomial")
+
+MAX_LEVELS = 255
+"""Levels of a column, at most; rarer ones are merged."""
+
+IDENTIFIER_SHARE = 0.5
+"""Levels per sample from which a column looks like an identifier."""
+
+MIN_IDENTIFIER_LEVELS = 50
+"""Levels below which it does not."""
+
+ROUNDING = 1e-9
+"""Rounding error of a sum of weights, relative."""
+
+
+def _none() -> np.ndarray:
+    """Return the levels of a column of numbers."""
+    return np.zeros(0, dtype=int)
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnEncoding:
+    """How a column becomes features.
+
+    Attributes
+    ----------
+    name : str
+    likelihood : str
+        One of :data:`LIKELIHOODS`.
+    content : str
+        What the column holds: "boolean", "integer", "float", "category" or "text".
+    levels : ndarray of shape (n_levels,)
+        Levels in order, those of merged ones last; none if the column is of numbers.
+    level_of : ndarray of int, same shape
+        Number of each level in the model. Merged levels share one.
+    zero : float
+        What stands for zero in a lognormal column.
+    """
+
+    name: str
+    likelihood: str
+    content: str
+    levels: np.ndarray = field(default_factory=_none)
+    level_of: np.ndarray = field(default_factory=_none)
+    zero: float = 0.0
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels of the model; one for numbers."""
+        return int(self.level_of.max(initial=0)) + 1
+
+    @property
+    def width(self) -> int:
+        """Number of features, w."""
+        return self.n_levels if self.likelihood == "categorical" else 1
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the features, such as "mode = eco"."""
+        if not len(self.levels) or self.likelihood == "ordinal":
+            return [self.name]
+        if self.likelihood == "bernoulli":
+            is_true = self.content == BOOLEAN
+            return [self.name if is_true else f"{self.name} = {self.levels[1]}"]
+        return [f"{self.name} = {text}" for text in self._texts()]
+
+    def _texts(self) -> list[str]:
+        counts = np.bincount(self.level_of)
+        texts = [""] * len(counts)
+        for level, feature in zip(self.levels, self.level_of, strict=True):
+            n = counts[feature]
+            texts[feature] = str(level) if n == 1 else f"one of {n} rare levels"
+        return texts
+
+    def encode(self, column: Column, handle_unknown: str) -> np.ndarray:
+        """Return the features of a column, (n, w), NaN where missing.
+
+        Parameters
+        ----------
+        column : Column
+        handle_unknown : {"error", "missing"}
+            What is done with levels that the fit did not see.
+
+        Raises
+        ------
+        ValueError
+            If values cannot be encoded; the message names the column.
+        """
+        if len(self.levels):
+            return self._encode_levels(column, handle_unknown)
+        values = numbers_of(column, self.name, self.likelihood)
+        if self.likelihood == "lognormal":
+            check_not_negative(values, self.name, self.likelihood)
+            values = np.log(np.where(values == 0, self.zero, values))
+        if self.likelihood in COUNTS:
+            check_counts(values, self.name, self.likelihood)
+            values = np.log1p(values)
+        return values[:, None]
+
+    def _encode_levels(self, column: Column, handle_unknown: str) -> np.ndarray:
+        values, levels = column.as_levels()
+        place = {_key(level): k for k, level in enumerate(self.levels.tolist())}
+        found = np.array([place.get(_key(v), -1) for v in levels.tolist()], dtype=int)
+        if (found < 0).any() and handle_unknown == "error":
+            unknown = [str(v) for v in levels[found < 0][:5].tolist()]
+            raise ValueError(
+                f"Column {self.name!r} of X has levels that the fit did not see: "
+                f"{', '.join(map(repr, unknown))}; expected some of "
+                f"{', '.join(repr(str(v)) for v in self.levels[:10].tolist())}. Set "
+                "handle_unknown='missing' to treat such values as missing."
+            )
+        feature = np.where(found < 0, np.nan, self.level_of[found].astype(np.float64))
+        known = ~np.isnan(values)
+        codes = np.full(len(values), np.nan)
+        codes[known] = feature[values[known].astype(np.intp)]
+        if self.likelihood != "categorical":
+            return codes[:, None]
+        indicators = (codes[:, None] == np.arange(self.n_levels)).astype(np.float64)
+        indicators[np.isnan(codes)] = np.nan
+        return indicators
+
+    def numbers(self, features: np.ndarray) -> np.ndarray:
+        """Return features in the units of the column, (n, w).
+
+        Numbers, probabilities of levels, and numbers of ordered levels.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, w)
+        """
+        if self.likelihood == "lognormal":
+            return np.exp(features)
+        return np.expm1(features) if self.likelihood in COUNTS else features
+
+    def values(self, numbers: np.ndarray, *, is_drawn: bool) -> np.ndarray:
+        """Return what the user's column would hold, (n,).
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n, w)
+            As :meth:`numbers` returns them.
+        is_drawn : bool
+            Whether they are draws, of which integers are rounded, or expectations.
+        """
+        if not len(self.levels):
+            rounds = is_drawn and self.content == INTEGER
+            return np.rint(numbers[:, 0]) if rounds else numbers[:, 0]
+        missing = np.isnan(numbers).any(axis=1)
+        numbers = np.where(np.isnan(numbers), 0.0, numbers)
+        if self.likelihood == "categorical":
+            feature = numbers.argmax(axis=1)
+        else:
+            last = self.n_levels - 1
+            feature = np.clip(np.rint(numbers[:, 0]), 0, last).astype(int)
+        _, first = np.unique(self.level_of, return_index=True)
+        return _with_missing(self.levels[first[feature]], missing)
+
+
+def _with_missing(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    if not missing.any():
+        return values
+    values = values.astype(object)
+    values[missing] = None
+    return values
+
+
+def _key(level: Any) -> Any:
+    """Return what equal levels of different types have in common."""
+    return float(level) if isinstance(level, bool | int | float) else str(level)
+
+
+def fit_column(
+    column: Column,
+    name: str,
+    likelihood: str,
+    weight: np.ndarray,
+    min_frequency: Any,
+    warn: Callable[[str], None],
+) -> ColumnEncoding:
+    """Determine how a column becomes features.
+
+    Parameters
+    ----------
+    column : Column
+    name : str
+    likelihood : str
+        One of :data:`LIKELIHOODS`.
+    weight : ndarray of shape (n,)
+        Weights of the samples; those of weight zero do not count.
+    min_frequency : int, float or None
+        Total weight, or its share, below which levels of a categorical column are
+        merged.
+    warn : callable (str)
+        Is called with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the column cannot have this likelihood; the message names it.
+    """
+    if likelihood in ("categorical", "ordinal") or _is_of_levels(column, likelihood):
+        return _fit_levels(column, name, likelihood, weight, min_frequency, warn)
+    values = numbers_of(column, name, likelihood)[weight > 0]
+    zero = 0.0
+    if likelihood == "bernoulli":
+        _check_unit_interval(values, name)
+    if likelihood == "lognormal":
+        zero = _replacement_of_zero(values, name)
+    if likelihood in COUNTS:
+        check_counts(values, name, likelihood)
+    content = column.content if column.content == INTEGER else FLOAT
+    return ColumnEncoding(name, likelihood, content, zero=zero)
+
+
+def _is_of_levels(column: Column, likelihood: str) -> bool:
+    return likelihood == "bernoulli" and column.content not in (INTEGER, FLOAT)
+
+
+def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
+    """Return the encoding of a column by its levels."""
+    values, levels = column.as_levels()
+    present = ~np.isnan(values) & (weight > 0)
+    totals = np.bincount(
+        values[present].astype(np.intp), weight[present], minlength=len(levels)
+    )
+    levels, totals = levels[totals > 0], totals[totals > 0]
+    if not len(levels):
+        raise ValueError(
+            f"All values of column {name!r} of X are missing, and it is not a column "
+            "of numbers; expected some values. Leave it out, or check how X was read."
+        )
+    if likelihood == "bernoulli":
+        if column.content == BOOLEAN:
+            levels = np.array([False, True])
+        if len(levels) != 2:
+            raise ValueError(
+                f"likelihood='bernoulli' needs two levels, but column {name!r} of X "
+                f"has {len(levels)}. Use 'categorical' for it."
+            )
+        return ColumnEncoding(name, likelihood, column.content, levels, np.arange(2))
+    if likelihood == "ordinal":
+        if column.content == TEXT or not column.is_ordered:
+            raise ValueError(
+                f"likelihood='ordinal' needs levels with an order, but those of column "
+                f"{name!r} of X are names. Convert it to an ordered pandas.Categorical "
+                "or to numbers, or use 'categorical'."
+            )
+        if len(levels) > MAX_LEVELS:
+            raise ValueError(
+                f"Column {name!r} of X has {len(levels)} ordered levels; expected at "
+                f"most {MAX_LEVELS}. Use 'gaussian' for its numbers."
+            )
+        level_of = np.arange(len(levels))
+        return ColumnEncoding(name, likelihood, column.content, levels, level_of)
+    n_present = int(present.sum())
+    if len(levels) > max(MIN_IDENTIFIER_LEVELS, IDENTIFIER_SHARE * n_present):
+        warn(
+            f"Column {name!r} of X looks like an identifier: {len(levels)} levels in "
+            f"{n_present} samples. Leave it out of X."
+        )
+    is_rare = _rare_levels(totals, min_frequency, name, warn)
+    order = np.concatenate([np.flatnonzero(~is_rare), _by_total(is_rare, totals)])
+    n_kept = int((~is_rare).sum())
+    level_of = np.minimum(np.arange(len(levels)), n_kept)
+    return ColumnEncoding(name, likelihood, column.content, levels[order], level_of)
+
+
+def _by_total(chosen: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Return the chosen levels, the one of largest weight first."""
+    found = np.flatnonzero(chosen)
+    return found[np.argsort(-totals[found], kind="stable")]
+
+
+def _rare_levels(totals, min_frequency, name, warn) -> np.ndarray:
+    """Return which levels are merged into one; none, if it were a single one."""
+    least = 0.0
+    if min_frequency is not None:
+        is_share = isinstance(min_frequency, float)
+        least = min_frequency * totals.sum() if is_share else float(min_frequency)
+    is_rare = totals < least * (1 - ROUNDING)
+    if (~is_rare).sum() + is_rare.any() > MAX_LEVELS:
+        # The rank of a total, at least the second: one sample shows nothing.
+        ordered = np.sort(totals)[::-1]
+        limit = max(ordered[MAX_LEVELS - 1], ordered[-1])
+        is_rare = totals <= limit
+        warn(
+            f"Column {name!r} of X has {len(totals)} levels; the {int(is_rare.sum())} "
+            f"rarest are merged into one, since at most {MAX_LEVELS} are possible. Set "
+            "min_frequency to choose which are merged."
+        )
+    return is_rare if is_rare.sum() > 1 else np.zeros_like(is_rare)
+
+
+# ------------------------------------------------------------------------- numbers
+def numbers_of(column: Column, name: str, likelihood: str) -> np.ndarray:
+    """Return the entries of a column as numbers, (n,), NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        If they are not numbers, or infinite.
+    """
+    values = _as_numbers(column)
+    if values is None:
+        first = "" if column.levels is None else f", such as {str(column.levels[0])!r}"
+        raise ValueError(
+            f"likelihood={likelihood!r} needs numbers, but column {name!r} of X holds "
+            f"{column.content}{first}. Use likelihood='auto' or 'categorical' for it, "
+            "or convert it."
+        )
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise ValueError(
+            f"Input X contains infinity in column {name!r} of sample {row}. Replace "
+            "such values by numbers, or by NaN where they are missing."
+        )
+    return values
+
+
+def _as_numbers(column: Column) -> np.ndarray | None:
+    """Return numbers, truth values or categories that are numbers; None for others."""
+    if column.content == BOOLEAN:
+        return column.values
+    levels = column.levels
+    if levels is None or column.content != CATEGORY:
+        return column.as_numbers()
+    if levels.dtype.kind not in "biuf":
+        return None
+    known = ~np.isnan(column.values)
+    values = np.full(len(column.values), np.nan)
+    values[known] = levels[column.values[known].astype(np.intp)]
+    return values
+
+
+def check_not_negative(values: np.ndarray, name: str, likelihood: str) -> None:
+    """Raise if a number is negative."""
+    if (values < 0).any():
+        raise ValueError(
+            f"likelihood={likelihood!r} needs numbers >= 0, but column {name!r} of X "
+            f"holds {np.nanmin(values):g}. Use 'gaussian' or 'student_t' for it."
+        )
+
+
+def check_counts(values: np.ndarray, name: str, likelihood: str) -> None:
+    """Raise if a number is negative or not whole."""
+    check_not_negative(values, name, likelihood)
+    known = values[~np.isnan(values)]
+    if (known != np.rint(known)).any():
+        first = known[known != np.rint(known)][0]
+        raise ValueError(
+            f"likelihood={likelihood!r} needs whole numbers, but column {name!r} of X "
+            f"holds {first:g}. Use 'lognormal' or 'gaussian' for it."
+        )
+
+
+def _check_unit_interval(values: np.ndarray, name: str) -> None:
+    known = values[~np.isnan(values)]
+    if ((known < 0) | (known > 1)).any():
+        raise ValueError(
+            f"likelihood='bernoulli' needs values in [0, 1], but column {name!r} of X "
+            f"ranges from {known.min():g} to {known.max():g}. Use 'categorical' or "
+            "'gaussian' for it."
+        )
+
+
+def _replacement_of_zero(values: np.ndarray, name: str) -> float:
+    """Return half of the smallest positive number."""
+    check_not_negative(values, name, "lognormal")
+    positive = values[values > 0]
+    if not len(positive):
+        raise ValueError(
+            f"likelihood='lognormal' needs positive numbers, but column {name!r} of X "
+            "has none. Use 'gaussian' for it, or leave it out."
+        )
+    return float(positive.min() / 2)

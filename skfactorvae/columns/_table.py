@@ -1,0 +1,338 @@
+"""A table of columns of several types as features of a model, and back.
+
+Axes: ``n`` samples, ``p`` columns of the table, ``q`` features: as many of a
+categorical column as it has levels, and one of each other. Features are ordered by
+likelihood, then by column.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._inputs import (
+    BOOLEAN,
+    CATEGORY,
+    FLOAT,
+    OTHER,
+    TEXT,
+    Column,
+    columns,
+    read_column,
+)
+from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
+from ._frames import FrameType, frame_type_of
+from ._kinds import automatic, likelihood_of_each
+
+NUMBERS = "iuf"
+"""Kinds of types that are numbers, as numpy names them."""
+
+
+@dataclass(frozen=True, eq=False)
+class TableEncoding:
+    """How a table becomes features.
+
+    Attributes
+    ----------
+    columns : tuple of p ColumnEncoding
+        In the order of the table.
+    frame_type : FrameType or None
+        Library and types of a data frame; None for an array.
+    """
+
+    columns: tuple[ColumnEncoding, ...]
+    frame_type: FrameType | None = None
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """Columns in the order of their features, (p,)."""
+        return sorted(
+            range(len(self.columns)),
+            key=lambda j: LIKELIHOODS.index(self.columns[j].likelihood),
+        )
+
+    @cached_property
+    def _slices(self) -> list[slice]:
+        """Features of each column, (p,)."""
+        widths = [self.columns[j].width for j in self._order]
+        ends = itertools.accumulate(widths)
+        found = [slice(end - w, end) for end, w in zip(ends, widths, strict=True)]
+        place = dict(zip(self._order, found, strict=True))
+        return [place[j] for j in range(len(self.columns))]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, q."""
+        return sum(column.width for column in self.columns)
+
+    @property
+    def kinds(self) -> tuple[tuple[str, int], ...]:
+        """Likelihood and number of levels of each column, in the order of features.
+
+        A lognormal column is Gaussian in its logarithm, which is its feature.
+        """
+        ordered = [self.columns[j] for j in self._order]
+        return tuple(
+            ("gaussian" if c.likelihood == "lognormal" else c.likelihood, c.n_levels)
+            for c in ordered
+        )
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the numbers of :meth:`numbers`, (q,), column by column."""
+        return [name for column in self.columns for name in column.feature_names]
+
+    @property
+    def is_continuous(self) -> np.ndarray:
+        """Which features have a density, (q,), in the order of features."""
+        return self._by_feature(lambda c: c.likelihood in CONTINUOUS)
+
+    @property
+    def is_indicator(self) -> np.ndarray:
+        """Which features are indicators of levels, (q,), in the order of features."""
+        return self._by_feature(lambda c: c.likelihood == "categorical")
+
+    def _by_feature(self, function: Callable[[ColumnEncoding], bool]) -> np.ndarray:
+        ordered = [self.columns[j] for j in self._order]
+        return np.array([function(c) for c in ordered for _ in range(c.width)])
+
+    def log_jacobian(self, features: np.ndarray) -> np.ndarray:
+        """Return what turns densities of features into those of columns, (n,), nats.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, q)
+            NaN where missing.
+        """
+        is_log = self._by_feature(lambda c: c.likelihood == "lognormal")
+        return -np.nan_to_num(features[:, is_log]).sum(axis=1)
+
+    # ------------------------------------------------------------------ plain values
+    def as_state(self) -> dict[str, Any]:
+        """Return all attributes as plain values and arrays."""
+        return {
+            "columns": [dict(vars(column)) for column in self.columns],
+            "frame_type": None if self.frame_type is None else vars(self.frame_type),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TableEncoding:
+        """Return the encoding whose attributes these are."""
+        frame_type = state["frame_type"]
+        return cls(
+            tuple(ColumnEncoding(**column) for column in state["columns"]),
+            None if frame_type is None else FrameType(**frame_type),
+        )
+
+    # ---------------------------------------------------------------- to features
+    def encode(self, X: Any, handle_unknown: str = "error") -> np.ndarray:
+        """Return the features of a table, (n, q) float64, NaN where missing.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, p)
+            Columns in the order of the fit.
+        handle_unknown : {"error", "missing"}
+            What is done with levels that the fit did not see.
+
+        Raises
+        ------
+        ValueError
+            If values cannot be encoded; the message names the column.
+        """
+        found, _ = columns(X, "X")
+        if len(found) != len(self.columns):
+            raise ValueError(
+                f"X has {len(found)} columns, expected {len(self.columns)}, as in fit."
+            )
+        out = np.empty((n_rows(X), self.n_features))
+        for column, encoding, own in zip(
+            found, self.columns, self._slices, strict=True
+        ):
+            read = read_column(column, f"Column {encoding.name!r} of X")
+            out[:, own] = encoding.encode(read, handle_unknown)
+        return out
+
+    # -------------------------------------------------------------- from features
+    def numbers(self, features: np.ndarray) -> np.ndarray:
+        """Return features in the units of the table, column by column, (n, q).
+
+        These are numbers, probabilities of levels, and numbers of ordered levels.
+        Their names are ``feature_names``.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, q)
+        """
+        parts = [
+            encoding.numbers(features[:, own])
+            for encoding, own in zip(self.columns, self._slices, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def decode(self, features: np.ndarray, *, is_drawn: bool = False) -> Any:
+        """Return a table like the one of the fit, (n, p).
+
+        The most probable level of a category, the level nearest to the expectation of
+        ordered ones, and numbers in their units.
+
+        Parameters
+        ----------
+        features : ndarray of shape (n, q)
+            Expectations or draws.
+        is_drawn : bool, default=False
+            Whether they are draws, of which integers are rounded and have the type of
+            the fit.
+        """
+        values = [
+            encoding.values(encoding.numbers(features[:, own]), is_drawn=is_drawn)
+            for encoding, own in zip(self.columns, self._slices, strict=True)
+        ]
+        return self.table(values, is_drawn=is_drawn)
+
+    def fill(
+        self,
+        X: Any,
+        features: np.ndarray,
+        missing: np.ndarray,
+        *,
+        is_drawn: bool = False,
+    ) -> Any:
+        """Return a table with other values where some are missing.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n, p)
+        features : ndarray of shape (n, q)
+            Of all values.
+        missing : ndarray of shape (n, q)
+            Which features are missing in X.
+        is_drawn : bool, default=False
+            Whether missing ones are draws.
+        """
+        firsts = [own.start for own in self._slices]
+        gaps = missing[:, firsts]  # (n, p)
+        decoded = [
+            encoding.values(encoding.numbers(features[:, own]), is_drawn=is_drawn)
+            for encoding, own in zip(self.columns, self._slices, strict=True)
+        ]
+        if self.frame_type is not None and hasattr(X, "columns"):
+            return self.frame_type.filled(X, decoded, gaps, restores_numbers=is_drawn)
+        array = np.array(X, dtype=object)
+        for j, column in enumerate(decoded):
+            array[gaps[:, j], j] = column[gaps[:, j]]
+        is_numeric = all(column.dtype.kind in NUMBERS for column in decoded)
+        return array.astype(np.float64) if is_numeric else array
+
+    def table(self, values: Sequence[np.ndarray], *, is_drawn: bool = False) -> Any:
+        """Return columns as a data frame, or as an array, like that of the fit."""
+        if self.frame_type is not None:
+            names = [column.name for column in self.columns]
+            return self.frame_type.frame(names, values, restores_numbers=is_drawn)
+        if all(v.dtype.kind in NUMBERS for v in values):
+            return np.column_stack(values)
+        out = np.empty((len(values[0]), len(values)), dtype=object)
+        for j, column in enumerate(values):
+            out[:, j] = column
+        return out
+
+
+def is_typed(X: Any, likelihood: Any) -> bool:
+    """Return whether columns of a table may have to be encoded.
+
+    Not so for arrays and frames of numbers with one likelihood for all.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n, p)
+    likelihood : str or mapping
+    """
+    if likelihood in ("gaussian", "bernoulli"):
+        return False
+    return likelihood != "auto" or _has_other_types(X)
+
+
+def _has_other_types(X: Any) -> bool:
+    """Return whether a column is of another type than numbers."""
+    if hasattr(X, "columns") and hasattr(X, "__getitem__"):
+        return any(not _is_number(X[name]) for name in X.columns)
+    if isinstance(X, list | tuple):
+        try:
+            X = np.asarray(X)
+        except ValueError:  # rows of several lengths: a check will say so
+            return False
+    return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUb"
+
+
+def _is_number(column: Any) -> bool:
+    """Return whether the type of a frame's column is one of numbers."""
+    dtype: Any = getattr(column, "dtype", None)
+    if hasattr(dtype, "is_numeric"):  # polars
+        return bool(dtype.is_numeric())
+    return getattr(dtype, "kind", "O") in NUMBERS
+
+
+def fit_table(
+    X: Any,
+    likelihood: Any,
+    weight: np.ndarray,
+    min_frequency: Any,
+    warn: Callable[[str], None],
+) -> TableEncoding | None:
+    """Determine how a table becomes features; None if all columns are numbers.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n, p)
+    likelihood : str or mapping
+        As :func:`likelihood_of_each` takes it.
+    weight : ndarray of shape (n,)
+        Weights of the samples.
+    min_frequency : int, float or None
+        Of levels of categorical columns; rarer ones are merged.
+    warn : callable (str)
+        Is called with warnings.
+
+    Raises
+    ------
+    ValueError
+        If a column cannot have its likelihood; the message names it.
+    """
+    found, names = columns(X, "X")
+    is_frame = hasattr(X, "columns")
+    names = names if is_frame else tuple(f"x{j}" for j in range(len(found)))
+    read = [
+        _of_numbers_if_empty(read_column(column, f"Column {name!r} of X"))
+        for column, name in zip(found, names, strict=True)
+    ]
+    if not is_frame and any(column.content == OTHER for column in read):
+        return None  # the check of arrays of numbers says what is wrong
+    asked = likelihood_of_each(likelihood, names, X)
+    chosen = [
+        own or automatic(column, name)
+        for own, column, name in zip(asked, read, names, strict=True)
+    ]
+    is_plain = all(column.content not in (BOOLEAN, CATEGORY, TEXT) for column in read)
+    if is_plain and set(chosen) == {"gaussian"}:
+        return None
+    encodings = tuple(
+        fit_column(column, name, kind, weight, min_frequency, warn)
+        for column, name, kind in zip(read, names, chosen, strict=True)
+    )
+    return TableEncoding(encodings, frame_type_of(X, found, read))
+
+
+def _of_numbers_if_empty(column: Column) -> Column:
+    """Return a column without values, whose type nothing tells, as one of numbers."""
+    is_empty = column.content == BOOLEAN and np.isnan(column.values).all()
+    return Column(column.values, FLOAT, dtype=np.dtype(float)) if is_empty else column
+
+
+def n_rows(X: Any) -> int:
+    """Return the number of rows of a frame or an array-like."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)

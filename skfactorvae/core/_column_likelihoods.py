@@ -1,0 +1,286 @@
+"""Likelihoods of tables whose columns are of several types.
+
+Axes: ``K`` models, ``B`` rows, ``p`` features.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ._axes import FEATURE, Parameters, Shapes
+from ._count_likelihoods import NegativeBinomial, Poisson
+from ._dense import PLAIN, Weights
+from ._discrete_likelihoods import (
+    RATE,
+    Binary,
+    Categorical,
+    Ordinal,
+    as_rows,
+    sum_observed,
+)
+from ._likelihoods import Arrays, Gaussian, Likelihood
+
+
+@dataclass(frozen=True)
+class StudentT(Likelihood):
+    """Heavy-tailed noise around the decoder's output.
+
+    Scale and degrees of freedom are learned for each feature. Degrees of freedom stay
+    above two, so that the variance exists.
+    """
+
+    SCALE, FREEDOM = "likelihood.student_t.raw_scale", "likelihood.student_t.raw_df"
+    MIN_SCALE, MIN_FREEDOM = Gaussian.MIN_SCALE, 2.1
+    FIRST_SCALE, FIRST_FREEDOM = Gaussian.INITIAL_SCALE, 5.0
+
+    @property
+    def parameters(self) -> Parameters:
+        return {self.SCALE: (FEATURE,), self.FREEDOM: (FEATURE,)}
+
+    def shapes(self, n_features: int) -> Shapes:
+        return {self.SCALE: (n_features,), self.FREEDOM: (n_features,)}
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {"kind": "student_t"}
+
+    def draw(self, n_features: int) -> Weights:
+        first = {
+            self.SCALE: self.FIRST_SCALE - self.MIN_SCALE,
+            self.FREEDOM: self.FIRST_FREEDOM - self.MIN_FREEDOM,
+        }
+        return {
+            name: torch.full((n_features,), math.log(math.expm1(value)) / RATE, **PLAIN)
+            for name, value in first.items()
+        }
+
+    def scales(self, weights: Weights) -> Tensor:
+        """Return the scales, (K, 1, p)."""
+        return as_rows(F.softplus(RATE * weights[self.SCALE]) + self.MIN_SCALE)
+
+    def freedom(self, weights: Weights) -> Tensor:
+        """Return the degrees of freedom, (K, 1, p)."""
+        return as_rows(F.softplus(RATE * weights[self.FREEDOM]) + self.MIN_FREEDOM)
+
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        scale, df = self.scales(weights), self.freedom(weights)
+        squares = ((x - output) / scale).square()
+        constant = (
+            torch.lgamma(df / 2)
+            - torch.lgamma((df + 1) / 2)
+            + 0.5 * (df * math.pi).log()
+            + scale.log()
+        )
+        return sum_observed(
+            constant + 0.5 * (df + 1) * torch.log1p(squares / df), observed
+        )
+
+    def add_input_noise(
+        self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
+    ) -> Tensor:
+        own = torch.minimum(self.scales(weights).detach(), max_std)
+        return torch.addcmul(x, noise, own)
+
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
+        return output
+
+    def sample(
+        self, weights: Weights, output: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        noise = torch.randn(output.shape, generator=generator, **PLAIN)
+        half = (self.freedom(weights) / 2).expand_as(output).cpu()
+        chi2 = torch._standard_gamma(half, generator=generator) / half
+        return output + self.scales(weights) * (noise * chi2.rsqrt()).to(output)
+
+
+@dataclass(frozen=True)
+class Composite(Likelihood):
+    """Likelihoods of adjacent blocks of features; each kind occurs once.
+
+    Parameters
+    ----------
+    parts : tuple of (Likelihood, int)
+        Likelihoods, and the number of features of each.
+    """
+
+    parts: tuple[tuple[Likelihood, int], ...]
+
+    @property
+    def _slices(self) -> list[tuple[Likelihood, slice]]:
+        ends = list(itertools.accumulate(width for _, width in self.parts))
+        return [
+            (part, slice(end - width, end))
+            for (part, width), end in zip(self.parts, ends, strict=True)
+        ]
+
+    @property
+    def parameters(self) -> Parameters:
+        return {k: v for part, _ in self.parts for k, v in part.parameters.items()}
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        return frozenset().union(*(part.fixed for part, _ in self.parts))
+
+    @property
+    def is_learned(self) -> bool:
+        return any(part.is_learned for part, _ in self.parts)
+
+    @property
+    def hidden_with(self) -> tuple[int, ...] | None:
+        """For each feature, the first one that is missing if it is."""
+        found: list[int] = []
+        for part, width in self.parts:
+            first = len(found)
+            if isinstance(part, Categorical):
+                starts = itertools.accumulate(part.sizes[:-1], initial=first)
+                for start, size in zip(starts, part.sizes, strict=True):
+                    found += [start] * size
+            else:
+                found += range(first, first + width)
+        return tuple(found)
+
+    @property
+    def description(self) -> dict[str, object]:
+        parts = [{**part.description, "width": width} for part, width in self.parts]
+        return {"kind": "columns", "parts": parts}
+
+    def shapes(self, n_features: int) -> Shapes:
+        return {k: v for part, n in self.parts for k, v in part.shapes(n).items()}
+
+    def draw(self, n_features: int) -> Weights:
+        return {k: v for part, n in self.parts for k, v in part.draw(n).items()}
+
+    def start(
+        self,
+        rows: np.ndarray,
+        row_weights: np.ndarray,
+        offset: np.ndarray,
+        step: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for part, own in self._slices:
+            found |= part.start(rows[:, own], row_weights, offset[own], step[own])
+        return found
+
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        terms = (
+            part.nll(
+                weights,
+                output[..., own],
+                x[..., own],
+                None if observed is None else observed[..., own],
+            )
+            for part, own in self._slices
+        )
+        return sum(terms, output.new_zeros(()))
+
+    def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
+        for part, own in self._slices:
+            weights = part.with_variance(weights, variance[own])
+        return weights
+
+    def add_input_noise(
+        self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
+    ) -> Tensor:
+        def noisy(part: Likelihood, own: slice) -> Tensor:
+            parts = x[..., own], noise[..., own], max_std[..., own]
+            return part.add_input_noise(weights, *parts)
+
+        return self._joined(noisy)
+
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
+        return self._joined(lambda part, own: part.mean(weights, output[..., own]))
+
+    def sample(
+        self, weights: Weights, output: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        return self._joined(
+            lambda part, own: part.sample(weights, output[..., own], generator)
+        )
+
+    def marginal_scores(
+        self, rows: np.ndarray, variance: np.ndarray, start: Arrays
+    ) -> np.ndarray:
+        """Return each row's log-density without active latents, nats, (n,).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, p)
+            Standardised rows, NaN where missing.
+        variance : ndarray of shape (p,)
+            Variance of the features with a learned noise scale.
+        start : mapping of str to ndarray
+            Weights of :meth:`start`.
+        """
+        drawn = {k: v.numpy() for k, v in self.draw(rows.shape[1]).items()}
+        own = self.with_variance({**drawn, **_chosen(start, drawn)}, variance)
+        weights = {
+            k: torch.tensor(v, dtype=torch.float64)[None] for k, v in own.items()
+        }
+        x = torch.tensor(rows, dtype=torch.float64)[None]
+        observed = (x == x).to(x)
+        output = torch.zeros_like(x)
+        return -self.nll(weights, output, x.nan_to_num(0.0), observed)[0].numpy()
+
+    def _joined(self, function: Callable[[Likelihood, slice], Tensor]) -> Tensor:
+        return torch.cat([function(part, own) for part, own in self._slices], dim=-1)
+
+
+def by_column(kinds: Iterable[tuple[str, int]], noise_scale: str | float) -> Likelihood:
+    """Return the likelihood of adjacent columns of these kinds.
+
+    Parameters
+    ----------
+    kinds : iterable of (str, int)
+        Kind of each column, and its number of levels, one if it has none. Columns of a
+        kind are adjacent.
+    noise_scale : {"feature", "shared"} or float
+        Noise scale of the Gaussian columns.
+    """
+    parts: list[tuple[Likelihood, int]] = []
+    for kind, group in itertools.groupby(kinds, key=lambda pair: pair[0]):
+        sizes = tuple(size for _, size in group)
+        width = sum(sizes) if kind == "categorical" else len(sizes)
+        parts.append((_part(kind, sizes, noise_scale), width))
+    return Composite(tuple(parts))
+
+
+def _part(kind: str, sizes: tuple[int, ...], noise_scale: str | float) -> Likelihood:
+    if kind == "gaussian":
+        return Gaussian(noise_scale)
+    if kind == "categorical":
+        return Categorical(sizes)
+    return Ordinal(sizes) if kind == "ordinal" else PARTS[kind]()
+
+
+PARTS: dict[str, Callable[[], Likelihood]] = {
+    "student_t": StudentT,
+    "bernoulli": Binary,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+}
+"""Likelihoods of a block of columns that need nothing but its width."""
+
+
+def _chosen(arrays: Arrays, names: Iterable[str]) -> dict[str, np.ndarray]:
+    return {name: arrays[name] for name in names if name in arrays}

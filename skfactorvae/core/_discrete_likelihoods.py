@@ -1,0 +1,345 @@
+r"""Likelihoods of features of several types, side by side.
+
+Rows are standardised: a feature is ``(t - offset) / step``, where its target t is the
+indicator of a level, the number of an ordered level, or the logarithm ``log(1 + c)`` of
+a count c. Outputs of the decoder are in the same units, and zero is the marginal
+distribution: to first order an output of one moves the expected target by one step.
+Gradients of features of different types therefore have comparable sizes.
+
+Axes: ``K`` models, ``B`` rows, ``p`` features of the likelihood, ``q`` columns of the
+table, of which one of L levels has L features.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ._axes import FEATURE, Parameters, Shapes
+from ._dense import PLAIN, Weights
+from ._likelihoods import Likelihood
+
+MAX_LOGIT = 40.0
+"""Bound of logits; the bound is smooth, so that gradients remain."""
+
+TINY = 1e-5
+"""Probability of a level, at least."""
+
+FAR = 1e4
+"""Threshold that no output reaches."""
+
+RATE = 10.0
+"""Factor of the learning rate of scales, thresholds and dispersions, which lag behind
+the outputs with that of other weights."""
+
+
+class Standardised(Likelihood):
+    """A likelihood of targets that rows hold in standardised units.
+
+    Its offset and its step are weights that are not trained, so that models of several
+    tables can be trained together.
+    """
+
+    kind: str
+
+    @property
+    def offset(self) -> str:
+        """Name of the weight that holds the mean of each target, (p,)."""
+        return f"likelihood.{self.kind}.offset"
+
+    @property
+    def unit(self) -> str:
+        """Name of the weight that holds the step of each target, (p,)."""
+        return f"likelihood.{self.kind}.step"
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        return frozenset((self.offset, self.unit))
+
+    @property
+    def parameters(self) -> Parameters:
+        return {self.offset: (FEATURE,), self.unit: (FEATURE,)}
+
+    def shapes(self, n_features: int) -> Shapes:
+        return {self.offset: (n_features,), self.unit: (n_features,)}
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {"kind": self.kind, "name": self.offset.removesuffix(".offset")}
+
+    def draw(self, n_features: int) -> Weights:
+        return {
+            self.offset: torch.zeros(n_features, **PLAIN),
+            self.unit: torch.ones(n_features, **PLAIN),
+        }
+
+    def start(
+        self,
+        rows: np.ndarray,
+        row_weights: np.ndarray,
+        offset: np.ndarray,
+        step: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        return {self.offset: np.nan_to_num(offset), self.unit: step}
+
+    def targets(self, weights: Weights, x: Tensor) -> Tensor:
+        """Return the targets of rows (K, B, p)."""
+        return torch.addcmul(
+            as_rows(weights[self.offset]), x, as_rows(weights[self.unit])
+        )
+
+    def standardised(self, weights: Weights, targets: Tensor) -> Tensor:
+        """Return targets in the units of rows, (K, B, p)."""
+        return (targets - as_rows(weights[self.offset])) / as_rows(weights[self.unit])
+
+
+@dataclass(frozen=True)
+class Binary(Standardised):
+    """Binary features: the target is zero or one, or between them."""
+
+    kind = "binary"
+
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        logit = self._logits(weights, output)
+        terms = F.softplus(logit) - self.targets(weights, x) * logit
+        return sum_observed(terms, observed)
+
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
+        probability = torch.sigmoid(self._logits(weights, output))
+        return self.standardised(weights, probability)
+
+    def sample(
+        self, weights: Weights, output: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        u = uniform(output, generator)
+        drawn = u < torch.sigmoid(self._logits(weights, output))
+        return self.standardised(weights, drawn.to(output))
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        p = weights[self.offset].clamp(TINY, 1 - TINY)
+        return _bounded(as_rows(p.logit()) + output * as_rows((p * (1 - p)).rsqrt()))
+
+
+@dataclass(frozen=True)
+class Categorical(Standardised):
+    """Columns of levels: each feature is the indicator of a level.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Number of levels of each column; their features are adjacent.
+    """
+
+    sizes: tuple[int, ...]
+    kind = "categorical"
+
+    @property
+    def column_of(self) -> list[int]:
+        return [j for j, size in enumerate(self.sizes) for _ in range(size)]
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {**super().description, "sizes": list(self.sizes)}
+
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        logit = self._logits(weights, output)
+        normaliser = (logit.exp() @ self._members(output)).log()  # (K, B, q)
+        chosen = sum_observed(self.targets(weights, x) * logit, observed)
+        if observed is not None:
+            firsts = list(itertools.accumulate(self.sizes[:-1], initial=0))
+            normaliser = normaliser * observed[..., firsts]
+        return normaliser.sum(-1) - chosen
+
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.standardised(weights, self._probabilities(weights, output))
+
+    def sample(
+        self, weights: Weights, output: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        probability = self._probabilities(weights, output)
+        u = uniform(output[..., : len(self.sizes)], generator)  # one for each column
+        drawn = [
+            F.one_hot((part.cumsum(-1)[..., :-1] < u[..., [j]]).sum(-1), size)
+            for j, (part, size) in enumerate(
+                zip(probability.split(self.sizes, -1), self.sizes, strict=True)
+            )
+        ]
+        return self.standardised(weights, torch.cat(drawn, dim=-1).to(output))
+
+    def _probabilities(self, weights: Weights, output: Tensor) -> Tensor:
+        odds = self._logits(weights, output).exp()
+        members = self._members(output)
+        return odds / (odds @ members @ members.mT)
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        p = weights[self.offset].clamp(min=TINY)
+        return _bounded(as_rows(p.log()) + output * as_rows(p.rsqrt()))
+
+    def _members(self, like: Tensor) -> Tensor:
+        """Return which column each feature belongs to, as zeros and ones, (p, q)."""
+        columns = torch.tensor(self.column_of, device=like.device)
+        return F.one_hot(columns, len(self.sizes)).to(like)
+
+
+@dataclass(frozen=True)
+class Ordinal(Standardised):
+    r"""Ordered levels 0, ..., L - 1, by cumulative logits (McCullagh 1980).
+
+    .. math:: P(t \le l) = \sigma(\theta_l - \eta)
+
+    with increasing thresholds, which are learned. They start at the marginal
+    distribution of the levels.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Number of levels of each feature.
+    """
+
+    sizes: tuple[int, ...]
+    kind = "ordinal"
+
+    GAIN = math.pi / math.sqrt(3)  # standard deviation of the logistic distribution
+    LEAST_GAP = 1e-3
+
+    @property
+    def thresholds(self) -> str:
+        """Name of the weight that holds first thresholds and gaps, (p, L - 1)."""
+        return f"likelihood.{self.kind}.thresholds"
+
+    @property
+    def parameters(self) -> Parameters:
+        return {**super().parameters, self.thresholds: (FEATURE, "levels")}
+
+    def shapes(self, n_features: int) -> Shapes:
+        own = {self.thresholds: (n_features, self._n_thresholds)}
+        return {**super().shapes(n_features), **own}
+
+    @property
+    def description(self) -> dict[str, object]:
+        return {**super().description, "sizes": list(self.sizes)}
+
+    @property
+    def _n_thresholds(self) -> int:
+        return max(1, max(self.sizes) - 1)
+
+    def draw(self, n_features: int) -> Weights:
+        shape = n_features, self._n_thresholds
+        own = {self.thresholds: torch.zeros(shape, **PLAIN)}
+        return {**super().draw(n_features), **own}
+
+    def start(
+        self,
+        rows: np.ndarray,
+        row_weights: np.ndarray,
+        offset: np.ndarray,
+        step: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        raw = np.zeros((len(self.sizes), self._n_thresholds))
+        for j, size in enumerate(self.sizes):
+            logits = _cumulative_logits(
+                rows[:, j] * step[j] + offset[j], row_weights, size
+            )
+            raw[j, : size - 1] = self._raw(logits)
+        own = {self.thresholds: raw}
+        return {**super().start(rows, row_weights, offset, step), **own}
+
+    def _raw(self, logits: np.ndarray) -> np.ndarray:
+        """Return the weights whose thresholds these are."""
+        gaps = np.maximum(np.diff(logits) - self.LEAST_GAP, 1e-4)
+        rest = gaps + np.log(-np.expm1(-gaps))  # the inverse of softplus
+        return np.concatenate([logits[:1], rest]) / RATE
+
+    def _bounds(self, weights: Weights) -> Tensor:
+        """Return thresholds between two that no output reaches, (K, p, L + 1)."""
+        raw = RATE * weights[self.thresholds]  # (K, p, L - 1)
+        gaps = F.softplus(raw[..., 1:]) + self.LEAST_GAP
+        inner = torch.cat([raw[..., :1], gaps], -1).cumsum(-1)
+        sizes = torch.tensor(self.sizes, device=raw.device)
+        number = torch.arange(1, inner.shape[-1] + 1, device=raw.device)
+        inner = inner.masked_fill(number >= sizes[:, None], FAR)
+        end = torch.full_like(raw[..., :1], FAR)
+        return torch.cat([-end, inner, end], dim=-1)
+
+    def nll(
+        self,
+        weights: Weights,
+        output: Tensor,
+        x: Tensor,
+        observed: Tensor | None = None,
+    ) -> Tensor:
+        last = torch.tensor(self.sizes, device=x.device) - 1
+        level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)
+        bounds = self._bounds(weights).unsqueeze(1)
+        bounds = bounds.expand(-1, x.shape[1], -1, -1)  # (K, B, p, L + 1)
+        below, above = (
+            bounds.gather(-1, (level + k).unsqueeze(-1)).squeeze(-1) for k in (0, 1)
+        )
+        eta = self.GAIN * output
+        log_gap = torch.log(-torch.expm1(below - above))
+        terms = -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
+        return sum_observed(terms, observed)
+
+    def mean(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.standardised(weights, self._exceeded(weights, output).sum(-1))
+
+    def sample(
+        self, weights: Weights, output: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        u = uniform(output, generator).unsqueeze(-1)
+        level = (u < self._exceeded(weights, output)).sum(-1).to(output)
+        return self.standardised(weights, level)
+
+    def _exceeded(self, weights: Weights, output: Tensor) -> Tensor:
+        """Return the probability that each threshold is exceeded, (K, B, p, L - 1)."""
+        inner = self._bounds(weights)[..., 1:-1].unsqueeze(1)
+        return torch.sigmoid(self.GAIN * output.unsqueeze(-1) - inner)
+
+
+def as_rows(weight: Tensor) -> Tensor:
+    """Return weights (K, p) for rows, (K, 1, p)."""
+    return weight.unsqueeze(1)
+
+
+def sum_observed(terms: Tensor, observed: Tensor | None) -> Tensor:
+    """Return the sum over features of the terms that are observed, (K, B)."""
+    return (terms if observed is None else terms * observed).sum(-1)
+
+
+def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=generator, **PLAIN).to(like)
+
+
+def _bounded(logits: Tensor) -> Tensor:
+    return MAX_LOGIT * torch.tanh(logits / MAX_LOGIT)
+
+
+def _cumulative_logits(
+    levels: np.ndarray, row_weights: np.ndarray, size: int
+) -> np.ndarray:
+    """Return the logits of P(t <= l) for all but the last level, (size - 1,)."""
+    known = ~np.isnan(levels)
+    counts = np.bincount(
+        np.rint(levels[known]).astype(int), row_weights[known], minlength=size
+    )
+    counts = counts / counts.max(initial=1.0) + 1e-3  # no level is impossible
+    below = np.cumsum(counts)[:-1] / counts.sum()
+    return np.log(below) - np.log1p(-below)

@@ -1,0 +1,135 @@
+"""Tables of columns of several types, as the estimators take and return them."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._inputs import check_sample_weight
+from ..columns import TableEncoding, fit_table, is_typed, n_rows
+
+
+class TableColumnsMixin:
+    """How an estimator reads tables, whose columns may be of several types.
+
+    A table of numbers with one likelihood has no encoding: it is an array.
+    """
+
+    _table_state: dict[str, Any] | None
+
+    @abstractmethod
+    def _features(self, X, **options) -> np.ndarray:
+        """Return X as an array of features."""
+
+    @abstractmethod
+    def _decoded(self, X) -> np.ndarray:
+        """Return the expected features of codes, in their units."""
+
+    @property
+    def _table(self) -> TableEncoding | None:
+        """How the columns of the fit become features; None for numbers."""
+        state = vars(self).get("_table_state")
+        return None if state is None else TableEncoding.from_state(state)
+
+    def _read_table(self, X, sample_weight, *, keeps: bool) -> TableEncoding | None:
+        """Return how the columns of a table to be fitted become features.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+        sample_weight : array-like of shape (n_samples,) or None
+        keeps : bool
+            Whether the fit continues another one, whose encoding is kept.
+        """
+        if keeps:
+            return self._table
+        likelihood = getattr(self, "likelihood", "gaussian")
+        if not is_typed(X, likelihood):
+            return None
+        weight = check_sample_weight(sample_weight, n_rows(X))
+        return fit_table(
+            X,
+            likelihood,
+            weight,
+            getattr(self, "min_frequency", None),
+            lambda message: warnings.warn(message, UserWarning, stacklevel=6),
+        )
+
+    def _encoded(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
+        """Return the features of a table, (n_samples, n_features) float64."""
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        n_samples = n_rows(X)
+        if n_samples < ensure_min_samples:
+            raise ValueError(
+                f"Found array with {n_samples} sample(s) while a minimum of "
+                f"{ensure_min_samples} is required by {type(self).__name__}."
+            )
+        return table.encode(X, getattr(self, "handle_unknown", "error"))
+
+    @property
+    def number_names_(self) -> np.ndarray | None:
+        """Names of the numbers of :meth:`numbers`, (n_numbers,).
+
+        None for a fit to a table of numbers, which are themselves.
+        """
+        check_is_fitted(self)
+        table = self._table
+        return None if table is None else np.array(table.feature_names, dtype=object)
+
+    def numbers(self, X):
+        """Return a table as numbers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples, of the columns of the fit.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_samples, n_numbers)
+            Columns of numbers, an indicator for each level of a categorical column, and
+            the number of the level of an ordered one, from zero; NaN where missing.
+            Their names are ``number_names_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has other columns than in ``fit``, or values that cannot be used.
+        """
+        check_is_fitted(self)
+        features = self._features(X, reset=False)
+        table = self._table
+        return features if table is None else table.numbers(features)
+
+    def expected_numbers(self, Z):
+        """Compute the expectation of each number of a table, given codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_samples, n_numbers)
+            Expectations in the units of the columns (medians, of lognormal ones),
+            probabilities of the levels of categorical columns, and expected numbers of
+            the levels of ordered ones. Their names are ``number_names_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If Z has another number of columns than the codes, or values that are not
+            finite numbers.
+        """
+        features = self._decoded(Z)
+        table = self._table
+        return features if table is None else table.numbers(features)
