@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin
@@ -49,6 +49,7 @@ __all__ = [
     "FallbackToBackend",
     "Interval",
     "ParallelBackendBase",
+    "RealNotInt",
     "SequentialBackend",
     "StrOptions",
     "_fit_context",

@@ -176,6 +176,27 @@ def kl_of_columns(model):
     return np.append(kl, [np.nan for one in category_columns(model) for _ in one])
 
 
+def number_names(model):
+    """Return the names of the numbers that a fitted model reads from a table.
+
+    Returns
+    -------
+    names : ndarray of str, or None
+        None if the columns of the table are numbers themselves.
+    """
+    return getattr(model, "number_names_", None)
+
+
+def numbers_of(model, X):
+    """Return the samples of a model as numbers, float64 (n_samples, n_numbers).
+
+    Columns of other types are those of :func:`number_names`.
+    """
+    if number_names(model) is not None:
+        X = model.numbers(X)
+    return np.asarray(X, dtype=np.float64)
+
+
 def is_imputer(step):
     """Return whether a step is an imputer of scikit-learn.
 

@@ -55,7 +55,7 @@ def linear_advantage(model: Any) -> float | None:
 
 def noise_scale_of(model: Any) -> Any:
     """Return the parameter of a Gaussian likelihood; None for others."""
-    is_gaussian = getattr(model, "likelihood", None) == "gaussian"
+    is_gaussian = getattr(model, "likelihood", None) in ("auto", "gaussian")
     return getattr(model, "noise_scale", None) if is_gaussian else None
 
 

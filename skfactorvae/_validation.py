@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._compat import Interval, StrOptions
+from ._compat import Interval, RealNotInt, StrOptions
 
 MAX_SEED = np.iinfo(np.int32).max
 """Upper bound, exclusive, of seeds that are drawn from a ``random_state``."""
@@ -19,6 +19,7 @@ POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 FRACTION = Interval(Real, 0, 1, closed="both")
 OPEN_FRACTION = Interval(Real, 0, 1, closed="neither")
+OPEN_SHARE = Interval(RealNotInt, 0, 1, closed="neither")
 
 
 def at_least(number):

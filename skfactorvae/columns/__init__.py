@@ -11,13 +11,14 @@ from ._encoding import (
     ColumnEncoding,
 )
 from ._kinds import likelihood_of_each
-from ._table import TableEncoding, fit_table, is_typed, n_rows
+from ._table import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 
 __all__ = [
     "CONTINUOUS",
     "LIKELIHOODS",
     "ColumnEncoding",
     "TableEncoding",
+    "check_no_levels",
     "fit_table",
     "is_typed",
     "likelihood_of_each",

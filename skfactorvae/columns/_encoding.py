@@ -74,6 +74,28 @@ class ColumnEncoding:
     level_of: np.ndarray = field(default_factory=_none)
     zero: float = 0.0
 
+    def check(self) -> None:
+        """Raise if the attributes are not those of an encoding.
+
+        Raises
+        ------
+        ValueError
+        """
+        places = np.unique(self.level_of)
+        is_valid = (
+            isinstance(self.name, str)
+            and self.likelihood in LIKELIHOODS
+            and self.content in (BOOLEAN, INTEGER, FLOAT, CATEGORY, TEXT)
+            and self.levels.ndim == self.level_of.ndim == 1
+            and self.levels.dtype.kind in "biufU"
+            and self.level_of.dtype.kind == "i"
+            and len(self.levels) == len(self.level_of)
+            and np.array_equal(places, np.arange(len(places)))
+            and isinstance(self.zero, float)
+        )
+        if not is_valid:
+            raise ValueError(f"column {str(self.name)[:40]!r} is not valid")
+
     @property
     def n_levels(self) -> int:
         """Number of levels of the model; one for numbers."""

@@ -35,6 +35,23 @@ class FrameType:
     is_ordered: tuple[bool, ...]
     is_integer: tuple[bool, ...]
 
+    def check(self, n_columns: int) -> None:
+        """Raise if the attributes are not those of a frame of that many columns.
+
+        Raises
+        ------
+        ValueError
+        """
+        each = self.dtypes, self.categories, self.is_ordered, self.is_integer
+        is_valid = (
+            self.library in ("pandas", "polars")
+            and all(len(values) == n_columns for values in each)
+            and all(isinstance(dtype, str) for dtype in self.dtypes)
+            and all(c is None or c.ndim == 1 for c in self.categories)
+        )
+        if not is_valid:
+            raise ValueError("the types of the data frame are not valid")
+
     def frame(
         self,
         names: Sequence[str],

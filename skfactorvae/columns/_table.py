@@ -19,6 +19,7 @@ from .._inputs import (
     BOOLEAN,
     CATEGORY,
     FLOAT,
+    INTEGER,
     OTHER,
     TEXT,
     Column,
@@ -122,12 +123,21 @@ class TableEncoding:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoding:
-        """Return the encoding whose attributes these are."""
+        """Return the encoding whose attributes these are.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If they are not those of an encoding.
+        """
         frame_type = state["frame_type"]
-        return cls(
-            tuple(ColumnEncoding(**column) for column in state["columns"]),
-            None if frame_type is None else FrameType(**frame_type),
-        )
+        columns = tuple(ColumnEncoding(**column) for column in state["columns"])
+        for column in columns:
+            column.check()
+        if frame_type is not None:
+            frame_type = FrameType(**frame_type)
+            frame_type.check(len(columns))
+        return cls(columns, frame_type)
 
     # ---------------------------------------------------------------- to features
     def encode(self, X: Any, handle_unknown: str = "error") -> np.ndarray:
@@ -275,6 +285,32 @@ def _is_number(column: Any) -> bool:
     if hasattr(dtype, "is_numeric"):  # polars
         return bool(dtype.is_numeric())
     return getattr(dtype, "kind", "O") in NUMBERS
+
+
+def check_no_levels(X: Any, owner: str) -> None:
+    """Raise if a column of a data frame holds times or levels.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n, p)
+    owner : str
+        Class that takes the table, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it does; the message names the column.
+    """
+    if not (hasattr(X, "columns") and _has_other_types(X)):
+        return
+    for column, name in zip(*columns(X, "X"), strict=True):
+        content = read_column(column, f"Column {name!r} of X").content
+        if content not in (BOOLEAN, INTEGER, FLOAT):
+            raise ValueError(
+                f"{owner} takes numbers alone, but column {name!r} of X holds "
+                f"{content} values. Encode it before, for instance by OneHotEncoder, "
+                "or use FactorVAETransformer."
+            )
 
 
 def fit_table(

@@ -22,6 +22,7 @@ from .._validation import (
     MAX_SEED,
     NOT_NEGATIVE,
     OPEN_FRACTION,
+    OPEN_SHARE,
     POSITIVE,
     at_least,
     check_numbers,
@@ -526,7 +527,7 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
     min_frequency: Any = parameter(
         default=None,
         kind="int, float or None",
-        rules=[at_least(1), OPEN_FRACTION, None],
+        rules=[at_least(1), OPEN_SHARE, None],
         description="""Number of samples, or share of them, below which the levels of a
         categorical column are merged into one, as in ``OneHotEncoder``. A column has at
         most 255 levels; the rarest of more are merged.""",

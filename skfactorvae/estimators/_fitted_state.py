@@ -13,8 +13,8 @@ from ..persistence import Array, Arrays, Entry, Labels, Plain, Series
 LATENT: dict[str, Entry] = {
     "weights_": Arrays(only_for_training="_training_weights"),
     "history_": Series(),
-    "mean_": Array(axes=("p",), may_be_nan=True),  # of columns without any value
-    "scale_": Array(axes=("p",), is_positive=True),
+    "mean_": Array(axes=("q",), may_be_nan=True),  # of columns without any value
+    "scale_": Array(axes=("q",), is_positive=True),
     "kl_per_component_": Array(axes=("d",)),
     "active_components_": Array(axes=("active",), kinds="i"),
     "fit_score_": Plain(types=(float,), optional=True),
@@ -28,7 +28,7 @@ LATENT: dict[str, Entry] = {
     "n_iter_": Plain(types=(int,)),
     "_model_spec": Plain(types=(dict,)),
     "_table_state": Plain(types=(dict, type(None)), optional=True),
-    "_inflation": Array(axes=("p",), may_be_none=True),
+    "_inflation": Array(axes=("q",), may_be_none=True),
     "_training_weights": Plain(types=(tuple,), optional=True),
     "_version": Plain(types=(str,), optional=True),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._inputs import check_sample_weight
-from ..columns import TableEncoding, fit_table, is_typed, n_rows
+from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 
 
 class TableColumnsMixin:
@@ -19,6 +19,7 @@ class TableColumnsMixin:
     A table of numbers with one likelihood has no encoding: it is an array.
     """
 
+    n_features_in_: int
     _table_state: dict[str, Any] | None
 
     @abstractmethod
@@ -47,7 +48,10 @@ class TableColumnsMixin:
         """
         if keeps:
             return self._table
-        likelihood = getattr(self, "likelihood", "gaussian")
+        likelihood = getattr(self, "likelihood", None)
+        if likelihood is None:
+            check_no_levels(X, type(self).__name__)
+            return None
         if not is_typed(X, likelihood):
             return None
         weight = check_sample_weight(sample_weight, n_rows(X))
@@ -69,6 +73,25 @@ class TableColumnsMixin:
                 f"{ensure_min_samples} is required by {type(self).__name__}."
             )
         return table.encode(X, getattr(self, "handle_unknown", "error"))
+
+    def _table_problem(self, spec) -> str | None:
+        """Return why restored columns are not those of the networks, or None.
+
+        Parameters
+        ----------
+        spec : ModelSpec
+        """
+        try:
+            table = self._table
+            kinds = None if table is None else table.kinds
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            return f"its columns cannot be read ({str(error)[:200]})."
+        n_features = self.n_features_in_ if table is None else table.n_features
+        if table is not None and len(table.columns) != self.n_features_in_:
+            return f"it has {len(table.columns)} columns."
+        if spec.n_features != n_features:
+            return f"its networks have {spec.n_features} features."
+        return None if kinds == spec.columns else "its columns have other likelihoods."
 
     @property
     def number_names_(self) -> np.ndarray | None:

@@ -530,6 +530,8 @@ class LatentTransformer(
         spec = state.get("_model_spec")
         if isinstance(spec, dict):
             n_trained, n_hidden = (spec.get(n) for n in ("n_components", "n_hidden"))
+            if isinstance(spec.get("n_features"), int):
+                sizes["q"] = spec["n_features"]
             if isinstance(n_trained, int) and isinstance(n_hidden, int):
                 sizes["d"] = n_trained - n_hidden
         return sizes
@@ -552,8 +554,8 @@ class LatentTransformer(
             expected = spec.shapes()
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             reader.refuse(f"its networks cannot be built ({str(error)[:200]}).")
-        if spec.n_features != self.n_features_in_:
-            reader.refuse(f"its networks have {spec.n_features} features.")
+        if problem := self._table_problem(spec):
+            reader.refuse(problem)
         for name, shape in expected.items():
             found = self.weights_.get(name)
             if found is None or found.shape != tuple(shape):

@@ -19,6 +19,8 @@ from .._pipelines import (
     find_model,
     is_imputer,
     kl_of_columns,
+    number_names,
+    numbers_of,
 )
 
 VALUES_AT_ONCE = 2**22
@@ -131,7 +133,7 @@ class Reading:
         def blocks():
             for chunk in chunks(X, len(self.feature_names)):
                 codes.append(self.moments(chunk))
-                yield numbers(chunk), np.ones(chunk.shape[0])
+                yield self.numbers(chunk), np.ones(chunk.shape[0])
 
         sums = sum_columns(blocks())
         mean, std = (np.concatenate(parts) for parts in zip(*codes, strict=True))
@@ -151,7 +153,15 @@ class Reading:
         return np.concatenate(parts)
 
     def _decode(self, codes):
+        if number_names(self.model) is not None:
+            return self.model.expected_numbers(codes)
         return self.undo(self.model.inverse_transform(codes))
+
+    def numbers(self, X):
+        """Return samples of the user's as numbers, (n, p) float64."""
+        if number_names(self.model) is None:
+            return numbers(X)
+        return numbers_of(self.model, self.found.transform_before(X))
 
     def undo(self, rows):
         """Invert the steps before the model on its samples, (n, p) float64."""
@@ -200,6 +210,9 @@ def read(estimator, feature_names=None, X=None):
         )
     check_is_fitted(found.model)
     first = found.first_step
+    own = number_names(found.model)
+    if own is not None:
+        return Reading(found, name_features(len(own), feature_names or own))
     if feature_names is None:
         feature_names = getattr(first, "feature_names_in_", None)
     return Reading(found, name_features(first.n_features_in_, feature_names, X))

@@ -129,7 +129,10 @@ class ReconstructionDisplay:
         def back(rows):
             return reading.decode(reading.moments(take(X, rows))[0])
 
-        return cls._of_rows(X, back, n_rows, layout)
+        def read_rows(rows):
+            return reading.numbers(take(X, rows))
+
+        return cls._of_rows(X.shape[0], read_rows, back, n_rows, layout)
 
     @classmethod
     def from_predictions(
@@ -180,32 +183,35 @@ class ReconstructionDisplay:
         layout = choose_layout(names, kind=kind, x=x, image_shape=image_shape)
 
         reconstructions = as_table(reconstructions)
+        X = as_table(X)
         return cls._of_rows(
-            as_table(X),
+            X.shape[0],
+            lambda rows: numbers(take(X, rows)),
             lambda rows: numbers(take(reconstructions, rows)),
             n_rows,
             layout,
         )
 
     @classmethod
-    def _of_rows(cls, X, back, n_rows, layout):
-        """Compare samples with ``back(indices)``, their reconstructions, in chunks."""
+    def _of_rows(cls, n_samples, given, back, n_rows, layout):
+        """Compare ``given(rows)`` with ``back(rows)``, reconstructions, in chunks."""
         if not isinstance(n_rows, (int, np.integer)) or n_rows < 1:
             raise ValueError(f"n_rows must be an integer >= 1, got {n_rows!r}.")
-        std, is_constant = _spread(X)
+        parts_of_table = list(spans(n_samples, len(layout.names)))
+        std, is_constant = _spread(map(given, parts_of_table))
         scale = layout.scale(np.where(is_constant, 0.0, std))
         scale = np.where(np.isfinite(scale), scale, 1.0)
         misses, seen = np.zeros(len(std)), np.zeros(len(std))
         parts = []
-        for rows in spans(X.shape[0], len(std)):
-            miss = numbers(take(X, rows)) - back(rows)
+        for rows in parts_of_table:
+            miss = given(rows) - back(rows)
             misses += np.nansum(np.square(miss), axis=0)
             seen += (~np.isnan(miss)).sum(axis=0)
             parts.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
         errors = np.concatenate(parts)
         quantiles = np.linspace(0, len(errors) - 1, min(n_rows, len(errors)))
         index = np.argsort(errors, kind="stable")[quantiles.astype(int)]
-        shown = numbers(take(X, index))
+        shown = given(index)
         variance = np.where(is_constant, np.nan, np.square(std))
         r2 = 1 - misses / np.maximum(seen, 1) / variance
         return cls(shown, back(index), index, errors, r2, layout)
@@ -320,9 +326,8 @@ class ReconstructionDisplay:
         return [f"error {self.errors[i]:.2f} sd" for i in self.index]
 
 
-def _spread(X):
+def _spread(chunks):
     """Return the standard deviation of each column, and whether it is constant."""
-    chunks = (numbers(take(X, rows)) for rows in spans(X.shape[0], X.shape[1]))
     sums = sum_columns((chunk, np.ones(len(chunk))) for chunk in chunks)
     std = np.sqrt(sums.variance)
     return std, std <= 1e-12 * np.abs(sums.mean)

@@ -17,7 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import StrOptions, _fit_context
-from .._pipelines import flatten
+from .._pipelines import flatten, number_names
 from .._validation import FRACTION, at_least
 from ..metrics import match_codes, udr_score
 from ..persistence import Array, Chosen, Entry, Estimators, Plain, Savable
@@ -331,8 +331,12 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             that are not finite numbers.
         """
         check_is_fitted(self)
+        return self.estimator_.inverse_transform(self._all_codes(X))
+
+    def _all_codes(self, X):
+        """Return codes of all components, from those that were kept."""
         if self.keep == "all":
-            return self.estimator_.inverse_transform(X)
+            return X
         kept = check_array(X, dtype=[np.float64, np.float32], ensure_min_features=0)
         if kept.shape[1] != len(self._kept):
             raise ValueError(
@@ -341,7 +345,60 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             )
         codes = np.tile(self.code_means_, (len(kept), 1)).astype(kept.dtype)
         codes[:, self._kept] = kept
-        return self.estimator_.inverse_transform(codes)
+        return codes
+
+    @property
+    def number_names_(self):
+        """Names of the numbers that the central fit reads; None without its own."""
+        check_is_fitted(self)
+        return number_names(self.estimator_)
+
+    @available_if(_estimator_has("numbers"))
+    def numbers(self, X):
+        """Return a table as numbers, as the central fit reads it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_samples, n_numbers)
+            Their names are ``number_names_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
+        """
+        check_is_fitted(self)
+        return self.estimator_.numbers(X)
+
+    @available_if(_estimator_has("expected_numbers"))
+    def expected_numbers(self, Z):
+        """Return the expected numbers of codes, by the central fit.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_kept)
+            Codes. Components that were not kept are set to their mean.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_samples, n_numbers)
+            Their names are ``number_names_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the ensemble is not fitted.
+        ValueError
+            If Z does not have one column for each component that was kept, or values
+            that are not finite numbers.
+        """
+        check_is_fitted(self)
+        return self.estimator_.expected_numbers(self._all_codes(Z))
 
     def score(self, X, y=None):
         """Return the agreement of the fits on X (UDR).

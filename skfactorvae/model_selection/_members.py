@@ -8,7 +8,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._batching import batched_fits
-from .._pipelines import active_columns, category_columns, find_model
+from .._pipelines import (
+    active_columns,
+    category_columns,
+    find_model,
+    number_names,
+    numbers_of,
+)
 from .._validation import MAX_SEED
 
 MAX_SAMPLES = 10_000
@@ -158,8 +164,11 @@ def finite_samples(estimator, X):
     X itself is returned if all its values are finite numbers. Otherwise, X after the
     fewest steps of the pipeline that make all values finite, such as an imputer.
     """
+    found = find_latent_model(estimator)
+    if number_names(found.model) is not None:
+        return numbers_of(found.model, found.transform_before(X))
     finite = _as_finite(X)
-    before = () if finite is not None else find_latent_model(estimator).before
+    before = () if finite is not None else found.before
     for _, step in before:
         X = step.transform(X)
         finite = _as_finite(X)

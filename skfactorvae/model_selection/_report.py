@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_random_state
 
 from .._health import (
@@ -21,7 +22,13 @@ from .._health import (
     matches_factor_analysis,
 )
 from .._linear_models import ica_rotation
-from .._pipelines import active_columns, category_columns, kl_of_columns
+from .._pipelines import (
+    active_columns,
+    category_columns,
+    kl_of_columns,
+    number_names,
+    numbers_of,
+)
 from .._remedies import is_limited
 from .._undefined import collected_undefined
 from ..metrics import match_codes, total_correlation_audit
@@ -278,7 +285,8 @@ class _Subject:
         found = find_latent_model(member)
         inputs = found.transform_before(X)
         self.model = found.model
-        self.rows = np.asarray(inputs, dtype=np.float64)
+        self.inputs = inputs
+        self.rows = numbers_of(self.model, inputs)
         self.completed = self._completed_rows()
         self.codes = codes_of(self.model, inputs)
         self.active = active_mask(self.model, self.codes)
@@ -303,7 +311,7 @@ class _Subject:
         """Return a draw from each sample's posterior; None without posteriors."""
         if not hasattr(self.model, "posterior"):
             return None
-        mean, std = self.model.posterior(self.rows)
+        mean, std = self.model.posterior(self.inputs)
         return mean + std * np.random.RandomState(0).normal(size=mean.shape)
 
     def _audited(self, codes):
@@ -318,7 +326,9 @@ class _Subject:
         if not self.n_baseline:
             return np.zeros((len(self.rows), 1)), np.zeros((len(self.rows), 1))
         rows = self.completed
-        if hasattr(self.model, "scale_") and hasattr(self.model, "mean_"):
+        if number_names(self.model) is not None:
+            rows = StandardScaler().fit_transform(rows)
+        elif hasattr(self.model, "scale_") and hasattr(self.model, "mean_"):
             rows = (rows - np.nan_to_num(self.model.mean_)) / self.model.scale_
         pca = PCA(self.n_baseline, random_state=self.random_state)
         codes = pca.fit_transform(rows)
@@ -334,7 +344,7 @@ class _Subject:
         if not np.isnan(rows).any():
             return rows
         if hasattr(self.model, "impute"):
-            rows = self.model.impute(rows)
+            rows = numbers_of(self.model, self.model.impute(self.inputs))
         return SimpleImputer(keep_empty_features=True).fit_transform(rows)
 
     def _matched(self, baseline):
@@ -447,7 +457,8 @@ def _check_explanation(subject):
 def _check_scale(subject):
     if subject.params.get("standardize", "auto") in ("auto", "feature"):
         return
-    if subject.params.get("likelihood", "gaussian") != "gaussian":
+    is_gaussian = subject.params.get("likelihood", "auto") in ("auto", "gaussian")
+    if not is_gaussian or number_names(subject.model) is not None:
         return
     spread = subject.completed.std(axis=0)
     usual = np.median(spread[spread > 0]) if spread.any() else 1.0
@@ -525,7 +536,7 @@ def _check_overfitting(subject):
     """Compare the mean score of these samples with that of the training samples."""
     if not hasattr(subject.model, "fit_score_"):
         return
-    score = float(np.mean(subject.model.score_samples(subject.rows)))
+    score = float(np.mean(subject.model.score_samples(subject.inputs)))
     verdict = check_samples(subject.model, score)
     if verdict is not None and verdict.level != "fine":
         yield Finding(*verdict)

@@ -317,6 +317,11 @@ class ModelSpec:
 
     def _layers(self, network, described, weights) -> list[dict[str, Any]]:
         """Return described layers with their arrays, without hidden components."""
+        if self.columns is not None:
+            raise ValueError(
+                "Layers map arrays of numbers, but this model was fitted to columns of "
+                "several types. Use the estimator itself, or fit it to numbers alone."
+            )
         if described is None:
             raise ValueError(
                 "The network has no description by layers: it is a module of your "
