@@ -144,8 +144,8 @@ class ColumnEncoding:
         if self.likelihood == "lognormal":
             check_not_negative(values, self.name, self.likelihood)
             values = np.log(np.where(values == 0, self.zero, values))
-        if self.likelihood in COUNTS:
-            check_counts(values, self.name, self.likelihood)
+        if self.likelihood in COUNTS:  # expectations are not whole numbers
+            check_not_negative(values, self.name, self.likelihood)
             values = np.log1p(values)
         return values[:, None]
 
@@ -195,7 +195,7 @@ class ColumnEncoding:
             Whether they are draws, of which integers are rounded, or expectations.
         """
         if not len(self.levels):
-            rounds = is_drawn and self.content == INTEGER
+            rounds = is_drawn and (self.content == INTEGER or self.likelihood in COUNTS)
             return np.rint(numbers[:, 0]) if rounds else numbers[:, 0]
         missing = np.isnan(numbers).any(axis=1)
         numbers = np.where(np.isnan(numbers), 0.0, numbers)

@@ -78,6 +78,10 @@ def make_likelihood(
     kind = described["kind"]
     if kind == "bernoulli":
         return Bernoulli()
+    if kind == "columns":
+        raise ValueError(
+            "columns of several types, which only skfactorvae.load restores"
+        )
     if kind != "gaussian":
         raise ValueError(f"the likelihood {str(kind)[:40]!r}")
     if "name" in described:

@@ -1,0 +1,233 @@
+"""Tables of several types: likelihoods by type and by name, features and back."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.compose import make_column_selector
+
+from skfactorvae.columns import LIKELIHOODS, TableEncoding, fit_table, is_typed
+
+
+def encode(X, likelihood="auto", weight=None, min_frequency=None, warned=None):
+    weight = np.ones(len(X)) if weight is None else weight
+    warn = (lambda _: None) if warned is None else warned.append
+    return fit_table(X, likelihood, weight, min_frequency, warn)
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame(
+        {
+            "count": np.arange(6),
+            "real": [0.5, np.nan, 2.0, 1.0, -1.0, 3.0],
+            "flag": [True, False, True, True, False, True],
+            "word": ["b", "a", None, "b", "a", "c"],
+            "size": pd.Categorical(
+                ["s", "m", "l", None, "s", "m"], ["s", "m", "l"], ordered=True
+            ),
+            "kind": pd.Categorical(["u", "v", "u", "v", "u", "v"], ["v", "u", "w"]),
+        }
+    )
+
+
+def test_types_have_their_likelihoods(frame):
+    table = encode(frame)
+    kinds = [column.likelihood for column in table.columns]
+    assert kinds == [
+        "gaussian",
+        "gaussian",
+        "bernoulli",
+        "categorical",
+        "ordinal",
+        "categorical",
+    ]
+    assert table.feature_names == [
+        "count",
+        "real",
+        "flag",
+        "word = a",
+        "word = b",
+        "word = c",
+        "size",
+        "kind = v",
+        "kind = u",
+    ]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "array"])
+def test_a_table_comes_back_as_it_was(frame, library):
+    if library == "polars":
+        names = ["count", "real", "flag", "word"]
+        objects = frame[names].astype(object).where(frame[names].notna(), None)
+        frame = pl.DataFrame({name: objects[name].tolist() for name in names})
+    elif library == "array":
+        frame = frame[["count", "flag", "word"]].to_numpy()
+    table = encode(frame)
+    back = table.decode(table.encode(frame), is_drawn=True)
+    assert type(back) is type(frame)
+    if library == "pandas":
+        pd.testing.assert_frame_equal(back, frame)
+    elif library == "polars":
+        assert back.with_columns(pl.col("real").fill_nan(None)).equals(frame)
+    else:
+        known = ~pd.isna(frame)
+        assert (back[known] == frame[known]).all()
+        assert pd.isna(back[~known]).all()
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "boolean",
+        "Int64",
+        "Float32",
+        "string",
+        "str",
+        "category",
+    ],
+)
+def test_types_of_pandas_return(dtype):
+    values = [True, False, True] if dtype == "boolean" else [1, 2, 1]
+    values = ["a", "b", "a"] if dtype.startswith(("str", "cat")) else values
+    X = pd.DataFrame({"x": pd.Series(values, dtype=dtype), "w": ["p", "q", "p"]})
+    table = encode(X)
+    back = table.decode(table.encode(X), is_drawn=True)
+    if "Float" in dtype:  # numbers that are not whole keep no type of their own
+        np.testing.assert_array_equal(back["x"], values)
+    else:
+        pd.testing.assert_series_equal(back["x"], X["x"])
+
+
+def test_expectations_of_integers_stay_floats(frame):
+    table = encode(frame)
+    assert table.decode(table.encode(frame))["count"].dtype == float
+
+
+def test_numbers_alone_have_no_encoding():
+    X = np.random.RandomState(0).normal(size=(5, 2))
+    for plain in (X, X.tolist(), pd.DataFrame(X), pl.DataFrame(X), X.astype(int)):
+        assert not is_typed(plain, "auto")
+    objects = X.astype(object)
+    assert is_typed(objects, "auto")
+    assert encode(objects) is None
+    assert encode(pd.DataFrame(objects)) is None
+    nothing = pd.DataFrame({"x": [1.0, 2.0], "y": [None, None]})
+    assert encode(nothing) is None
+
+
+def test_a_mapping_takes_names_positions_and_selectors(frame):
+    by_type = make_column_selector(dtype_include="number")
+    table = encode(frame, {by_type: "student_t", "word": "auto", 4: "categorical"})
+    kinds = {column.name: column.likelihood for column in table.columns}
+    assert kinds["count"] == kinds["real"] == "student_t"
+    assert kinds["size"] == kinds["word"] == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "expected"),
+    [
+        ({"nothing": "gaussian"}, "'nothing', which X does not have"),
+        ({9: "gaussian"}, "9, which X does not have"),
+        ({"real": "normal"}, "'normal' for column 'real'"),
+        ({"word": "gaussian"}, "needs numbers, but column 'word' of X holds text"),
+        ({"word": "ordinal"}, "needs levels with an order.*'word'"),
+        ({"real": "poisson"}, "needs numbers >= 0, but column 'real' of X holds -1"),
+        ({"real": "lognormal"}, "needs numbers >= 0, but column 'real'"),
+        ({"real": "bernoulli"}, r"\[0, 1\], but column 'real' of X ranges from -1 to"),
+        ({"word": "bernoulli"}, "two levels, but column 'word' of X has 3"),
+    ],
+)
+def test_a_likelihood_that_a_column_cannot_have_is_refused(frame, likelihood, expected):
+    with pytest.raises(ValueError, match=expected):
+        encode(frame, likelihood)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pd.to_datetime(["2020-01-01"] * 3), "'x' of X holds times"),
+        ([datetime.date(2020, 1, 1)] * 3, "'x' of X holds times"),
+        ([[1], [2], [3]], "'x' of X holds objects"),
+        (["a", 1, 2.0], "'x' of X holds objects"),
+        (pd.Series([None] * 3, dtype="category"), "All values of column 'x'"),
+        ([np.inf, 1, 2], "infinity in column 'x' of sample 0"),
+    ],
+)
+def test_a_column_without_a_likelihood_is_refused(values, expected):
+    X = pd.DataFrame({"x": values, "w": ["a", "b", "a"]})
+    with pytest.raises(ValueError, match=expected):
+        encode(X).encode(X)
+
+
+def test_counts_of_halves_are_refused():
+    X = pd.DataFrame({"n": [0.0, 1.5, 2.0]})
+    with pytest.raises(
+        ValueError, match=r"whole numbers, but column 'n' of X holds 1.5"
+    ):
+        encode(X, {"n": "negative_binomial"})
+
+
+def test_unknown_levels_are_refused_or_missing(frame):
+    table = encode(frame)
+    other = frame.assign(word=["z", "a", "b", "c", "a", "b"])
+    with pytest.raises(ValueError, match=r"'word'.*did not see: 'z'.*'missing'"):
+        table.encode(other)
+    features = table.encode(other, "missing")
+    place = [3, 4, 5]  # after two numbers and the flag
+    np.testing.assert_array_equal(
+        np.isnan(features[:, place]).all(axis=1), [1] + [0] * 5
+    )
+
+
+def test_levels_of_weight_zero_do_not_exist(frame):
+    table = encode(frame, weight=np.array([1, 1, 1, 1, 1, 0.0]))
+    assert "word = c" not in table.feature_names
+    assert "kind = w" not in table.feature_names
+
+
+def test_rare_levels_are_merged():
+    X = pd.DataFrame({"w": list("aaaabbbcd")})
+    table = encode(X, min_frequency=2)
+    assert table.feature_names == ["w = a", "w = b", "w = one of 2 rare levels"]
+    assert encode(X, min_frequency=0.4).feature_names[0] == "w = a"
+    back = table.decode(table.encode(X))
+    assert back["w"].tolist() == list("aaaabbbcc")
+
+
+def test_many_levels_are_merged_and_identifiers_named():
+    warned = []
+    X = pd.DataFrame({"id": [f"i{k}" for k in range(2000)], "x": np.arange(2000.0)})
+    table = encode(X, warned=warned)
+    assert table.n_features == 2
+    assert any("'id' of X looks like an identifier" in text for text in warned)
+    assert np.isfinite(table.encode(X)).all()
+
+
+def test_zeros_of_lognormal_columns_have_a_rule():
+    X = pd.DataFrame({"x": [0.0, 0.5, 4.0]})
+    table = encode(X, "lognormal")
+    np.testing.assert_allclose(table.encode(X)[:, 0], np.log([0.25, 0.5, 4.0]))
+    np.testing.assert_allclose(table.numbers(table.encode(X))[:, 0], [0.25, 0.5, 4.0])
+
+
+def test_only_gaps_are_filled(frame):
+    table = encode(frame)
+    features = table.encode(frame)
+    full = np.where(np.isnan(features), 1.0, features)
+    filled = table.fill(frame, full, np.isnan(features))
+    assert not filled.isna().to_numpy().any()
+    known = frame.notna().to_numpy()
+    assert (filled.to_numpy(object)[known] == frame.to_numpy(object)[known]).all()
+    pd.testing.assert_series_equal(filled.dtypes, frame.dtypes)
+
+
+def test_the_state_is_complete(frame):
+    likelihoods = dict.fromkeys(["count"], "poisson")
+    table = encode(frame, likelihoods)
+    again = TableEncoding.from_state(table.as_state())
+    np.testing.assert_array_equal(again.encode(frame), table.encode(frame))
+    assert again.kinds == table.kinds
+    assert {kind for kind, _ in table.kinds} <= set(LIKELIHOODS)
