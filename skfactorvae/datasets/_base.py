@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -202,15 +202,25 @@ def deliver(
     feature_names: Iterable[str],
     as_frame: bool,
     return_bunch: bool,
+    dtypes: Mapping[str, Any] | None = None,
     **extras: Any,
 ) -> Any:
-    """Return ``(X, factors)`` or a Bunch of them, as arrays or as DataFrames."""
+    """Return ``(X, factors)`` or a Bunch of them, as arrays or as DataFrames.
+
+    Parameters
+    ----------
+    dtypes : mapping of str to (str or sequence), or None
+        Types of columns of a DataFrame: pandas' name, or the levels whose numbers the
+        column holds, of which those that are numbers have an order.
+    """
     if not (as_frame or return_bunch):
         return X, factors  # before thousands of pixels are named
     feature_names, factor_names = list(feature_names), [f.name for f in spec]
     data, truth = X, factors
     if as_frame:
         data, truth = _frame(X, feature_names), _frame(factors, factor_names)
+        for name, dtype in (dtypes or {}).items():
+            data[name] = _typed(data[name], dtype)
     if not return_bunch:
         return data, truth
     return Bunch(
@@ -233,6 +243,18 @@ def _frame(values: np.ndarray, names: list[str]) -> Any:
             "`pip install pandas`, or pass as_frame=False for numpy arrays."
         ) from error
     return pd.DataFrame(values, columns=names)
+
+
+def _typed(column: Any, dtype: Any) -> Any:
+    """Return a column of a DataFrame with another type."""
+    import pandas as pd
+
+    if isinstance(dtype, str):
+        return column.astype(dtype)
+    levels = list(dtype)
+    codes = column.fillna(-1).astype(int)
+    is_ordered = not isinstance(levels[0], str)
+    return pd.Series(pd.Categorical.from_codes(codes, levels, ordered=is_ordered))
 
 
 def numbered(prefix: str, n: int) -> Iterator[str]:

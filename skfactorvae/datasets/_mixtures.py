@@ -48,6 +48,16 @@ _SENSOR_TYPES = {
 }
 
 
+_SENSOR_DTYPES = {
+    "alarm": "boolean",
+    "door_open": "boolean",
+    "mode": ["idle", "normal", "fast"],
+    "quality": range(5),
+    "errors": "Int64",
+}
+"""Types of the columns that are not real numbers: pandas' name, or the levels."""
+
+
 def make_nonlinear_ica(
     n_samples=1000,
     n_features=20,
@@ -242,6 +252,7 @@ def make_sensor_table(
     noise=1.0,
     factors=None,
     as_frame=False,
+    typed=False,
     return_bunch=False,
     random_state=None,
 ):
@@ -306,6 +317,11 @@ def make_sensor_table(
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
 
+    typed : bool, default=False
+        If True, `X` and the factors are DataFrames, and columns of `X` have the type of
+        what they hold: booleans, ``mode`` a category, ``quality`` a category with an
+        order, ``errors`` integers.
+
     return_bunch : bool, default=False
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes
         the types of the columns.
@@ -348,7 +364,8 @@ def make_sensor_table(
         factors,
         _MACHINE,
         feature_names=list(_SENSOR_TYPES),
-        as_frame=as_frame,
+        as_frame=as_frame or typed,
+        dtypes=_SENSOR_DTYPES if typed else {},
         return_bunch=return_bunch,
         feature_types=list(_SENSOR_TYPES.values()),
     )

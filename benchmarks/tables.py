@@ -1,0 +1,429 @@
+"""Measure fits to tables of columns of several types: factors, imputation, time.
+
+    python benchmarks/tables.py --factors     known factors of simulated tables
+    python benchmarks/tables.py --impute      hidden values of real tables
+    python benchmarks/tables.py --stored      print what is stored
+    python benchmarks/tables.py --step        time of a training step, beside Gaussian
+    python benchmarks/tables.py --prepare     time to encode 100,000 rows of 30 columns
+
+Tables are those of ``tables_data.py``. ``--tables`` and ``--methods`` choose some of
+them. Results are added to ``benchmarks/results/tables.csv``, and what is stored is not
+repeated.
+
+Factors: the matched correlation of ``recovery.py``, of the mean absolute rank
+correlation of each factor with the component that is matched to it; six components, of
+1,500 samples, for all methods. ``FactorVAE`` is ``fit(df)``. In ``FactorVAE, named``,
+counts, skewed and heavy-tailed columns have their likelihood by name. Before the other
+methods, categories become indicators, ordered levels numbers, missing values the median
+or what an imputer predicts, and all features have variance one. ``FAMD`` (factor
+analysis of mixed data) is prince's, if it is installed; it gets the most frequent level
+or the median where a value is missing.
+
+Imputation: ``rmse`` of hidden numbers, in standard deviations; ``wrong``, the share of
+hidden levels that are not the imputed ones; ``coverage`` of the interval between the
+5 % and 95 % quantiles of 100 draws, over hidden numbers; ``log_loss`` of hidden levels
+by the frequencies of these draws, nats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tables_data
+import torch
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tables_data import SIMULATED, with_gaps
+
+from skfactorvae import FactorVAETransformer
+from skfactorvae.columns import fit_table
+from skfactorvae.metrics import mean_correlation_score
+
+RESULTS = Path(__file__).parent / "results" / "tables.csv"
+FIELDS = (
+    "role",
+    "table",
+    "missing",
+    "rate",
+    "seed",
+    "method",
+    "correlation",
+    "rmse",
+    "wrong",
+    "coverage",
+    "log_loss",
+    "seconds",
+)
+KEY = FIELDS[:6]
+N_ROWS, N_COMPONENTS, N_DRAWS, MAX_ROWS = 1500, 6, 100, 1500
+GAPS = (("at random", 0.0), ("at random", 0.1), ("at random", 0.3), ("at random", 0.5))
+BY_SIZE = ("by size", 0.3)
+RATES = 0.1, 0.3, 0.5
+
+
+# ----------------------------------------------------------------- tables as numbers
+class Indicators:
+    """Categories as indicators and other columns as numbers, and back.
+
+    Parameters
+    ----------
+    X : DataFrame
+        Complete or not; its levels are those that are known.
+    """
+
+    def __init__(self, X):
+        self.levels = {
+            name: list(column.cat.categories)
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else sorted(column.dropna().unique().tolist())
+            for name, column in X.items()
+            if not is_number(column)
+        }
+        self.is_ordered = {name: is_ordered(X[name]) for name in self.levels}
+        self.names = list(X)
+
+    def numbers(self, X):
+        """Return features (n, q), NaN where missing, and those of each column."""
+        parts, places, start = [], {}, 0
+        for name in self.names:
+            part = self._numbers_of(X[name], name)
+            places[name] = slice(start, start + part.shape[1])
+            start += part.shape[1]
+            parts.append(part)
+        return np.hstack(parts), places
+
+    def _numbers_of(self, column, name):
+        if name not in self.levels:
+            return column.astype(float).to_numpy(na_value=np.nan)[:, None]
+        codes = pd.Categorical(column, self.levels[name]).codes.astype(float)
+        codes[codes < 0] = np.nan
+        if self.is_ordered[name] or len(self.levels[name]) == 2:
+            return codes[:, None]
+        found = (codes[:, None] == np.arange(len(self.levels[name]))).astype(float)
+        found[np.isnan(codes)] = np.nan
+        return found
+
+    def level(self, features, name):
+        """Return the number of the level nearest to features, (n,)."""
+        if features.shape[1] > 1:
+            return features.argmax(axis=1)
+        return np.clip(np.rint(features[:, 0]), 0, len(self.levels[name]) - 1)
+
+
+def is_number(column):
+    is_boolean = pd.api.types.is_bool_dtype(column.dtype)
+    return pd.api.types.is_numeric_dtype(column.dtype) and not is_boolean
+
+
+def is_ordered(column):
+    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+    return bool(is_category and column.cat.ordered)
+
+
+def imputers(seed):
+    """Return imputers of numbers by name."""
+    forest = ExtraTreesRegressor(30, min_samples_leaf=2, random_state=seed)
+    return {
+        "mean": SimpleImputer(),
+        "kNN": KNNImputer(n_neighbors=10),
+        "iterative": IterativeImputer(random_state=seed, max_iter=10),
+        "forest": IterativeImputer(
+            forest, random_state=seed, max_iter=4, n_nearest_features=20
+        ),
+    }
+
+
+# --------------------------------------------------------------------------- factors
+def before(name):
+    imputer = {
+        "median": SimpleImputer(strategy="median"),
+        "kNN": KNNImputer(n_neighbors=10),
+        "iterative": IterativeImputer(random_state=0, max_iter=10),
+    }[name]
+    return make_pipeline(imputer, StandardScaler())
+
+
+def codes_of(method, X, seed, kinds):
+    """Return the codes of one method, (n, d)."""
+    ours = {"n_components": N_COMPONENTS, "random_state": seed, "verbose": 0}
+    if method.startswith("FactorVAE") and "after" not in method:
+        likelihood = kinds if "named" in method else "auto"
+        return FactorVAETransformer(**ours, likelihood=likelihood).fit_transform(X)
+    if method == "FAMD":
+        return famd_codes(X)
+    name, imputer = method.split(" after ")
+    features, _ = Indicators(X).numbers(X)
+    rows = before(imputer).fit_transform(features)
+    model = {
+        "FactorVAE": lambda: FactorVAETransformer(**ours),
+        "PCA": lambda: PCA(N_COMPONENTS, random_state=seed),
+        "FastICA": lambda: FastICA(N_COMPONENTS, random_state=seed, max_iter=1000),
+        "FactorAnalysis": lambda: FactorAnalysis(N_COMPONENTS, random_state=seed),
+        "varimax": lambda: FactorAnalysis(
+            N_COMPONENTS, rotation="varimax", random_state=seed
+        ),
+    }[name]()
+    return model.fit_transform(rows)
+
+
+def famd_codes(X):
+    """Return prince's codes; NaN if it is not installed."""
+    try:
+        import prince
+    except ImportError:
+        return None
+    filled = X.copy()
+    for name, column in X.items():
+        if is_number(column):
+            filled[name] = column.astype(float).fillna(column.astype(float).median())
+        else:
+            filled[name] = column.astype(object).fillna(column.mode()[0]).astype(str)
+    model = prince.FAMD(n_components=N_COMPONENTS, random_state=0)
+    return model.fit(filled).row_coordinates(filled).to_numpy()
+
+
+METHODS = (
+    "FactorVAE",
+    "FactorVAE, named",
+    *(
+        f"{model} after {imputer}"
+        for model in ("FactorVAE", "PCA", "FastICA", "FactorAnalysis", "varimax")
+        for imputer in ("median", "iterative")
+    ),
+    "FAMD",
+)
+
+
+def measure_factors(tables, methods, n_seeds):
+    """Fit each method to each simulated table, complete and incomplete."""
+    cases = itertools.product(tables, (*GAPS, BY_SIZE), range(n_seeds), methods)
+    for table, (missing, rate), seed, method in cases:
+        key = ("factors", table, missing, str(rate), str(seed), method)
+        is_repeated = rate == 0 and method.endswith("iterative")
+        if key in stored() or is_repeated:
+            continue
+        rng = np.random.RandomState(seed)
+        X, factors = SIMULATED[table](N_ROWS, rng)
+        X, _ = with_gaps(X, rate, rng, by_size=missing == "by size")
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            codes = codes_of(method, X, seed, tables_data.NAMED[table])
+        if codes is None:
+            continue
+        store(
+            key,
+            correlation=mean_correlation_score(factors, codes, over="factors"),
+            seconds=time.perf_counter() - start,
+        )
+
+
+# ------------------------------------------------------------------------ imputation
+def imputed(method, X, seed):
+    """Return imputed features by column, and draws as frames."""
+    view = Indicators(X)
+    features, places = view.numbers(X)
+    if method != "FactorVAE":
+        known = ~np.isnan(features).all(axis=0)
+        scaler = StandardScaler().fit(features[:, known])
+        rows = imputers(seed)[method].fit_transform(
+            scaler.transform(features[:, known])
+        )
+        full = features.copy()
+        full[:, known] = scaler.inverse_transform(rows)
+        return view, places, full, None
+    model = FactorVAETransformer(random_state=seed, verbose=0).fit(X)
+    full, _ = view.numbers(model.impute(X))
+    return view, places, full, model.impute(X, n_draws=N_DRAWS, random_state=seed)
+
+
+def score_imputed(X, hidden, view, places, full, draws):
+    """Return errors of hidden numbers and levels, and scores of draws."""
+    squares, wrong, inside, loss = [], [], [], []
+    for j, name in enumerate(X):
+        chosen = np.flatnonzero(hidden[:, j] & X[name].notna().to_numpy())
+        if not len(chosen):
+            continue
+        own = full[chosen][:, places[name]]
+        if is_number(X[name]):
+            truth = X[name].astype(float).to_numpy()[chosen]
+            std = X[name].astype(float).std()
+            squares.append(((own[:, 0] - truth) / std) ** 2)
+            if draws is not None:
+                drawn = [d[name].astype(float).to_numpy()[chosen] for d in draws]
+                low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+                inside.append((low <= truth) & (truth <= high))
+            continue
+        levels = view.levels[name]
+        truth = pd.Categorical(X[name].iloc[chosen], levels).codes
+        wrong.append(view.level(own, name) != truth)
+        if draws is not None:
+            drawn = np.stack(
+                [pd.Categorical(d[name].iloc[chosen], levels).codes for d in draws]
+            )
+            share = ((drawn == truth).sum(axis=0) + 1) / (len(draws) + len(levels))
+            loss.append(-np.log(share))
+    return {
+        "rmse": np.sqrt(np.mean(np.concatenate(squares))) if squares else np.nan,
+        "wrong": np.mean(np.concatenate(wrong)) if wrong else np.nan,
+        "coverage": np.mean(np.concatenate(inside)) if inside else np.nan,
+        "log_loss": np.mean(np.concatenate(loss)) if loss else np.nan,
+    }
+
+
+def measure_imputation(tables, methods):
+    """Hide values of real tables, and compare what imputers return."""
+    for table, rate, method in itertools.product(tables, RATES, methods):
+        key = ("impute", table, "at random", str(rate), "0", method)
+        if key in stored():
+            continue
+        X = REAL[table]()
+        rng = np.random.RandomState(0)
+        X = X.iloc[np.sort(rng.permutation(len(X))[:MAX_ROWS])].reset_index(drop=True)
+        gaps, hidden = with_gaps(X, rate, rng)
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = imputed(method, gaps, 0)
+        seconds = time.perf_counter() - start
+        store(key, **score_imputed(X, hidden, *found), seconds=seconds)
+
+
+REAL = {**tables_data.TUNING, **tables_data.SET_ASIDE}
+IMPUTERS = "FactorVAE", "mean", "kNN", "iterative", "forest"
+
+
+# -------------------------------------------------------------------------- the store
+def stored():
+    """Return the stored records by key."""
+    if not RESULTS.exists():
+        return {}
+    with RESULTS.open(newline="") as file:
+        return {tuple(r[k] for k in KEY): r for r in csv.DictReader(file)}
+
+
+def store(key, **values):
+    is_new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        if is_new:
+            writer.writeheader()
+        texts = {name: f"{value:.4g}" for name, value in values.items()}
+        writer.writerow({**dict(zip(KEY, key, strict=True)), **texts})
+    print(*key, texts, flush=True)
+
+
+def print_stored():
+    frame = pd.read_csv(RESULTS)
+    found = frame[frame.role == "factors"]
+    if len(found):
+        table = found.pivot_table(
+            index="method", columns=["table", "missing", "rate"], values="correlation"
+        )
+        rank = table.rank(ascending=False).median(axis=1)
+        table.insert(0, ("median", "", "rank"), rank)
+        with pd.option_context("display.width", 250, "display.max_columns", 40):
+            print("Matched correlation, mean of seeds, and median rank:")
+            print(table.sort_values(("median", "", "rank")).round(3))
+    for role, tables in (
+        ("tuning", tables_data.TUNING),
+        ("set aside", tables_data.SET_ASIDE),
+    ):
+        part = frame[(frame.role == "impute") & frame.table.isin(tables)]
+        for value in ("rmse", "wrong"):
+            if not len(part):
+                continue
+            table = part.pivot_table(
+                index=["table", "rate"], columns="method", values=value
+            )
+            others = table.drop(columns="FactorVAE").min(axis=1)
+            table["ratio to the best other"] = table["FactorVAE"] / others
+            print(f"\n{value}, tables {role}:\n{table.round(3)}")
+            print("median ratio", round(table.iloc[:, -1].median(), 3))
+        ours = part[part.method == "FactorVAE"]
+        if len(ours):
+            print(ours[["table", "rate", "coverage", "log_loss"]].round(3).to_string())
+
+
+# ------------------------------------------------------------------------------- time
+def print_step():
+    """Print the time of a step of columns of several types, beside numbers."""
+    from skfactorvae.core._training import _Stack
+    from skfactorvae.preparation import FitOptions, ModelSpec, TrainingData, prepare
+
+    X, _ = tables_data.sensors(N_ROWS, np.random.RandomState(0))
+    table = fit_table(X, tables_data.NAMED["sensors"], np.ones(len(X)), None, print)
+    auto = fit_table(X, "auto", np.ones(len(X)), None, print)
+    stacks = {}
+    for name, encoding in (("named", table), ("auto", auto), ("numbers", None)):
+        features = (encoding or auto).encode(X)
+        data = TrainingData.from_arrays(features, np.ones(len(X)))
+        model = FactorVAETransformer(random_state=0)
+        options = FitOptions.of(model)
+        options = options.of_columns(encoding and encoding.kinds).resolved(data)
+        objective = model._objective()
+        spec = ModelSpec.from_options(options, features.shape[1], objective)
+        prepared = prepare(spec, data, objective, options, 0)
+        device = torch.device("cpu")
+        stacks[name] = _Stack([prepared.job], prepared.schedule, device)
+    torch.set_num_threads(1)
+    times = {name: [] for name in stacks}
+    for block in range(20):
+        for name, stack in stacks.items():
+            start = time.perf_counter()
+            for number in range(50):
+                stack.step(50 * block + number)
+            times[name].append((time.perf_counter() - start) / 50)
+    least = {name: np.median(values) for name, values in times.items()}
+    for name, value in least.items():
+        print(f"{name}: {1e3 * value:.2f} ms, {value / least['numbers']:.2f}")
+
+
+def print_prepare():
+    """Print the time to encode 100,000 rows of 30 columns of several types."""
+    X, _ = tables_data.survey(100_000, np.random.RandomState(0))
+    parts = [X.add_suffix(f"_{k}") for k in range(3)]
+    X = pd.concat(parts, axis=1).iloc[:, :30]
+    start = time.perf_counter()
+    table = fit_table(X, "auto", np.ones(len(X)), None, print)
+    features = table.encode(X)
+    print(f"{X.shape} to {features.shape}: {time.perf_counter() - start:.2f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("factors", "impute", "stored", "step", "prepare"):
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--tables", nargs="+")
+    parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.factors:
+        tables = options.tables or list(SIMULATED)
+        measure_factors(tables, options.methods or METHODS, options.seeds)
+    if options.impute:
+        tables = options.tables or list(REAL)
+        measure_imputation(tables, options.methods or IMPUTERS)
+    if options.step:
+        print_step()
+    if options.prepare:
+        print_prepare()
+    if options.stored:
+        print_stored()
+
+
+if __name__ == "__main__":
+    main()
