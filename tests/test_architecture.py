@@ -87,6 +87,7 @@ MAY_IMPORT = {
     "datasets": {"ground"},
     "inspection": {"metrics", "ground", "moments"},
     "model_selection": {
+        "columns",
         "batching",
         "metrics",
         "ground",

@@ -11,6 +11,7 @@ from ._encoding import (
     ColumnEncoding,
 )
 from ._kinds import likelihood_of_each
+from ._suggestions import suggested_likelihood
 from ._table import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "is_typed",
     "likelihood_of_each",
     "n_rows",
+    "suggested_likelihood",
 ]

@@ -65,6 +65,8 @@ class ColumnEncoding:
         Number of each level in the model. Merged levels share one.
     zero : float
         What stands for zero in a lognormal column.
+    declared : ndarray
+        Levels of a categorical type of which the fit has no sample.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ColumnEncoding:
     levels: np.ndarray = field(default_factory=_none)
     level_of: np.ndarray = field(default_factory=_none)
     zero: float = 0.0
+    declared: np.ndarray = field(default_factory=_none)
 
     def check(self) -> None:
         """Raise if the attributes are not those of an encoding.
@@ -92,6 +95,7 @@ class ColumnEncoding:
             and len(self.levels) == len(self.level_of)
             and np.array_equal(places, np.arange(len(places)))
             and isinstance(self.zero, float)
+            and isinstance(self.declared, np.ndarray)
         )
         if not is_valid:
             raise ValueError(f"column {str(self.name)[:40]!r} is not valid")
@@ -131,7 +135,8 @@ class ColumnEncoding:
         ----------
         column : Column
         handle_unknown : {"error", "missing"}
-            What is done with levels that the fit did not see.
+            What is done with levels that the fit did not see. Those that a categorical
+            type declares are missing in any case.
 
         Raises
         ------
@@ -153,11 +158,12 @@ class ColumnEncoding:
         values, levels = column.as_levels()
         place = {_key(level): k for k, level in enumerate(self.levels.tolist())}
         found = np.array([place.get(_key(v), -1) for v in levels.tolist()], dtype=int)
-        if (found < 0).any() and handle_unknown == "error":
-            unknown = [str(v) for v in levels[found < 0][:5].tolist()]
+        unknown = {str(v) for v in levels[found < 0].tolist()}
+        unknown -= {str(v) for v in self.declared.tolist()}
+        if unknown and handle_unknown == "error":
             raise ValueError(
                 f"Column {self.name!r} of X has levels that the fit did not see: "
-                f"{', '.join(map(repr, unknown))}; expected some of "
+                f"{', '.join(map(repr, sorted(unknown)[:5]))}; expected some of "
                 f"{', '.join(repr(str(v)) for v in self.levels[:10].tolist())}. Set "
                 "handle_unknown='missing' to treat such values as missing."
             )
@@ -276,6 +282,9 @@ def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
         values[present].astype(np.intp), weight[present], minlength=len(levels)
     )
     levels, totals = levels[totals > 0], totals[totals > 0]
+    declared = _none()
+    if column.content == CATEGORY and column.levels is not None:
+        declared = column.levels[~np.isin(column.levels, levels)]
     if not len(levels):
         raise ValueError(
             f"All values of column {name!r} of X are missing, and it is not a column "
@@ -289,7 +298,7 @@ def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
                 f"likelihood='bernoulli' needs two levels, but column {name!r} of X "
                 f"has {len(levels)}. Use 'categorical' for it."
             )
-        return ColumnEncoding(name, likelihood, column.content, levels, np.arange(2))
+        level_of = np.arange(2)
     if likelihood == "ordinal":
         if column.content == TEXT or not column.is_ordered:
             raise ValueError(
@@ -303,7 +312,10 @@ def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
                 f"most {MAX_LEVELS}. Use 'gaussian' for its numbers."
             )
         level_of = np.arange(len(levels))
-        return ColumnEncoding(name, likelihood, column.content, levels, level_of)
+    if likelihood != "categorical":
+        return ColumnEncoding(
+            name, likelihood, column.content, levels, level_of, declared=declared
+        )
     n_present = int(present.sum())
     if len(levels) > max(MIN_IDENTIFIER_LEVELS, IDENTIFIER_SHARE * n_present):
         warn(
@@ -314,7 +326,9 @@ def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
     order = np.concatenate([np.flatnonzero(~is_rare), _by_total(is_rare, totals)])
     n_kept = int((~is_rare).sum())
     level_of = np.minimum(np.arange(len(levels)), n_kept)
-    return ColumnEncoding(name, likelihood, column.content, levels[order], level_of)
+    return ColumnEncoding(
+        name, likelihood, column.content, levels[order], level_of, declared=declared
+    )
 
 
 def _by_total(chosen: np.ndarray, totals: np.ndarray) -> np.ndarray:

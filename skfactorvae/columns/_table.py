@@ -26,7 +26,7 @@ from .._inputs import (
     columns,
     read_column,
 )
-from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
+from ._encoding import LIKELIHOODS, ColumnEncoding, fit_column
 from ._frames import FrameType, frame_type_of
 from ._kinds import automatic, likelihood_of_each
 
@@ -89,14 +89,10 @@ class TableEncoding:
         return [name for column in self.columns for name in column.feature_names]
 
     @property
-    def is_continuous(self) -> np.ndarray:
-        """Which features have a density, (q,), in the order of features."""
-        return self._by_feature(lambda c: c.likelihood in CONTINUOUS)
-
-    @property
-    def is_indicator(self) -> np.ndarray:
-        """Which features are indicators of levels, (q,), in the order of features."""
-        return self._by_feature(lambda c: c.likelihood == "categorical")
+    def ordered_names(self) -> list[str]:
+        """Names of features, (q,), in their own order."""
+        ordered = [self.columns[j] for j in self._order]
+        return [name for column in ordered for name in column.feature_names]
 
     def _by_feature(self, function: Callable[[ColumnEncoding], bool]) -> np.ndarray:
         ordered = [self.columns[j] for j in self._order]

@@ -95,7 +95,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Mean score of the training samples, or of 500 of them, nats; to be compared with
         ``score`` on held-out samples. Not set by a model without a score.
     mean_, scale_ : ndarray of shape (n_features,)
-        Offset and scale of the standardisation.
+        Offset and scale of the standardisation; of columns of several types, those of
+        their features, ordered by likelihood.
     init_ : {"ica", "pca", "random"}
         Initialisation that was used.
     weight_decay_ : float
@@ -373,7 +374,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         if not len(empty):
             return None
         if (table := self._table) is not None:
-            names = np.array(table.feature_names, dtype=object)
+            names = np.array(table.ordered_names, dtype=object)
         else:
             names = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
         shown = ", ".join(repr(name) for name in names[empty[:5]].tolist())

@@ -103,6 +103,16 @@ class TableColumnsMixin:
         table = self._table
         return None if table is None else np.array(table.feature_names, dtype=object)
 
+    @property
+    def column_likelihoods_(self) -> dict[str, str]:
+        """Likelihood of each column, by its name; empty for a table of numbers.
+
+        All columns of a table of numbers have that of ``likelihood``.
+        """
+        check_is_fitted(self)
+        table = self._table
+        return {} if table is None else {c.name: c.likelihood for c in table.columns}
+
     def numbers(self, X):
         """Return a table as numbers.
 

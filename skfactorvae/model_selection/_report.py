@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from .._pipelines import (
 )
 from .._remedies import is_limited
 from .._undefined import collected_undefined
+from ..columns import suggested_likelihood
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
@@ -62,6 +64,10 @@ ICA_TOLERANCE, ICA_STEPS = 1e-4, 500
 
 LEAST_STD = 1e-9
 """Standard deviation, relative to the largest, of a principal component that varies."""
+
+MAX_SUGGESTIONS = 12
+"""Columns of which likelihoods are suggested, at most: the channels of spectra and
+series are of one kind."""
 
 FOLLOWS_GAPS = 0.5
 """Correlation of a component with an indicator of missing values to be reported."""
@@ -287,6 +293,7 @@ class _Subject:
         self.model = found.model
         self.inputs = inputs
         self.rows = numbers_of(self.model, inputs)
+        self.names = _names_of(self.model, self.rows.shape[1])
         self.completed = self._completed_rows()
         self.codes = codes_of(self.model, inputs)
         self.active = active_mask(self.model, self.codes)
@@ -306,6 +313,11 @@ class _Subject:
             "codes": explained_rows(self.rows, np.where(self.active, self.codes, 0.0)),
             "pca": explained_rows(self.rows, baselines[0]),
         }
+
+    def likelihood_of(self, name):
+        """Return the likelihood of a column of numbers."""
+        chosen = getattr(self.model, "column_likelihoods_", {})
+        return chosen.get(name, "gaussian")
 
     def _sampled(self):
         """Return a draw from each sample's posterior; None without posteriors."""
@@ -351,6 +363,14 @@ class _Subject:
         match = match_codes(baseline, np.where(self.active, self.codes, 0.0))
         component = np.where(self.active, match.order, -1)
         return Bunch(component=component, correlation=match.correlation)
+
+
+def _names_of(model, n_columns):
+    """Return the names of the numbers that a model reads, (p,)."""
+    names = number_names(model)
+    if names is None:
+        names = getattr(model, "feature_names_in_", None)
+    return [f"x{j}" for j in range(n_columns)] if names is None else list(names)
 
 
 # ------------------------------------------------------------------------ the checks
@@ -481,6 +501,28 @@ def _check_scale(subject):
         )
 
 
+def _check_columns(subject):
+    """Suggest likelihoods for numeric columns that are far from normal."""
+    likelihood = subject.params.get("likelihood")
+    if likelihood not in ("auto", "gaussian") and not isinstance(likelihood, Mapping):
+        return
+    found = {
+        name: suggested
+        for name, values in zip(subject.names, subject.rows.T, strict=True)
+        if (suggested := suggested_likelihood(values)) is not None
+        and subject.likelihood_of(name) == "gaussian"
+    }
+    if not found or len(found) > MAX_SUGGESTIONS:  # series and spectra are alike
+        return
+    yield Finding(
+        "columns",
+        "note",
+        f"{len(found)} columns of numbers are skewed, counts or have heavy tails: "
+        f"{', '.join(map(repr, found))}.",
+        f"Consider likelihood={found}.",
+    )
+
+
 def _check_outliers(subject):
     spread = subject.completed.std(axis=0)
     varies = spread > 0
@@ -569,6 +611,7 @@ CHECKS = (
     _check_training,
     _check_codes,
     _check_scale,
+    _check_columns,
     _check_outliers,
     _check_missing,
     _check_audit,

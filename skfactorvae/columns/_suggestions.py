@@ -1,0 +1,54 @@
+"""Likelihoods that the values of a numeric column suggest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MIN_VALUES = 50
+"""Values below which nothing is suggested."""
+
+SKEWED = 2.0
+"""Skewness from which a positive column is suggested a logarithm."""
+
+HEAVY = 6.0
+"""Excess kurtosis from which a column has heavy tails."""
+
+SMALL_COUNT = 20.0
+"""Mean up to which whole numbers are suggested to be counts: a normal distribution
+describes larger ones well, if they are not skewed."""
+
+DISPERSED = 1.5
+"""Variance of a count, in units of its mean, from which it is not Poisson."""
+
+
+def suggested_likelihood(values: np.ndarray) -> str | None:
+    """Return a likelihood that describes a column better than a normal one, or None.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN where missing.
+
+    Returns
+    -------
+    str or None
+        "poisson" or "negative_binomial" for skewed whole numbers from zero on,
+        "lognormal" for skewed positive numbers, "student_t" for heavy tails.
+    """
+    values = values[~np.isnan(values)]
+    if len(values) < MIN_VALUES or len(np.unique(values)) < 3:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = values - values.mean()
+        variance = np.mean(centred**2)
+        skewness = np.mean(centred**3) / variance**1.5
+        excess = np.mean(centred**4) / variance**2 - 3
+    if not np.isfinite([variance, skewness, excess]).all():
+        return None
+    is_count = values.min() >= 0 and np.array_equal(values, np.rint(values))
+    mean = values.mean()
+    if is_count and mean < SMALL_COUNT and skewness > 0.5:
+        return "poisson" if variance < DISPERSED * mean else "negative_binomial"
+    if values.min() > 0 and skewness > SKEWED:
+        return "lognormal"
+    return "student_t" if excess > HEAVY else None
