@@ -128,7 +128,7 @@ OPTIONAL_LIBRARIES = {
     "ground": {"pandas"},
     "estimators": {"tqdm"},
     "metrics": {"pandas"},
-    "datasets": {"pandas"},
+    "datasets": {"h5py", "pandas"},
     "inspection": {"matplotlib", "pandas"},
     "model_selection": {"matplotlib", "pandas"},
 }
