@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 import skfactorvae
 import skfactorvae.datasets
+import skfactorvae.evaluation
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -23,6 +24,7 @@ import skfactorvae.runtime
 MODULES = [
     skfactorvae,
     skfactorvae.metrics,
+    skfactorvae.evaluation,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,

@@ -8,6 +8,7 @@ from pathlib import Path
 import skfactorvae
 import skfactorvae.base
 import skfactorvae.datasets
+import skfactorvae.evaluation
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -176,6 +177,7 @@ MODULES = (
     skfactorvae,
     skfactorvae.base,
     skfactorvae.metrics,
+    skfactorvae.evaluation,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,

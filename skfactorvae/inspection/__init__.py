@@ -5,6 +5,7 @@ matplotlib, and ``plot`` draws. All accept an estimator, a Pipeline or a fitted 
 and show samples in the units they had before the first step of the pipeline.
 """
 
+from ._downstream import SampleEfficiencyDisplay, ShiftDisplay, UnfairnessDisplay
 from ._health import health_marks
 from ._matrix import FactorMatrixDisplay
 from ._page import explore
@@ -23,9 +24,12 @@ __all__ = [
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
     "ReconstructionDisplay",
+    "SampleEfficiencyDisplay",
     "SearchDisplay",
+    "ShiftDisplay",
     "StabilityDisplay",
     "TrainingDisplay",
+    "UnfairnessDisplay",
     "explore",
     "factor_table",
     "health_marks",
