@@ -112,7 +112,7 @@ def fetch_dsprites(
 ):
     """Load the dSprites images (Matthey et al. 2017), 737,280 of 64 by 64 pixels.
 
-    The download has about 30 MB; the images are written to a file of 3.0 GB, which is
+    The download has 26 MB; the images are written to a file of 3.0 GB, which is
     mapped into memory. :func:`make_dsprites_like` renders similar images without a
     download. This function was not tried on the original file, only on small files of
     the same layout.
@@ -141,10 +141,10 @@ def fetch_dsprites(
     bunch : :class:`~sklearn.utils.Bunch`
         ``data`` : memmap of shape (737280, 4096), dtype uint8, pixels 0 and 1, to be
         divided by ``pixel_max``; ``factors`` : ndarray of shape (737280, 5), dtype
-        int64, levels from 0; ``factor_names``, ``factor_sizes``, ``study_factors`` (a
-        mask of the factors that Locatello et al. (2019) evaluate), ``feature_names``,
-        ``image_shape`` (channels, height, width), ``pixel_max``, ``filenames``,
-        ``DESCR``.
+        int64, levels from 0; ``name``, ``factor_names``, ``factor_sizes``,
+        ``study_factors`` (a mask of the factors that Locatello et al. (2019)
+        evaluate), ``feature_names``, ``image_shape`` (channels, height, width),
+        ``pixel_max``, ``filenames``, ``DESCR``.
     (data, factors) : tuple if ``return_X_y``
         The first two of them.
 
@@ -306,7 +306,8 @@ def fetch_mpi3d(
     where = _Place(data_home, download_if_missing, path, n_retries, delay)
     table = "mpi3d_complex" if variant == "real_complex" else "mpi3d"
     files = where.files("mpi3d", (f"mpi3d_{variant}",))
-    return _loaded("mpi3d", table, files, where, return_X_y)
+    title = f"mpi3d_{variant}"
+    return _loaded("mpi3d", table, files, where, return_X_y, title=title)
 
 
 def fetch_cars3d(
@@ -538,6 +539,7 @@ def _loaded(
     where: _Place,
     return_X_y: bool,
     image_size: int | None = None,
+    title: str | None = None,
 ) -> Any:
     """Return a data set as a Bunch or a tuple, converted on first use."""
     table = TABLES[table_name]
@@ -549,6 +551,7 @@ def _loaded(
         return data, factors
     image_shape = (table.image_shape[0], size, size)
     return Bunch(
+        name=title or name,
         data=data,
         factors=factors,
         factor_names=list(table.factor_names),
