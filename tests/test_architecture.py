@@ -39,6 +39,7 @@ LAYER_OF = {
     "_moments": "moments",
     "_locks": "locks",
     "_inputs": "ground",
+    "_jacobian": "ground",
     "_linear_models": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",

@@ -6,7 +6,9 @@ and show samples in the units they had before the first step of the pipeline.
 """
 
 from ._downstream import SampleEfficiencyDisplay, ShiftDisplay, UnfairnessDisplay
+from ._editing import edit
 from ._health import health_marks
+from ._loadings import Loadings, loadings
 from ._matrix import FactorMatrixDisplay
 from ._page import explore
 from ._pairs import LatentPairsDisplay
@@ -23,6 +25,7 @@ __all__ = [
     "GammaPathDisplay",
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
+    "Loadings",
     "ReconstructionDisplay",
     "SampleEfficiencyDisplay",
     "SearchDisplay",
@@ -30,7 +33,9 @@ __all__ = [
     "StabilityDisplay",
     "TrainingDisplay",
     "UnfairnessDisplay",
+    "edit",
     "explore",
     "factor_table",
     "health_marks",
+    "loadings",
 ]
