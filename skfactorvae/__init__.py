@@ -3,9 +3,10 @@
 :class:`FactorVAETransformer` wraps the FactorVAE of Kim & Mnih (2018): a variational
 autoencoder that penalises the total correlation of its codes.
 :mod:`skfactorvae.inspection` shows what each component represents,
-:mod:`skfactorvae.metrics` measures disentanglement, :mod:`skfactorvae.datasets`
-simulates tables with known factors, and :mod:`skfactorvae.model_selection` trains
-searches together and selects models without labels.
+:mod:`skfactorvae.metrics` measures disentanglement, :mod:`skfactorvae.evaluation`
+measures what codes are worth in later use, :mod:`skfactorvae.datasets` simulates tables
+with known factors, and :mod:`skfactorvae.model_selection` trains searches together and
+selects models without labels.
 
 Importing the package is fast: a name is loaded, and torch with it, when it is first
 used.
@@ -17,7 +18,15 @@ from typing import TYPE_CHECKING
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from . import datasets, inspection, interchange, metrics, model_selection, runtime
+    from . import (
+        datasets,
+        evaluation,
+        inspection,
+        interchange,
+        metrics,
+        model_selection,
+        runtime,
+    )
     from ._loading import load
     from .estimators import (
         AAETransformer,
@@ -38,6 +47,7 @@ __all__ = [
     "InfoGANTransformer",
     "SupervisedFactorVAETransformer",
     "datasets",
+    "evaluation",
     "inspection",
     "interchange",
     "load",

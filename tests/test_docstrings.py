@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 import skfactorvae
 import skfactorvae.datasets
+import skfactorvae.evaluation
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -23,6 +24,7 @@ import skfactorvae.runtime
 MODULES = [
     skfactorvae,
     skfactorvae.metrics,
+    skfactorvae.evaluation,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,
@@ -200,7 +202,13 @@ def fitted(request):
     return cls(**short, random_state=0).fit(X, X[:, 0])
 
 
-OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_", "fit_score_"}
+OPTIONAL = {
+    "components_",
+    "feature_names_in_",
+    "n_features_in_",
+    "classes_",
+    "fit_score_",
+}
 """Attributes that are there for some data or models only, or properties."""
 
 

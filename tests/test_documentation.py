@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = {
     "estimators": skfactorvae,
     "metrics": skfactorvae.metrics,
+    "evaluation": skfactorvae.evaluation,
     "datasets": skfactorvae.datasets,
     "model_selection": skfactorvae.model_selection,
     "inspection": skfactorvae.inspection,

@@ -8,6 +8,7 @@ from pathlib import Path
 import skfactorvae
 import skfactorvae.base
 import skfactorvae.datasets
+import skfactorvae.evaluation
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -176,6 +177,7 @@ MODULES = (
     skfactorvae,
     skfactorvae.base,
     skfactorvae.metrics,
+    skfactorvae.evaluation,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,
@@ -185,8 +187,8 @@ MODULES = (
 VERBS = {
     "add", "apply", "audit", "build", "check", "choose", "combine", "compare",
     "complete", "compute", "convert", "count", "cut", "declare", "decode", "describe",
-    "draw", "encode", "estimate", "evaluate", "find", "fit", "get", "group", "join",
-    "keep", "learn", "list", "load", "make", "mark", "match", "measure", "move",
+    "draw", "edit", "encode", "estimate", "evaluate", "find", "fit", "get", "group",
+    "join", "keep", "learn", "list", "load", "make", "mark", "match", "measure", "move",
     "multiply", "normalise", "order", "plot", "predict", "prepare", "print", "read",
     "record", "register", "remove", "render", "report", "return", "run", "sample",
     "scale", "score", "select", "set", "show", "sort", "split", "stack", "standardise",

@@ -94,6 +94,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
     fit_score_ : float
         Mean score of the training samples, or of 500 of them, nats; to be compared with
         ``score`` on held-out samples. Not set by a model without a score.
+    components_ : ndarray of shape (n_codes, n_features)
+        Loadings: mean derivative of decoded samples by each component, over codes of
+        the prior, in the units of X. Computed when it is read.
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardisation; of columns of several types, those of
         their features, ordered by likelihood.

@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
+from .._jacobian import jacobians, prior_codes
+from .._pipelines import category_columns
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
 from ..persistence import Savable
 from ..preparation import (
@@ -30,6 +32,9 @@ from ._table_columns import TableColumnsMixin
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
+
+N_PAIRS = 16
+"""Pairs of codes over which ``components_`` is averaged."""
 
 OVERFLOW = (
     "The {what} of {n_lost} of {n} samples, the first of them number {first}, are not "
@@ -238,6 +243,19 @@ class LatentTransformer(
             values = found if n_draws is None else np.moveaxis(found, 1, 0)
             full[..., chosen, :] = np.where(missing[chosen], values, checked[chosen])
         return full, missing
+
+    @property
+    def components_(self):
+        """Mean derivative of decoded samples by each component, (n_components, p).
+
+        In the units of X per unit of the code, over codes of the prior: the loadings,
+        as those of PCA, of the linear model that is nearest to the decoder.
+        """
+        check_is_fitted(self)
+        codes = prior_codes(N_PAIRS, self._n_features_out, category_columns(self))
+        unit = np.ones(self._n_features_out)
+        derivatives = jacobians(self.inverse_transform, codes, unit)
+        return np.array([one.mean(axis=0) for one in derivatives])
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
         """Draw new samples from the model.

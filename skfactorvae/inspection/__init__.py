@@ -5,7 +5,10 @@ matplotlib, and ``plot`` draws. All accept an estimator, a Pipeline or a fitted 
 and show samples in the units they had before the first step of the pipeline.
 """
 
+from ._downstream import SampleEfficiencyDisplay, ShiftDisplay, UnfairnessDisplay
+from ._editing import edit
 from ._health import health_marks
+from ._loadings import Loadings, loadings
 from ._matrix import FactorMatrixDisplay
 from ._page import explore
 from ._pairs import LatentPairsDisplay
@@ -22,11 +25,17 @@ __all__ = [
     "GammaPathDisplay",
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
+    "Loadings",
     "ReconstructionDisplay",
+    "SampleEfficiencyDisplay",
     "SearchDisplay",
+    "ShiftDisplay",
     "StabilityDisplay",
     "TrainingDisplay",
+    "UnfairnessDisplay",
+    "edit",
     "explore",
     "factor_table",
     "health_marks",
+    "loadings",
 ]

@@ -68,14 +68,24 @@ class Survey:
         share the rest in proportion to their means.
         """
         codes = np.repeat(self.centre[None], len(values), axis=0)
-        codes[:, latent] = values
-        for group in self.categories:
-            if latent in group:
-                others = group[group != latent]
-                codes[:, latent] = np.clip(values, 0.0, 1.0)
-                rest = self.centre[others] / self.centre[others].sum()
-                codes[:, others] = (1 - codes[:, [latent]]) * rest
-        return codes
+        return move(codes, latent, values, self.categories)
+
+
+def move(codes, latent, values, categories):
+    """Return codes (s, d) with one component at the given values (s,).
+
+    The probability of a level stays in [0, 1], and the other levels of its category
+    share the rest in proportion to what they had.
+    """
+    moved = codes.copy()
+    moved[:, latent] = values
+    for group in categories:
+        if latent in group:
+            others = group[group != latent]
+            moved[:, latent] = np.clip(values, 0.0, 1.0)
+            rest = codes[:, others] / codes[:, others].sum(axis=1, keepdims=True)
+            moved[:, others] = (1 - moved[:, [latent]]) * rest
+    return moved
 
 
 @dataclass(frozen=True)

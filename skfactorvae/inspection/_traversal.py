@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._editing import edit
 from ._layout import choose_layout
 from ._matplotlib import (
     BLUE,
@@ -167,8 +168,7 @@ class LatentTraversalDisplay:
             range.
         """
         check_unit(unit)
-        if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
-            raise ValueError(f"n_steps must be an integer >= 2, got {n_steps!r}.")
+        _check_steps(n_steps)
         reading = read(estimator, feature_names, X)
         layout = choose_layout(
             reading.feature_names,
@@ -185,6 +185,86 @@ class LatentTraversalDisplay:
         return cls(
             rows.reshape(*codes.shape[:2], -1),
             codes[np.arange(len(latents)), :, latents],
+            positions,
+            latents,
+            survey.feature_std,
+            layout,
+            kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
+        )
+
+    @classmethod
+    def from_sample(
+        cls,
+        estimator,
+        sample,
+        X,
+        *,
+        latents=None,
+        n_steps=9,
+        keep_residual=True,
+        kind="auto",
+        x=None,
+        feature_names=None,
+        image_shape=None,
+    ):
+        """Create a display of one sample with one component moved at a time.
+
+        The sample is edited, as by :func:`edit`: other components stay where they are
+        for this sample, and with an odd `n_steps` the middle is the sample itself.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted.
+        sample : array-like of shape (1, n_features) or (n_features,)
+            The sample.
+        X : array-like of shape (n_samples, n_features)
+            Samples, whose standard deviation of each component is the unit.
+        latents : array-like of int, default=None
+            Indices of the components to move. None takes the active ones.
+        n_steps : int, default=9
+            Number of positions from -2 to +2 standard deviations.
+        keep_residual : bool, default=True
+            Whether what the model does not reconstruct of the sample is kept.
+        kind : {"auto", "curve", "bars", "image"}, default="auto"
+            How to draw a sample. See :meth:`from_estimator`.
+        x : array-like of shape (n_features,), default=None
+            Axis of curves, such as wavelengths or times.
+        feature_names : array-like of str, default=None
+            Names to use instead of those seen in ``fit`` or of the columns of X.
+        image_shape : tuple, default=None
+            (height, width) or (channels, height, width). None takes that of the
+            estimator.
+
+        Returns
+        -------
+        display : LatentTraversalDisplay
+            Ready to plot. ``codes`` and ``positions`` are relative to the sample.
+
+        Raises
+        ------
+        ValueError
+            If a step of the pipeline cannot be inverted, or a parameter is out of
+            range.
+        """
+        _check_steps(n_steps)
+        reading = read(estimator, feature_names, X)
+        layout = choose_layout(
+            reading.feature_names,
+            model=reading.model,
+            kind=kind,
+            x=x,
+            image_shape=image_shape,
+        )
+        survey = reading.survey(X)
+        latents = check_latents(latents, reading, len(survey.centre))
+        positions = np.linspace(-SPAN, SPAN, n_steps)
+        one = sample if hasattr(sample, "columns") else np.atleast_2d(sample)
+        options = {"reference": X, "keep_residual": keep_residual}
+        rows = [edit(estimator, one, {j: positions}, **options) for j in latents]
+        return cls(
+            np.stack(rows),
+            survey.step("aggregate")[latents, None] * positions,
             positions,
             latents,
             survey.feature_std,
@@ -307,6 +387,11 @@ class LatentTraversalDisplay:
             panel.set_xticks([])
         axes[-1].set_xticks(middles, [f"{p:+.1f} sd" for p in self.positions])
         return axes
+
+
+def _check_steps(n_steps):
+    if not isinstance(n_steps, (int, np.integer)) or n_steps < 2:
+        raise ValueError(f"n_steps must be an integer >= 2, got {n_steps!r}.")
 
 
 def _within(furthest):

@@ -6,6 +6,7 @@ depends on which model that is.
 """
 
 from ._audit import total_correlation_audit
+from ._benchmark import benchmark_report
 from ._correlation import mean_correlation_score
 from ._dci import (
     dci_completeness_score,
@@ -59,6 +60,7 @@ from ._votes import (
 __all__ = [
     "active_units",
     "active_units_scorer",
+    "benchmark_report",
     "beta_vae_score",
     "beta_vae_scorer",
     "code_mutual_info",

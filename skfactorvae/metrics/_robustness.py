@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._inputs import CONTINUOUS
 from .._undefined import warn_undefined
 from ._binning import check_binning, labels_of
 from ._validation import (
@@ -47,10 +48,11 @@ def interventional_robustness_score(
     quantile : float, default=0.99
         Quantile of the deviations within a level, in (0, 1].
     n_bins : int, default=20
-        Bins of continuous factors. Discrete factors keep all their levels; the
-        published implementation merges levels beyond 20.
-    strategy : {"uniform", "quantile"}, default="quantile"
-        Bins of equal width or of equal count.
+        Bins of continuous factors.
+    strategy : {"uniform", "quantile", "published"}, default="quantile"
+        Bins of equal width or of equal count, for continuous factors; discrete ones
+        keep their levels. "published" divides all factors, discrete ones too, into bins
+        of equal width, as disentanglement_lib does: levels beyond 20 are merged.
     factor_types : {"auto", "discrete", "continuous"} or sequence, default="auto"
         Type of all factors, or of each. See :func:`mutual_information_matrix`.
     average : {"weighted"} or None, default="weighted"
@@ -86,10 +88,14 @@ def interventional_robustness_score(
     1.0
     """
     check_real("quantile", quantile, 0.0, 1.0, inclusive_low=False)
+    is_published = isinstance(strategy, str) and strategy == "published"
+    strategy = "uniform" if is_published else strategy
     check_binning(n_bins, strategy)
     if average not in ("weighted", None):
         raise ValueError(f"average must be 'weighted' or None, got {average!r}.")
     table = check_table(factors, codes, factor_types)
+    if is_published:
+        table = table._replace(kinds=(CONTINUOUS,) * len(table.kinds))
     table = take_factors(table, defined_factors(table, "IRS"))
     active = varying(table.codes)
     scores = np.full(len(active), np.nan)

@@ -18,7 +18,7 @@ def test_every_code_block_of_the_page_runs_in_order():
         exec(block, namespace)
 
 
-@pytest.mark.parametrize("name", datasets.__all__)
+@pytest.mark.parametrize("name", [n for n in datasets.__all__ if n[:5] == "make_"])
 def test_the_table_lists_every_maker_with_its_factors(name):
     row = re.search(rf"^\| `{name}` \|[^|]*\|([^|]*)\|", PAGE, re.M)
     table = getattr(datasets, name)(2, return_bunch=True, random_state=0)

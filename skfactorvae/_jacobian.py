@@ -1,0 +1,50 @@
+"""Derivatives of decoded samples with respect to the components.
+
+Axes: ``n`` codes, ``d`` components, ``p`` features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+STEP = 0.1
+"""Half the distance of the two codes of a difference, in the unit of a component."""
+
+
+def jacobians(
+    decode: Callable[[np.ndarray], np.ndarray], codes: np.ndarray, unit: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the derivatives (n, p) with respect to each component, by differences.
+
+    Central differences are exact for a decoder that is linear or quadratic.
+
+    Parameters
+    ----------
+    decode : callable
+        From codes (n, d) to samples (n, p).
+    codes : ndarray of shape (n, d)
+        Codes at which the derivatives are taken.
+    unit : ndarray of shape (d,)
+        Unit of each component: derivatives are per unit, and the step is a tenth of it.
+    """
+    for j, size in enumerate(unit):
+        move = np.zeros(codes.shape[1])
+        move[j] = STEP * size
+        above, below = decode(codes + move), decode(codes - move)
+        yield (np.asarray(above, np.float64) - below) / (2 * STEP)
+
+
+def prior_codes(
+    n_pairs: int, n_columns: int, categories: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return codes of the prior, (2 n_pairs, n_columns), the same for every call.
+
+    Each code is followed by its negative. The levels of a category are equally likely.
+    """
+    drawn = np.random.RandomState(0).standard_normal((n_pairs, n_columns))
+    codes = np.concatenate([drawn, -drawn])
+    for group in categories:
+        codes[:, group] = 1 / len(group)
+    return codes
