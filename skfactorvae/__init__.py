@@ -18,6 +18,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import datasets, inspection, interchange, metrics, model_selection, runtime
+    from ._checkpoints import CheckpointError, checkpoints
     from ._loading import load
     from .estimators import (
         AAETransformer,
@@ -33,10 +34,12 @@ __all__ = [
     "AAETransformer",
     "BetaTCVAETransformer",
     "BetaVAETransformer",
+    "CheckpointError",
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
     "SupervisedFactorVAETransformer",
+    "checkpoints",
     "datasets",
     "inspection",
     "interchange",
@@ -53,6 +56,8 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Transformer"):
         value = getattr(import_module(f"{__name__}.estimators"), name)
+    elif name in ("CheckpointError", "checkpoints"):
+        value = getattr(import_module(f"{__name__}._checkpoints"), name)
     elif name == "load":
         value = import_module(f"{__name__}._loading").load
     else:
