@@ -371,18 +371,18 @@ class Folder:
                 f"{str(self.path)!r} cannot be used as a folder of checkpoints "
                 f"({error}). Give a folder that can be written to."
             ) from error
-        try:
-            with lock as is_free:
-                if not is_free:
-                    raise CheckpointError(
-                        f"The checkpoints in {str(self.path)!r} are used by another "
-                        "process or block. Wait for its end, or give another folder."
-                    )
-                self._remove(is_temporary)
+        with lock as is_free:
+            if not is_free:
+                raise CheckpointError(
+                    f"The checkpoints in {str(self.path)!r} are used by another "
+                    "process or block. Wait for its end, or give another folder."
+                )
+            self._remove(is_temporary)
+            try:
                 yield
-        finally:
-            with suppress(OSError):
-                self._remove_if_empty()
+            finally:
+                with suppress(OSError):
+                    self._remove_if_empty()
 
     def _check_names(self) -> None:
         """Raise if the folder holds anything else than checkpoints."""
