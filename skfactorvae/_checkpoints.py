@@ -356,7 +356,7 @@ class Folder:
 
     def __init__(self, path: Path, every: float):
         self.path, self.every = path, every
-        self.requested: set[str] = set()
+        self.requested: dict[str, None] = {}
         self.failure: CheckpointError | None = None
 
     @contextmanager
@@ -398,7 +398,7 @@ class Folder:
         if self.failure is not None:
             raise self.failure
         files = [self._file(*stack, is_part) for stack in stacks]
-        self.requested |= {file.path.name for file in files}
+        self.requested |= dict.fromkeys(file.path.name for file in files)
         new = [file for file in files if not file.path.exists()]
         if new and not is_part:
             self._check_rest(new)
@@ -412,7 +412,7 @@ class Folder:
     def _check_rest(self, new: Sequence[StackFile]) -> None:
         """Raise if there are files of stacks that were not requested so far."""
         names = (n for n in os.listdir(self.path) if n.endswith(SUFFIX))
-        rest = [self.path / name for name in sorted(set(names) - self.requested)]
+        rest = [self.path / name for name in sorted(set(names) - self.requested.keys())]
         differences: list[list[str]] = [
             _differences(path, metadata, file.identity)
             for path, (_, metadata) in zip(rest, map(_read, rest), strict=True)
@@ -431,11 +431,14 @@ class Folder:
         if self.failure is not None:
             raise self.failure
         with suppress(OSError):
-            self._remove(lambda name: name.endswith(SUFFIX))
+            self._remove(lambda name: name not in self.requested)
+            # The last first: what is left by a killed process has no gap.
+            for name in reversed(self.requested):
+                (self.path / name).unlink(missing_ok=True)
 
     def _remove(self, is_removed: Callable[[str], bool]) -> None:
         for name in os.listdir(self.path):
-            if OWN_FILE.fullmatch(name) and is_removed(name):
+            if name != LOCK and OWN_FILE.fullmatch(name) and is_removed(name):
                 os.unlink(self.path / name)
 
     def _remove_if_empty(self) -> None:

@@ -528,3 +528,28 @@ def test_an_error_in_the_loop_leaves_estimator_and_checkpoint(
             vae.fit(table())
     assert vars(vae) == state
     assert content_of(interrupted) == before
+
+
+@pytest.mark.slow
+def test_an_interrupted_removal_leaves_what_can_be_continued(
+    folder, kill_after, monkeypatch
+):
+    def program():
+        return [small(random_state=seed).fit(table()) for seed in range(3)]
+
+    unlink, removed = Path.unlink, []
+
+    def interrupted_unlink(path, **options):
+        unlink(path, **options)
+        removed.append(path)
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", interrupted_unlink)
+        with pytest.raises(KilledError), checkpoints(folder):
+            program()
+    assert len(removed) == 1
+    fits, written = run_again(program, folder, kill_after)
+    assert len(set(written)) == 1
+    for one, other in zip(fits, program(), strict=True):
+        assert_equal_fits(one, other)
