@@ -8,16 +8,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
+import torch
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.fixes import parse_version
 
 import skfactorvae
-from skfactorvae import CheckpointError, FactorVAETransformer, _checkpoints, checkpoints
+from skfactorvae import (
+    CheckpointError,
+    FactorVAETransformer,
+    _batching,
+    _checkpoints,
+    checkpoints,
+    core,
+)
 from skfactorvae.files import read_container, write_sealed
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
+    SeedEnsemble,
+    gamma_path,
+    select_gamma,
 )
 
 SMALL = {
@@ -31,6 +44,16 @@ SMALL = {
     "random_state": 0,
 }
 """Parameters of a fit that has one checkpoint before its end."""
+
+
+HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
+
+
+def own_modules(n_features, n_components):
+    return (
+        torch.nn.Sequential(torch.nn.Linear(n_features, 2 * n_components)),
+        torch.nn.Sequential(torch.nn.Linear(n_components, n_features)),
+    )
 
 
 def table(n_samples=40, seed=0):
@@ -553,3 +576,160 @@ def test_an_interrupted_removal_leaves_what_can_be_continued(
     assert len(set(written)) == 1
     for one, other in zip(fits, program(), strict=True):
         assert_equal_fits(one, other)
+
+
+# ------------------------------------------------------- processes, members, callbacks
+@pytest.mark.slow
+def test_stacks_that_other_processes_train_have_checkpoints(
+    folder, kill_after, monkeypatch
+):
+    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+    searches = []
+
+    def program():
+        searches.append(search_of([1.0, 9.0], n_jobs=2).fit(table()))
+        if len(searches) == 1:
+            raise ValueError("after the search")
+
+    with pytest.raises(ValueError, match="after the search"), checkpoints(folder):
+        program()
+    before = content_of(folder)
+    assert len(before) == 2
+    expected = r"\(2, not 4; n_jobs, max_models\)"
+    with pytest.raises(CheckpointError, match=expected), checkpoints(folder):
+        search_of([1.0, 9.0]).fit(table())
+    assert content_of(folder) == before
+    run_again(program, folder, kill_after)
+    program()
+    assert_equal_searches(searches[0], searches[1])
+    assert_equal_searches(searches[0], searches[2])
+
+
+@pytest.mark.slow
+def test_damage_that_another_process_finds_ends_the_search(folder, monkeypatch):
+    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+
+    def program():
+        search_of([1.0, 9.0], n_jobs=2).fit(table())
+        raise ValueError("after the search")
+
+    with pytest.raises(ValueError, match="after the search"), checkpoints(folder):
+        program()
+    path = next(folder.glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="Delete this file"), checkpoints(folder):
+        program()
+
+
+@pytest.mark.slow
+def test_halves_of_a_stack_that_fails_as_a_whole_survive(
+    folder, kill_after, monkeypatch
+):
+    fit_stack = core.fit_stack
+
+    def fragile(jobs, schedule, **options):
+        if len(jobs) > 2:
+            raise MemoryError("too many models")
+        return fit_stack(jobs, schedule, **options)
+
+    monkeypatch.setattr(core, "fit_stack", fragile)
+
+    def program():
+        return search_of([1.0, 9.0]).fit(table())
+
+    for number in (1, 2, 3):
+        interrupt(program, folder, number, kill_after)
+        resumed, written = run_again(program, folder, kill_after)
+        assert len(written) == 4 - number
+        assert_equal_searches(resumed, program())
+
+
+@pytest.mark.slow
+def test_every_transformer_goes_on(small_family, folder, kill_after):
+    """With a weight decay that held-out samples choose, where there is one."""
+    for vae in small_family:
+        known = vae.get_params()
+        more = {"early_stopping": True} if "early_stopping" in known else {}
+        vae.set_params(max_iter=70, **more)
+        X = table(60)
+
+        def program(vae=vae, X=X):
+            return clone(vae).fit(X)
+
+        interrupt(program, folder, 1, kill_after)
+        resumed, _ = run_again(program, folder, kill_after)
+        assert_equal_fits(resumed, program())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        ("conv", {"image_shape": (1, 2, 2)}),
+        (own_modules, {}),
+        ("mlp", {"precision": "float64", "solver": "soap"}),
+        ("mlp", {"hidden_fraction": 0.3}),
+    ],
+    ids=["conv", "own modules", "double precision", "missing values"],
+)
+def test_every_network_goes_on(network, parameters, folder, kill_after):
+    X = table()
+    if "hidden_fraction" in parameters:
+        X[::3, 0] = np.nan
+
+    def program():
+        return small(network=network, init="auto", **parameters).fit(X)
+
+    interrupt(program, folder, 1, kill_after)
+    resumed, _ = run_again(program, folder, kill_after)
+    assert_equal_fits(resumed, program())
+
+
+@pytest.mark.slow
+def test_ensembles_paths_and_selections_go_on(folder, kill_after):
+    X = table()
+
+    def program():
+        seeds = SeedEnsemble(small(), n_seeds=2, random_state=0).fit(X)
+        path = gamma_path(small(), X, [0.0, 5.0], random_state=0, max_iter=40)
+        selection = select_gamma(small(), X, [0.0, 5.0], n_seeds=2, random_state=0)
+        return *seeds.estimators_, *path.estimators, selection.best_estimator
+
+    whole = program()
+    for number in (1, 2, 3, 5, 7, 9):
+        interrupt(program, folder, number, kill_after)
+        resumed, _ = run_again(program, folder, kill_after)
+        for one, other in zip(whole, resumed, strict=True):
+            assert_equal_fits(one, other)
+
+
+class Tasks:
+    """A callback that counts tasks."""
+
+    def __init__(self):
+        self.n_begun = self.n_ended = 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.n_begun += 1
+
+    def on_fit_task_end(self, estimator, context):
+        self.n_ended += 1
+
+
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn 1.9")
+def test_callbacks_get_the_tasks_of_the_steps_that_are_left(interrupted):
+    def program(tasks):
+        small().set_callbacks(tasks).fit(table())
+        raise ValueError("after the fit")
+
+    for expected in (1 + 8, 1 + 1):  # the fit, and its records
+        tasks = Tasks()
+        with pytest.raises(ValueError, match="after"), checkpoints(interrupted):
+            program(tasks)
+        assert (tasks.n_begun, tasks.n_ended) == (expected, expected)
