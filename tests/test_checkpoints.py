@@ -687,7 +687,7 @@ def test_every_network_goes_on(network, parameters, folder, kill_after):
 
 @pytest.mark.slow
 def test_ensembles_paths_and_selections_go_on(folder, kill_after):
-    X = table()
+    X = table(80)
 
     def program():
         seeds = SeedEnsemble(small(), n_seeds=2, random_state=0).fit(X)
