@@ -10,8 +10,10 @@ change: flipped bits, bytes that are lost, added, repeated or exchanged, charact
 the header, shapes, offsets and types of arrays, repeated keys, values of the parts that
 are JSON, and numbers in the arrays. The last two have a digest that is right for the
 change, as a forger would write. Each file is loaded as an estimator, as a mapped one,
-and by ``skfactorvae.runtime``. Cases from 1,000,000 change the checkpoint of an
-interrupted fit, which is then continued. A case has a fault if
+and by ``skfactorvae.runtime``. Cases from 1,000,000 on change the checkpoint of a fit
+that was interrupted, which is then continued.
+
+A case has a fault if
 
 * an error is not a ModelFileError or CheckpointError; with a forged digest, the error of
   a continued fit may be a ValueError about its numbers;
