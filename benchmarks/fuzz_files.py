@@ -3,15 +3,20 @@
     python benchmarks/fuzz_files.py --cases 20000   the first 20,000, but those stored
     python benchmarks/fuzz_files.py --stored        print what is stored
     python benchmarks/fuzz_files.py --case 17       repeat one case, and print it
+    python benchmarks/fuzz_files.py --checkpoints 4000   cases of checkpoints
 
 A case is determined by its number: one of the small files in ``tests/data``, and a
 change: flipped bits, bytes that are lost, added, repeated or exchanged, characters of
 the header, shapes, offsets and types of arrays, repeated keys, values of the parts that
 are JSON, and numbers in the arrays. The last two have a digest that is right for the
 change, as a forger would write. Each file is loaded as an estimator, as a mapped one,
-and by ``skfactorvae.runtime``. A case has a fault if
+and by ``skfactorvae.runtime``. Cases from 1,000,000 on change the checkpoint of a fit
+that was interrupted, which is then continued.
 
-* an error is not a ModelFileError, and not an error of the operating system;
+A case has a fault if
+
+* an error is not a ModelFileError or CheckpointError; with a forged digest, the error of
+  a continued fit may be a ValueError about its numbers;
 * a file without a forged digest is loaded and gives other output than the original;
 * a file is loaded, and ``transform``, ``inverse_transform``, ``score_samples`` or
   ``repr`` raise another error than a ValueError, which is about its numbers;
@@ -44,7 +49,7 @@ import torch
 from torch import nn
 
 import skfactorvae
-from skfactorvae import runtime
+from skfactorvae import CheckpointError, _checkpoints, checkpoints, runtime
 from skfactorvae.files import ModelFileError, read_container, write_container
 from skfactorvae.files._document import digest
 
@@ -70,8 +75,12 @@ LIMIT = 5.0
 MEMORY = 2**30
 """Bytes that a process may need beyond those it has when the first case begins."""
 
-ALLOWED = (ModelFileError,)
+ALLOWED = (ModelFileError, CheckpointError)
 JSON_PARTS = ("parameters", "columns", "state", "networks", "versions")
+CHECKPOINT_PARTS = ("identity", "values", "is_part")
+
+FIRST_CHECKPOINT = 1_000_000
+"""Number of the first case that changes a checkpoint."""
 
 
 def own_modules(n_features, n_components):
@@ -86,6 +95,51 @@ def files() -> dict[str, bytes]:
     return {
         name: raw for name, raw in found.items() if len(raw) < 30_000 or name == "conv"
     }
+
+
+class StoppedError(BaseException):
+    """Ends a fit after its first checkpoint."""
+
+
+def continued(folder: Path):
+    """Return an estimator whose fit goes on from the checkpoints in a folder."""
+    X = np.random.RandomState(1).uniform(size=(20, 4))
+    sizes = {"hidden_layer_sizes": 4, "discriminator_hidden_layer_sizes": 4}
+    vae = skfactorvae.FactorVAETransformer(
+        2, max_iter=34, batch_size=8, weight_decay=0.0, random_state=0, **sizes
+    )
+    with checkpoints(folder, every=0):
+        return vae.fit(X)
+
+
+@cache
+def checkpoint() -> tuple[str, bytes]:
+    """Return name and content of the checkpoint of an interrupted fit."""
+
+    class Stopping(_checkpoints.StackFile):
+        def write(self, state):
+            super().write(state)
+            raise StoppedError
+
+    kept, _checkpoints.StackFile = _checkpoints.StackFile, Stopping
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        try:
+            continued(Path(folder) / "run")
+        except StoppedError:
+            pass
+        finally:
+            _checkpoints.StackFile = kept
+        (path,) = Path(folder).glob("run/*.safetensors")
+        return path.name, path.read_bytes()
+
+
+def resume(path: Path):
+    """Continue the fit of a changed checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        run.mkdir()
+        (run / checkpoint()[0]).write_bytes(path.read_bytes())
+        return continued(run)
 
 
 @cache
@@ -152,6 +206,11 @@ def edit_header(raw: bytes, rng: np.random.Generator) -> bytes:
     return with_header(text, data)
 
 
+def parts_of(metadata: dict[str, str]) -> tuple[str, ...]:
+    """Return the names of the parts of a file that are JSON."""
+    return CHECKPOINT_PARTS if "identity" in metadata else JSON_PARTS
+
+
 def edit_arrays(raw: bytes, rng: np.random.Generator) -> bytes:
     """Change the shape, the type or the place of an array in the header."""
     text, data = split_header(raw)
@@ -180,7 +239,8 @@ def repeat_key(raw: bytes, rng: np.random.Generator) -> bytes:
         name = names[rng.integers(len(names))]
         first = json.dumps({name: header[name]})[:-1]
         return with_header(f"{first},{text.lstrip()[1:]}", data)
-    part = JSON_PARTS[rng.integers(len(JSON_PARTS))]
+    parts = parts_of(header["__metadata__"])
+    part = parts[rng.integers(len(parts))]
     content = header["__metadata__"][part]
     keys = list(json.loads(content) or {"a": 1})
     header["__metadata__"][part] = (
@@ -271,7 +331,8 @@ def forged(change: Callable) -> Callable[[bytes, np.random.Generator], bytes]:
 @forged
 def edit_values(metadata, arrays, rng):
     """Change values of the parts that are JSON."""
-    part = JSON_PARTS[rng.integers(len(JSON_PARTS))]
+    parts = parts_of(metadata)
+    part = parts[rng.integers(len(parts))]
     content = json.loads(metadata[part])
     if content is None or rng.random() < 0.03:
         content = hostile(rng)
@@ -333,6 +394,7 @@ CHANGES = {
     )
 }
 FORGED = ("edit_values", "edit_numbers")
+CHECKPOINT = "checkpoint"
 
 
 # ------------------------------------------------------------------------------- cases
@@ -340,8 +402,10 @@ def make_case(number: int) -> tuple[str, str, bytes]:
     """Return the name of a case's file and of its change, and the changed file."""
     rng = np.random.default_rng(number)
     names, changes = list(files()), list(CHANGES)
-    name = names[rng.integers(len(names))]
     change = changes[number % len(changes)]
+    if number >= FIRST_CHECKPOINT:
+        return CHECKPOINT, change, CHANGES[change](checkpoint()[1], rng)
+    name = names[rng.integers(len(names))]
     return name, change, CHANGES[change](files()[name], rng)
 
 
@@ -356,8 +420,10 @@ def outputs(model: Any) -> list[np.ndarray]:
     return [*found, np.array([repr(type(names))])]
 
 
-def loaders() -> dict[str, Callable]:
-    """Return the ways to load a file, by name."""
+def loaders(name: str = "") -> dict[str, Callable]:
+    """Return the ways to load a file of this name, by name."""
+    if name == CHECKPOINT:
+        return {"resume": resume}
     return {
         "load": lambda path: skfactorvae.load(path, network=own_modules),
         "mapped": lambda path: skfactorvae.load(path, mmap=True, network=own_modules),
@@ -368,11 +434,14 @@ def loaders() -> dict[str, Callable]:
 @cache
 def expected(name: str, way: str) -> list[np.ndarray] | None:
     """Return what the unchanged file gives; None if it is refused."""
-    try:
-        with quiet():
-            return outputs(loaders()[way](DATA / f"{name}.safetensors"))
-    except ModelFileError:
-        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.safetensors"
+        path.write_bytes(checkpoint()[1] if name == CHECKPOINT else files()[name])
+        try:
+            with quiet():
+                return outputs(loaders(name)[way](path))
+        except ModelFileError:
+            return None
 
 
 @contextmanager
@@ -389,7 +458,7 @@ def run_case(number: int, folder: str) -> tuple[str, str, list[str]]:
     path = Path(folder) / f"{number}.safetensors"
     path.write_bytes(raw)
     outcome, faults = "refused", []
-    for way, load in loaders().items():
+    for way, load in loaders(name).items():
         reference = expected(name, way)
         start = time.perf_counter()
         try:
@@ -398,6 +467,8 @@ def run_case(number: int, folder: str) -> tuple[str, str, list[str]]:
         except ALLOWED:
             continue
         except Exception as error:
+            if name == CHECKPOINT and change in FORGED and type(error) is ValueError:
+                continue
             faults.append(f"{way}: {type(error).__name__}: {str(error)[:120]}")
             continue
         outcome = "loaded"
@@ -407,7 +478,8 @@ def run_case(number: int, folder: str) -> tuple[str, str, list[str]]:
         if time.perf_counter() - start > LIMIT:
             faults.append(f"{way}: more than {LIMIT:g} s")
     path.unlink()
-    return change, outcome, faults
+    kind = " of a checkpoint" if name == CHECKPOINT else ""
+    return f"{change}{kind}", outcome, faults
 
 
 def fault_of(model: Any, reference: list[np.ndarray] | None) -> str | None:
@@ -490,12 +562,12 @@ def write_results(records: list[dict]) -> None:
         writer.writerows(ordered)
 
 
-def measure(n_cases: int) -> None:
+def measure(first: int, n_cases: int) -> None:
     """Run all blocks that are not stored, each in a process of its own."""
     records: list[dict] = list(read_results())
     done = {int(r["block"]) for r in records}
     context = multiprocessing.get_context("spawn")
-    for block in range(-(-n_cases // BLOCK)):
+    for block in range(first // BLOCK, (first + n_cases - 1) // BLOCK + 1):
         if block in done:
             continue
         with context.Pool(1) as pool:
@@ -512,7 +584,8 @@ def print_results() -> None:
     records = read_results()
     print("| change | cases | refused | loaded | faults | slowest, s |")
     print("|---|---|---|---|---|---|")
-    for change in [*CHANGES, "all"]:
+    found = list(dict.fromkeys(r["change"] for r in records))
+    for change in [*found, "all"]:
         some = [r for r in records if change in (r["change"], "all")]
         sums = [sum(int(r[k]) for r in some) for k in COLUMNS[2:6]]
         slowest = max((float(r["slowest"]) for r in some), default=0)
@@ -527,6 +600,7 @@ def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--checkpoints", type=int, help="cases of checkpoints instead")
     parser.add_argument("--case", type=int, help="repeat one case, and print it")
     parser.add_argument("--stored", action="store_true", help="print what is stored")
     arguments = parser.parse_args()
@@ -535,7 +609,10 @@ def main():
             print(make_case(arguments.case)[0], *run_case(arguments.case, folder))
         return
     if not arguments.stored:
-        measure(arguments.cases)
+        if arguments.checkpoints is None:
+            measure(0, arguments.cases)
+        else:
+            measure(FIRST_CHECKPOINT, arguments.checkpoints)
     print_results()
 
 

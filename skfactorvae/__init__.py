@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         model_selection,
         runtime,
     )
+    from ._checkpoints import CheckpointError, checkpoints
     from ._loading import load
     from .estimators import (
         AAETransformer,
@@ -42,10 +43,12 @@ __all__ = [
     "AAETransformer",
     "BetaTCVAETransformer",
     "BetaVAETransformer",
+    "CheckpointError",
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
     "SupervisedFactorVAETransformer",
+    "checkpoints",
     "datasets",
     "evaluation",
     "inspection",
@@ -63,6 +66,8 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name.endswith("Transformer"):
         value = getattr(import_module(f"{__name__}.estimators"), name)
+    elif name in ("CheckpointError", "checkpoints"):
+        value = getattr(import_module(f"{__name__}._checkpoints"), name)
     elif name == "load":
         value = import_module(f"{__name__}._loading").load
     else:

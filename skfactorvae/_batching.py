@@ -19,7 +19,6 @@ such as warning filters or random states, changes as if tasks ran one after anot
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import heapq
 import itertools
 import os
@@ -36,6 +35,7 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 
 from . import core
+from ._checkpoints import CheckpointError, array_digest, fail, is_resumable, stored
 from ._compat import FallbackToBackend, ParallelBackendBase, SequentialBackend
 
 MEMORY_SHARE = 0.25
@@ -79,15 +79,18 @@ def train(
         )
     n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
     width = core.stack_width(jobs[0], schedule, device)
+    stacks = [jobs[i : i + width] for i in range(0, len(jobs), width)]
+    storages = stored([(stack, schedule) for stack in stacks])
     return [
         fit
-        for i in range(0, len(jobs), width)
+        for stack, storage in zip(stacks, storages, strict=True)
         for fit in core.fit_stack(
-            jobs[i : i + width],
+            stack,
             schedule,
             device=device,
             n_threads=n_threads,
             watch=watch,
+            storage=storage,
         )
     ]
 
@@ -103,7 +106,7 @@ def memoized(function: Callable, *args: Any) -> Any:
     task = _task_of_this_thread()
     if task is None:
         return function(*args)
-    key = (function, *(_digest(a) if isinstance(a, np.ndarray) else a for a in args))
+    key = function, *(array_digest(a) if isinstance(a, np.ndarray) else a for a in args)
     known = task.scheduler.results
     if key not in known:
         known[key] = function(*args)
@@ -134,11 +137,6 @@ def _task_of_this_thread() -> Task | None:
     return task if task and task.thread is threading.current_thread() else None
 
 
-def _digest(array: np.ndarray) -> tuple[object, ...]:
-    content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16)
-    return array.shape, array.dtype.str, content.digest()
-
-
 class SharedArrays:
     """Find equal arrays in use, so that each is in memory once."""
 
@@ -147,7 +145,7 @@ class SharedArrays:
 
     def find(self, array: np.ndarray) -> np.ndarray:
         """Return the first array seen that is equal to this one and still in use."""
-        return self.arrays.setdefault(_digest(array), array)
+        return self.arrays.setdefault(array_digest(array), array)
 
 
 @dataclass(eq=False)
@@ -305,7 +303,9 @@ class Scheduler:
         self.has_failed_child = False
         self.arrays = SharedArrays()
         self.results: dict[tuple, Any] = {}
-        self.budget = MEMORY_SHARE * _free_memory()
+        # Stacks that can be continued are cut in the same way each time.
+        memory = _total_memory() if is_resumable() else _free_memory()
+        self.budget = MEMORY_SHARE * memory
 
     def submit(self, function, callback, parent: Task | None, level: int) -> Task:
         """Queue a task."""
@@ -366,8 +366,16 @@ class Scheduler:
 
 
 def _free_memory() -> int:
+    return _memory("SC_AVPHYS_PAGES")
+
+
+def _total_memory() -> int:
+    return _memory("SC_PHYS_PAGES")
+
+
+def _memory(pages: str) -> int:
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return UNKNOWN_MEMORY
 
@@ -498,16 +506,22 @@ def batched_fits(*, n_jobs=None, max_models=512):
 # --------------------------------------------------------------------- training
 def train_together(requests: list[FitRequest], n_jobs: int) -> None:
     """Train all requests, in few stacks."""
+    here: list[list[FitRequest]] = []
     unwatched: list[list[FitRequest]] = []
     for group in _groups(requests):
-        stacks = _cut(group, n_jobs)
-        if n_jobs > 1 and _suits_processes(group):
-            unwatched += stacks
-            continue
-        for stack in stacks:
-            _train_here(stack)
+        is_sent = n_jobs > 1 and _suits_processes(group)
+        (unwatched if is_sent else here).extend(_cut(group, n_jobs))
+    storages = _storages([*here, *unwatched])
+    for stack, storage in zip(here, storages[: len(here)], strict=True):
+        _train_here(stack, storage)
     if unwatched:
-        _train_elsewhere(unwatched, n_jobs)
+        _train_elsewhere(unwatched, storages[len(here) :], n_jobs)
+
+
+def _storages(stacks: list[list[FitRequest]], *, is_part: bool = False) -> list[Any]:
+    """Return where the states of stacks are kept, if anywhere."""
+    parts = [([r.job for r in stack], stack[0].schedule) for stack in stacks]
+    return list(stored(parts, is_part=is_part))
 
 
 def _groups(requests: list[FitRequest]) -> list[list[FitRequest]]:
@@ -539,7 +553,7 @@ def _suits_processes(group: list[FitRequest]) -> bool:
     return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
 
 
-def _train_here(stack: list[FitRequest]) -> None:
+def _train_here(stack: list[FitRequest], storage: core.Storage | None = None) -> None:
     """Train a stack in this process; in halves, if it fails as a whole."""
 
     def watch(record: core.Record) -> list[bool]:
@@ -554,7 +568,10 @@ def _train_here(stack: list[FitRequest]) -> None:
             device=stack[0].device,
             n_threads=max(threads, default=None),
             watch=watch if is_watched else None,
+            storage=storage,
         )
+    except CheckpointError:  # which ends the search, not a candidate
+        raise
     except Exception as error:
         fits = []
         if len(stack) == 1:
@@ -562,8 +579,9 @@ def _train_here(stack: list[FitRequest]) -> None:
             return
     # Outside the handler, where the error no longer refers to the stack's memory.
     if not fits:
-        _train_here(stack[: len(stack) // 2])
-        _train_here(stack[len(stack) // 2 :])
+        halves = [stack[: len(stack) // 2], stack[len(stack) // 2 :]]
+        for half, own in zip(halves, _storages(halves, is_part=True), strict=True):
+            _train_here(half, own)
     for request, fit in zip(stack, fits, strict=False):
         request.result = request.result or fit
 
@@ -582,29 +600,37 @@ def _report(request: FitRequest, record: core.Record, k: int) -> bool:
     return stop
 
 
-def _train_elsewhere(stacks: list[list[FitRequest]], n_jobs: int) -> None:
+def _train_elsewhere(
+    stacks: list[list[FitRequest]], storages: Sequence[Any], n_jobs: int
+) -> None:
     """Train stacks in other processes; here, if a process fails."""
     try:
         workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
         results = workers(
-            delayed(_train_stack)([(a.job, a.n_threads) for a in s], s[0].schedule)
-            for s in stacks
+            delayed(_train_stack)(
+                [(request.job, request.n_threads) for request in stack],
+                stack[0].schedule,
+                storage,
+            )
+            for stack, storage in zip(stacks, storages, strict=True)
         )
+    except CheckpointError as error:
+        fail(str(error), error)
     except Exception:  # a process died, or something cannot be sent to it
-        for stack in stacks:
-            _train_here(stack)
+        for stack, storage in zip(stacks, storages, strict=True):
+            _train_here(stack, storage)
         return
     for stack, found in zip(stacks, results, strict=True):
         for request, result in zip(stack, found, strict=True):
             request.result = result
 
 
-def _train_stack(jobs, schedule):
+def _train_stack(jobs, schedule, storage=None):
     """Train jobs in another process; return a fit or an error for each."""
     device = core.resolve_device("cpu")
     requests = [
         FitRequest(job, schedule, device, n_threads or 1, None)
         for job, n_threads in jobs
     ]
-    _train_here(requests)
+    _train_here(requests, storage)
     return [request.result for request in requests]

@@ -27,3 +27,38 @@ class ProcessLock:
     def __exit__(self, *error: object) -> None:
         if self._lock.locked():  # not if this thread was copied while it held the lock
             self._lock.release()
+
+
+class FolderLock:
+    """Lock between processes that is free once its holder has ended, or was killed.
+
+    It is a lock on a file. Where the system or the file system has none, it is free.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, which is created.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be created.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+    def __enter__(self) -> bool:
+        """Return whether the lock was free."""
+        try:
+            import fcntl
+
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except (ImportError, OSError):
+            return True
+        return True
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._descriptor)

@@ -38,10 +38,12 @@ from ._likelihoods import Bernoulli, Gaussian, Likelihood
 from ._missing import DecoderFilling, FactorFilling
 from ._modules import Modules
 from ._networks import MLP, Network
+from ._penalties import held_out_penalties
 from ._priors import PRIORS
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
-from ._training import fit_stack, held_out_penalties
+from ._state import State, Storage
+from ._training import fit_stack
 from ._wrappers import PointPosterior
 from .objectives import (
     AAE,
@@ -93,6 +95,8 @@ __all__ = [
     "PointPosterior",
     "Record",
     "Schedule",
+    "State",
+    "Storage",
     "SupervisedFactorVAE",
     "Watch",
     "attribute_heads",

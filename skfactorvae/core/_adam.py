@@ -42,6 +42,14 @@ class Adam:
     def refresh(self) -> None:
         """Do nothing: Adam has no basis."""
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on, by name."""
+        return self.moments.tensors
+
+    def count(self, n_steps: int) -> None:
+        """Do nothing: the number of steps is one of the tensors."""
+
 
 class Moments:
     """Moving averages of gradients, and of their squares.
@@ -61,6 +69,11 @@ class Moments:
         # One counter for all: the kernel reads it, and does not count itself.
         self.steps = torch.zeros((), dtype=torch.float32, device=like[0].device)
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that the next updates depend on, by name."""
+        return {"steps": self.steps, **numbered(first=self.first, second=self.second)}
+
     def update(
         self,
         leaves: list[Tensor],
@@ -79,3 +92,8 @@ class Moments:
             betas=self.betas,
             epsilon=EPSILON,
         )
+
+
+def numbered(**lists: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of lists, each by the name of its list and its number."""
+    return {f"{k}/{i}": t for k, v in lists.items() for i, t in enumerate(v)}

@@ -88,3 +88,34 @@ def fused_adam(
         amsgrad=False,
         maximize=False,
     )
+
+
+MT_WORDS = 624
+"""Words of the state of torch's generator, the Mersenne Twister."""
+
+
+def set_generator_state(generator: torch.Generator, state: torch.Tensor) -> None:
+    """Set the state of a CPU generator, checked.
+
+    torch compares neither the place in the state with the words that are left, beyond
+    which it would read, nor takes a view of another tensor.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+    state : Tensor of shape (n_bytes,), uint8
+
+    Raises
+    ------
+    ValueError
+        If it is not the state of such a generator.
+    """
+    left = int(state[8:12].clone().view(torch.int32))
+    place = int(state[16:24].clone().view(torch.int64))
+    is_new = (left, place) == (1, 0)
+    if not is_new and (not 1 <= left <= MT_WORDS or left + place != MT_WORDS + 1):
+        raise ValueError(f"{left} words are left at place {place}")
+    try:
+        generator.set_state(state.clone())
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error

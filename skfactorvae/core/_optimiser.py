@@ -49,3 +49,17 @@ class Optimiser:
         """Do what follows a step and cannot be part of a captured one."""
         for part in self.parts:
             part.refresh()
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on, by name."""
+        return {
+            f"{number}/{name}": tensor
+            for number, part in enumerate(self.parts)
+            for name, tensor in part.tensors.items()
+        }
+
+    def count(self, n_steps: int) -> None:
+        """Set the number of steps that were made."""
+        for part in self.parts:
+            part.count(n_steps)

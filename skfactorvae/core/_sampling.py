@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._compat import set_generator_state
+
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
@@ -37,6 +39,23 @@ class Streams:
         n_streams = len(fields(cls))
         states = np.random.SeedSequence(seed).generate_state(n_streams, np.uint64)
         return cls(*(torch.Generator().manual_seed(int(s) >> 1) for s in states))
+
+    @property
+    def state(self) -> Tensor:
+        """States of all generators, uint8 of shape (n_streams, n_bytes)."""
+        generators = [getattr(self, f.name) for f in fields(self)]
+        return torch.stack([generator.get_state() for generator in generators])
+
+    def restore(self, state: Tensor) -> None:
+        """Set the states of all generators.
+
+        Raises
+        ------
+        ValueError
+            If they are not states of such generators.
+        """
+        for f, own in zip(fields(self), state, strict=True):
+            set_generator_state(getattr(self, f.name), own)
 
 
 class Draws(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._adam import Moments
+from ._adam import Moments, numbered
 
 MAX_SIDE = 512
 """Rows or columns of a matrix up to which they get a basis of their own."""
@@ -73,6 +73,17 @@ class Soap:
             for matrix, first in zip(self.matrices, self.moments.first, strict=True):
                 first.copy_(matrix.refresh(first))
 
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that the next steps depend on, by name."""
+        sides = [side for matrix in self.matrices for side in matrix.sides]
+        bases, averages = [s.basis for s in sides], [s.average for s in sides]
+        return {**self.moments.tensors, **numbered(basis=bases, average=averages)}
+
+    def count(self, n_steps: int) -> None:
+        """Set the number of steps that were made."""
+        self.n_steps = n_steps
+
 
 class _Matrix:
     """The bases of both sides of K matrices, (K, i, o)."""
@@ -85,6 +96,11 @@ class _Matrix:
             for size in sizes
         )
         self.rows, self.columns = rows, columns
+
+    @property
+    def sides(self) -> list[_Side]:
+        """The sides that have a basis."""
+        return [side for side in (self.rows, self.columns) if side is not None]
 
     @property
     def gradient(self) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,10 @@ from ._latents import order_latents
 from ._optimiser import Optimiser
 from ._parameter_groups import ParameterGroup
 from ._replay import Replay, can_replay, run_eagerly
-from ._sampling import Draws, Streams, draw_steps
+from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
 from ._soap import Soap
+from ._state import Restoring, State, Storage, as_array
 from ._tables import LabelTable, cumulative, join_probabilities, join_tables
 from .objectives import Batch, Extras, Forward, InputNoise, Labelled
 
@@ -34,9 +34,6 @@ FULL_NOISE_SAMPLE_SIZE = 400
 
 EXPLOSION = 1e6
 """Growth of the reconstruction error over a fit that counts as divergence."""
-
-PENALTY_BATCHES = 32
-"""Batches of held-out rows over which penalties are averaged."""
 
 ADAM_BETAS = {"model": (0.9, 0.999), "adversary": (0.5, 0.9)}
 """Those of Kim & Mnih (2018), Appendix A."""
@@ -49,6 +46,7 @@ def fit_stack(
     device: torch.device,
     n_threads: int | None = None,
     watch: Watch | None = None,
+    storage: Storage | None = None,
 ) -> list[Fit]:
     """Train K models together; the results equal those of training each alone.
 
@@ -68,6 +66,9 @@ def fit_stack(
         CPU threads. None takes one for small models and torch's own number for large.
     watch : callable, optional
         Called with a :class:`Record` up to 200 times.
+    storage : Storage, optional
+        Where the state of the stack is written from time to time, and at the end. If it
+        holds one, training goes on from there, with the same result, bit for bit.
 
     Returns
     -------
@@ -81,63 +82,8 @@ def fit_stack(
         )
     work = len(jobs) * schedule.batch_size * jobs[0].multiplications
     with undisturbed(), process_settings(n_threads, work, device):
-        checkpoints = _Stack(jobs, schedule, device).train(watch)
+        checkpoints = _Stack(jobs, schedule, device).train(watch, storage)
     return [checkpoint.fit(device) for checkpoint in checkpoints]
-
-
-def held_out_penalties(
-    jobs: Sequence[Job],
-    fits: Sequence[Fit],
-    schedule: Schedule,
-    *,
-    device: torch.device,
-    n_threads: int | None = None,
-) -> np.ndarray:
-    """Return what each objective adds to the negative ELBO of held-out rows, (K,).
-
-    These are the penalties of the objective, with their final weights, as the trained
-    discriminators estimate them. The mean over batches of held-out rows is taken. Jobs
-    of one seed get the same batches.
-
-    Parameters
-    ----------
-    jobs : sequence of K Job
-        With held-out rows.
-    fits : sequence of K Fit
-        Their results.
-    schedule : Schedule
-        Batch size.
-    device : torch.device
-    n_threads : int or None
-
-    Returns
-    -------
-    ndarray of shape (K,)
-        Nats per row.
-    """
-    held_out = [_on_held_out(job, fit) for job, fit in zip(jobs, fits, strict=True)]
-    work = len(jobs) * schedule.batch_size * jobs[0].multiplications
-    with undisturbed(), process_settings(n_threads, work, device):
-        stack = _Stack(held_out, schedule, device)
-        noise = [_noise_std(job.row_weights) for job in jobs]
-        stack.instance_noise = stack.rows.new_tensor(noise)  # as in training
-        batches = [stack.penalty() for _ in range(PENALTY_BATCHES)]
-        return torch.stack(batches).mean(0).cpu().double().numpy()
-
-
-def _on_held_out(job: Job, fit: Fit) -> Job:
-    """Return a trained job with its held-out rows in place of the training rows."""
-    held_out = job.held_out
-    if held_out is None:
-        raise ValueError("Penalties on held-out rows need jobs with held-out rows.")
-    return replace(
-        job,
-        rows=held_out.rows,
-        row_weights=held_out.row_weights,
-        labels=held_out.labels,
-        start=fit.weights,
-        input_noise=0.0,
-    )
 
 
 class _Stack:
@@ -148,7 +94,7 @@ class _Stack:
         self.network = max((j.network for j in jobs), key=lambda n: n.n_components)
         self.likelihood = jobs[0].likelihood
         self.parameters = jobs[0].parameters
-        streams = [Streams.from_seed(job.seed) for job in jobs]
+        self.streams = streams = [Streams.from_seed(job.seed) for job in jobs]
         self.rows, offsets = join_tables([job.rows for job in jobs], device)
         self.objective = type(jobs[0].objective).stack(
             [job.objective for job in jobs], self.rows
@@ -377,25 +323,102 @@ class _Stack:
         )
 
     # ---------------------------------------------------------------- the loop
-    def train(self, watch: Watch | None) -> list[_Checkpoint]:
+    def train(
+        self, watch: Watch | None, storage: Storage | None = None
+    ) -> list[_Checkpoint]:
         """Make the steps of the schedule and return what is kept of each model."""
         checkpoints = [_Checkpoint(self, k) for k in range(len(self.jobs))]
-        total, since = None, 0
-        for number in range(1, self.schedule.max_iter + 1):
+        first, total, since = self._resume(storage, checkpoints)
+        number = first
+        while not self._is_over(number, checkpoints):
+            number += 1
             terms = self.step(number - 1)
             values = torch.stack(list(terms.values()))  # (terms, K)
             total = values if total is None else total.add_(values)
             since += 1
             is_last = number == self.schedule.max_iter
-            if number % self.schedule.record_every and not is_last:
-                continue
-            self._record(number, list(terms), total / since, checkpoints, watch)
-            total, since = None, 0
-            if all(checkpoint.is_done for checkpoint in checkpoints):
-                break
+            if number % self.schedule.record_every == 0 or is_last:
+                self._record(number, list(terms), total / since, checkpoints, watch)
+                total, since = None, 0
+            if storage is not None and number % CHUNK == 0 and storage.is_due():
+                storage.write(self._state(number, total, since, checkpoints))
+        if storage is not None and number > first:
+            storage.write(self._state(number, total, since, checkpoints))
         for checkpoint in checkpoints:
             checkpoint.restore()
         return checkpoints
+
+    def _is_over(self, number: int, checkpoints: Sequence[_Checkpoint]) -> bool:
+        """Return whether no step is left after this one, in any model."""
+        is_budget_spent = number >= self.schedule.max_iter
+        return is_budget_spent or all(checkpoint.is_done for checkpoint in checkpoints)
+
+    @property
+    def _tensors(self) -> dict[str, Tensor]:
+        """Tensors that each step changes in place, by name."""
+        leaves = {
+            f"weights/{role}/{name}": leaf
+            for role, group in self.parameter_groups.items()
+            for name, leaf in group.leaves.items()
+        }
+        moments = self.optimiser.tensors.items()
+        return leaves | {f"optimiser/{name}": tensor for name, tensor in moments}
+
+    def _state(
+        self,
+        number: int,
+        total: Tensor | None,
+        since: int,
+        checkpoints: Sequence[_Checkpoint],
+    ) -> State:
+        """Return the state after a step; after the last one, only what is kept.
+
+        Between chunks of draws, the generators determine all later draws.
+        """
+        is_over = self._is_over(number, checkpoints)
+        tensors: dict[str, Tensor] = {}
+        if not is_over:
+            assert self.first_nll is not None
+            streams = torch.stack([s.state for s in self.streams])
+            tensors = {**self._tensors, "streams": streams, "nll": self.first_nll}
+            tensors |= {} if total is None else {"total": total}
+        kept = {
+            f"kept/{role}/{name}": torch.stack([c.kept[g][i] for c in checkpoints])
+            for g, (role, group) in enumerate(self.parameter_groups.items())
+            for i, name in enumerate(group.leaves)
+        }
+        arrays = {name: as_array(tensor) for name, tensor in (tensors | kept).items()}
+        arrays["numbers"] = np.array([c.numbers for c in checkpoints])
+        arrays |= {f"history/{c.k}": c.table for c in checkpoints}
+        models = [c.values for c in checkpoints]
+        return State(arrays, {"step": number, "since": since, "models": models})
+
+    def _resume(
+        self, storage: Storage | None, checkpoints: Sequence[_Checkpoint]
+    ) -> tuple[int, Tensor | None, int]:
+        """Restore a state; return its step, and the terms since the last record."""
+        state = None if storage is None else storage.read()
+        if storage is None or state is None:
+            return 0, None, 0
+        restoring = Restoring(state, storage)
+        number, since = restoring.integer("step"), restoring.integer("since")
+        numbers = restoring.numbers(len(checkpoints))
+        models = restoring.models(len(checkpoints))
+        for checkpoint, own, values in zip(checkpoints, numbers, models, strict=True):
+            checkpoint.resume(restoring, own, values)
+        if self._is_over(number, checkpoints):
+            return number, None, 0
+        restoring.copy_to(self._tensors)
+        self.optimiser.count(number)
+        streams = torch.stack([s.state for s in self.streams])
+        restoring.generators("streams", self.streams, like=streams)
+        self.first_nll = restoring.tensor("nll", like=self.temperature)
+        if not since:
+            return number, None, 0
+        total = restoring.array(
+            "total", (None, len(checkpoints)), self.jobs[0].rows.dtype
+        )
+        return number, torch.tensor(total, device=self.device), since
 
     def _record(
         self,
@@ -512,6 +535,41 @@ class _Checkpoint:
         if step - self.kept_step >= (schedule.patience or math.inf):
             self.end("early_stopping")
         return score
+
+    @property
+    def numbers(self) -> list[float]:
+        """What determines the weights to return, as numbers."""
+        diverged_at = -1 if self.diverged_at is None else self.diverged_at
+        return [self.best, self.kept_step, self.n_iter, diverged_at]
+
+    @property
+    def table(self) -> np.ndarray:
+        """The history, (n_records, n_names)."""
+        rows = [[record[name] for name in self.names] for record in self.history]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Names in the history, and how training ended."""
+        return {"names": self.names, "status": self.status, "is_done": self.is_done}
+
+    def resume(
+        self, restoring: Restoring, numbers: np.ndarray, values: dict[str, Any]
+    ) -> None:
+        """Restore what is kept of the model from a state."""
+        self.names, self.status = values["names"], values["status"]
+        self.is_done = values["is_done"]
+        self.best = float(numbers[0])
+        self.kept_step, self.n_iter, diverged_at = map(int, numbers[1:])
+        self.diverged_at = None if diverged_at < 0 else diverged_at
+        self.history = restoring.history(f"history/{self.k}", self.names)
+        self.kept = [
+            [
+                restoring.model(f"kept/{role}/{name}", self.k, like=leaf)
+                for name, leaf in group.leaves.items()
+            ]
+            for role, group in self.stack.parameter_groups.items()
+        ]
 
     def restore(self) -> None:
         """Put the kept weights back into the stack, and export them."""

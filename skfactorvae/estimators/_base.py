@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from .. import core
 from .._batching import memoized, shared_array, train
+from .._checkpoints import check_seed
 from .._compat import CallbackSupportMixin, Interval, _fit_context
 from .._health import fit_warnings
 from .._inputs import check_sample_groups, check_sample_weight
@@ -327,6 +328,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             likelihood: each with the numbers and what to do.
         """
         check_numbers(self.get_params(deep=False), self.precision)
+        check_seed(self.random_state)
         previous = self._previous_fit()
         table = self._read_table(X, sample_weight, keeps=previous is not None)
         self._table_state = None if table is None else table.as_state()

@@ -64,17 +64,19 @@ class FitCallbacks:
     def __call__(self, record):
         """Report a record of a stack of one model; return whether to stop it."""
         self._print(record)
-        stop = self.task.call_on_fit_task_end(
-            estimator=self.estimator,
-            **self.data,
-            reconstruction_attributes=lambda: self.fitted(record.weights(0)),
-        )
+        stop = self._end(lambda: self.fitted(record.weights(0)))
         if not stop and not record.is_last[0]:
             self.task = self._begin()
         return [bool(stop)]
 
     def end(self, weights):
-        """Report the end of the fit."""
+        """Report the end of the fit.
+
+        A task has begun and not ended where training was finished before, and was read
+        from a checkpoint.
+        """
+        if self.task is not None:
+            self._end(lambda: self.fitted(weights))
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
@@ -84,6 +86,13 @@ class FitCallbacks:
     def _begin(self):
         task = self.context.subcontext(task_name="steps")
         return task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def _end(self, fitted):
+        """Report the end of a task; return whether to stop the fit."""
+        task, self.task = self.task, None
+        return task.call_on_fit_task_end(
+            estimator=self.estimator, **self.data, reconstruction_attributes=fitted
+        )
 
     def _print(self, record):
         """Print a line on a record, where ``verbose`` asks for it."""

@@ -9,6 +9,7 @@ from ._container import (
     INCONSISTENT,
     Container,
     ModelFileError,
+    parse_json,
     read_container,
     write_container,
 )
@@ -16,8 +17,11 @@ from ._document import (
     FORMAT_VERSION,
     PARTS,
     Document,
+    check_seal,
+    digest,
     read_document,
     write_document,
+    write_sealed,
 )
 from ._values import Nested, Reader, Writer
 
@@ -31,9 +35,13 @@ __all__ = [
     "Nested",
     "Reader",
     "Writer",
+    "check_seal",
+    "digest",
+    "parse_json",
     "read_container",
     "read_document",
     "write_atomically",
     "write_container",
     "write_document",
+    "write_sealed",
 ]

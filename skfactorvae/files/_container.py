@@ -63,6 +63,8 @@ class ModelFileError(ValueError):
     ----------
     message : str
         Names the file, what was found, what was expected, and what to do.
+    reason : str, default=""
+        What was found alone.
 
     References
     ----------
@@ -79,8 +81,9 @@ class ModelFileError(ValueError):
     not a model file
     """
 
-    def __init__(self, message: str):
+    def __init__(self, message: str, reason: str = ""):
         super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,8 @@ def refuse(path: str | os.PathLike, what: str) -> NoReturn:
     """
     raise ModelFileError(
         f"{os.fspath(path)!r} cannot be loaded: {what} Expected a complete file "
-        "that save wrote; save the model again, or copy the file again."
+        "that save wrote; save the model again, or copy the file again.",
+        what,
     )
 
 

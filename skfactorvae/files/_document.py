@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ._container import (
+    Container,
     ModelFileError,
     parse_json,
     read_container,
@@ -74,8 +75,7 @@ def write_document(path: str | os.PathLike, document: Document) -> None:
         "class": document.class_name,
         **texts,
     }
-    metadata[DIGEST] = digest(metadata, document.arrays)
-    write_container(path, document.arrays, metadata)
+    write_sealed(path, document.arrays, metadata)
 
 
 def read_document(path: str | os.PathLike, *, mmap: bool = False) -> Document:
@@ -108,10 +108,51 @@ def read_document(path: str | os.PathLike, *, mmap: bool = False) -> Document:
     missing = [name for name in ("class", DIGEST, *PARTS) if name not in metadata]
     if missing:
         refuse(path, f"it lacks {', '.join(missing)}.")
-    if metadata.pop(DIGEST) != digest(metadata, container.arrays):
-        refuse(path, "its digest is not that of its content: it is damaged.")
+    check_seal(path, container)
     parts = {name: parse_json(path, metadata[name], f"its {name}") for name in PARTS}
     return Document(metadata["class"], parts, container.arrays)
+
+
+def write_sealed(
+    path: str | os.PathLike,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write arrays, strings and their digest to a file, atomically.
+
+    Parameters
+    ----------
+    path : str or path-like
+    arrays : mapping of str to ndarray
+    metadata : mapping of str to str
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    sealed = {**metadata, DIGEST: digest(metadata, arrays)}
+    write_container(path, arrays, sealed)
+
+
+def check_seal(path: str | os.PathLike, container: Container) -> None:
+    """Raise unless the digest is that of the content, and remove it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, for the message.
+    container : Container
+        Its content.
+
+    Raises
+    ------
+    ModelFileError
+        If the digest is another one, or is missing.
+    """
+    metadata = container.metadata
+    if metadata.pop(DIGEST, None) != digest(metadata, container.arrays):
+        refuse(path, "its digest is not that of its content: it is damaged.")
 
 
 def digest(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:

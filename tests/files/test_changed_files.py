@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from fuzz_files import CHANGES, expected, fault_of, files, loaders, make_case, run_case
+from fuzz_files import (
+    CHANGES,
+    FIRST_CHECKPOINT,
+    expected,
+    fault_of,
+    files,
+    loaders,
+    make_case,
+    run_case,
+)
 
 QUICK, SLOW = 6 * len(CHANGES), 50 * len(CHANGES)
 
@@ -19,6 +28,17 @@ def test_changed_files_are_refused_or_loaded_right(tmp_path):
 @pytest.mark.slow
 def test_many_changed_files_are_refused_or_loaded_right(tmp_path):
     assert faults(range(100_000, 100_000 + SLOW), tmp_path) == {}
+
+
+def test_changed_checkpoints_are_refused_or_continued_right(tmp_path):
+    first = FIRST_CHECKPOINT + 10_000
+    assert faults(range(first, first + len(CHANGES)), tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_many_changed_checkpoints_are_refused_or_continued_right(tmp_path):
+    first = FIRST_CHECKPOINT + 20_000
+    assert faults(range(first, first + 40 * len(CHANGES)), tmp_path) == {}
 
 
 def test_a_case_is_determined_by_its_number():
@@ -63,6 +83,6 @@ def test_errors_of_loading_other_than_ours_are_faults(monkeypatch, tmp_path):
         raise KeyError("weights")
 
     known = loaders()
-    monkeypatch.setattr("fuzz_files.loaders", lambda: {**known, "load": fail})
+    monkeypatch.setattr("fuzz_files.loaders", lambda _: {**known, "load": fail})
     _, _, found = run_case(0, str(tmp_path))
     assert found == ["load: KeyError: 'weights'"]
