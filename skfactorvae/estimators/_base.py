@@ -122,6 +122,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
+    component_names_ : ndarray of str
+        Names of the components, see ``set_component_names``.
     """
 
     n_components: int = parameter(
@@ -457,6 +459,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             _check_fit(values, prepared, fit)
         for name, value in prepared.fitted(fit.weights).items():
             setattr(self, name, value)
+        self.__dict__.pop("_component_names", None)  # of other components
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl

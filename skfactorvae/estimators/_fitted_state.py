@@ -27,6 +27,7 @@ LATENT: dict[str, Entry] = {
     "warmup_fraction_": Plain(types=(float,)),
     "n_iter_": Plain(types=(int,)),
     "_model_spec": Plain(types=(dict,)),
+    "_component_names": Labels(types=(str, type(None)), optional=True),
     "_inflation": Array(axes=("p",), may_be_none=True),
     "_training_weights": Plain(types=(tuple,), optional=True),
     "_version": Plain(types=(str,), optional=True),

@@ -6,11 +6,7 @@ from numbers import Integral
 
 import numpy as np
 import sklearn
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -25,6 +21,7 @@ from ..preparation import (
     has_missing,
     rescale_weights,
 )
+from ._component_names import NamedComponents
 from ._fitted_state import LATENT
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
@@ -39,9 +36,7 @@ OVERFLOW = (
 """Error about values that overflow."""
 
 
-class LatentTransformer(
-    Savable, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimator):
     """Transformer with a trained encoder and a trained decoder.
 
     It reads fitted attributes, and sets none: networks are rebuilt from arrays and
@@ -471,6 +466,11 @@ class LatentTransformer(
 
     @property
     def _n_features_out(self):
+        return self._n_codes
+
+    @property
+    def _n_codes(self):
+        """Number of columns of the codes."""
         return self._network.n_columns - self._n_hidden
 
     @property
@@ -527,6 +527,8 @@ class LatentTransformer(
                 reader.refuse(f"its weight {name!r} is {what}, expected {shape}.")
             if found.dtype != spec.precision:
                 reader.refuse(f"its weight {name!r} is {found.dtype}.")
+        if len(self._given_names) != self._n_codes:
+            reader.refuse("its names of components are not one for each.")
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__

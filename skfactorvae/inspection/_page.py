@@ -305,7 +305,8 @@ def _latents(reading, survey, table):
             "step": float(table.step[j]),
             "kl": None if table.kl is None else _finite(table.kl[j]),
             "is_used": j in used,
-            "sentence": table.summary[j].removeprefix(f"component {j} "),
+            "name": str(table.names[j]),
+            "sentence": table.summary[j].removeprefix(f"{table.names[j]} "),
             "share": _finite(min(table.share[j] @ weight, 1.0)),
             "features": _features(table, j, strength[j]),
         }
@@ -365,8 +366,8 @@ def _stability(estimator, others, X):
         f"{display.agreement.shape[1]} other fits; 1 is best. Do not interpret "
         "unstable components.",
         "components": [
-            {"index": int(j), "median": float(m)}
-            for j, m in zip(display.components, display.medians, strict=True)
+            {"name": str(name), "median": float(median)}
+            for name, median in zip(display.names, display.medians, strict=True)
         ],
     }
 

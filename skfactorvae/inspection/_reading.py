@@ -109,6 +109,11 @@ class Reading:
         """
         return kl_of_columns(self.model)
 
+    def component_names(self, n_latents):
+        """Return the names of the components, (n_latents,), as the user set them."""
+        names = getattr(self.model, "component_names_", None)
+        return default_names(n_latents) if names is None else names
+
     def used_latents(self, n_latents):
         """Return the indices of the active components; of all, if none is active."""
         used = active_columns(self.model)
@@ -232,6 +237,19 @@ def name_features(n_features, feature_names, X=None):
             "Give one name for each feature."
         )
     return texts
+
+
+def default_names(n_latents):
+    """Return the names of components that have none of their own, (n_latents,)."""
+    return np.array([f"component {j}" for j in range(n_latents)], dtype=object)
+
+
+def names_of_codes(codes, n_latents):
+    """Return the names of the columns of codes: of a data frame, if they are text."""
+    names = list(getattr(codes, "columns", ()))
+    if names and all(isinstance(name, str) for name in names):
+        return np.array(names, dtype=object)
+    return default_names(n_latents)
 
 
 def _inverted(name, step, rows):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ._layout import Layout, choose_layout
-from ._reading import check_unit, read
+from ._reading import check_unit, default_names, read
 from ._traversal import SPAN, paths
 from ._wording import sentence
 
@@ -53,6 +54,8 @@ class FactorTable:
         Names and axis of the features.
     kl : ndarray of shape (n_latents,), default=None
         Information in each component, nats per sample.
+    names : ndarray of str, shape (n_latents,), default=None
+        Names of the components. None calls them by their index.
 
     Attributes
     ----------
@@ -74,7 +77,7 @@ class FactorTable:
     >>> vae = FactorVAETransformer(2, max_iter=100, random_state=0).fit(X)
     >>> table = factor_table(vae, X)
     >>> list(table.to_frame())[:5]
-    ['latent', 'feature', 'low', 'high', 'effect']
+    ['latent', 'component', 'feature', 'low', 'high']
     """
 
     low: np.ndarray
@@ -88,17 +91,15 @@ class FactorTable:
     feature_std: np.ndarray
     layout: Layout
     kl: np.ndarray | None = None
+    names: Any = None
     summary: list[str] = field(init=False)
 
     def __post_init__(self):
-        object.__setattr__(
-            self,
-            "summary",
-            [
-                sentence(f"component {j}", *ends, self.feature_std, self.layout)
-                for j, ends in enumerate(zip(self.low, self.high, strict=True))
-            ],
-        )
+        if self.names is None:
+            object.__setattr__(self, "names", default_names(len(self.low)))
+        ends = zip(self.names, self.low, self.high, strict=True)
+        summary = [sentence(*each, self.feature_std, self.layout) for each in ends]
+        object.__setattr__(self, "summary", summary)
 
     def __str__(self):
         return "\n".join(self.summary)
@@ -113,8 +114,9 @@ class FactorTable:
         Returns
         -------
         frame : pandas.DataFrame
-            Columns ``latent`` (index of the component), ``feature``, ``low``,
-            ``high``, ``effect``, ``share``, ``sign`` and ``monotone``.
+            Columns ``latent`` (index of the component), ``component`` (its name),
+            ``feature``, ``low``, ``high``, ``effect``, ``share``, ``sign`` and
+            ``monotone``.
 
         Raises
         ------
@@ -131,6 +133,7 @@ class FactorTable:
         n_latents, n_features = self.effect.shape
         columns = {
             "latent": np.repeat(np.arange(n_latents), n_features),
+            "component": np.repeat(self.names, n_features),
             "feature": np.tile(self.layout.names, n_latents),
         }
         arrays = ("low", "high", "effect", "share", "sign", "monotone")
@@ -232,6 +235,7 @@ def tabulate(reading, survey, layout, unit):
         feature_std=survey.feature_std,
         layout=layout,
         kl=None if reading.kl is None else np.asarray(reading.kl),
+        names=reading.component_names(n_latents),
     )
 
 

@@ -75,6 +75,8 @@ class LatentTraversalDisplay:
         Layout of a sample.
     kl : ndarray of shape (n_latents,), default=None
         Information in each component, nats per sample.
+    names : ndarray of str, shape (n_latents,), default=None
+        Names of the components. None calls them by their index.
 
     Attributes
     ----------
@@ -103,7 +105,16 @@ class LatentTraversalDisplay:
     """
 
     def __init__(
-        self, rows, codes, positions, latents, feature_std, layout, *, kl=None
+        self,
+        rows,
+        codes,
+        positions,
+        latents,
+        feature_std,
+        layout,
+        *,
+        kl=None,
+        names=None,
     ):
         self.rows = rows
         self.codes = codes
@@ -112,6 +123,7 @@ class LatentTraversalDisplay:
         self.feature_std = feature_std
         self.layout = layout
         self.kl = kl
+        self.names = names
 
     @classmethod
     def from_estimator(
@@ -190,6 +202,7 @@ class LatentTraversalDisplay:
             survey.feature_std,
             layout,
             kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
+            names=reading.component_names(len(survey.centre))[latents],
         )
 
     def plot(self, ax=None, *, x_label=None, y_label=None, max_features=12):
@@ -225,7 +238,9 @@ class LatentTraversalDisplay:
         return self
 
     def _titles(self):
-        names = [f"component {j}" for j in self.latents]
+        names = self.names
+        if names is None:
+            names = [f"component {j}" for j in self.latents]
         if self.kl is None:
             return names, [""] * len(names)
         return names, [f"{v:.2f} nats" if np.isfinite(v) else "" for v in self.kl]

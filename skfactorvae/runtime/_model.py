@@ -92,11 +92,15 @@ def _model_of(
     if type(n_hidden) is not int or not 0 <= n_hidden < d:
         reader.refuse("its number of hidden components is not valid.")
     levels = networks["encoder"][-1].get("levels", [])
+    given = reader.read(state.get("_component_names"), "_component_names")
+    if given is not None and not _are_names(given, d - n_hidden + sum(levels)):
+        reader.refuse("its names of components are not one for each.")
     model = RuntimeModel(
         class_name=class_name,
         mean_=mean,
         scale_=scale,
         feature_names_in_=names,
+        given_names=given,
         n_components=d,
         n_hidden=n_hidden,
         levels=tuple(levels),
@@ -106,6 +110,12 @@ def _model_of(
     )
     check_sizes(model.network, p, d + sum(levels))
     return model
+
+
+def _are_names(given: Any, n_codes: int) -> bool:
+    """Return whether a value is a tuple with a name, or None, for each component."""
+    is_tuple = type(given) is tuple and len(given) == n_codes
+    return is_tuple and all(isinstance(name, str | None) for name in given)
 
 
 def _strings(values: Any, reader: Reader) -> list[str]:
@@ -154,6 +164,8 @@ class RuntimeModel:
         Offset and scale of the standardisation.
     feature_names_in_ : ndarray of str or None
         Names of the features.
+    given_names : tuple of (str or None), or None
+        Names of the components that a user gave; None for each other one, or for all.
     n_components : int
         Components of the networks, hidden ones included.
     n_hidden : int
@@ -194,6 +206,7 @@ class RuntimeModel:
     mean_: np.ndarray
     scale_: np.ndarray
     feature_names_in_: Any
+    given_names: tuple[str | None, ...] | None
     n_components: int
     n_hidden: int
     levels: tuple[int, ...]
@@ -243,6 +256,14 @@ class RuntimeModel:
     def n_codes(self) -> int:
         """Number of columns of a code."""
         return self.n_components - self.n_hidden + sum(self.levels)
+
+    @property
+    def component_names_(self) -> np.ndarray:
+        """Names of the components, (n_codes,); "component 0" where none was given."""
+        names = [f"component {j}" for j in range(self.n_codes)]
+        for j, name in enumerate(self.given_names or ()):
+            names[j] = names[j] if name is None else name
+        return np.array(names, dtype=object)
 
     @property
     def is_binary(self) -> bool:
