@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._inputs import FLOAT, INTEGER, TIME, columns, read_column
+from .._inputs import DISCRETE, FLOAT, INTEGER, TIME, columns, read_column
 from ._matplotlib import BLUE, LEVELS, panels, tidy
 from ._matrix import codes_of
 from ._reading import name_features, names_of_codes, read
@@ -231,7 +231,7 @@ class LatentPairsDisplay:
             label = f"{label} (grey: unlabelled)".lstrip()
         if not is_known.any() or _is_nominal(column):
             index, levels = column.as_levels()
-            if column.content == INTEGER:  # floats, where some are missing
+            if column.content in (INTEGER, FLOAT):  # floats, where some are missing
                 levels = levels.astype(int)
             self._plot_levels(axes, codes[is_known], index[is_known], levels, label)
             return
@@ -266,6 +266,7 @@ class LatentPairsDisplay:
             bbox_to_anchor=(1.02, 1),
             borderaxespad=0,
             frameon=False,
+            markerscale=1.8,
             fontsize=8,
             title_fontsize=9,
             alignment="left",
@@ -323,6 +324,7 @@ def _column_of(X, name, feature_names):
 
 def _is_nominal(column):
     """Return whether a factor has levels: names, or few different integers."""
-    if column.content == INTEGER:
+    is_whole = column.content == FLOAT and column.kind() == DISCRETE
+    if column.content == INTEGER or is_whole:
         return len(column.as_levels()[1]) <= len(LEVELS)
     return column.content not in (FLOAT, TIME)

@@ -33,6 +33,11 @@ class TestLatentPairs:
         display = LatentPairsDisplay.from_codes(codes, kinds).plot()
         assert written(display) == ["tree", "ash", "elm", "oak"]
 
+    def test_whole_floats_of_few_levels_have_a_legend(self):
+        codes = np.random.RandomState(0).normal(size=(90, 2))
+        display = LatentPairsDisplay.from_codes(codes, np.repeat([0.0, 1.0, 2.0], 30))
+        assert written(display.plot()) == ["", "0", "1", "2"]
+
     def test_more_levels_than_colours_have_other_markers(self):
         codes = np.random.RandomState(0).normal(size=(40, 2))
         display = LatentPairsDisplay.from_codes(codes, np.arange(40) % 10 * 0.5)

@@ -46,7 +46,9 @@ def traversal_by_hand(pipe, X, latent, positions):
 )
 def test_traversals_are_inverted_by_the_pipeline(peaks, before):
     pipe = make_pipeline(*before, small(max_iter=40)).fit(peaks.data)
-    display = LatentTraversalDisplay.from_estimator(pipe, peaks.data, latents=[0, 2])
+    display = LatentTraversalDisplay.from_estimator(
+        pipe, peaks.data, latents=[0, 2], unit="aggregate"
+    )
     for rows, latent in zip(display.rows, (0, 2), strict=True):
         expected = traversal_by_hand(pipe, peaks.data, latent, display.positions)
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-3)
@@ -79,7 +81,7 @@ def test_later_steps_and_nested_pipelines_and_searches_do_not_matter(peaks):
 def test_other_decompositions_have_a_table(peaks):
     """PCA's traversals are its components, times four standard deviations."""
     pca = PCA(2).fit(peaks.data)
-    table = factor_table(pca, peaks.data)
+    table = factor_table(pca, peaks.data, unit="aggregate")
     spread = pca.transform(peaks.data).std(axis=0)
     np.testing.assert_allclose(table.effect, 4 * spread[:, None] * pca.components_)
 

@@ -272,8 +272,8 @@
     const caption = [facts.join(", "), "features with the largest effects"].filter(Boolean).join("; ");
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
       make("summary", { text: `${capital(latent.name)} ${latent.sentence}` }),
-      table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Monotone"],
-        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "yes" : "no"]))));
+      table(caption, ["Feature", "at 2.5 %", "at 97.5 %", "Share of its variance", "Direction"],
+        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.direction]))));
   }
   if (data.health) {
     byId("health").hidden = false;
