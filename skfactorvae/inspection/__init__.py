@@ -7,6 +7,7 @@ and show samples in the units they had before the first step of the pipeline.
 
 from ._health import health_marks
 from ._matrix import FactorMatrixDisplay
+from ._overview import OverviewDisplay
 from ._page import explore
 from ._pairs import LatentPairsDisplay
 from ._reconstruction import ReconstructionDisplay
@@ -22,6 +23,7 @@ __all__ = [
     "GammaPathDisplay",
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
+    "OverviewDisplay",
     "ReconstructionDisplay",
     "SearchDisplay",
     "StabilityDisplay",

@@ -338,12 +338,12 @@ def _largest(table, j, strength):
     x = table.layout.x
     order = np.argsort(x, kind="stable")
     effect, left = table.effect[j][order], strength[order].copy()
-    found = []
+    found: list[tuple[int, str]] = []
     while len(found) < N_FEATURES_SHOWN and left.max() > 0:
         top = int(left.argmax())
         first, last = region(effect, top)
         ends = [place(x[order[k]], x) for k in sorted({first, last})]
-        found.append((order[top], " to ".join(ends)))
+        found.append((int(order[top]), " to ".join(ends)))
         left[first : last + 1] = 0
         if left.max() < strength.max() / 4:
             break

@@ -7,7 +7,7 @@ import numpy as np
 from .._inputs import DISCRETE, FLOAT, INTEGER, TIME, columns, read_column
 from ._matplotlib import BLUE, LEVELS, panels, tidy
 from ._matrix import codes_of
-from ._reading import name_features, names_of_codes, read
+from ._reading import names_of_codes, read
 
 MOST_LATENTS = 4
 MOST_POINTS = 3000
@@ -79,6 +79,7 @@ class LatentPairsDisplay:
         factor_name=None,
         hue=None,
         c=None,
+        feature_names=None,
     ):
         """Create a display from a fitted estimator.
 
@@ -98,6 +99,8 @@ class LatentPairsDisplay:
             Name of the factor. None takes the name of a Series or of the column.
         hue, c : array-like of shape (n_samples,) or str, default=None
             Other names of ``factor``, those of seaborn and of matplotlib.
+        feature_names : array-like of str, default=None
+            Names to use instead of those seen in ``fit`` or of the columns of X.
 
         Returns
         -------
@@ -112,7 +115,7 @@ class LatentPairsDisplay:
             If ``latents`` are not indices of at least two components, or the factor
             does not hold one value per sample.
         """
-        reading = read(estimator, X=X)
+        reading = read(estimator, feature_names, X)
         factor = _only_one(factor=factor, hue=hue, c=c)
         if isinstance(factor, str):
             name = factor
@@ -306,8 +309,6 @@ def _only_one(**given):
 
 def _column_of(X, name, feature_names):
     """Return the column of X that has a name."""
-    if hasattr(X, "columns"):
-        feature_names = name_features(len(X.columns), None, X)
     places = np.flatnonzero(np.asarray(feature_names) == name)
     if len(places) != 1:
         raise ValueError(
@@ -319,7 +320,7 @@ def _column_of(X, name, feature_names):
     (place,) = places
     if hasattr(X, "iloc"):
         return X.iloc[:, place]
-    return X[name] if hasattr(X, "columns") else np.asarray(X)[:, place]
+    return X[:, place] if hasattr(X, "columns") else np.asarray(X)[:, place]
 
 
 def _is_nominal(column):

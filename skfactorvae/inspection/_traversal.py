@@ -345,11 +345,11 @@ class LatentTraversalDisplay:
                 places, values, color=np.where(values < 0, BLUE, ORANGE), height=0.62
             )
             for place, feature in enumerate(shown):
-                values_there = self.rows[i, [0, -1], feature]
+                there = self.rows[i, [0, -1], feature]
                 panel.text(
                     2.9 * furthest,
                     place,
-                    " → ".join(pair(*values_there, least=self.feature_std[feature])),
+                    " → ".join(pair(there[0], there[1], self.feature_std[feature])),
                     ha="right",
                     va="center",
                     fontsize=8,
