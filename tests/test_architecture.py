@@ -38,6 +38,7 @@ LAYER_OF = {
     "_moments": "moments",
     "_locks": "locks",
     "_inputs": "ground",
+    "_sample_types": "ground",
     "_linear_models": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",

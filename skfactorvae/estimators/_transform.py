@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
+from .._sample_types import about_text, check_sample_type
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
 from ..persistence import Savable
 from ..preparation import (
@@ -400,10 +401,16 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
 
         Missing values are NaN, if the estimator takes them.
         """
+        check_sample_type(X)
         options = {"dtype": [np.float64, np.float32], "order": "C"} | options
-        values = _checked(
-            validate_data, self, with_nan(X), ensure_all_finite=False, **options
-        )
+        try:
+            values = _checked(
+                validate_data, self, with_nan(X), ensure_all_finite=False, **options
+            )
+        except (TypeError, ValueError) as error:
+            if message := about_text(X):
+                raise ValueError(f"{message} ({error})") from error
+            raise
         check_entries(
             values,
             getattr(self, "feature_names_in_", None),

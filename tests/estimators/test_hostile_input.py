@@ -387,6 +387,15 @@ def bad(value):
     return X
 
 
+class Annotated:
+    """An object with the attributes of an AnnData object."""
+
+    def __init__(self):
+        self.X = normal()
+        self.obs = self.var = pd.DataFrame()
+        self.n_obs = len(self.X)
+
+
 REFUSED = {
     "NaN only": (np.full((5, 3), np.nan), "All values of X are missing|NaN"),
     "infinity": (bad(np.inf), "infinity"),
@@ -402,9 +411,31 @@ REFUSED = {
     "words": (np.array([["a", "b"], ["c", "d"]]), "could not convert|not supported"),
     "objects": (np.array([[{}, 1], [2, 3]], dtype=object), "argument must be"),
     "ragged": ([[1, 2], [3]], "inhomogeneous|setting an array element"),
-    "sparse": (sparse.csr_matrix(normal()), "[Ss]parse.*dense"),
+    "sparse": (
+        sparse.csr_matrix(normal()),
+        "[Ss]parse.*dense.*40 x 5 values take 0 MiB",
+    ),
     "sparse array": (sparse.coo_array(normal()), "[Ss]parse.*dense"),
     "categories": (pd.DataFrame({"a": ["x", "y", "z"]}), "could not convert"),
+    "times": (
+        pd.DataFrame(
+            {"a": [1.0, 2], "t": pd.to_datetime(["2020-01-01", "2020-02-01"])}
+        ),
+        "Column 't' of X holds times, such as '2020-01-01.*days since",
+    ),
+    "a column of text": (
+        pd.DataFrame({"a": [1.0, 2], "mode": ["on", "off"], "site": ["x", "y"]}),
+        r"Column 'mode' of X holds text, such as 'on' \(and 1 more\).*OneHotEncoder",
+    ),
+    "text beside numbers": (
+        np.array([[1.0, "on"], [2.0, "off"]], dtype=object),
+        "Column 1 of X holds text, such as 'on'",
+    ),
+    "windows": (
+        np.zeros((4, 20, 3)),
+        r"shape \(4, 20, 3\).*X\.reshape\(len\(X\), -1\), of 60.*reshape\(-1, 20, 3\)",
+    ),
+    "AnnData": (Annotated(), r"X is an Annotated object.*adata\.to_df\(\)"),
     "beyond double precision": (np.full((4, 2), 10**400, dtype=object), "too large"),
 }
 

@@ -35,6 +35,7 @@ def test_the_map_is_coloured_by_what_the_first_component_explains(pca, peaks):
     np.testing.assert_array_equal(given.pairs.factor, peaks.data[:, 7])
 
 
+@pytest.mark.slow
 def test_shares_are_a_matrix_curves_or_images(pca, peaks):
     images = {"image_shape": (5, 6)}
     for kind, n_texts, n_lines, n_images, options in (

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from _fits import small
+from scipy.sparse import csr_matrix
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -52,6 +53,15 @@ def test_traversals_are_inverted_by_the_pipeline(peaks, before):
     for rows, latent in zip(display.rows, (0, 2), strict=True):
         expected = traversal_by_hand(pipe, peaks.data, latent, display.positions)
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_sparse_samples_are_shown_after_a_decomposition(peaks):
+    """As the error about sparse samples recommends."""
+    X = csr_matrix(np.maximum(peaks.data - 100, 0))
+    pipe = make_pipeline(TruncatedSVD(5, random_state=0), small(max_iter=20)).fit(X)
+    table = factor_table(pipe, X)
+    assert table.effect.shape == (3, 30)
+    np.testing.assert_allclose(table.feature_std, X.toarray().std(axis=0))
 
 
 def test_units_are_those_of_X_whatever_the_scaler(peaks):
