@@ -206,6 +206,7 @@ OPTIONAL = {
     "classes_",
     "fit_score_",
     "component_names_",
+    "explained_variance_ratio_",
 }
 """Attributes that are there for some data or models only, or properties."""
 

@@ -37,8 +37,10 @@ from ..preparation import (
     rescale_weights,
 )
 from ._callbacks import FitCallbacks, restore_on_error
-from ._parameters import declared, parameter
+from ._explained_variance import explained_variance_ratio
+from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
+from ._shared_parameters import KEEP
 from ._transform import LatentTransformer
 
 ACTIVE_KL = 0.05
@@ -88,6 +90,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         above 0.01. Where the noise scale is learned, the divergence must also exceed
         that of a linear component on pure noise in n samples of p features,
         log(1 + sqrt(p / n)) nats.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance of (500) standardised training samples that the
+        reconstruction gains with each component, later ones at their means, as in PCA;
+        can be negative for a nonlinear decoder. Not set by a model without a score.
     fit_score_ : float
         Mean score of the training samples, or of 500 of them, nats; to be compared with
         ``score`` on held-out samples. Not set by a model without a score.
@@ -135,6 +141,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         ``active_components_``.""",
         kw_only=False,
     )
+    keep: str = shared_parameter(KEEP, default="all")
     standardize: str | None = parameter(
         default="auto",
         kind='{"auto", "feature", "global"} or None',
@@ -469,7 +476,11 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         if not prepared.spec.is_generator:
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
             bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
-            self.fit_score_ = float(np.average(bounds, weights=job.row_weights[some]))
+            weights = job.row_weights[some]
+            self.fit_score_ = float(np.average(bounds, weights=weights))
+            self.explained_variance_ratio_ = explained_variance_ratio(
+                self._decoded, self._encoded(job.rows[some])[0], job.rows[some], weights
+            )
         if fit.status != "diverged":
             for message in fit_warnings(self):
                 warnings.warn(message, ConvergenceWarning, stacklevel=5)

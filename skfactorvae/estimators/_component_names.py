@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 class NamedComponents(ClassNamePrefixFeaturesOutMixin):
     """Transformer whose components can be named.
 
-    A subclass has ``_n_codes``, the number of columns of its codes.
+    A subclass has ``_n_codes``, the number of columns of its codes, and ``_kept``, the
+    indices of those that ``transform`` returns.
     """
 
     def set_component_names(self, names):
@@ -74,7 +75,7 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Ignored.
+            Names of the features, checked against those of ``fit``.
 
         Returns
         -------
@@ -86,9 +87,11 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
         ------
         NotFittedError
             If the estimator is not fitted.
+        ValueError
+            If the names of the features are not those of ``fit``.
         """
-        check_is_fitted(self, "_n_features_out")
-        return _filled(self._given_names, type(self).__name__.lower())
+        super().get_feature_names_out(input_features)  # checks them
+        return _filled(self._given_names, type(self).__name__.lower())[self._kept]
 
     @property
     def _given_names(self):

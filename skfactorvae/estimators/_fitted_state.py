@@ -17,6 +17,7 @@ LATENT: dict[str, Entry] = {
     "scale_": Array(axes=("p",), is_positive=True),
     "kl_per_component_": Array(axes=("d",)),
     "active_components_": Array(axes=("active",), kinds="i"),
+    "explained_variance_ratio_": Array(axes=("d",), optional=True),
     "fit_score_": Plain(types=(float,), optional=True),
     "init_": Plain(types=(str,)),
     "weight_decay_": Plain(types=(float,)),

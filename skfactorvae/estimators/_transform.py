@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
+from .._pipelines import active_columns
 from .._sample_types import about_text, check_sample_type
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
 from ..persistence import Savable
@@ -61,7 +62,8 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components), float32
-            Codes, in the order of ``kl_per_component_``.
+            Codes, in the order of ``kl_per_component_``; with ``keep="active"`` those
+            of active components.
 
         Raises
         ------
@@ -71,7 +73,8 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
-        return self.posterior(X)[0]
+        codes = self.posterior(X)[0]
+        return codes if self.keep == "all" else codes[:, self._kept]
 
     def posterior(self, X):
         """Compute mean and standard deviation of each sample's posterior q(z | x).
@@ -94,11 +97,9 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that codes are not.
         """
-        rows = self._standardized(X)
-        network = self._network_for(rows)
-        moments = core.encode(network, self.weights_, rows, device=self._device)
+        moments = self._encoded(self._standardized(X))
         with np.errstate(over="ignore"):  # is reported below
-            mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+            mean, std = (m.astype(np.float32) for m in moments)
         return check_finite(mean, "codes"), check_finite(std, "codes")
 
     def inverse_transform(self, X):
@@ -107,7 +108,8 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes.
+            Codes. With ``keep="active"``, those of active components, with all others
+            at zero, or those of all components.
 
         Returns
         -------
@@ -124,22 +126,22 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
             finite numbers.
         """
         check_is_fitted(self)
-        codes = _checked(check_array, X, dtype=np.dtype(self._spec.precision))
-        if codes.shape[1] != self._n_features_out:
+        codes = _checked(
+            check_array,
+            X,
+            dtype=np.dtype(self._spec.precision),
+            ensure_min_features=min(1, self._n_features_out),
+        )
+        if codes.shape[1] not in (self._n_features_out, self._n_codes):
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
                 f"expecting {self._n_features_out} features as input: codes, one "
                 "column per component, as transform returns them."
             )
-        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
-        rows = core.decode(
-            self._network,
-            self._likelihood,
-            self.weights_,
-            codes,
-            device=self._device,
-        )
-        return self._in_original_units(rows, "reconstructions")
+        if codes.shape[1] < self._n_codes:
+            kept, codes = codes, np.zeros((len(codes), self._n_codes), codes.dtype)
+            codes[:, self._kept] = kept
+        return self._in_original_units(self._decoded(codes), "reconstructions")
 
     def impute(self, X, *, n_draws=None, random_state=None):
         r"""Replace missing values, given the observed values of each sample.
@@ -419,6 +421,19 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
         )
         return values
 
+    def _encoded(self, rows):
+        """Return mean and standard deviation of codes of standardised rows, (n, d)."""
+        network = self._network_for(rows)
+        moments = core.encode(network, self.weights_, rows, device=self._device)
+        return tuple(moment[:, self._n_hidden :] for moment in moments)
+
+    def _decoded(self, codes):
+        """Return the standardised rows, (n, p), that codes are decoded to."""
+        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
+        return core.decode(
+            self._network, self._likelihood, self.weights_, codes, device=self._device
+        )
+
     def _standardized(self, X):
         check_is_fitted(self)
         return self._scaled(self._features(X, reset=False))
@@ -473,7 +488,13 @@ class LatentTransformer(Savable, NamedComponents, TransformerMixin, BaseEstimato
 
     @property
     def _n_features_out(self):
-        return self._n_codes
+        return len(self._kept)
+
+    @property
+    def _kept(self):
+        """Indices of the columns of the codes that ``transform`` returns."""
+        every = np.arange(self._n_codes)
+        return every if self.keep == "all" else np.sort(active_columns(self))
 
     @property
     def _n_codes(self):
