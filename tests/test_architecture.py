@@ -33,6 +33,7 @@ LAYER_OF = {
     "_version": "version",
     "base": "base",
     "_batching": "batching",
+    "_batch_progress": "batching",
     "_compat": "compat",
     "_validation": "validation",
     "_moments": "moments",

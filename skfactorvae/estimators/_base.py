@@ -261,10 +261,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         kind='"auto" or int',
         rules=[one_of("auto"), "verbose"],
         description="""What a fit prints. With ``"auto"``, fits of more than about three
-        seconds have a progress bar, if tqdm is installed, in notebooks and where
-        standard error is a terminal. There is none in batched fits, in other processes
-        and threads, and for estimators with callbacks. Zero prints nothing; one prints
-        about ten lines during a fit; two prints every record.""",
+        seconds have a progress bar, by tqdm if it is installed, in notebooks and where
+        standard error is a terminal; batched fits have one together. There is none in
+        other processes and threads, and for estimators with callbacks. Zero prints
+        nothing; one prints about ten lines during a fit; two prints every record.""",
     )
     random_state: Any = parameter(
         default=None,
