@@ -15,8 +15,8 @@ that was interrupted, which is then continued.
 
 A case has a fault if
 
-* an error is not a ModelFileError or CheckpointError; with a forged digest, the error of
-  a continued fit may be a ValueError about its numbers;
+* an error is not a ModelFileError or CheckpointError; with a forged digest, the error
+  of a continued fit may be a ValueError about its numbers;
 * a file without a forged digest is loaded and gives other output than the original;
 * a file is loaded, and ``transform``, ``inverse_transform``, ``score_samples`` or
   ``repr`` raise another error than a ValueError, which is about its numbers;

@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "own_members",
+    "example_links",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "auto_examples/*.ipynb"]
 templates_path = ["_templates"]

@@ -59,7 +59,7 @@ print(table)
 
 # %%
 # Each sentence gives the change of the columns, in their units, when a component goes
-# from two standard deviations below its mean to two above and the others stay constant.
+# from the 2.5 % to the 97.5 % quantile of its codes and the others stay constant.
 # ``share`` is the share of a column's variance that a component explains on its own. A
 # component that represents a factor of the machine changes several columns. The door is
 # opened at random, independently of everything else, and a model with more components

@@ -60,9 +60,8 @@ print(table)
 # -----------------
 #
 # The bars are the change of each measurement, in standard deviations of that
-# measurement, when a component goes from two standard deviations below its mean to two
-# above. The dots are the wines, coloured by grower; the model was fitted without the
-# growers.
+# measurement, when a component goes from the 2.5 % to the 97.5 % quantile of its codes.
+# The dots are the wines, coloured by grower; the model was fitted without the growers.
 
 codes = pipe.transform(X)
 change = table.effect / table.feature_std

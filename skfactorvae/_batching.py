@@ -35,6 +35,7 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
 
 from . import core
+from ._batch_progress import BatchProgress
 from ._checkpoints import CheckpointError, array_digest, fail, is_resumable, stored
 from ._compat import FallbackToBackend, ParallelBackendBase, SequentialBackend
 
@@ -66,16 +67,22 @@ def train(
     Parameters
     ----------
     jobs, schedule, device, watch
-        As :func:`core.fit_stack` takes them. In a task, ``watch`` is for a single job;
-        else it gets the records of one stack after another.
+        As :func:`core.fit_stack` takes them. In a task, ``watch`` is for a single job,
+        or a :class:`BatchProgress`; else it gets the records of one stack after
+        another.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
     """
     task = _task_of_this_thread()
     if task is not None:
         n_threads = None if n_jobs is None else count_cores(n_jobs)
+        progress = watch if isinstance(watch, BatchProgress) else None
+        own = None if progress is not None else watch
         return task.request(
-            [FitRequest(job, schedule, device, n_threads, watch) for job in jobs]
+            [
+                FitRequest(job, schedule, device, n_threads, own, progress)
+                for job in jobs
+            ]
         )
     n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
     width = core.stack_width(jobs[0], schedule, device)
@@ -157,6 +164,7 @@ class FitRequest:
     device: Any
     n_threads: int | None
     watch: core.Watch | None
+    progress: BatchProgress | None = None
     result: core.Fit | BaseException | None = None
     seen: int = 0  # step of the last record that was reported
     is_over: bool = False  # whether that record was the last one
@@ -507,21 +515,45 @@ def batched_fits(*, n_jobs=None, max_models=512):
 def train_together(requests: list[FitRequest], n_jobs: int) -> None:
     """Train all requests, in few stacks."""
     here: list[list[FitRequest]] = []
-    unwatched: list[list[FitRequest]] = []
+    elsewhere: list[list[FitRequest]] = []
     for group in _groups(requests):
-        is_sent = n_jobs > 1 and _suits_processes(group)
-        (unwatched if is_sent else here).extend(_cut(group, n_jobs))
-    storages = _storages([*here, *unwatched])
-    for stack, storage in zip(here, storages[: len(here)], strict=True):
-        _train_here(stack, storage)
-    if unwatched:
-        _train_elsewhere(unwatched, storages[len(here) :], n_jobs)
+        in_processes = n_jobs > 1 and _suits_processes(group)
+        (elsewhere if in_processes else here).extend(_cut(group, n_jobs))
+    storages = _storages([*here, *elsewhere])
+    if here:
+        _train_one_by_one(here, storages[: len(here)])
+    if elsewhere:
+        _train_elsewhere(elsewhere, storages[len(here) :], n_jobs)
 
 
 def _storages(stacks: list[list[FitRequest]], *, is_part: bool = False) -> list[Any]:
     """Return where the states of stacks are kept, if anywhere."""
     parts = [([r.job for r in stack], stack[0].schedule) for stack in stacks]
     return list(stored(parts, is_part=is_part))
+
+
+def _train_one_by_one(stacks: list[list[FitRequest]], storages: list[Any]) -> None:
+    """Train stacks in this process, with the progress of all."""
+    requests = [request for stack in stacks for request in stack]
+    progress = next((r.progress for r in requests if r.progress is not None), None)
+    if progress is None:
+        for stack, storage in zip(stacks, storages, strict=True):
+            _train_here(stack, storage)
+        return
+    steps = [stack[0].schedule.max_iter for stack in stacks]
+    done = 0
+    try:
+        progress.begin(len(requests), sum(steps))
+        for stack, storage, n_steps in zip(stacks, storages, steps, strict=True):
+            _train_here(stack, storage, _shown_from(done, progress))
+            done += n_steps
+    finally:
+        progress.end()
+
+
+def _shown_from(done: int, progress: BatchProgress) -> Callable[[core.Record], None]:
+    """Return what shows the records of a stack, after the steps of earlier ones."""
+    return lambda record: progress.advance(done + record.step, record)
 
 
 def _groups(requests: list[FitRequest]) -> list[list[FitRequest]]:
@@ -553,13 +585,19 @@ def _suits_processes(group: list[FitRequest]) -> bool:
     return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
 
 
-def _train_here(stack: list[FitRequest], storage: core.Storage | None = None) -> None:
+def _train_here(
+    stack: list[FitRequest],
+    storage: core.Storage | None = None,
+    show: Callable[[core.Record], None] | None = None,
+) -> None:
     """Train a stack in this process; in halves, if it fails as a whole."""
 
     def watch(record: core.Record) -> list[bool]:
+        if show is not None:
+            show(record)
         return [_report(request, record, k) for k, request in enumerate(stack)]
 
-    is_watched = any(request.watch is not None for request in stack)
+    is_watched = show is not None or any(r.watch is not None for r in stack)
     threads = [request.n_threads for request in stack if request.n_threads is not None]
     try:
         fits = core.fit_stack(
@@ -581,7 +619,7 @@ def _train_here(stack: list[FitRequest], storage: core.Storage | None = None) ->
     if not fits:
         halves = [stack[: len(stack) // 2], stack[len(stack) // 2 :]]
         for half, own in zip(halves, _storages(halves, is_part=True), strict=True):
-            _train_here(half, own)
+            _train_here(half, own, show)
     for request, fit in zip(stack, fits, strict=False):
         request.result = request.result or fit
 

@@ -208,6 +208,8 @@ OPTIONAL = {
     "n_features_in_",
     "classes_",
     "fit_score_",
+    "component_names_",
+    "explained_variance_ratio_",
 }
 """Attributes that are there for some data or models only, or properties."""
 

@@ -86,6 +86,35 @@ class TestGallery:
         ]
 
 
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/[!_]*/*.md")]
+
+
+class TestExampleLinks:
+    """Links to examples work in the repository, and lead to the gallery in the site."""
+
+    @pytest.mark.parametrize(
+        ("source", "built"),
+        [
+            ("[a](../examples/plot_wine.py).", "[a](auto_examples/plot_wine.rst)."),
+            ("[a\nb](../../examples/plot_x.py)", "[a\nb](../auto_examples/plot_x.rst)"),
+            ("[a](../examples/README.md)", "[a](auto_examples/index.rst)"),
+            ("`examples/plot_wine.py`", "`examples/plot_wine.py`"),
+        ],
+    )
+    def test_a_link_to_a_script_becomes_one_to_its_page(self, source, built):
+        assert load(ROOT / "docs/_ext/example_links.py").in_gallery(source) == built
+
+    def test_no_page_has_roles_that_only_the_site_understands(self):
+        offenders = [
+            f"{path.relative_to(ROOT)}: {role}"
+            for path in PAGES
+            for role in re.findall(
+                r"\{(?:ref|doc|func|class)\}`", path.read_text("utf-8")
+            )
+        ]
+        assert offenders == []
+
+
 class TestLinks:
     @staticmethod
     def complaints(folder, **pages):

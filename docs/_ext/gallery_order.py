@@ -2,6 +2,7 @@
 
 FIRST = (
     "plot_quickstart.py",
+    "plot_methods.py",
     "plot_oscillator.py",
     "plot_spectra.py",
     "plot_sensors.py",

@@ -28,6 +28,16 @@ def check_components(model: Any) -> Verdict | None:
         return Verdict(
             "components", "warning", _collapse_message(model), _collapse_advice(model)
         )
+    n_columns = getattr(model, "n_features_in_", len(kl))
+    if len(kl) > n_columns:
+        return Verdict(
+            "components",
+            "note",
+            f"There are more components ({len(kl)}) than columns ({n_columns}); "
+            f"{n_active} are active.",
+            f"Set n_components to at most {n_columns}: further ones have nothing of "
+            "their own to hold.",
+        )
     if n_active == len(kl):
         return Verdict(
             "components",

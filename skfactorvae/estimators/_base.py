@@ -41,8 +41,10 @@ from ..preparation import (
     rescale_weights,
 )
 from ._callbacks import FitCallbacks, restore_on_error
-from ._parameters import declared, parameter
+from ._explained_variance import explained_variance_ratio
+from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
+from ._shared_parameters import KEEP
 from ._transform import LatentTransformer
 
 ACTIVE_KL = 0.05
@@ -92,6 +94,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         above 0.01. Where the noise scale is learned, the divergence must also exceed
         that of a linear component on pure noise in n samples of p features,
         log(1 + sqrt(p / n)) nats.
+    explained_variance_ratio_ : ndarray of shape (n_components,)
+        Share of the variance of (500) standardised training samples that the
+        reconstruction gains with each component, later ones at their means, as in PCA;
+        can be negative for a nonlinear decoder. Not set by a model without a score.
     fit_score_ : float
         Mean score of the training samples, or of 500 of them, nats; to be compared with
         ``score`` on held-out samples. Not set by a model without a score.
@@ -130,6 +136,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where X had names that are all strings.
+    component_names_ : ndarray of str
+        Names of the components, see ``set_component_names``.
     """
 
     n_components: int = parameter(
@@ -141,6 +149,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         ``active_components_``.""",
         kw_only=False,
     )
+    keep: str = shared_parameter(KEEP, default="all")
     standardize: str | None = parameter(
         default="auto",
         kind='{"auto", "feature", "global"} or None',
@@ -260,10 +269,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         kind='"auto" or int',
         rules=[one_of("auto"), "verbose"],
         description="""What a fit prints. With ``"auto"``, fits of more than about three
-        seconds have a progress bar, if tqdm is installed, in notebooks and where
-        standard error is a terminal. There is none in batched fits, in other processes
-        and threads, and for estimators with callbacks. Zero prints nothing; one prints
-        about ten lines during a fit; two prints every record.""",
+        seconds have a progress bar, by tqdm if it is installed, in notebooks and where
+        standard error is a terminal; batched fits have one together. There is none in
+        other processes and threads, and for estimators with callbacks. Zero prints
+        nothing; one prints about ten lines during a fit; two prints every record.""",
     )
     random_state: Any = parameter(
         default=None,
@@ -472,6 +481,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             _check_fit(values, prepared, fit)
         for name, value in prepared.fitted(fit.weights).items():
             setattr(self, name, value)
+        self.__dict__.pop("_component_names", None)  # of other components
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
@@ -481,7 +491,11 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         if not prepared.spec.is_generator:
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
             bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
-            self.fit_score_ = float(np.average(bounds, weights=job.row_weights[some]))
+            weights = job.row_weights[some]
+            self.fit_score_ = float(np.average(bounds, weights=weights))
+            self.explained_variance_ratio_ = explained_variance_ratio(
+                self._decoded, self._encoded(job.rows[some])[0], job.rows[some], weights
+            )
         if fit.status != "diverged":
             for message in fit_warnings(self):
                 warnings.warn(message, ConvergenceWarning, stacklevel=5)

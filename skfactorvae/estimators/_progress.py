@@ -1,4 +1,4 @@
-"""Progress bar of a fit, by tqdm where it is installed."""
+"""Progress bar of a fit, or of fits that are trained together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from .. import core
+from .._batch_progress import BatchProgress
 from .._batching import is_in_task
 from .._compat import has_callbacks
 
@@ -32,6 +33,7 @@ class FitProgress:
     """
 
     def __init__(self, estimator):
+        self.is_in_batch = is_in_task()
         self.bar_class = _bar_class() if _suits_bar(estimator) else None
         self.bar: Any = None
         self.started = clock()
@@ -44,7 +46,7 @@ class FitProgress:
 
     def stage(
         self, name: str, schedule: core.Schedule, n_models: int = 1
-    ) -> core.Watch | None:
+    ) -> core.Watch | BatchProgress | None:
         """Begin a stage of the fit; return what watches it, None without a bar.
 
         Parameters
@@ -59,6 +61,8 @@ class FitProgress:
         self.close()
         if self.bar_class is None:
             return None
+        if self.is_in_batch:
+            return _BatchStage(self, name)
         return _Stage(self, name, schedule.max_iter, n_models)
 
     def is_long(self, step: int, total: int, first: tuple[int, float]) -> bool:
@@ -130,6 +134,76 @@ class _Stage:
         return [False] * width
 
 
+class _BatchStage(BatchProgress):
+    """Progress of one stage of fits that are trained together."""
+
+    def __init__(self, progress: FitProgress, name: str):
+        self.progress, self.name = progress, name
+        self.total = 0
+        self.first: tuple[int, float] | None = None
+
+    def begin(self, n_models: int, total: int) -> None:
+        """Begin to train a number of models, in a number of steps of their stacks."""
+        self.total, self.first = total, None
+        self.progress.started = clock()
+        models = "1 model" if n_models == 1 else f"{n_models} models"
+        self.label = f"{self.name}, {models}"
+
+    def advance(self, step: int, record: core.Record) -> None:
+        """Show the number of steps made, with the record of the current stack."""
+        self.first = self.first or (step, clock())
+        progress = self.progress
+        is_shown = progress.bar is not None
+        if is_shown or progress.is_long(step, self.total, self.first):
+            progress.show(self.label, step, self.total, _status(record))
+
+    def end(self) -> None:
+        """Close the bar."""
+        self.progress.close()
+
+
+class PlainBar:
+    """A line of text with the steps made and the time left, without tqdm.
+
+    Parameters
+    ----------
+    desc : str
+        Shown at the start of the line.
+    initial, total : int
+        Steps made when the line appears, and all of them.
+    file : file
+        Terminal.
+    """
+
+    def __init__(self, *, desc, initial, total, file, **_):
+        self.desc, self.n, self.total, self.file = desc, initial, total, file
+        self.first, self.started = initial, clock()
+        self.width = 0
+
+    def set_postfix_str(self, status, refresh=False):
+        """Ignore the status: the line has the time left."""
+
+    def update(self, n):
+        """Show that further steps were made."""
+        self.n += n
+        seconds = clock() - self.started
+        made = max(self.n - self.first, 1)
+        left = seconds * (self.total - self.n) / made
+        share = self.n / max(self.total, 1)
+        line = f"{self.desc}: {self.n} of {self.total} steps ({share:.0%})"
+        self._write(f"{line}, about {left:.0f} s left")
+
+    def close(self):
+        """Clear the line."""
+        self._write("")
+        self.file.write("\r")
+
+    def _write(self, line):
+        self.file.write("\r" + line.ljust(self.width))
+        self.file.flush()
+        self.width = len(line)
+
+
 def _status(record: core.Record) -> str:
     """Return the first term of the loss, averaged over models, with its name."""
     name = next(iter(record.terms[0]))
@@ -139,10 +213,9 @@ def _status(record: core.Record) -> str:
 
 def _suits_bar(estimator) -> bool:
     """Return whether a bar would be visible, and alone."""
-    is_alone = (
-        multiprocessing.parent_process() is None
-        and threading.current_thread() is threading.main_thread()
-        and not is_in_task()
+    # The scheduler of tasks shows the progress of all, in the thread that it runs in.
+    is_alone = multiprocessing.parent_process() is None and (
+        is_in_task() or threading.current_thread() is threading.main_thread()
     )
     is_automatic = estimator.verbose == "auto" and not has_callbacks(estimator)
     return is_automatic and is_alone and (_is_terminal(sys.stderr) or _is_notebook())
@@ -162,11 +235,11 @@ def _is_notebook() -> bool:
 
 
 def _bar_class() -> Any:
-    """Return tqdm's class of bars for this terminal or notebook; None without tqdm."""
+    """Return tqdm's class of bars for this terminal or notebook, or a plain one."""
     try:
         from tqdm import notebook, std
     except ImportError:
-        return None
+        return PlainBar
     has_widgets = _is_notebook() and notebook.IProgress is not None
     bar = notebook.tqdm if has_widgets else std.tqdm
     # Without tqdm's own thread, which is for bars that are rarely updated.

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._validation import NOT_NEGATIVE, POSITIVE, at_least, check_sizes
+from .._validation import NOT_NEGATIVE, POSITIVE, at_least, check_sizes, one_of
 
 BETA: dict[str, Any] = {
     "kind": "float",
     "rules": [NOT_NEGATIVE],
     "description": "Weight of the KL divergence, >= 0.",
+}
+
+KEEP: dict[str, Any] = {
+    "kind": '{"all", "active"}',
+    "rules": [one_of("all", "active")],
+    "description": """Components that ``transform`` returns: all, or those in
+    ``active_components_`` (and categories), so that the number of columns can differ
+    between fits. ``inverse_transform`` takes the same columns, with all others at zero,
+    or all of them. ``posterior`` returns all.""",
 }
 
 GROUPS: dict[str, Any] = {

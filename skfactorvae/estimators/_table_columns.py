@@ -27,7 +27,7 @@ class TableColumnsMixin:
         """Return X as an array of features."""
 
     @abstractmethod
-    def _decoded(self, X) -> np.ndarray:
+    def _expected_features(self, X) -> np.ndarray:
         """Return the expected features of codes, in their units."""
 
     @property
@@ -63,7 +63,7 @@ class TableColumnsMixin:
             lambda message: warnings.warn(message, UserWarning, stacklevel=6),
         )
 
-    def _encoded(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
+    def _table_features(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
         """Return the features of a table, (n_samples, n_features) float64."""
         validate_data(self, X, reset=reset, skip_check_array=True)
         n_samples = n_rows(X)
@@ -163,6 +163,6 @@ class TableColumnsMixin:
             If Z has another number of columns than the codes, or values that are not
             finite numbers.
         """
-        features = self._decoded(Z)
+        features = self._expected_features(Z)
         table = self._table
         return features if table is None else table.numbers(features)

@@ -6,18 +6,15 @@ from numbers import Integral
 
 import numpy as np
 import sklearn
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import core
 from .._inputs import check_entries, check_sample_weight, like_frame, with_nan
 from .._jacobian import jacobians, prior_codes
-from .._pipelines import category_columns
+from .._pipelines import active_columns, category_columns
+from .._sample_types import about_text, check_sample_type
 from .._validation import MAX_SEED, check_memory, clip_to_unit_interval
 from ..persistence import Savable
 from ..preparation import (
@@ -27,6 +24,7 @@ from ..preparation import (
     has_missing,
     rescale_weights,
 )
+from ._component_names import NamedComponents
 from ._fitted_state import LATENT
 from ._table_columns import TableColumnsMixin
 
@@ -46,11 +44,7 @@ OVERFLOW = (
 
 
 class LatentTransformer(
-    TableColumnsMixin,
-    Savable,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
+    TableColumnsMixin, Savable, NamedComponents, TransformerMixin, BaseEstimator
 ):
     """Transformer with a trained encoder and a trained decoder.
 
@@ -75,7 +69,8 @@ class LatentTransformer(
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components), float32
-            Codes, in the order of ``kl_per_component_``.
+            Codes, in the order of ``kl_per_component_``; with ``keep="active"`` those
+            of active components.
 
         Raises
         ------
@@ -85,7 +80,8 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
-        return self.posterior(X)[0]
+        codes = self.posterior(X)[0]
+        return codes if self.keep == "all" else codes[:, self._kept]
 
     def posterior(self, X):
         """Compute mean and standard deviation of each sample's posterior q(z | x).
@@ -108,11 +104,9 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that codes are not.
         """
-        rows = self._standardized(X)
-        network = self._network_for(rows)
-        moments = core.encode(network, self.weights_, rows, device=self._device)
+        moments = self._encoded(self._standardized(X))
         with np.errstate(over="ignore"):  # is reported below
-            mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
+            mean, std = (m.astype(np.float32) for m in moments)
         return check_finite(mean, "codes"), check_finite(std, "codes")
 
     def inverse_transform(self, X):
@@ -121,7 +115,8 @@ class LatentTransformer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes.
+            Codes. With ``keep="active"``, those of active components, with all others
+            at zero, or those of all components.
 
         Returns
         -------
@@ -140,29 +135,29 @@ class LatentTransformer(
             If X has another number of columns than the codes, or values that are not
             finite numbers.
         """
-        features = self._decoded(X)
+        features = self._expected_features(X)
         table = self._table
         return features if table is None else table.decode(features)
 
-    def _decoded(self, X):
+    def _expected_features(self, X):
         """Return the expected features of codes, in their units."""
         check_is_fitted(self)
-        codes = _checked(check_array, X, dtype=np.dtype(self._spec.precision))
-        if codes.shape[1] != self._n_features_out:
+        codes = _checked(
+            check_array,
+            X,
+            dtype=np.dtype(self._spec.precision),
+            ensure_min_features=min(1, self._n_features_out),
+        )
+        if codes.shape[1] not in (self._n_features_out, self._n_codes):
             raise ValueError(
                 f"X has {codes.shape[1]} features, but {type(self).__name__} is "
                 f"expecting {self._n_features_out} features as input: codes, one "
                 "column per component, as transform returns them."
             )
-        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
-        rows = core.decode(
-            self._network,
-            self._likelihood,
-            self.weights_,
-            codes,
-            device=self._device,
-        )
-        return self._in_original_units(rows, "reconstructions")
+        if codes.shape[1] < self._n_codes:
+            kept, codes = codes, np.zeros((len(codes), self._n_codes), codes.dtype)
+            codes[:, self._kept] = kept
+        return self._in_original_units(self._decoded(codes), "reconstructions")
 
     def impute(self, X, *, n_draws=None, random_state=None):
         r"""Replace missing values, given the observed values of each sample.
@@ -454,13 +449,19 @@ class LatentTransformer(
         Missing values are NaN, if the estimator takes them. Columns of several types
         are encoded as features.
         """
+        check_sample_type(X)
         table = self._table
         if table is not None:
-            return self._encoded(table, X, **options)
+            return self._table_features(table, X, **options)
         options = {"dtype": [np.float64, np.float32], "order": "C"} | options
-        values = _checked(
-            validate_data, self, with_nan(X), ensure_all_finite=False, **options
-        )
+        try:
+            values = _checked(
+                validate_data, self, with_nan(X), ensure_all_finite=False, **options
+            )
+        except (TypeError, ValueError) as error:
+            if message := about_text(X):
+                raise ValueError(f"{message} ({error})") from error
+            raise
         check_entries(
             values,
             getattr(self, "feature_names_in_", None),
@@ -468,6 +469,19 @@ class LatentTransformer(
             allow_nan=self._takes_missing,
         )
         return values
+
+    def _encoded(self, rows):
+        """Return mean and standard deviation of codes of standardised rows, (n, d)."""
+        network = self._network_for(rows)
+        moments = core.encode(network, self.weights_, rows, device=self._device)
+        return tuple(moment[:, self._n_hidden :] for moment in moments)
+
+    def _decoded(self, codes):
+        """Return the standardised rows, (n, p), that codes are decoded to."""
+        codes = np.pad(codes, ((0, 0), (self._n_hidden, 0)))
+        return core.decode(
+            self._network, self._likelihood, self.weights_, codes, device=self._device
+        )
 
     def _standardized(self, X):
         check_is_fitted(self)
@@ -523,6 +537,17 @@ class LatentTransformer(
 
     @property
     def _n_features_out(self):
+        return len(self._kept)
+
+    @property
+    def _kept(self):
+        """Indices of the columns of the codes that ``transform`` returns."""
+        every = np.arange(self._n_codes)
+        return every if self.keep == "all" else np.sort(active_columns(self))
+
+    @property
+    def _n_codes(self):
+        """Number of columns of the codes."""
         return self._network.n_columns - self._n_hidden
 
     @property
@@ -581,6 +606,8 @@ class LatentTransformer(
                 reader.refuse(f"its weight {name!r} is {what}, expected {shape}.")
             if found.dtype != spec.precision:
                 reader.refuse(f"its weight {name!r} is {found.dtype}.")
+        if len(self._given_names) != self._n_codes:
+            reader.refuse("its names of components are not one for each.")
 
     def __sklearn_is_fitted__(self):
         return "weights_" in self.__dict__

@@ -10,6 +10,7 @@ from ._editing import edit
 from ._health import health_marks
 from ._loadings import Loadings, loadings
 from ._matrix import FactorMatrixDisplay
+from ._overview import OverviewDisplay
 from ._page import explore
 from ._pairs import LatentPairsDisplay
 from ._reconstruction import ReconstructionDisplay
@@ -26,6 +27,7 @@ __all__ = [
     "LatentPairsDisplay",
     "LatentTraversalDisplay",
     "Loadings",
+    "OverviewDisplay",
     "ReconstructionDisplay",
     "SampleEfficiencyDisplay",
     "SearchDisplay",

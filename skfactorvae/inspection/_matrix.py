@@ -7,7 +7,7 @@ import numpy as np
 from .._inputs import columns
 from ..metrics import dci_scores, mean_correlation_score, mutual_information_matrix
 from ._matplotlib import one_axes, pyplot, title
-from ._reading import chunks, read
+from ._reading import chunks, names_of_codes, read
 
 
 def _information(factors, codes, options):
@@ -123,14 +123,17 @@ class FactorMatrixDisplay:
         ValueError
             If the method is unknown, or factors and samples differ in number.
         """
-        return cls.from_codes(
+        codes = codes_of(estimator, X)
+        display = cls.from_codes(
             factors,
-            codes_of(estimator, X),
+            codes,
             method=method,
             factor_names=factor_names,
             metric_params=metric_params,
             **options,
         )
+        display.code_names = read(estimator).component_names(codes.shape[1])
+        return display
 
     @classmethod
     def from_codes(
@@ -150,7 +153,7 @@ class FactorMatrixDisplay:
         factors : array-like of shape (n_samples, n_factors) or (n_samples,)
             Known factors.
         codes : array-like of shape (n_samples, n_codes)
-            Codes, one column for each component.
+            Codes, one column for each component; those of a data frame name them.
         method : {"mutual_info", "correlation", "dci"}, default="mutual_info"
             Measure of association: the mutual information as a share of the factor's
             entropy, the absolute rank correlation, or the importance of the component
@@ -180,7 +183,7 @@ class FactorMatrixDisplay:
                 f"method must be one of {sorted(METHODS)}, got {method!r}."
             )
         _, names = columns(factors, "factors", "factor ")
-        codes = np.asarray(codes)
+        codes, table = np.asarray(codes), codes
         measure, label = METHODS[method]
         options |= metric_params or {}
         if method == "correlation" and options.get("method") == "pearson":
@@ -190,7 +193,7 @@ class FactorMatrixDisplay:
         return cls(
             matrix,
             np.array([str(name) for name in factor_names], dtype=object),
-            np.array([f"component {d}" for d in range(len(matrix))], dtype=object),
+            names_of_codes(table, len(matrix)),
             label,
         )
 

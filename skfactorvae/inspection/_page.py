@@ -18,7 +18,7 @@ from ._layout import choose_layout
 from ._reading import read
 from ._stability import StabilityDisplay
 from ._table import tabulate
-from ._traversal import paths
+from ._wording import LEAST_EFFECT, place, region
 
 REACH = 3.0
 """Standard deviations that a slider covers to either side."""
@@ -125,7 +125,7 @@ def explore(
     survey = reading.survey(X)
     rows, content = _movements(reading, survey)
     limits = _range(rows)
-    table = tabulate(reading, survey, layout, "aggregate")
+    table = tabulate(reading, survey, layout, "quantile")
     blob = _Blob()
     content |= {
         "kind": layout.kind,
@@ -263,7 +263,7 @@ def _sample(survey):
 def _movements(reading, survey):
     """Return samples that the page can show, (m, p), and its starting points."""
     every = np.arange(len(survey.centre))
-    moves = paths(survey, every, np.linspace(-REACH, REACH, 13), "aggregate")
+    moves = survey.paths(every, np.linspace(-REACH, REACH, 13), "aggregate")
     n_rows = len(survey.mean)
     chosen = np.linspace(0, n_rows - 1, min(n_rows, N_STARTS)).astype(int)
     starts = [("the mean code", survey.centre)]
@@ -305,7 +305,8 @@ def _latents(reading, survey, table):
             "step": float(table.step[j]),
             "kl": None if table.kl is None else _finite(table.kl[j]),
             "is_used": j in used,
-            "sentence": table.summary[j].removeprefix(f"component {j} "),
+            "name": str(table.names[j]),
+            "sentence": table.summary[j].removeprefix(f"{table.names[j]} "),
             "share": _finite(min(table.share[j] @ weight, 1.0)),
             "features": _features(table, j, strength[j]),
         }
@@ -314,28 +315,53 @@ def _latents(reading, survey, table):
 
 
 def _features(table, j, strength):
-    order = np.argsort(-strength, kind="stable")[:N_FEATURES_SHOWN]
     return [
         {
-            "name": _name(table.layout, i),
+            "name": name,
             "low": float(table.low[j, i]),
             "high": float(table.high[j, i]),
             "share": _finite(round(min(table.share[j, i], 1.0), 3)),
-            "is_monotone": bool(table.monotone[j, i]),
+            "direction": _direction(table, j, i, strength[i]),
         }
-        for i in order
+        for i, name in _largest(table, j, strength)
     ]
+
+
+def _largest(table, j, strength):
+    """Return the places of the largest effects, with their names.
+
+    A place of a curve stands for its neighbours that change with it.
+    """
+    if table.layout.kind != "curve":
+        order = np.argsort(-strength, kind="stable")[:N_FEATURES_SHOWN]
+        return [(i, table.layout.names[i]) for i in order]
+    x = table.layout.x
+    order = np.argsort(x, kind="stable")
+    effect, left = table.effect[j][order], strength[order].copy()
+    found: list[tuple[int, str]] = []
+    while len(found) < N_FEATURES_SHOWN and left.max() > 0:
+        top = int(left.argmax())
+        first, last = region(effect, top)
+        ends = [place(x[order[k]], x) for k in sorted({first, last})]
+        found.append((int(order[top]), " to ".join(ends)))
+        left[first : last + 1] = 0
+        if left.max() < strength.max() / 4:
+            break
+    return found
+
+
+def _direction(table, j, i, strength):
+    """Return what a feature does from the low to the high end, in a word."""
+    if not table.monotone[j, i]:
+        return "turns back"
+    if strength < LEAST_EFFECT:
+        return "hardly moves"
+    return "rises" if table.sign[j, i] > 0 else "falls"
 
 
 def _finite(value):
     """Return a number as a float; None if it is not finite, which JSON cannot hold."""
     return float(value) if np.isfinite(value) else None
-
-
-def _name(layout, feature):
-    return (
-        f"{layout.x[feature]:.4g}" if layout.kind == "curve" else layout.names[feature]
-    )
 
 
 def _health(estimator):
@@ -365,8 +391,8 @@ def _stability(estimator, others, X):
         f"{display.agreement.shape[1]} other fits; 1 is best. Do not interpret "
         "unstable components.",
         "components": [
-            {"index": int(j), "median": float(m)}
-            for j, m in zip(display.components, display.medians, strict=True)
+            {"name": str(name), "median": float(median)}
+            for name, median in zip(display.names, display.medians, strict=True)
         ],
     }
 

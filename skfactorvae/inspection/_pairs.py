@@ -1,22 +1,28 @@
-"""Scatter plots of pairs of components, coloured by a known factor."""
+"""Scatter plots of pairs of components, coloured by a column or a known factor."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .._inputs import FLOAT, INTEGER, TIME, columns, read_column
-from ._matplotlib import BLUE, INK, LEVELS, panels, tidy
+from .._inputs import DISCRETE, FLOAT, INTEGER, TIME, columns, read_column
+from ._matplotlib import BLUE, LEVELS, panels, tidy
 from ._matrix import codes_of
-from ._reading import read
+from ._reading import names_of_codes, read
 
 MOST_LATENTS = 4
 MOST_POINTS = 3000
 UNLABELLED = "#D0D4DA"
 """Colour of samples without a value of the factor: a light grey."""
 
+MARKERS = "os^Dv"
+"""Markers of levels, one for each round of the colours."""
+
+COLUMNS = 3
+"""Panels in a row."""
+
 
 class LatentPairsDisplay:
-    """Scatter plots of pairs of components, coloured by a known factor.
+    """Scatter plots of pairs of components, coloured by a column or a known factor.
 
     Where one component represents the factor, colours change along one axis only.
 
@@ -31,6 +37,8 @@ class LatentPairsDisplay:
         pandas.NA) are grey.
     factor_name : str, default=""
         Name of the factor.
+    names : ndarray of str, shape (n_latents,), default=None
+        Names of the components. None calls them by their index.
 
     Attributes
     ----------
@@ -53,15 +61,25 @@ class LatentPairsDisplay:
     [(0, 1), (0, 2), (1, 2)]
     """
 
-    def __init__(self, codes, latents, *, factor=None, factor_name=""):
+    def __init__(self, codes, latents, *, factor=None, factor_name="", names=None):
         self.codes = codes
         self.latents = latents
         self.factor = factor
         self.factor_name = factor_name
+        self.names = names
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, factor=None, *, latents=None, factor_name=None
+        cls,
+        estimator,
+        X,
+        factor=None,
+        *,
+        latents=None,
+        factor_name=None,
+        hue=None,
+        c=None,
+        feature_names=None,
     ):
         """Create a display from a fitted estimator.
 
@@ -71,13 +89,18 @@ class LatentPairsDisplay:
             Fitted.
         X : array-like of shape (n_samples, n_features)
             Samples.
-        factor : array-like of shape (n_samples,), default=None
+        factor : array-like of shape (n_samples,) or str, default=None
             Value that colours each sample: a number, a name, a boolean, a category or a
-            time. Samples without one (None, NaN, NaT or pandas.NA) are grey.
+            time. Samples without one (None, NaN, NaT or pandas.NA) are grey. A string
+            is the name of a column of X.
         latents : array-like of int, default=None
             Indices of at least two components. None takes the first four active ones.
         factor_name : str, default=None
-            Name of the factor. None takes the name of a Series.
+            Name of the factor. None takes the name of a Series or of the column.
+        hue, c : array-like of shape (n_samples,) or str, default=None
+            Other names of ``factor``, those of seaborn and of matplotlib.
+        feature_names : array-like of str, default=None
+            Names to use instead of those seen in ``fit`` or of the columns of X.
 
         Returns
         -------
@@ -92,21 +115,34 @@ class LatentPairsDisplay:
             If ``latents`` are not indices of at least two components, or the factor
             does not hold one value per sample.
         """
+        reading = read(estimator, feature_names, X)
+        factor = _only_one(factor=factor, hue=hue, c=c)
+        if isinstance(factor, str):
+            name = factor
+            factor = _column_of(X, name, reading.feature_names)
+            factor_name = name if factor_name is None else factor_name
         codes = codes_of(estimator, X)
         if latents is None:
-            used = read(estimator).used_latents(codes.shape[1])
+            used = reading.used_latents(codes.shape[1])
             latents = used if len(used) > 1 else range(codes.shape[1])
             latents = list(latents)[:MOST_LATENTS]
-        return cls.from_codes(codes, factor, latents=latents, factor_name=factor_name)
+        display = cls.from_codes(
+            codes, factor, latents=latents, factor_name=factor_name
+        )
+        names = reading.component_names(codes.shape[1])
+        display.names = names[display.latents]
+        return display
 
     @classmethod
-    def from_codes(cls, codes, factor=None, *, latents=None, factor_name=None):
+    def from_codes(
+        cls, codes, factor=None, *, latents=None, factor_name=None, hue=None, c=None
+    ):
         """Create a display from codes.
 
         Parameters
         ----------
         codes : array-like of shape (n_samples, n_codes)
-            Codes, one column for each component.
+            Codes, one column for each component; those of a data frame name them.
         factor : array-like of shape (n_samples,), default=None
             Value that colours each sample: a number, a name, a boolean, a category or a
             time. Samples without one (None, NaN, NaT or pandas.NA) are grey.
@@ -114,6 +150,8 @@ class LatentPairsDisplay:
             Indices of at least two components. None takes the first four.
         factor_name : str, default=None
             Name of the factor. None takes the name of a Series.
+        hue, c : array-like of shape (n_samples,), default=None
+            Other names of ``factor``, those of seaborn and of matplotlib.
 
         Returns
         -------
@@ -126,7 +164,8 @@ class LatentPairsDisplay:
             If ``latents`` are not indices of at least two components, or the factor
             does not hold one value per sample.
         """
-        codes = np.asarray(codes)
+        factor = _only_one(factor=factor, hue=hue, c=c)
+        codes, table = np.asarray(codes), codes
         chosen = (
             np.arange(codes.shape[1])[:MOST_LATENTS] if latents is None else latents
         )
@@ -140,7 +179,13 @@ class LatentPairsDisplay:
         column = None if factor is None else _only_column(factor, len(codes))
         name = getattr(column, "name", None) if factor_name is None else factor_name
         name = "" if name is None else str(name)
-        return cls(codes[:, chosen], chosen, factor=column, factor_name=name)
+        return cls(
+            codes[:, chosen],
+            chosen,
+            factor=column,
+            factor_name=name,
+            names=names_of_codes(table, codes.shape[1])[chosen],
+        )
 
     @property
     def pairs(self):
@@ -163,7 +208,7 @@ class LatentPairsDisplay:
         self : LatentPairsDisplay
             With ``ax_`` and ``figure_``.
         """
-        axes = panels(ax, len(self.pairs), columns=3, size=(2.7, 2.6))
+        axes = panels(ax, len(self.pairs), columns=COLUMNS, size=(2.7, 2.6))
         drawn = np.random.RandomState(0).permutation(len(self.codes))[:MOST_POINTS]
         shown = np.sort(drawn)
         codes = self.codes[shown]
@@ -172,11 +217,14 @@ class LatentPairsDisplay:
         else:
             self._plot_factor(axes, codes, shown, cmap)
         for panel, (i, j) in zip(axes, self.pairs, strict=True):
-            panel.set_xlabel(f"component {self.latents[i]}", fontsize=9)
-            panel.set_ylabel(f"component {self.latents[j]}", fontsize=9)
+            panel.set_xlabel(self._name(i), fontsize=9)
+            panel.set_ylabel(self._name(j), fontsize=9)
             tidy(panel)
         self.ax_, self.figure_ = axes, axes[0].figure
         return self
+
+    def _name(self, i):
+        return f"component {self.latents[i]}" if self.names is None else self.names[i]
 
     def _plot_factor(self, axes, codes, shown, cmap):
         column, label = read_column(self.factor, "factor", shown), self.factor_name
@@ -186,10 +234,9 @@ class LatentPairsDisplay:
             label = f"{label} (grey: unlabelled)".lstrip()
         if not is_known.any() or _is_nominal(column):
             index, levels = column.as_levels()
-            if column.content == INTEGER:  # floats, where some are missing
+            if column.content in (INTEGER, FLOAT):  # floats, where some are missing
                 levels = levels.astype(int)
-            self._plot_levels(axes, codes[is_known], index[is_known], levels)
-            axes[0].set_title(label, loc="left", fontsize=10)
+            self._plot_levels(axes, codes[is_known], index[is_known], levels, label)
             return
         values, entries = column.values[is_known], np.asarray(self.factor)[shown]
         bar = self._plot_numbers(axes, codes[is_known], values, cmap, label)
@@ -207,24 +254,26 @@ class LatentPairsDisplay:
         bar.ax.tick_params(labelsize=8)
         return bar
 
-    def _plot_levels(self, axes, codes, index, levels):
-        middles = np.zeros((len(levels), codes.shape[1]))
-        for k in range(len(levels)):
-            middles[k] = np.median(codes[index == k], axis=0)
-        clearest = max(range(len(axes)), key=lambda k: _room(middles, self.pairs[k]))
+    def _plot_levels(self, axes, codes, index, levels, label):
+        handles = []
         for k, level in enumerate(levels):
-            colour = LEVELS[k % len(LEVELS)]
-            self._scatter(axes, codes[index == k], alpha=0.75, color=colour)
-            axes[clearest].annotate(
-                str(level),
-                middles[k, list(self.pairs[clearest])],
-                ha="center",
-                va="center",
-                fontsize=8,
-                fontweight="bold",
-                color=INK,
-                bbox={"fc": "white", "ec": colour, "alpha": 0.85, "pad": 1.5},
-            )
+            turn, colour = divmod(k, len(LEVELS))
+            style = {"color": LEVELS[colour], "marker": MARKERS[turn % len(MARKERS)]}
+            own = codes[index == k]
+            handles += [self._scatter(axes, own, alpha=0.75, label=str(level), **style)]
+        # One legend, at the right of the first row of panels.
+        axes[min(len(axes), COLUMNS) - 1].legend(
+            handles=handles,
+            title=label or None,
+            loc="upper left",
+            bbox_to_anchor=(1.02, 1),
+            borderaxespad=0,
+            frameon=False,
+            markerscale=1.8,
+            fontsize=8,
+            title_fontsize=9,
+            alignment="left",
+        )
 
     def _scatter(self, axes, codes, *, alpha=0.8, **style):
         """Draw samples in every panel; return the points of the last one."""
@@ -247,15 +296,36 @@ def _only_column(factor, n_samples):
     return found[0]
 
 
-def _room(middles, pair):
-    """Return the smallest distance between labels, were they in this panel."""
-    places = middles[:, list(pair)]
-    gaps = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    return gaps[np.triu_indices(len(places), 1)].min(initial=np.inf)
+def _only_one(**given):
+    """Return the one of several arguments that is not None; None if all are."""
+    found = {name: value for name, value in given.items() if value is not None}
+    if len(found) > 1:
+        raise TypeError(
+            f"{' and '.join(found)} are names of one argument; got several of them. "
+            "Give one."
+        )
+    return next(iter(found.values()), None)
+
+
+def _column_of(X, name, feature_names):
+    """Return the column of X that has a name."""
+    places = np.flatnonzero(np.asarray(feature_names) == name)
+    if len(places) != 1:
+        raise ValueError(
+            f"{name!r} is not the name of one column of X, which are "
+            f"{', '.join(map(repr, list(feature_names)[:8]))}"
+            f"{', ...' if len(feature_names) > 8 else ''}. Give one of them, or an "
+            "array of one value per sample."
+        )
+    (place,) = places
+    if hasattr(X, "iloc"):
+        return X.iloc[:, place]
+    return X[:, place] if hasattr(X, "columns") else np.asarray(X)[:, place]
 
 
 def _is_nominal(column):
     """Return whether a factor has levels: names, or few different integers."""
-    if column.content == INTEGER:
+    is_whole = column.content == FLOAT and column.kind() == DISCRETE
+    if column.content == INTEGER or is_whole:
         return len(column.as_levels()[1]) <= len(LEVELS)
     return column.content not in (FLOAT, TIME)

@@ -26,7 +26,18 @@ from .._pipelines import (
 VALUES_AT_ONCE = 2**22
 """Largest number of values in a chunk."""
 
-UNITS = {"aggregate", "posterior"}
+TAIL = 0.025
+"""Share of the samples beyond either end of a traversal, for ``unit="quantile"``."""
+
+SPAN = 2.0
+"""Standard deviations by which a component moves to either side, for other units."""
+
+UNITS = {
+    "quantile": (TAIL, 1 - TAIL),
+    "aggregate": (-SPAN, SPAN),
+    "posterior": (-SPAN, SPAN),
+}
+"""First and last position of a traversal: quantiles, or standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,32 @@ class Survey:
         if unit == "posterior" and within.any():
             return np.sqrt(within)
         return np.sqrt(self.mean.var(axis=0) + within)
+
+    def paths(self, latents, positions, unit):
+        """Return codes in which one component moves, with the others at their means.
+
+        Parameters
+        ----------
+        latents : ndarray of shape (l,)
+            Indices of the components to move.
+        positions : ndarray of shape (s,)
+            Positions: levels of quantiles of the codes, in [0, 1], for "quantile", and
+            else standard deviations from the mean code.
+        unit : {"quantile", "aggregate", "posterior"}
+            What positions are, and which standard deviation.
+
+        Returns
+        -------
+        ndarray of shape (l, s, d)
+        """
+        if unit == "quantile":
+            values = np.quantile(self.mean[:, latents], positions, axis=0).T
+        else:
+            step = self.step(unit)[latents, None]
+            values = self.centre[latents, None] + step * positions
+        return np.stack(
+            [self.codes_along(j, v) for j, v in zip(latents, values, strict=True)]
+        )
 
     def codes_along(self, latent, values):
         """Return mean codes with one component at the given values, (s, d).
@@ -120,6 +157,11 @@ class Reading:
         NaN for the levels of a category.
         """
         return kl_of_columns(self.model)
+
+    def component_names(self, n_latents):
+        """Return the names of the components, (n_latents,), as the user set them."""
+        names = getattr(self.model, "component_names_", None)
+        return default_names(n_latents) if names is None else names
 
     def used_latents(self, n_latents):
         """Return the indices of the active components; of all, if none is active."""
@@ -257,6 +299,19 @@ def name_features(n_features, feature_names, X=None):
     return texts
 
 
+def default_names(n_latents):
+    """Return the names of components that have none of their own, (n_latents,)."""
+    return np.array([f"component {j}" for j in range(n_latents)], dtype=object)
+
+
+def names_of_codes(codes, n_latents):
+    """Return the names of the columns of codes: of a data frame, if they are text."""
+    names = list(getattr(codes, "columns", ()))
+    if names and all(isinstance(name, str) for name in names):
+        return np.array(names, dtype=object)
+    return default_names(n_latents)
+
+
 def _inverted(name, step, rows):
     # An imputer keeps the units: there is nothing to invert.
     if is_imputer(step) and rows.shape[1] == step.n_features_in_:
@@ -317,8 +372,20 @@ def take(X, rows):
     return getattr(X, "iloc", X)[rows]
 
 
+def positions_of(unit, n_steps):
+    """Return equally spaced positions of a traversal, (n_steps,).
+
+    Raises
+    ------
+    ValueError
+        If `unit` is not known.
+    """
+    check_unit(unit)
+    return np.linspace(*UNITS[unit], n_steps)
+
+
 def check_unit(unit):
-    """Raise a ValueError unless `unit` is "aggregate" or "posterior"."""
+    """Raise a ValueError unless `unit` is known."""
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {sorted(UNITS)}, got {unit!r}.")
 

@@ -31,6 +31,8 @@ class StabilityDisplay:
         Index of the reference fit.
     scores : ndarray of shape (n_fits,)
         :func:`~skfactorvae.metrics.udr_score` of each fit.
+    names : ndarray of str, shape (n_components,), default=None
+        Names of these components. None calls them by their index.
 
     Attributes
     ----------
@@ -56,11 +58,12 @@ class StabilityDisplay:
     [[True, True], [False, False]]
     """
 
-    def __init__(self, agreement, components, reference, scores):
+    def __init__(self, agreement, components, reference, scores, *, names=None):
         self.agreement = agreement
         self.components = components
         self.reference = reference
         self.scores = scores
+        self.names = names
 
     @classmethod
     def from_estimators(cls, estimators, X, *, reference=None):
@@ -96,13 +99,18 @@ class StabilityDisplay:
                 f"one {type(estimators).__name__}. For a SeedEnsemble, pass its "
                 "estimators_."
             ) from None
-        found = [read(estimator).kl for estimator in estimators]
+        readings = [read(estimator) for estimator in estimators]
+        found = [reading.kl for reading in readings]
         # Categories have no KL divergence, and are not left out for it.
         kl = None
         if all(k is not None for k in found):
             kl = [np.nan_to_num(k, nan=np.inf) for k in found]
         codes = [codes_of(estimator, X) for estimator in estimators]
-        return cls.from_codes(codes, kl=kl, reference=reference)
+        display = cls.from_codes(codes, kl=kl, reference=reference)
+        n_codes = np.shape(codes[display.reference])[1]
+        every = readings[display.reference].component_names(n_codes)
+        display.names = every[display.components]
+        return display
 
     @classmethod
     def from_codes(cls, codes, *, kl=None, kl_threshold=0.01, reference=None):
@@ -190,7 +198,10 @@ class StabilityDisplay:
         for place, median in zip(places, medians, strict=True):
             ax.text(1.04, place, f"{median:.2f}", va="center", fontsize=8.5, color=INK)
         ax.axvline(STABLE, color=INK, lw=0.8, ls=(0, (4, 3)))
-        ax.set_yticks(places, [f"component {j}" for j in self.components])
+        names = self.names
+        if names is None:
+            names = [f"component {j}" for j in self.components]
+        ax.set_yticks(places, names)
         ax.invert_yaxis()
         ax.set_xlim(0, 1.12)
         ax.set_xticks(np.linspace(0, 1, 6))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ._layout import Layout, choose_layout
-from ._reading import check_unit, read
-from ._traversal import SPAN, paths
-from ._wording import sentence
+from ._reading import check_unit, default_names, positions_of, read
+from ._wording import LEAST_EFFECT, sentence
 
 N_STEPS = 17
 N_NODES = 65
@@ -29,8 +29,9 @@ class FactorTable:
     Parameters
     ----------
     low, high : ndarray of shape (n_latents, n_features)
-        Decoded sample at -2 and at +2 standard deviations of a component, in original
-        units.
+        Decoded sample at the low and at the high end of a component, in original
+        units: where 2.5 % and 97.5 % of the codes are below, with
+        ``unit="quantile"``.
     effect : ndarray of shape (n_latents, n_features)
         ``high - low``.
     share : ndarray of shape (n_latents, n_features)
@@ -42,9 +43,9 @@ class FactorTable:
     sign : ndarray of int8, shape (n_latents, n_features)
         Sign of the effect.
     monotone : ndarray of bool, shape (n_latents, n_features)
-        Whether the feature only rises, or only falls, from low to high: movement
-        against the trend is below 1 % of its range and of its standard deviation, so
-        that features without an effect are monotone.
+        Whether the feature only rises, or only falls, from low to high, movement
+        against the trend of 1 % of its range or standard deviation aside. Features that
+        move by less than a fifth of their standard deviation count as monotone.
     centre, step : ndarray of shape (n_latents,)
         Mean of each component, and one standard deviation.
     feature_std : ndarray of shape (n_features,)
@@ -53,6 +54,8 @@ class FactorTable:
         Names and axis of the features.
     kl : ndarray of shape (n_latents,), default=None
         Information in each component, nats per sample.
+    names : ndarray of str, shape (n_latents,), default=None
+        Names of the components. None calls them by their index.
 
     Attributes
     ----------
@@ -74,7 +77,7 @@ class FactorTable:
     >>> vae = FactorVAETransformer(2, max_iter=100, random_state=0).fit(X)
     >>> table = factor_table(vae, X)
     >>> list(table.to_frame())[:5]
-    ['latent', 'feature', 'low', 'high', 'effect']
+    ['latent', 'component', 'feature', 'low', 'high']
     """
 
     low: np.ndarray
@@ -88,17 +91,15 @@ class FactorTable:
     feature_std: np.ndarray
     layout: Layout
     kl: np.ndarray | None = None
+    names: Any = None
     summary: list[str] = field(init=False)
 
     def __post_init__(self):
-        object.__setattr__(
-            self,
-            "summary",
-            [
-                sentence(f"component {j}", *ends, self.feature_std, self.layout)
-                for j, ends in enumerate(zip(self.low, self.high, strict=True))
-            ],
-        )
+        if self.names is None:
+            object.__setattr__(self, "names", default_names(len(self.low)))
+        ends = zip(self.names, self.low, self.high, strict=True)
+        summary = [sentence(*each, self.feature_std, self.layout) for each in ends]
+        object.__setattr__(self, "summary", summary)
 
     def __str__(self):
         return "\n".join(self.summary)
@@ -113,8 +114,9 @@ class FactorTable:
         Returns
         -------
         frame : pandas.DataFrame
-            Columns ``latent`` (index of the component), ``feature``, ``low``,
-            ``high``, ``effect``, ``share``, ``sign`` and ``monotone``.
+            Columns ``latent`` (index of the component), ``component`` (its name),
+            ``feature``, ``low``, ``high``, ``effect``, ``share``, ``sign`` and
+            ``monotone``.
 
         Raises
         ------
@@ -131,6 +133,7 @@ class FactorTable:
         n_latents, n_features = self.effect.shape
         columns = {
             "latent": np.repeat(np.arange(n_latents), n_features),
+            "component": np.repeat(self.names, n_features),
             "feature": np.tile(self.layout.names, n_latents),
         }
         arrays = ("low", "high", "effect", "share", "sign", "monotone")
@@ -140,24 +143,25 @@ class FactorTable:
 
 
 def factor_table(
-    estimator, X, *, unit="aggregate", kind="auto", x=None, feature_names=None
+    estimator, X, *, unit="quantile", kind="auto", x=None, feature_names=None
 ):
     r"""Compute the effect of each component on each feature, in original units.
 
-    A component is moved from -2 to +2 standard deviations around its mean, with the
-    other components at their means, and the codes are decoded.
+    A component is moved from the 2.5 % to the 97.5 % quantile of the codes of X, with
+    the other components at their means, and the codes are decoded: the effect has the
+    size of the component's effect in the data, and no code lies outside of them.
 
-    The standard deviation is by default that of the aggregate posterior, the
-    distribution of a component's code over all samples of X,
+    ``unit="aggregate"`` moves it from -2 to +2 standard deviations of the aggregate
+    posterior, the distribution of a component's code over all samples of X,
 
     .. math:: \operatorname{var}(z_j) = \operatorname{var}_x(\mu_j(x)) +
               \mathbb{E}_x[\sigma_j^2(x)],
 
-    so that -2 to +2 covers the range of the data, and the effect has the size of the
-    component's effect in the data. ``unit="posterior"`` takes the mean posterior
-    variance :math:`\mathbb{E}_x[\sigma_j^2(x)]` alone, the uncertainty of one sample's
-    code. The effect is then a change that the model cannot resolve: the more
-    informative the component, the smaller.
+    around its mean, which can be beyond all codes where these are skewed or in
+    clusters. ``unit="posterior"`` takes the mean posterior variance
+    :math:`\mathbb{E}_x[\sigma_j^2(x)]` alone, the uncertainty of one sample's code. The
+    effect is then a change that the model cannot resolve: the more informative the
+    component, the smaller.
 
     Parameters
     ----------
@@ -166,9 +170,9 @@ def factor_table(
         inverse-transformed by the steps before it, so that units are those of X.
     X : array-like of shape (n_samples, n_features)
         Samples. They are encoded in chunks.
-    unit : {"aggregate", "posterior"}, default="aggregate"
-        Standard deviation by which a component is moved. A transformer without a
-        posterior, such as PCA, has the first only.
+    unit : {"quantile", "aggregate", "posterior"}, default="quantile"
+        From where to where a component is moved. A transformer without a posterior,
+        such as PCA, has the first two only.
     kind : {"auto", "curve", "bars", "image"}, default="auto"
         What a sample is, for the sentences. "auto" means images if there is an image
         shape, curves if there is an axis or there are more than 40 features, and else
@@ -210,7 +214,7 @@ def factor_table(
 
 def tabulate(reading, survey, layout, unit):
     """Create the table from the moments of codes and features."""
-    positions = np.linspace(-SPAN, SPAN, N_STEPS)
+    positions = positions_of(unit, N_STEPS)
     n_latents = len(survey.centre)
     lines = [
         _line(reading, survey, np.array([j]), positions, unit) for j in range(n_latents)
@@ -232,12 +236,13 @@ def tabulate(reading, survey, layout, unit):
         feature_std=survey.feature_std,
         layout=layout,
         kl=None if reading.kl is None else np.asarray(reading.kl),
+        names=reading.component_names(n_latents),
     )
 
 
 def _line(reading, survey, latent, positions, unit):
     """Return low, high, monotone and variance of all features, for one component."""
-    rows = reading.decode(paths(survey, latent, positions, unit)[0])
+    rows = reading.decode(survey.paths(latent, positions, unit)[0])
     levels = (np.arange(N_NODES) + 0.5) / N_NODES
     (j,) = latent
     codes = survey.codes_along(j, np.quantile(survey.mean[:, j], levels))
@@ -249,5 +254,6 @@ def _is_monotone(rows, std):
     """Return whether each column only rises or only falls, up to a small slack."""
     steps = np.diff(rows, axis=0)
     rise, fall = np.maximum(steps, 0).sum(axis=0), np.maximum(-steps, 0).sum(axis=0)
-    slack = SLACK * np.maximum(np.ptp(rows, axis=0), std)
-    return np.minimum(rise, fall) <= slack
+    size = np.ptp(rows, axis=0)
+    has_no_effect = size <= LEAST_EFFECT * std
+    return has_no_effect | (np.minimum(rise, fall) <= SLACK * np.maximum(size, std))

@@ -21,35 +21,20 @@ from ._matplotlib import (
     tidy,
     title,
 )
-from ._reading import check_latents, check_unit, read
+from ._reading import check_latents, positions_of, read
 from ._wording import pair
 
-SPAN = 2.0
-"""Standard deviations by which a component moves to either side."""
+VALUES = ("auto", "samples", "differences")
 
+SAME_SHAPE = 0.35
+"""Largest movement of a curve, as a share of the range of all curves, that is drawn as
+a difference: the curves themselves would coincide."""
 
-def paths(survey, latents, positions, unit):
-    """Return codes in which one component moves, with the others at their means.
+STILL = 0.05
+"""Movement, as a share of the largest one, below which a part of a curve is still."""
 
-    Parameters
-    ----------
-    survey : Survey
-        Moments of the codes.
-    latents : ndarray of shape (l,)
-        Indices of the components to move.
-    positions : ndarray of shape (s,)
-        Positions, in standard deviations from the mean code.
-    unit : {"aggregate", "posterior"}
-        Which standard deviation.
-
-    Returns
-    -------
-    ndarray of shape (l, s, d)
-    """
-    step = survey.step(unit)
-    return np.stack(
-        [survey.codes_along(j, survey.centre[j] + step[j] * positions) for j in latents]
-    )
+NARROW = 0.5
+"""Share of the axis up to which the moving part of curves is shown alone."""
 
 
 class LatentTraversalDisplay:
@@ -67,7 +52,7 @@ class LatentTraversalDisplay:
     codes : ndarray of shape (n_latents, n_steps)
         Code of the component that moves.
     positions : ndarray of shape (n_steps,)
-        The same in standard deviations from the mean code.
+        The same as levels of quantiles, or in standard deviations from the mean code.
     latents : ndarray of shape (n_latents,)
         Indices of the components.
     feature_std : ndarray of shape (n_features,)
@@ -76,6 +61,12 @@ class LatentTraversalDisplay:
         Layout of a sample.
     kl : ndarray of shape (n_latents,), default=None
         Information in each component, nats per sample.
+    names : ndarray of str, shape (n_latents,), default=None
+        Names of the components. None calls them by their index.
+    middle : ndarray of shape (n_features,), default=None
+        Decoded sample of the mean code. None takes the mean of ``rows``.
+    unit : {"quantile", "aggregate", "posterior"}, default="quantile"
+        What positions are.
 
     Attributes
     ----------
@@ -99,12 +90,23 @@ class LatentTraversalDisplay:
     >>> display = LatentTraversalDisplay.from_estimator(vae, X, latents=[0, 2])
     >>> display.rows.shape
     (2, 9, 100)
-    >>> display.positions
-    array([-2. , -1.5, -1. , -0.5,  0. ,  0.5,  1. ,  1.5,  2. ])
+    >>> display.positions.round(2)
+    array([0.02, 0.14, 0.26, 0.38, 0.5 , 0.62, 0.74, 0.86, 0.98])
     """
 
     def __init__(
-        self, rows, codes, positions, latents, feature_std, layout, *, kl=None
+        self,
+        rows,
+        codes,
+        positions,
+        latents,
+        feature_std,
+        layout,
+        *,
+        kl=None,
+        names=None,
+        middle=None,
+        unit="quantile",
     ):
         self.rows = rows
         self.codes = codes
@@ -113,6 +115,9 @@ class LatentTraversalDisplay:
         self.feature_std = feature_std
         self.layout = layout
         self.kl = kl
+        self.names = names
+        self.middle = rows.mean(axis=(0, 1)) if middle is None else middle
+        self.unit = unit
 
     @classmethod
     def from_estimator(
@@ -122,7 +127,7 @@ class LatentTraversalDisplay:
         *,
         latents=None,
         n_steps=9,
-        unit="aggregate",
+        unit="quantile",
         kind="auto",
         x=None,
         feature_names=None,
@@ -140,10 +145,11 @@ class LatentTraversalDisplay:
         latents : array-like of int, default=None
             Indices of the components to move. None takes the active ones.
         n_steps : int, default=9
-            Number of positions from -2 to +2 standard deviations.
-        unit : {"aggregate", "posterior"}, default="aggregate"
-            Standard deviation of the component over all samples, or of one sample's
-            posterior. See :func:`factor_table`.
+            Number of positions.
+        unit : {"quantile", "aggregate", "posterior"}, default="quantile"
+            From where to where a component moves: from the 2.5 % to the 97.5 % quantile
+            of its codes; or from -2 to +2 standard deviations over all samples, or of
+            one sample's posterior. See :func:`factor_table`.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
             How to draw a sample. "auto" means images if there is an image shape, curves
             if there is an axis or there are more than 40 features, and else bars.
@@ -167,8 +173,8 @@ class LatentTraversalDisplay:
             If a step of the pipeline cannot be inverted, or a parameter is out of
             range.
         """
-        check_unit(unit)
         _check_steps(n_steps)
+        positions = positions_of(unit, n_steps)
         reading = read(estimator, feature_names, X)
         layout = choose_layout(
             reading.feature_names,
@@ -179,8 +185,7 @@ class LatentTraversalDisplay:
         )
         survey = reading.survey(X)
         latents = check_latents(latents, reading, len(survey.centre))
-        positions = np.linspace(-SPAN, SPAN, n_steps)
-        codes = paths(survey, latents, positions, unit)
+        codes = survey.paths(latents, positions, unit)
         rows = reading.decode(codes.reshape(-1, codes.shape[-1]))
         return cls(
             rows.reshape(*codes.shape[:2], -1),
@@ -190,6 +195,9 @@ class LatentTraversalDisplay:
             survey.feature_std,
             layout,
             kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
+            names=reading.component_names(len(survey.centre))[latents],
+            middle=reading.decode(survey.centre[None])[0],
+            unit=unit,
         )
 
     @classmethod
@@ -258,7 +266,7 @@ class LatentTraversalDisplay:
         )
         survey = reading.survey(X)
         latents = check_latents(latents, reading, len(survey.centre))
-        positions = np.linspace(-SPAN, SPAN, n_steps)
+        positions = positions_of("aggregate", n_steps)
         one = sample if hasattr(sample, "columns") else np.atleast_2d(sample)
         options = {"reference": X, "keep_residual": keep_residual}
         rows = [edit(estimator, one, {j: positions}, **options) for j in latents]
@@ -270,15 +278,32 @@ class LatentTraversalDisplay:
             survey.feature_std,
             layout,
             kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
+            names=reading.component_names(len(survey.centre))[latents],
         )
 
-    def plot(self, ax=None, *, x_label=None, y_label=None, max_features=12):
+    def plot(
+        self,
+        ax=None,
+        *,
+        values="auto",
+        zoom=True,
+        x_label=None,
+        y_label=None,
+        max_features=12,
+    ):
         """Plot one panel per component.
 
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
             One that can be divided, or one for each component. None makes a figure.
+        values : {"auto", "samples", "differences"}, default="auto"
+            What curves and images show: decoded samples, or their differences from the
+            decoded sample of the mean code. "auto" means differences for curves that
+            move by less than a third of their range, so that they would coincide.
+        zoom : bool, default=True
+            Whether curves show only the part of the axis in which something moves, if
+            that is less than half of it.
         x_label, y_label : str, default=None
             Labels of a curve's axes, with units.
         max_features : int, default=12
@@ -288,7 +313,14 @@ class LatentTraversalDisplay:
         -------
         self : LatentTraversalDisplay
             With ``ax_`` and ``figure_``.
+
+        Raises
+        ------
+        ValueError
+            If ``values`` is unknown, or axes do not fit.
         """
+        if values not in VALUES:
+            raise ValueError(f"values must be one of {sorted(VALUES)}, got {values!r}.")
         draw: dict[str, Callable[..., Any]] = {
             "curve": self._plot_curves,
             "bars": self._plot_bars,
@@ -296,7 +328,9 @@ class LatentTraversalDisplay:
         }
         labels = {
             "x_label": self.layout.x_label if x_label is None else x_label,
-            "y_label": y_label or "",
+            "y_label": y_label,
+            "are_differences": self._are_differences(values),
+            "zoom": zoom,
         }
         self.ax_ = draw[self.layout.kind](ax, max_features=max_features, **labels)
         self.figure_ = self.ax_[0].figure
@@ -305,12 +339,36 @@ class LatentTraversalDisplay:
         return self
 
     def _titles(self):
-        names = [f"component {j}" for j in self.latents]
+        names = self.names
+        if names is None:
+            names = [f"component {j}" for j in self.latents]
         if self.kl is None:
             return names, [""] * len(names)
         return names, [f"{v:.2f} nats" if np.isfinite(v) else "" for v in self.kl]
 
-    def _plot_curves(self, ax, *, x_label, y_label, **_):
+    def _are_differences(self, values):
+        """Return whether to draw differences from the sample of the mean code."""
+        if values == "auto":
+            movement = np.ptp(self.rows, axis=1).max()
+            is_small = movement < SAME_SHAPE * np.ptp(self.rows)
+            return self.layout.kind == "curve" and bool(is_small)
+        return values == "differences"
+
+    def _drawn(self, are_differences):
+        return self.rows - self.middle if are_differences else self.rows
+
+    def _moving_part(self):
+        """Return the ends of the axis between which curves move, as places of it."""
+        movement = np.ptp(self.rows, axis=1).max(axis=0)  # (p,)
+        x = self.layout.x[movement > STILL * movement.max()]
+        whole = np.ptp(self.layout.x)
+        if not len(x) or np.ptp(x) > NARROW * whole:
+            return None
+        margin = 0.25 * np.ptp(x) + 0.01 * whole
+        low, high = self.layout.x.min(), self.layout.x.max()
+        return max(low, x.min() - margin), min(high, x.max() + margin)
+
+    def _plot_curves(self, ax, *, x_label, y_label, are_differences, zoom, **_):
         columns = 3 if len(self.rows) in (5, 6, 9) else min(4, len(self.rows))
         axes = panels(
             ax,
@@ -320,21 +378,33 @@ class LatentTraversalDisplay:
             sharex=True,
             sharey=True,
         )
-        colours = diverging()(np.linspace(0, 1, len(self.positions)))
-        order = np.argsort(np.abs(self.positions))[::-1]
-        for panel, rows in zip(axes, self.rows, strict=True):
+        n = len(self.positions)
+        colours = diverging()(np.linspace(0, 1, n))
+        part = self._moving_part() if zoom else None
+        if y_label is None:
+            y_label = "difference from the mean code" if are_differences else ""
+        order = np.argsort(np.abs(np.arange(n) - (n - 1) / 2), kind="stable")
+        for panel, rows in zip(axes, self._drawn(are_differences), strict=True):
             for step in order[::-1]:
                 panel.plot(self.layout.x, rows[step], color=colours[step], lw=1.3)
             tidy(panel, grid="y")
             panel.margins(x=0)
+            if part is not None:
+                panel.set_xlim(part)
         for i, panel in enumerate(axes):
             if i + columns >= len(axes):
                 panel.set_xlabel(x_label, fontsize=9)
                 panel.tick_params(labelbottom=True)
             if i % columns == 0:
                 panel.set_ylabel(y_label, fontsize=9)
-        _label_ends(axes[0], self.positions)
+        _label_ends(axes[0], [self._position(p) for p in self.positions[[0, -1]]])
         return axes
+
+    def _position(self, position):
+        """Return a position in words."""
+        if self.unit == "quantile":
+            return f"{100 * position:.3g} %"
+        return f"{position:+.3g} sd".replace("-", "−")
 
     def _plot_bars(self, ax, *, max_features, **_):
         effects = self.rows[:, -1] - self.rows[:, 0]
@@ -343,11 +413,12 @@ class LatentTraversalDisplay:
         axes = panels(
             ax,
             len(self.rows),
-            columns=3,
+            columns=2 if len(self.rows) == 4 else 3,
             size=(4.1, 0.9 + 0.27 * n_bars),
             sharex=True,
         )
         furthest = max(np.abs(lengths).max(), 1e-9)
+        ends = " to ".join(self._position(p) for p in self.positions[[0, -1]])
         for i, panel in enumerate(axes):
             shown = np.argsort(-np.abs(lengths[i]), kind="stable")[:n_bars][::-1]
             places, values = np.arange(n_bars), lengths[i, shown]
@@ -355,11 +426,11 @@ class LatentTraversalDisplay:
                 places, values, color=np.where(values < 0, BLUE, ORANGE), height=0.62
             )
             for place, feature in enumerate(shown):
-                ends = self.rows[i, [0, -1], feature]
+                there = self.rows[i, [0, -1], feature]
                 panel.text(
                     2.9 * furthest,
                     place,
-                    " → ".join(pair(*ends)),
+                    " → ".join(pair(there[0], there[1], self.feature_std[feature])),
                     ha="right",
                     va="center",
                     fontsize=8,
@@ -372,20 +443,26 @@ class LatentTraversalDisplay:
             tidy(panel)
             panel.spines["left"].set_visible(False)
             panel.tick_params(axis="y", length=0)
-            panel.set_xlabel("change, in standard deviations", fontsize=8)
+            panel.set_xlabel(
+                f"change from {ends}, in standard deviations",
+                fontsize=8,
+            )
             panel.tick_params(labelbottom=True)
         return axes
 
-    def _plot_images(self, ax, **_):
+    def _plot_images(self, ax, *, are_differences, **_):
         n_steps, shape = len(self.positions), self.layout.image_shape
         width = min(10.0, 1.05 * n_steps)
         height = width / n_steps * shape[1] / shape[2] + 0.45
         axes = panels(ax, len(self.rows), columns=1, size=(width, height))
-        low, high = self.rows.min(), self.rows.max()
-        for panel, rows in zip(axes, self.rows, strict=True):
+        drawn = self._drawn(are_differences)
+        low, high = drawn.min(), drawn.max()
+        if are_differences:
+            low, high = -np.abs(drawn).max(), np.abs(drawn).max()
+        for panel, rows in zip(axes, drawn, strict=True):
             middles = show_strip(panel, rows, self.layout, low, high)
             panel.set_xticks([])
-        axes[-1].set_xticks(middles, [f"{p:+.1f} sd" for p in self.positions])
+        axes[-1].set_xticks(middles, [self._position(p) for p in self.positions])
         return axes
 
 
@@ -403,11 +480,11 @@ def _within(furthest):
     return FixedLocator(ticks[np.abs(ticks) <= furthest])
 
 
-def _label_ends(panel, positions):
+def _label_ends(panel, texts):
     """Label the two ends of the range, in their colours."""
     for text, place, align, colour in (
-        (f"{positions[0]:+.0f} sd".replace("-", "−"), 0.02, "left", BLUE),
-        (f"{positions[-1]:+.0f} sd", 0.98, "right", ORANGE),
+        (texts[0], 0.02, "left", BLUE),
+        (texts[1], 0.98, "right", ORANGE),
     ):
         panel.annotate(
             text,
@@ -418,4 +495,5 @@ def _label_ends(panel, positions):
             color=colour,
             fontsize=9,
             fontweight="bold",
+            bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1},
         )

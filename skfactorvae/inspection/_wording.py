@@ -13,19 +13,29 @@ LEAST_SHIFT = 0.15
 """Relative change of a curve below which it does not count as a change of its peak."""
 
 
-def pair(a, b):
-    """Format two numbers with enough digits to distinguish them."""
-    gap = abs(float(b) - float(a))
+def pair(a, b, least=0.0):
+    """Format two numbers, with two digits of their difference.
+
+    Parameters
+    ----------
+    a, b : float
+    least : float, default=0.0
+        Difference below which numbers count as equal: more digits would be noise.
+    """
+    gap = max(abs(float(b) - float(a)), float(least))
     largest = max(abs(float(a)), abs(float(b)))
     if not np.isfinite(gap) or gap <= 1e-12 * largest:
         return f"{a:.3g}", f"{b:.3g}"
     digits = int(1 - np.floor(np.log10(gap)))
     if not -4 <= digits <= 6:
         return f"{a:.3g}", f"{b:.3g}"
-    decimals = max(digits, 0)
-    return tuple(
-        f"{_unsigned_zero(round(float(v), decimals)):.{decimals}f}" for v in (a, b)
-    )
+    rounded = (_unsigned_zero(round(float(v), digits)) for v in (a, b))
+    return tuple(f"{v:{_grouped(v)}.{max(digits, 0)}f}" for v in rounded)
+
+
+def _grouped(value):
+    """Return the format of a number's thousands: 3000, but 30,000."""
+    return "," if abs(value) >= 10_000 else ""
 
 
 def _unsigned_zero(value):
@@ -40,7 +50,7 @@ def sentence(subject, low, high, spread, layout):
     subject : str
         What the sentence is about, such as "component 0".
     low, high : ndarray of shape (p,)
-        Decoded samples at -2 and +2 standard deviations of the component.
+        Decoded samples at the low and at the high end of the component.
     spread : ndarray of shape (p,)
         Standard deviations of the features.
     layout : Layout
@@ -82,9 +92,50 @@ def _of_curves(low, high, x):
         (i for i in ends if _is_major(effect[i], effect)), key=lambda i: -abs(effect[i])
     )
     return _listed(
-        f"{_verb(effect[i])} the value at {x[i]:.3g} {_from_to(low[i], high[i])}"
+        f"{_verb(effect[i])} {_of_places(i, effect, x)} {_from_to(low[i], high[i])}"
         for i in ends
     )
+
+
+def _of_places(i, effect, x):
+    """Describe the part of a curve that changes with one of its places."""
+    order = np.argsort(x, kind="stable")
+    first, last = region(effect[order], int(np.flatnonzero(order == i)[0]))
+    at = place(x[i], x)
+    if first == last:
+        return f"the value at {at}"
+    if (first, last) == (0, len(x) - 1):
+        return f"all values, at {at}"
+    ends = (place(x[order[k]], x) for k in (first, last))
+    return f"the values at {' to '.join(ends)}, at {at}"
+
+
+def region(effect, top):
+    """Return the first and the last neighbour that changes with a place of a curve.
+
+    Parameters
+    ----------
+    effect : ndarray of shape (p,)
+        Change of each place, in the order of the axis.
+    top : int
+        Place of an extreme change. Its neighbours belong to it as far as their changes
+        are at least half as large, without a gap.
+    """
+    belongs = effect * np.sign(effect[top]) >= np.abs(effect[top]) / 2
+    before, after = np.flatnonzero(~belongs[:top]), np.flatnonzero(~belongs[top:])
+    first = before[-1] + 1 if len(before) else 0
+    last = top + after[0] - 1 if len(after) else len(effect) - 1
+    return int(first), int(last)
+
+
+def place(value, x):
+    """Format a place of an axis, with the digits that distinguish its neighbours."""
+    steps = np.diff(np.sort(x))
+    steps = steps[steps > 0]
+    if not len(steps):
+        return f"{value:.3g}"
+    decimals = int(np.clip(np.ceil(-np.log10(np.median(steps))), 0, 6))
+    return f"{_unsigned_zero(round(float(value), decimals)):.{decimals}f}"
 
 
 def _is_major(value, effect):

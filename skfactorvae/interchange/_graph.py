@@ -82,7 +82,11 @@ class Exporter:
 
     def transform(self, x: str) -> str:
         """Add the codes of samples; return their name."""
-        return self.posterior(x)[0]
+        codes = self.posterior(x)[0]
+        if self.model.kept is None:
+            return codes
+        kept = self.graph.constant(self.model.kept.astype(np.int64))
+        return self.graph.node("Gather", codes, kept, axis=1)
 
     def inverse_transform(self, codes: str) -> str:
         """Add the expected samples of codes; return their name."""

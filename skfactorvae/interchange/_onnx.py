@@ -73,7 +73,8 @@ def to_onnx(estimator, method="transform"):
     found = getattr(Exporter(model, graph), method)(source)
     found = (found,) if isinstance(found, str) else found
     widths = {"X": model.n_features, "X_original": model.n_features}
-    sizes = {name: widths.get(name, model.n_codes) for name in (source, *outputs)}
+    width = model.n_kept if method == "transform" else model.n_codes
+    sizes = {name: widths.get(name, width) for name in (source, *outputs)}
     return graph.finished(
         method, source, dict(zip(outputs, found, strict=True)), sizes, model
     )

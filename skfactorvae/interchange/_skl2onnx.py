@@ -45,7 +45,7 @@ def register_onnx_converters():
 def _set_shape(operator) -> None:
     from skl2onnx.common.data_types import FloatTensorType
 
-    width = runtime_model(operator.raw_operator).n_codes
+    width = runtime_model(operator.raw_operator).n_kept
     operator.outputs[0].type = FloatTensorType([None, width])
 
 

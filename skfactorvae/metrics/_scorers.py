@@ -129,6 +129,29 @@ class _RoutedScorer:
     """Base class with the metadata requests of a scorer."""
 
     _request: MetadataRequest
+    _needs_factors: bool
+
+    def check_factors(self, y, metadata):
+        """Raise if this scorer needs factors and there are none.
+
+        A search calls it before anything is fitted.
+
+        Parameters
+        ----------
+        y : array-like or None
+            Targets.
+        metadata : dict
+            Metadata of the search's ``fit``.
+
+        Raises
+        ------
+        ValueError
+            Names the scorer.
+        """
+        alias = self._request.score.requests.get("factors")
+        name = alias if isinstance(alias, str) else "factors"
+        if self._needs_factors:
+            _factors(self, y, metadata.get(name))
 
     def set_score_request(self, **requests):
         """Request metadata for scoring, under metadata routing.
@@ -305,13 +328,19 @@ def _no_codes(estimator, response_method, step):
 
 def _truth(scorer, y, factors):
     """Return the factors given to a scorer; warn if folds are contiguous."""
+    truth = _factors(scorer, y, factors)
+    _warn_of_contiguous_folds(truth)
+    return truth
+
+
+def _factors(scorer, y, factors):
+    """Return the factors given to a scorer, or raise if there are none."""
     truth = y if factors is None else factors
     if truth is None:
         raise ValueError(
             f"{scorer!r} needs factors: pass them as y, or as factors= with metadata "
             "routing on and scorer.set_score_request(factors=True)."
         )
-    _warn_of_contiguous_folds(truth)
     return truth
 
 

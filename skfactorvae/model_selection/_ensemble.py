@@ -26,6 +26,7 @@ from ._members import (
     clones_with_seeds,
     codes_of,
     fit_all,
+    keeps_active,
     subsample,
 )
 
@@ -206,14 +207,21 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         TypeError
             If the estimator has no ``transform``.
         ValueError
-            If the estimator has no ``random_state``, or the fits differ in their number
-            of components.
+            If the estimator has no ``random_state``, or ``keep="active"``, or the fits
+            differ in their number of components.
         """
         if not hasattr(self.estimator, "transform"):
             raise TypeError(
                 f"{type(self.estimator).__name__} has no transform: SeedEnsemble needs "
                 "a transformer or a pipeline that ends with one. Put a classifier "
                 "after the ensemble instead."
+            )
+        if any(map(keeps_active, (step for _, step in flatten(self.estimator)))):
+            raise ValueError(
+                "The estimator has keep='active', so that its fits can have different "
+                "numbers of columns, which cannot be matched. Set keep='all' in it; "
+                "SeedEnsemble(keep='stable') returns the components that are found "
+                "again."
             )
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit

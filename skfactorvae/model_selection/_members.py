@@ -116,9 +116,19 @@ def codes_of(estimator, X):
     """Return the output of the last transformer, float64 (n_samples, n_codes).
 
     In a pipeline that ends with a classifier, these are the features of the classifier.
+    Of a model with ``keep="active"``, these are the codes of all components.
     """
     find_latent_model(estimator)
-    return np.asarray(find_model(estimator).codes(X), dtype=np.float64)
+    found = find_model(estimator)
+    if keeps_active(found.model) and not found.after:  # of all, so that indices agree
+        codes, _ = found.model.posterior(found.transform_before(X))
+        return np.asarray(codes, dtype=np.float64)
+    return np.asarray(found.codes(X), dtype=np.float64)
+
+
+def keeps_active(model):
+    """Return whether ``transform`` of a model returns its active components only."""
+    return getattr(model, "keep", None) == "active"
 
 
 def active_mask(estimator, codes):

@@ -5,6 +5,13 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from .._batching import batched_fits
 
 
+def _check_factors(scoring, y, metadata):
+    """Raise if a score needs factors that are not given, before the fits."""
+    for scorer in scoring.values() if isinstance(scoring, dict) else [scoring]:
+        if hasattr(scorer, "check_factors"):
+            scorer.check_factors(y, metadata)
+
+
 class BatchedGridSearchCV(GridSearchCV):
     """Grid search whose fits are trained together, in one batch.
 
@@ -112,7 +119,13 @@ class BatchedGridSearchCV(GridSearchCV):
         -------
         self : object
             The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a scorer needs factors and there are none; nothing is fitted then.
         """
+        _check_factors(self.scoring, y, params)
         with batched_fits():
             return super().fit(X, y, **params)
 
@@ -229,6 +242,12 @@ class BatchedRandomizedSearchCV(RandomizedSearchCV):
         -------
         self : object
             The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a scorer needs factors and there are none; nothing is fitted then.
         """
+        _check_factors(self.scoring, y, params)
         with batched_fits():
             return super().fit(X, y, **params)

@@ -92,11 +92,16 @@ def _model_of(
     if type(n_hidden) is not int or not 0 <= n_hidden < d:
         reader.refuse("its number of hidden components is not valid.")
     levels = networks["encoder"][-1].get("levels", [])
+    given = reader.read(state.get("_component_names"), "_component_names")
+    if given is not None and not _are_names(given, d - n_hidden + sum(levels)):
+        reader.refuse("its names of components are not one for each.")
     model = RuntimeModel(
         class_name=class_name,
         mean_=mean,
         scale_=scale,
         feature_names_in_=names,
+        given_names=given,
+        kept=_kept(parts, reader, d - n_hidden, sum(levels)),
         n_components=d,
         n_hidden=n_hidden,
         levels=tuple(levels),
@@ -106,6 +111,25 @@ def _model_of(
     )
     check_sizes(model.network, p, d + sum(levels))
     return model
+
+
+def _kept(
+    parts: Mapping[str, Any], reader: Reader, d: int, n_levels: int
+) -> np.ndarray | None:
+    """Return the columns that transform returns; None for all."""
+    keep = reader.read(parts["parameters"].get("keep", "all"), "keep")
+    if keep == "all":
+        return None
+    active = reader.array("active_components_")
+    if keep != "active" or not ((active >= 0) & (active < d)).all():
+        reader.refuse("what it keeps is not valid.")
+    return np.concatenate([np.sort(active), d + np.arange(n_levels)]).astype(np.intp)
+
+
+def _are_names(given: Any, n_codes: int) -> bool:
+    """Return whether a value is a tuple with a name, or None, for each component."""
+    is_tuple = type(given) is tuple and len(given) == n_codes
+    return is_tuple and all(isinstance(name, str | None) for name in given)
 
 
 def _strings(values: Any, reader: Reader) -> list[str]:
@@ -154,6 +178,10 @@ class RuntimeModel:
         Offset and scale of the standardisation.
     feature_names_in_ : ndarray of str or None
         Names of the features.
+    given_names : tuple of (str or None), or None
+        Names of the components that a user gave; None for each other one, or for all.
+    kept : ndarray of int, or None
+        Columns of the codes that ``transform`` returns; None for all.
     n_components : int
         Components of the networks, hidden ones included.
     n_hidden : int
@@ -194,6 +222,8 @@ class RuntimeModel:
     mean_: np.ndarray
     scale_: np.ndarray
     feature_names_in_: Any
+    given_names: tuple[str | None, ...] | None
+    kept: np.ndarray | None
     n_components: int
     n_hidden: int
     levels: tuple[int, ...]
@@ -245,6 +275,19 @@ class RuntimeModel:
         return self.n_components - self.n_hidden + sum(self.levels)
 
     @property
+    def n_kept(self) -> int:
+        """Number of columns that ``transform`` returns."""
+        return self.n_codes if self.kept is None else len(self.kept)
+
+    @property
+    def component_names_(self) -> np.ndarray:
+        """Names of the components, (n_codes,); "component 0" where none was given."""
+        names = [f"component {j}" for j in range(self.n_codes)]
+        for j, name in enumerate(self.given_names or ()):
+            names[j] = names[j] if name is None else name
+        return np.array(names, dtype=object)
+
+    @property
     def is_binary(self) -> bool:
         """Whether the likelihood is Bernoulli's, of values in [0, 1]."""
         return isinstance(self.likelihood, Bernoulli)
@@ -271,7 +314,8 @@ class RuntimeModel:
         Returns
         -------
         codes : ndarray of shape (n_samples, n_codes), float32
-            Codes, in the order of the estimator's.
+            Codes, in the order of the estimator's; of active components only, if the
+            estimator had ``keep="active"``.
 
         Raises
         ------
@@ -279,7 +323,8 @@ class RuntimeModel:
             If X has another number of features, or values that are not finite numbers,
             or that are so large that codes are not.
         """
-        return self.posterior(X)[0]
+        codes = self.posterior(X)[0]
+        return codes if self.kept is None else codes[:, self.kept]
 
     def posterior(self, X):
         """Compute mean and standard deviation of each sample's posterior q(z | x).
@@ -329,7 +374,7 @@ class RuntimeModel:
             If X has another number of columns than the codes, or values that are not
             finite numbers.
         """
-        codes = _checked(X, self.n_codes, "codes", self.dtype)
+        codes = self._checked_codes(X)
         codes = np.pad(codes, ((0, 0), (self.n_hidden, 0)))
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
             rows = _by_blocks(
@@ -382,6 +427,15 @@ class RuntimeModel:
             rows = ((X.astype(np.float64) - mean) / scale).astype(self.dtype)
         _finite(np.where(np.isnan(rows), 0, rows), "standardised values")
         return rows
+
+    def _checked_codes(self, X) -> np.ndarray:
+        """Return codes of all components, with zeros for those that are left out."""
+        if self.kept is None or np.shape(X)[1:] == (self.n_codes,):
+            return _checked(X, self.n_codes, "codes", self.dtype)
+        given = _checked(X, self.n_kept, "codes", self.dtype)
+        codes = np.zeros((len(given), self.n_codes), given.dtype)
+        codes[:, self.kept] = given
+        return codes
 
     def _encoded(self, network: Network, rows: np.ndarray):
         """Return posterior mean and log-variance of rows, NaN where missing.

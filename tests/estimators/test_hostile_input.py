@@ -385,6 +385,15 @@ def bad(value):
     return X
 
 
+class Annotated:
+    """An object with the attributes of an AnnData object."""
+
+    def __init__(self):
+        self.X = normal()
+        self.obs = self.var = pd.DataFrame()
+        self.n_obs = len(self.X)
+
+
 REFUSED = {
     "NaN only": (np.full((5, 3), np.nan), "All values of X are missing|NaN"),
     "infinity": (bad(np.inf), "infinity"),
@@ -399,9 +408,22 @@ REFUSED = {
     "complex": (normal() + 1j, "[Cc]omplex data not supported"),
     "objects": (np.array([[{}, 1], [2, 3]], dtype=object), "argument must be"),
     "ragged": ([[1, 2], [3]], "inhomogeneous|setting an array element"),
-    "sparse": (sparse.csr_matrix(normal()), "[Ss]parse.*dense"),
+    "sparse": (
+        sparse.csr_matrix(normal()),
+        "[Ss]parse.*dense.*40 x 5 values take 0 MiB",
+    ),
     "sparse array": (sparse.coo_array(normal()), "[Ss]parse.*dense"),
-    "times": (pd.DataFrame({"a": pd.to_datetime(["2020"] * 3)}), "'a'.*time"),
+    "times": (
+        pd.DataFrame(
+            {"a": [1.0, 2], "t": pd.to_datetime(["2020-01-01", "2020-02-01"])}
+        ),
+        "[Cc]olumn 't' of X holds time",
+    ),
+    "windows": (
+        np.zeros((4, 20, 3)),
+        r"shape \(4, 20, 3\).*X\.reshape\(len\(X\), -1\), of 60.*reshape\(-1, 20, 3\)",
+    ),
+    "AnnData": (Annotated(), r"X is an Annotated object.*adata\.to_df\(\)"),
     "beyond double precision": (np.full((4, 2), 10**400, dtype=object), "too large"),
 }
 

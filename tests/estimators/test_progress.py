@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 import sys
 import threading
 import types
@@ -186,10 +187,48 @@ def test_a_number_asks_for_no_bar(small, X, bars, terminal, verbose, capsys):
     assert bool(capsys.readouterr().out) == bool(verbose)
 
 
-def test_batched_fits_have_none(small, X, bars, terminal):
+def test_batched_fits_have_one_together(small, X, bars, terminal):
+    """Both fits choose a weight decay first: a bar for each stage."""
+    alone = small(max_iter=40, weight_decay="auto", random_state=1).fit(X)
+    bars.clear()
+    models = [small(max_iter=40, weight_decay="auto", random_state=s) for s in range(2)]
     with batched_fits():
-        Parallel()(delayed(small(random_state=s).fit)(X) for s in range(2))
+        fits = Parallel()(delayed(model.fit)(X) for model in models)
+    assert [bar.desc for bar in bars] == [
+        "choosing weight decay, 16 models",
+        "fitting, 2 models",
+    ]
+    assert all(bar.is_closed and bar.n == bar.total for bar in bars)
+    np.testing.assert_allclose(
+        fits[1].transform(X), alone.transform(X), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_stacks_of_a_batch_have_one_bar(small, X, bars, terminal):
+    models = [small(max_iter=n) for n in (20, 39)]
+    with batched_fits():
+        Parallel()(delayed(model.fit)(X) for model in models)
+    (bar,) = bars
+    assert (bar.total, bar.n) == (59, 59)
+    assert bar.steps == sorted(bar.steps)
+
+
+def test_quiet_batched_fits_have_none(small, X, bars, terminal):
+    with batched_fits():
+        Parallel()(delayed(small(random_state=s, verbose=0).fit)(X) for s in range(2))
     assert bars == []
+
+
+def test_a_bar_of_a_batch_is_closed_after_an_error(
+    small, X, bars, terminal, monkeypatch
+):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RecordingBar, "update", fail)
+    with pytest.raises(KeyboardInterrupt), batched_fits():
+        Parallel()(delayed(small(random_state=s).fit)(X) for s in range(2))
+    assert [bar.is_closed for bar in bars] == [True]
 
 
 def test_other_threads_have_none(small, X, bars, terminal):
@@ -217,10 +256,15 @@ def test_each_long_fit_of_a_search_closes_its_bar(small, X, bars, terminal):
     assert all(bar.is_closed for bar in bars)
 
 
-def test_without_tqdm_there_is_no_bar(small, X, terminal, clock, monkeypatch):
+def test_without_tqdm_a_line_has_the_time_left(small, X, terminal, clock, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    small().fit(X)
-    assert terminal.getvalue() == ""
+    small(max_iter=39).fit(X)
+    *shown, last, end = terminal.getvalue().split("\r")
+    assert re.fullmatch(
+        r"fitting: \d+ of 39 steps \(\d+%\), about \d+ s left", shown[1]
+    )
+    assert shown[-1].startswith("fitting: 39 of 39 steps (100%), about 0 s left")
+    assert last.strip() == end == ""
 
 
 # ------------------------------------------------------------- nothing else changes

@@ -29,6 +29,7 @@ from skfactorvae.inspection import (
     TrainingDisplay,
     factor_table,
 )
+from skfactorvae.inspection._layout import choose_layout
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
 
 
@@ -55,10 +56,55 @@ class TestLatentTraversal:
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("wavelength / nm", "signal")
 
     def test_the_middle_is_the_mean_code(self, vae, peaks):
-        display = LatentTraversalDisplay.from_estimator(vae, peaks.data, n_steps=5)
+        display = LatentTraversalDisplay.from_estimator(
+            vae, peaks.data, n_steps=5, unit="aggregate"
+        )
         mean = vae.transform(peaks.data).astype(float).mean(axis=0)
         expected = vae.inverse_transform(mean[None])[0]
         np.testing.assert_allclose(display.rows[0, 2], expected, rtol=1e-5)
+        np.testing.assert_allclose(display.middle, expected, rtol=1e-5)
+
+    def test_a_component_moves_between_quantiles_of_its_codes(self, vae, peaks):
+        display = LatentTraversalDisplay.from_estimator(
+            vae, peaks.data, n_steps=3, latents=[1]
+        )
+        codes = vae.transform(peaks.data).astype(float)
+        np.testing.assert_allclose(
+            display.codes[0], np.quantile(codes[:, 1], [0.025, 0.5, 0.975])
+        )
+        path = np.tile(codes.mean(axis=0), (3, 1))
+        path[:, 1] = display.codes[0]
+        expected = vae.inverse_transform(path)
+        np.testing.assert_allclose(display.rows[0], expected, rtol=1e-4)
+
+    def test_small_movements_of_curves_are_drawn_as_differences(self):
+        """Of curves that coincide, nothing else would be visible."""
+        mean, wave = np.linspace(0, 50, 80), np.zeros(80)
+        wave[30:40] = 1
+        rows = mean + np.linspace(-1, 1, 5)[:, None] * wave  # (5, 80)
+        layout = choose_layout([str(i) for i in range(80)], kind="curve")
+        display = LatentTraversalDisplay(
+            rows[None],
+            np.zeros((1, 5)),
+            np.linspace(0, 1, 5),
+            np.array([0]),
+            np.ones(80),
+            layout,
+            middle=mean,
+        )
+
+        def drawn(**options):
+            (ax,) = display.plot(**options).ax_
+            return sorted(np.ptp(line.get_ydata()) for line in ax.lines), ax.get_xlim()
+
+        heights, limits = drawn()
+        np.testing.assert_allclose(heights, [0, 0.5, 0.5, 1, 1], atol=1e-12)
+        assert 20 < limits[0] < 30 < 39 < limits[1] < 50
+        heights, limits = drawn(values="samples", zoom=False)
+        assert min(heights) > 45
+        assert limits == (0, 79)
+        with pytest.raises(ValueError, match="values must be one of"):
+            display.plot(values="both")
 
     def test_bars_are_effects_in_standard_deviations(self, wine):
         data, pipe = wine
@@ -538,7 +584,9 @@ class TestCategories:
         """A traversal is decoded from probabilities that add up to one."""
         means, stds = (part.astype(float) for part in gan.posterior(peaks.data))
         mean, variance = means.mean(axis=0), means.var(axis=0)
-        display = LatentTraversalDisplay.from_estimator(gan, peaks.data, n_steps=3)
+        display = LatentTraversalDisplay.from_estimator(
+            gan, peaks.data, n_steps=3, unit="aggregate"
+        )
         assert display.latents.tolist() == [0, 1, 2, 3]
         step = np.sqrt(variance[2] + np.square(stds[:, 2]).mean())
         code = mean.copy()

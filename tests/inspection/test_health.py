@@ -443,3 +443,11 @@ class TestAgreement:
             is_strong = "too strong" in marks_of(model)["discriminator"].message
             for auc in (0.5, 0.58, 0.7):
                 assert not (is_strong and check_audit(model, auc))
+
+
+def test_more_components_than_columns_are_noted(model):
+    model.n_features_in_ = 2
+    (mark,) = (mark for mark in health_marks(model) if mark.name == "components")
+    assert mark.is_well
+    assert mark.message.startswith("There are more components (3) than columns (2)")
+    assert "at most 2" in mark.message

@@ -9,6 +9,12 @@ import pytest
 from skfactorvae.inspection import LatentPairsDisplay
 
 
+def written(display):
+    """Return the title and the entries of the only legend."""
+    (legend,) = [ax.get_legend() for ax in display.ax_ if ax.get_legend()]
+    return [t.get_text() for t in (legend.get_title(), *legend.get_texts())]
+
+
 class TestLatentPairs:
     def test_points_are_codes_and_colours_the_factor(self, vae, peaks):
         display = LatentPairsDisplay.from_estimator(
@@ -21,12 +27,48 @@ class TestLatentPairs:
         np.testing.assert_array_equal(points.get_array(), peaks.factors[:, 0])
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("component 0", "component 2")
 
-    def test_levels_are_labelled_among_their_points(self):
+    def test_levels_have_one_legend(self):
         codes = np.random.RandomState(0).normal(size=(90, 3))
-        kinds = np.repeat(["oak", "elm", "ash"], 30)
+        kinds = pd.Series(np.repeat(["oak", "elm", "ash"], 30), name="tree")
         display = LatentPairsDisplay.from_codes(codes, kinds).plot()
-        texts = [t.get_text() for ax in display.ax_ for t in ax.texts]
-        assert sorted(texts) == ["ash", "elm", "oak"]
+        assert written(display) == ["tree", "ash", "elm", "oak"]
+
+    def test_whole_floats_of_few_levels_have_a_legend(self):
+        codes = np.random.RandomState(0).normal(size=(90, 2))
+        display = LatentPairsDisplay.from_codes(codes, np.repeat([0.0, 1.0, 2.0], 30))
+        assert written(display.plot()) == ["", "0", "1", "2"]
+
+    def test_more_levels_than_colours_have_other_markers(self):
+        codes = np.random.RandomState(0).normal(size=(40, 2))
+        display = LatentPairsDisplay.from_codes(codes, np.arange(40) % 10 * 0.5)
+        display.factor = np.array(list("abcdefghij") * 4)
+        (ax,) = display.plot().ax_
+        styles = {
+            (tuple(p.get_facecolor()[0]), p.get_paths()[0].vertices.tobytes())
+            for p in ax.collections
+        }
+        assert len(styles) == 10
+
+    def test_a_column_of_x_colours_the_points(self, vae, peaks):
+        frame = pd.DataFrame(peaks.data, columns=range(100, 130))
+        plots = [
+            LatentPairsDisplay.from_estimator(vae, X, latents=[0, 1], **given)
+            for X, given in (
+                (frame, {"factor": "103"}),
+                (frame, {"hue": "103"}),
+                (frame, {"c": frame[103]}),
+                (peaks.data, {"c": "x3", "factor_name": "103"}),
+            )
+        ]
+        for display in plots:
+            np.testing.assert_array_equal(display.factor, peaks.data[:, 3])
+            assert display.factor_name == "103"
+
+    def test_a_column_must_exist_and_colours_be_given_once(self, vae, peaks):
+        with pytest.raises(ValueError, match=r"'x99' is not .*'x0', 'x1'.*, \.\.\."):
+            LatentPairsDisplay.from_estimator(vae, peaks.data, hue="x99")
+        with pytest.raises(TypeError, match="hue and c are names of one argument"):
+            LatentPairsDisplay.from_codes(np.eye(3), hue=[1, 2, 3], c=[1, 2, 3])
 
     @pytest.mark.parametrize(
         ("labels", "levels"),
@@ -46,11 +88,12 @@ class TestLatentPairs:
         codes = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 4.0]])
         display = LatentPairsDisplay.from_codes(codes, labels).plot()
         (ax,) = display.ax_
-        assert [t.get_text() for t in ax.texts] == levels
+        title, *texts = written(display)
+        assert texts == levels
+        assert title.endswith("(grey: unlabelled)")
         grey, *coloured = ax.collections
         assert grey.get_offsets().tolist() == [[2.0, 4.0]]
         assert len(coloured) == 2
-        assert ax.get_title("left").endswith("(grey: unlabelled)")
 
     @pytest.mark.parametrize(
         "numbers",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from _fits import small
+from scipy.sparse import csr_matrix
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -46,10 +47,21 @@ def traversal_by_hand(pipe, X, latent, positions):
 )
 def test_traversals_are_inverted_by_the_pipeline(peaks, before):
     pipe = make_pipeline(*before, small(max_iter=40)).fit(peaks.data)
-    display = LatentTraversalDisplay.from_estimator(pipe, peaks.data, latents=[0, 2])
+    display = LatentTraversalDisplay.from_estimator(
+        pipe, peaks.data, latents=[0, 2], unit="aggregate"
+    )
     for rows, latent in zip(display.rows, (0, 2), strict=True):
         expected = traversal_by_hand(pipe, peaks.data, latent, display.positions)
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_sparse_samples_are_shown_after_a_decomposition(peaks):
+    """As the error about sparse samples recommends."""
+    X = csr_matrix(np.maximum(peaks.data - 100, 0))
+    pipe = make_pipeline(TruncatedSVD(5, random_state=0), small(max_iter=20)).fit(X)
+    table = factor_table(pipe, X)
+    assert table.effect.shape == (3, 30)
+    np.testing.assert_allclose(table.feature_std, X.toarray().std(axis=0))
 
 
 def test_units_are_those_of_X_whatever_the_scaler(peaks):
@@ -79,7 +91,7 @@ def test_later_steps_and_nested_pipelines_and_searches_do_not_matter(peaks):
 def test_other_decompositions_have_a_table(peaks):
     """PCA's traversals are its components, times four standard deviations."""
     pca = PCA(2).fit(peaks.data)
-    table = factor_table(pca, peaks.data)
+    table = factor_table(pca, peaks.data, unit="aggregate")
     spread = pca.transform(peaks.data).std(axis=0)
     np.testing.assert_allclose(table.effect, 4 * spread[:, None] * pca.components_)
 

@@ -45,7 +45,7 @@ def test_effect_sign_and_monotone_of_known_functions():
     z = np.random.RandomState(0).normal(size=(4000, 1))
     X = np.hstack([z, -z, z**2, 0 * z])
     decoder = Decoder(columns(lambda z: z, lambda z: -z, np.square, np.zeros_like), 4)
-    table = factor_table(decoder, X)
+    table = factor_table(decoder, X, unit="aggregate")
     s = z.std()
     np.testing.assert_allclose(table.effect[0, :2], [4 * s, -4 * s])
     np.testing.assert_allclose(table.low[0, 0], z.mean() - 2 * s)
@@ -54,6 +54,23 @@ def test_effect_sign_and_monotone_of_known_functions():
     # 65 quantiles omit the tails of a normal distribution
     np.testing.assert_allclose(table.share[0, :2], 1, atol=0.03)
     np.testing.assert_allclose(table.share[0, 3], 0)
+
+
+def test_the_ends_are_quantiles_so_that_two_levels_stay_two_levels():
+    """Two standard deviations from the mean are beyond both levels."""
+    z = (np.arange(400) % 4 == 0).astype(float)[:, None]
+    decoder = Decoder(columns(lambda z: z), 1)
+    table = factor_table(decoder, z)
+    np.testing.assert_allclose([table.low, table.high], [[[0]], [[1]]])
+    assert factor_table(decoder, z, unit="aggregate").low < -0.5
+
+
+def test_a_small_movement_turns_nowhere():
+    """A wave of a tenth of the feature's spread is not said to turn."""
+    z = np.random.RandomState(0).normal(size=(500, 1))
+    wave = columns(lambda z: 0.08 * np.sin(3 * z), lambda z: 0.4 * np.sin(3 * z))
+    table = factor_table(Decoder(wave, 2), np.hstack([z, z]))
+    assert table.monotone[0].tolist() == [True, False]
 
 
 def test_what_has_no_effect_turns_nowhere():
@@ -79,8 +96,9 @@ def test_the_step_is_that_of_the_aggregate_posterior():
     z = np.random.RandomState(0).normal(size=(500, 1))
     decoder = Decoder(columns(lambda z: z), 1, std=2.0)
     both = np.sqrt(z.var() + 4)
-    np.testing.assert_allclose(factor_table(decoder, z).step, both)
-    np.testing.assert_allclose(factor_table(decoder, z).effect, [[4 * both]])
+    table = factor_table(decoder, z, unit="aggregate")
+    np.testing.assert_allclose(table.step, both)
+    np.testing.assert_allclose(table.effect, [[4 * both]])
     np.testing.assert_allclose(factor_table(decoder, z, unit="posterior").effect, 8)
 
 
@@ -111,9 +129,14 @@ SENTENCES = {
     "deepens the dip: depth from 0.60 to 1.40": lambda z: (
         2 - bell(height=1 + 0.2 * np.c_[z])
     ),
-    "raises the value at -1 from -2.0 to 2.0": lambda z: bell() + np.c_[z],
-    "lowers the value at -1 from 2.0 to -2.0 and raises the value at 1 "
-    "from -2.0 to 2.0": lambda z: bell() + np.c_[z] * GRID,
+    "raises all values, at -1.00 from -2.0 to 2.0": lambda z: bell() + np.c_[z],
+    "lowers the values at -1.00 to -0.50, at -1.00 from 2.0 to -2.0 and raises the "
+    "values at 0.50 to 1.00, at 1.00 from -2.0 to 2.0": lambda z: (
+        bell() + np.c_[z] * GRID
+    ),
+    "raises the value at 0.50 from -2.0 to 2.0": lambda z: (
+        bell() + np.c_[z] * (np.abs(GRID - 0.5) < 1e-6)
+    ),
     "has hardly any effect": lambda z: bell() + 1e-3 * np.c_[z],
 }
 
@@ -124,7 +147,7 @@ def test_a_sentence_describes_the_change_of_a_curve(text):
     z = np.array([-1.0, 1.0] * 50)
     spread = np.random.RandomState(0).normal(size=(100, 200)) * 0.5
     X = np.column_stack([z, spread])
-    table = factor_table(Decoder(SENTENCES[text], 201), X, x=GRID)
+    table = factor_table(Decoder(SENTENCES[text], 201), X, x=GRID, unit="aggregate")
     assert str(table) == f"component 0 {text}"
 
 
@@ -144,7 +167,7 @@ def test_positions_are_those_of_the_simulated_peak():
             return at[np.asarray(X).argmax(axis=1)][:, None]
 
     assert str(factor_table(Located(decode, 100), X, x=at)) == (
-        "component 0 moves the peak from 0.30 to 0.70"
+        "component 0 moves the peak from 0.31 to 0.69"
     )
 
 
@@ -153,7 +176,7 @@ def test_columns_are_named_in_the_order_of_their_change():
     z = np.array([-1.0, 1.0] * 50)[:, None]
     X = np.hstack([z, -0.5 * z, 5 * z])
     table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
-    assert str(table) == "component 0 raises mass from -200 to 200"
+    assert str(table) == "component 0 raises mass from -100 to 100"
     X[:, 1] /= 200
     table = factor_table(decoder, X, feature_names=["mass", "length", "age"])
     assert str(table).startswith("component 0 lowers length from")

@@ -53,6 +53,17 @@ class TestGraph:
                 run(model, X[:n])[0], fitted.transform(X[:n]), rtol=1e-5, atol=1e-5
             )
 
+    def test_components_that_are_kept_are_selected(self, X):
+        pytest.importorskip("onnx")
+        fitted = vae(keep="active").fit(X)
+        fitted.active_components_ = np.array([0, 2])
+        codes = run(to_onnx(fitted), X)[0]
+        np.testing.assert_allclose(codes, fitted.transform(X), rtol=1e-5, atol=1e-5)
+        assert codes.shape == (60, 2)
+        back = run(to_onnx(fitted, "inverse_transform"), fitted.posterior(X)[0])[0]
+        expected = fitted.inverse_transform(fitted.posterior(X)[0])
+        np.testing.assert_allclose(back, expected, rtol=1e-5, atol=1e-4)
+
     def test_features_far_from_zero_are_standardised_in_double_precision(self, X):
         pytest.importorskip("onnx")
         far = X + np.float32(1e4)

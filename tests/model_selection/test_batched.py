@@ -1,6 +1,7 @@
 """Batched training: results equal those of separate fits, and no task waits forever."""
 
 import contextlib
+import copy
 import inspect
 import signal
 import threading
@@ -29,6 +30,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer, _batching, core
+from skfactorvae.metrics import mig_scorer
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -767,3 +769,32 @@ def test_fits_that_cannot_be_sent_to_a_process_are_trained_in_this_one(
     monkeypatch.setattr(_batching, "Parallel", refuse)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2, refit=False).fit(X)
     assert stacks == [9, 9]
+
+
+class TestMissingFactors:
+    """A scorer that needs factors is refused before anything is fitted."""
+
+    class NeverFitted(PCA):
+        def fit(self, X, y=None):
+            raise AssertionError("fitted")
+
+        fit_transform = fit
+
+    @pytest.mark.parametrize("scoring", [mig_scorer, {"gap": mig_scorer}])
+    @pytest.mark.parametrize("search", [BatchedGridSearchCV, BatchedRandomizedSearchCV])
+    def test_without_factors_nothing_is_fitted(self, search, scoring):
+        candidates = {"n_components": [1, 2]}
+        options = {} if search is BatchedGridSearchCV else {"n_iter": 1}
+        model = search(
+            self.NeverFitted(), candidates, scoring=scoring, refit=False, **options
+        )
+        with pytest.raises(ValueError, match="needs factors: pass them as y"):
+            model.fit(np.eye(9))
+
+    def test_factors_may_be_metadata_of_another_name(self):
+        scorer = copy.deepcopy(mig_scorer)
+        with config_context(enable_metadata_routing=True):
+            scorer.set_score_request(factors="truth")
+            scorer.check_factors(None, {"truth": np.eye(3)})
+            with pytest.raises(ValueError, match="needs factors"):
+                scorer.check_factors(None, {"factors": np.eye(3)})

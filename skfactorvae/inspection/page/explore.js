@@ -224,7 +224,7 @@
       type: "range", id, min: -3, max: 3, step: 0.05, value: 0, "aria-describedby": `${id}-text`,
     });
     const output = make("output", { for: id });
-    const head = make("div", { class: "head" }, make("label", { for: id, text: `Component ${latent.index}` }), output);
+    const head = make("div", { class: "head" }, make("label", { for: id, text: capital(latent.name) }), output);
     parent.append(make("div", { class: "slider" }, head, slider, make("p", { id: `${id}-text`, text: capital(latent.sentence) })));
     slider.addEventListener("input", () => {
       code[latent.index] = latent.mean + latent.step * slider.valueAsNumber;
@@ -271,9 +271,9 @@
     if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
     const caption = [facts.join(", "), "features with the largest effects"].filter(Boolean).join("; ");
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
-      make("summary", { text: `Component ${latent.index} ${latent.sentence}` }),
-      table(caption, ["Feature", "at −2 sd", "at +2 sd", "Share of its variance", "Monotone"],
-        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.is_monotone ? "yes" : "no"]))));
+      make("summary", { text: `${capital(latent.name)} ${latent.sentence}` }),
+      table(caption, ["Feature", "at 2.5 %", "at 97.5 %", "Share of its variance", "Direction"],
+        latent.features.map((f) => [f.name, f.low, f.high, f.share, f.direction]))));
   }
   if (data.health) {
     byId("health").hidden = false;
@@ -302,10 +302,10 @@
     const section = byId("stability");
     section.hidden = false;
     section.querySelector("p").textContent = data.stability.note;
-    for (const { index, median } of data.stability.components) {
+    for (const { name, median } of data.stability.components) {
       section.querySelector("ul").append(make("li", {},
-        make("span", { text: `Component ${index}` }),
-        make("meter", { min: 0, max: 1, value: median, "aria-label": `Component ${index}: agreement ${median.toFixed(2)}` }),
+        make("span", { text: capital(name) }),
+        make("meter", { min: 0, max: 1, value: median, "aria-label": `${capital(name)}: agreement ${median.toFixed(2)}` }),
         make("span", { class: "number", text: median.toFixed(2) })));
     }
   }

@@ -1,0 +1,124 @@
+"""Samples of types that an estimator does not take: what they are, and what to do.
+
+Axes: ``n`` samples, ``p`` features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+DENSE_BYTES = 8
+"""Memory of one value of a dense table, bytes."""
+
+
+def check_sample_type(X: Any) -> None:
+    """Raise if samples are sparse, an AnnData object, or have more than two axes.
+
+    Parameters
+    ----------
+    X : array-like
+        Samples, as the user passed them.
+
+    Raises
+    ------
+    TypeError
+        If samples are sparse, or an AnnData object.
+    ValueError
+        If samples have more than two axes.
+    """
+    if issparse(X):
+        raise TypeError(_about_sparse(X))
+    if _is_annotated(X):
+        raise TypeError(
+            f"X is an {type(X).__name__} object, expected an array or a data frame of "
+            "shape (n_samples, n_features). Pass adata.to_df(), which keeps the names "
+            "of the variables, or adata.X (adata.X.toarray() if it is sparse); counts "
+            "should be normalised and log-transformed first."
+        )
+    if getattr(X, "ndim", 2) > 2 and hasattr(X, "reshape"):
+        raise ValueError(_about_axes(X))
+
+
+def _is_annotated(X: Any) -> bool:
+    """Return whether samples are an AnnData object, or a similar one."""
+    return all(hasattr(X, name) for name in ("obs", "var", "X", "n_obs"))
+
+
+def _about_sparse(X: Any) -> str:
+    n, p = X.shape if X.ndim == 2 else (X.shape[0], 1)
+    size = n * p * DENSE_BYTES / 2**20
+    return (
+        "Sparse data was passed for X, but dense data is required: features are "
+        "centred, which leaves no zeros, and reconstructions are dense. These "
+        f"{n} x {p} values take {size:,.0f} MiB as X.toarray(). If that is too much, "
+        "reduce the columns first: make_pipeline(TruncatedSVD(50), ...), which plots "
+        "and pages invert."
+    )
+
+
+def _about_axes(X: Any) -> str:
+    n, *rest = X.shape
+    n_features = int(np.prod(rest))
+    shown = ", ".join(map(str, rest))
+    return (
+        f"Found array with dim {X.ndim}: X has shape ({n}, {shown}), expected "
+        "(n_samples, n_features). Make each sample one row: X.reshape(len(X), -1), of "
+        f"{n_features} features; reconstructions become windows or images again by "
+        f".reshape(-1, {shown}), and plots show images with image_shape=({shown})."
+    )
+
+
+def about_text(X: Any) -> str | None:
+    """Return which columns of samples hold text or times; None if none does.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+        Samples that could not be converted to numbers.
+    """
+    found = [(name, kind) for name, column in _columns(X) if (kind := _kind_of(column))]
+    if not found:
+        return None
+    (name, (what, example)), *others = found
+    more = f" (and {len(others)} more)" if others else ""
+    advice = {
+        "text": "Encode categories as numbers first (OneHotEncoder, OrdinalEncoder), "
+        "or leave the column out",
+        "times": "Convert it to numbers first, such as days since the first one, or "
+        "leave it out",
+    }[what]
+    return f"Column {name} of X holds {what}, such as {example!r}{more}. {advice}."
+
+
+def _columns(X: Any) -> list[tuple[str, Any]]:
+    """Return columns with their names, as messages show them."""
+    if hasattr(X, "iloc"):
+        return [(repr(name), X.iloc[:, j]) for j, name in enumerate(X.columns)]
+    if hasattr(X, "columns"):  # polars
+        return [(repr(name), X[name]) for name in X.columns]
+    array = np.asarray(X) if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
+    return [(str(j), column) for j, column in enumerate(array.T)] if array.ndim else []
+
+
+def _kind_of(column: Any) -> tuple[str, str] | None:
+    """Return what a column holds that is no number, with an example; else None."""
+    entries = np.asarray(column)
+    if entries.dtype.kind in "mM":
+        return "times", str(entries[0]) if len(entries) else ""
+    if entries.dtype.kind not in "OSU":
+        return None
+    for entry in entries:
+        if isinstance(entry, str | bytes) and not _is_number(entry):
+            return "text", str(entry)
+    return None
+
+
+def _is_number(entry: str | bytes) -> bool:
+    try:
+        float(entry)
+    except ValueError:
+        return False
+    return True
