@@ -51,7 +51,7 @@ _SENSOR_TYPES = {
 _SENSOR_DTYPES = {
     "alarm": "boolean",
     "door_open": "boolean",
-    "mode": ["idle", "normal", "fast"],
+    "mode": ["slow", "normal", "fast"],
     "quality": range(5),
     "errors": "Int64",
 }

@@ -285,3 +285,10 @@ def test_a_precise_count_does_not_hide_a_binary_factor():
     codes = FactorVAETransformer(**options, likelihood=kinds).fit(X).transform(X)
     found = np.abs(np.corrcoef(codes.T, z.T)[:3, 3:]).max(axis=0)
     assert (found > [0.95, 0.75]).all()
+
+
+def test_text_in_a_fit_of_numbers_is_named(table):
+    with pytest.raises(ValueError, match=r"'mode'.*text"):
+        FactorVAETransformer(**SMALL, likelihood="gaussian").fit(
+            table[["real", "mode"]]
+        )
