@@ -24,7 +24,9 @@ from ..preparation import (
     check_state,
     has_missing,
     rescale_weights,
+    with_errors,
 )
+from ._error_scale import FITTED_WITHOUT, NOT_TAKEN, read_errors
 from ._fitted_state import LATENT
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
@@ -52,7 +54,7 @@ class LatentTransformer(
 
     _fitted_state = LATENT
 
-    def transform(self, X):
+    def transform(self, X, error_scale=None):
         """Compute the posterior mean of each sample's code.
 
         The code of a sample does not depend on the other samples, to rounding.
@@ -61,6 +63,9 @@ class LatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -75,15 +80,40 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
-        return self.posterior(X)[0]
+        return self.posterior(X, error_scale)[0]
 
-    def posterior(self, X):
+    def fit_transform(
+        self, X, y=None, sample_weight=None, sample_groups=None, error_scale=None
+    ):
+        """Fit the model, and compute the posterior mean of each sample's code.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y, sample_weight, sample_groups, error_scale
+            As in ``fit``.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components), float32
+            Codes, as ``transform`` returns them with the same ``error_scale``.
+        """
+        known = {"sample_weight": sample_weight, "sample_groups": sample_groups}
+        given = {name: value for name, value in known.items() if value is not None}
+        errors = {} if error_scale is None else {"error_scale": error_scale}
+        return self.fit(X, y, **given, **errors).transform(X, **errors)
+
+    def posterior(self, X, error_scale=None):
         """Compute mean and standard deviation of each sample's posterior q(z | x).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -98,7 +128,7 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that codes are not.
         """
-        rows = self._standardized(X)
+        rows = self._standardized(X, error_scale)
         network = self._network_for(rows)
         moments = core.encode(network, self.weights_, rows, device=self._device)
         with np.errstate(over="ignore"):  # is reported below
@@ -145,7 +175,7 @@ class LatentTransformer(
         )
         return self._in_original_units(rows, "reconstructions")
 
-    def impute(self, X, *, n_draws=None, random_state=None):
+    def impute(self, X, *, n_draws=None, random_state=None, error_scale=None):
         r"""Replace missing values, given the observed values of each sample.
 
         Codes are drawn from the posterior of the observed values and weighted by
@@ -165,6 +195,9 @@ class LatentTransformer(
             imputation; None returns their expectation.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. Expectations are not random.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -189,6 +222,7 @@ class LatentTransformer(
             )
         check_is_fitted(self)
         checked = self._features(X, reset=False)
+        checked, errors = self._with_errors(checked, error_scale)
         missing = np.isnan(checked)
         chosen = np.flatnonzero(missing.any(axis=1))
         shape = checked.shape if n_draws is None else (n_draws, *checked.shape)
@@ -199,7 +233,8 @@ class LatentTransformer(
         )
         full = np.broadcast_to(checked, shape).copy()
         if len(chosen):
-            rows = self._scaled(checked[chosen])
+            own = None if errors is None else errors[chosen]
+            rows = self._scaled(checked[chosen], own)
             found = core.impute(
                 self._network_for(rows),
                 self._likelihood,
@@ -264,7 +299,7 @@ class LatentTransformer(
         )
         return self._in_original_units(rows, "samples")
 
-    def score_samples(self, X):
+    def score_samples(self, X, error_scale=None):
         r"""Compute a lower bound of each sample's log-density, in nats.
 
         .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
@@ -280,6 +315,9 @@ class LatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -294,7 +332,8 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that bounds are not.
         """
-        return check_finite(self._bound(self._standardized(X)), "scores")
+        rows = self._standardized(X, error_scale)
+        return check_finite(self._bound(rows), "scores")
 
     def _bound(self, rows):
         """Compute the bound of standardised samples, in the original units, (n,)."""
@@ -308,10 +347,10 @@ class LatentTransformer(
         )
         log_scale = np.log(self.scale_.astype(np.float64))
         if has_missing(rows):
-            return bound - ~np.isnan(rows) @ log_scale
+            return bound - ~np.isnan(rows[:, : len(log_scale)]) @ log_scale
         return bound - log_scale.sum()
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, error_scale=None):
         """Return the mean of :meth:`score_samples`.
 
         Parameters
@@ -322,6 +361,9 @@ class LatentTransformer(
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -335,7 +377,7 @@ class LatentTransformer(
         ValueError
             If X or the weights cannot be used.
         """
-        scores = self.score_samples(X)
+        scores = self.score_samples(X, error_scale)
         weight = rescale_weights(check_sample_weight(sample_weight, len(scores)))
         with np.errstate(over="ignore"):  # is reported below
             mean = np.average(scores, weights=weight)
@@ -417,15 +459,31 @@ class LatentTransformer(
         )
         return values
 
-    def _standardized(self, X):
-        check_is_fitted(self)
-        return self._scaled(self._features(X, reset=False))
+    def _with_errors(self, X, error_scale):
+        """Return an array of samples, and their errors, None where none are known."""
+        if error_scale is None:
+            return X, None
+        if not self._takes_missing:
+            raise ValueError(NOT_TAKEN.format(owner=type(self).__name__))
+        return read_errors(error_scale, X, getattr(self, "feature_names_in_", None))
 
-    def _scaled(self, X):
-        """Return an array of samples as the networks take them."""
-        if self._spec.likelihood == "bernoulli":
+    def _standardized(self, X, error_scale=None):
+        check_is_fitted(self)
+        return self._scaled(
+            *self._with_errors(self._features(X, reset=False), error_scale)
+        )
+
+    def _scaled(self, X, errors=None):
+        """Return an array of samples as the networks take them, beside their errors."""
+        spec = self._spec
+        if spec.likelihood == "bernoulli":
             X = clip_to_unit_interval(X)
-        return self._scaling.apply(X, np.dtype(self._spec.precision))
+        rows = self._scaling.apply(X, np.dtype(spec.precision))
+        if errors is None:
+            return rows
+        if not spec.takes_errors:
+            raise ValueError(FITTED_WITHOUT.format(owner=type(self).__name__))
+        return with_errors(rows, errors, self.scale_)
 
     def _in_original_units(self, rows, what):
         """Return reconstructions or samples in the units of X, checked to be finite."""

@@ -18,7 +18,10 @@ from ._options import FitOptions
 WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
 """Networks that are made of an encoder and a decoder, by name."""
 
-PLAIN_NAMES = {"linear_path": "the linear path that init adds"}
+PLAIN_NAMES = {
+    "linear_path": "the linear path that init adds",
+    "takes_errors": "whether error_scale is given",
+}
 """How messages name a field that is not a parameter of the estimator."""
 
 
@@ -63,6 +66,8 @@ class ModelSpec:
     n_factors : int or None, default=None
         Factors of the factor analysis that replaces missing values; None for a model
         that is trained on complete samples.
+    takes_errors : bool, default=False
+        Whether the model is trained on samples with known errors.
     """
 
     network: Any
@@ -81,6 +86,7 @@ class ModelSpec:
     objective: dict
     levels: tuple | None
     n_factors: int | None = None
+    takes_errors: bool = False
 
     @classmethod
     def from_options(
@@ -91,6 +97,7 @@ class ModelSpec:
         *,
         wrapper: tuple[str, dict] | None = None,
         levels: tuple | None = None,
+        takes_errors: bool = False,
     ) -> ModelSpec:
         """Describe the model that the options ask for.
 
@@ -105,6 +112,8 @@ class ModelSpec:
             Network around encoder and decoder.
         levels : tuple or None
             Levels of each attribute of y.
+        takes_errors : bool
+            Whether the errors of the samples are known.
 
         Raises
         ------
@@ -141,6 +150,7 @@ class ModelSpec:
                 if name != "learning_rate"
             },
             levels=levels,
+            takes_errors=takes_errors,
         )
 
     @classmethod
@@ -160,7 +170,8 @@ class ModelSpec:
             If the fields are those of another version.
         """
         names = {f.name for f in fields(cls)}
-        check_state(names - state.keys(), state.keys() - names, version)
+        required = names - {"takes_errors"}  # earlier versions knew no errors
+        check_state(required - state.keys(), state.keys() - names, version)
         return cls(**state)
 
     @property
@@ -353,6 +364,7 @@ class ModelSpec:
             "precision": self.precision in ("float32", "float64"),
         }
         is_right["n_factors"] = self.n_factors is None or _is_size(self.n_factors)
+        is_right["takes_errors"] = type(self.takes_errors) is bool
         if wrong := [name for name, is_valid in is_right.items() if not is_valid]:
             raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
         if self.n_hidden >= self.n_components:

@@ -88,7 +88,7 @@ class FitOptions:
             noise_scale = self.noise_scale
         elif previous is not None:
             noise_scale = previous
-        elif is_free and are_uncorrelated(data.X, data.index, data.weight):
+        elif is_free and self._are_uncorrelated(data):
             noise_scale = "shared"
         else:
             noise_scale = "feature"
@@ -102,6 +102,11 @@ class FitOptions:
             is_whitened=is_free and is_shared and have_equal_variance(*samples),
             hidden_fraction=self._hidden_fraction(data),
         )
+
+    def _are_uncorrelated(self, data: TrainingData) -> bool:
+        """Return whether the features are; not where errors add to their variance."""
+        is_exact = data.errors is None
+        return is_exact and are_uncorrelated(data.X, data.index, data.weight)
 
     def _hidden_fraction(self, data: TrainingData) -> float:
         if self.hidden_fraction != "auto":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._errors import moments_with_errors
 from ._incomplete import has_missing
 from ._rows import CACHED_VALUES, CHUNK
 
@@ -68,7 +69,7 @@ class Scaling:
         return out
 
 
-def fit_scaling(X, index, weight, standardize) -> Scaling:
+def fit_scaling(X, index, weight, standardize, errors=None) -> Scaling:
     """Compute the offset and scale that ``standardize`` asks for.
 
     Both have the precision of ``X``, in which a fitted estimator stores them.
@@ -81,8 +82,15 @@ def fit_scaling(X, index, weight, standardize) -> Scaling:
     weight : ndarray of shape (m,)
         Their weights.
     standardize : {"feature", "global"} or None
+    errors : ndarray of shape (n, p) or None, default=None
+        Standard deviations of known errors, which are not part of the scale.
     """
-    mean, scale = choose_scale(standardize, *column_moments(X, index, weight))
+    moments = column_moments(X, index, weight)
+    if errors is not None:
+        for j in np.flatnonzero(errors.any(axis=0)):
+            own = moments_with_errors(X[:, j], errors[:, j], index, weight)
+            moments[0][j], moments[1][j] = own
+    mean, scale = choose_scale(standardize, *moments)
     return Scaling(mean.astype(X.dtype), scale.astype(X.dtype))
 
 
