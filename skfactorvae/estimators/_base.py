@@ -611,8 +611,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         description="""Share of the observed values of a batch that are treated as
         missing, anew in each step, so that the encoder learns to infer codes from any
         part of a sample. The share of a sample is uniform between zero and twice this
-        number. With ``"auto"`` it is 0.1 if values of X are missing (NaN), and
-        otherwise zero: nothing changes for complete samples.""",
+        number. With ``"auto"`` it is 0.1 if values of X are missing (NaN) or have a
+        positive ``error_scale``, and otherwise zero: nothing changes for complete and
+        exact samples.""",
     )
     early_stopping: bool = parameter(
         default=False,

@@ -18,7 +18,7 @@ FITTED_WITHOUT = (
     "treat the errors of the samples as part of them. Fit it with error_scale, which "
     "may be zero where values are exact, or leave it out here."
 )
-"""Error of a fitted model whose encoder knows no errors."""
+"""Error of a fitted model whose encoder takes no errors."""
 
 
 def read_errors(error_scale, X, names):

@@ -91,8 +91,12 @@ class LatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Training samples.
-        y, sample_weight, sample_groups, error_scale
+        y : array-like of shape (n_samples, n_attributes), default=None
+            Labels, as in ``fit``.
+        sample_weight, sample_groups : array-like of shape (n_samples,), default=None
             As in ``fit``.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known errors of X, as in ``fit`` and ``transform``.
 
         Returns
         -------

@@ -68,7 +68,8 @@ class TrainingData:
         weight = _without_empty(X, weight)
         labels = [attribute.labels for attribute in attributes]
         own = [] if groups is None else [groups.astype(np.float64)]
-        known = X if errors is None else np.hstack([X, errors])
+        has_errors = errors is not None and errors.any()
+        known = np.hstack([X, errors]) if has_errors else X
         index, weight = canonical_rows(with_label_columns(known, labels + own), weight)
         targets = make_targets(attributes, index, weight, scales)
         kept = None if groups is None else groups[index]
@@ -78,6 +79,11 @@ class TrainingData:
     def has_missing(self) -> bool:
         """Whether a value of a sample is missing."""
         return has_missing(self.X)
+
+    @cached_property
+    def has_errors(self) -> bool:
+        """Whether a value has a known error that is not zero."""
+        return self.errors is not None and bool(self.errors.any())
 
     @property
     def levels(self) -> tuple[Any, ...] | None:
