@@ -19,7 +19,7 @@ from skfactorvae import (
     SupervisedFactorVAETransformer,
 )
 from skfactorvae.metrics import mean_correlation_score
-from skfactorvae.model_selection import BatchedGridSearchCV
+from skfactorvae.model_selection import BatchedGridSearchCV, SeedEnsemble, latent_report
 
 NAMES = list("abcdef")
 SMALL = {
@@ -241,3 +241,45 @@ class TestSearches:
             pipe[-1].weights_["decoder.linear.weight"],
             model.weights_["decoder.linear.weight"],
         )
+
+
+@pytest.mark.slow
+class TestOtherTools:
+    def test_an_ensemble_matches_and_transforms_with_errors(self, vae):
+        _, X, errors = table()
+        ensemble = SeedEnsemble(clone(vae), n_seeds=2, random_state=0)
+        codes = ensemble.fit_transform(X, error_scale=errors)
+        central = ensemble.estimator_.transform(X, error_scale=errors)
+        np.testing.assert_array_equal(codes, central)
+        np.testing.assert_allclose(
+            ensemble.code_means_, central.mean(axis=0), atol=1e-5
+        )
+        tables = ensemble.transform_all(X, errors)
+        np.testing.assert_array_equal(tables[ensemble.central_], central)
+        assert ensemble.score(X, error_scale=errors) != ensemble.score(X)
+
+    def test_a_report_shrinks_imprecise_values(self, vae):
+        _, X, errors = table()
+        known, ignored = (
+            latent_report(vae, X, **options)
+            for options in ({"error_scale": errors}, {})
+        )
+        assert known.explained["pca"] > ignored.explained["pca"] + 0.2
+        X[errors > 5] = 1e6
+        errors[errors > 5] = np.inf
+        hidden = latent_report(vae, X, error_scale=errors)
+        assert hidden.explained["codes"] > 0
+
+    def test_a_report_names_components_that_follow_the_errors(self, vae):
+        """Here by samples whose mean depends on the instrument."""
+        _, X, errors = table(300)
+        X = X + 20 * (errors > 1)
+        model = clone(vae).set_params(max_iter=200).fit(X, error_scale=errors)
+        report = latent_report(model, X, error_scale=errors)
+        assert any(f.topic == "known errors" for f in report.findings)
+
+    def test_a_report_on_a_pipeline_refuses_errors(self, vae):
+        _, X, errors = table()
+        pipe = make_pipeline(StandardScaler(), clone(vae)).fit(X)
+        with pytest.raises(ValueError, match=r"passes X on in others.*its last step"):
+            latent_report(pipe, X, error_scale=errors)
