@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-MAX_ERROR = 1e6
-"""Error, in units of a column's scale, above which a value counts as missing."""
+MAX_ERROR = 1e15
+"""Standardised error above which a value counts as missing: squares of larger ones could
+overflow in single precision."""
 
 STEPS = 100
 """Steps of Fisher scoring, at most."""
@@ -34,8 +35,8 @@ LEAST_VARIANCE = 1e-100
 def with_errors(rows: np.ndarray, errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Append the errors of standardised samples, in their units, as further columns.
 
-    Values whose error is more than a million times the scale of their column count as
-    missing. The error of a missing value is zero, so that equal samples are equal.
+    Values of errors beyond 1e15 times the scale of their column count as missing. The
+    error of a missing value is zero, so that equal samples are equal.
 
     Parameters
     ----------

@@ -91,6 +91,7 @@ class TestFactorAnalysis:
         for method in (model.complete, model.score_samples, model.reconstruct):
             np.testing.assert_array_equal(method(exact), method(incomplete))
 
+    @pytest.mark.slow
     def test_expectation_maximisation_finds_the_maximum(self):
         """Of the likelihood with the prior of the loadings, by a general optimiser."""
         _, _, rows, errors = noisy_table(80)

@@ -26,7 +26,7 @@ SMALL = {
     "n_components": 2,
     "hidden_layer_sizes": (16,),
     "discriminator_hidden_layer_sizes": (8,),
-    "max_iter": 20,
+    "max_iter": 10,
     "batch_size": 32,
     "random_state": 0,
 }
@@ -136,6 +136,7 @@ class TestFit:
             assert np.corrcoef(one, other)[0, 1] > 0.99
         assert zero.score(X) == pytest.approx(plain.score(X), rel=0.01)
 
+    @pytest.mark.slow
     def test_integer_weights_equal_repetition(self, vae):
         _, X, errors = table()
         weight = np.random.RandomState(0).randint(1, 4, size=len(X))
@@ -153,6 +154,7 @@ class TestFit:
         data = TrainingData.from_arrays(X, np.ones(4), errors=errors)
         assert sorted(data.weight) == [1, 1, 2]
 
+    @pytest.mark.slow
     def test_fit_transform_takes_the_errors_in_both_steps(self, vae):
         _, X, errors = table()
         np.testing.assert_array_equal(
@@ -169,6 +171,7 @@ class TestFit:
             found = other.score_samples(X, error_scale=errors)
             np.testing.assert_array_equal(found, expected)
 
+    @pytest.mark.slow
     def test_labels_are_predicted_from_samples_with_errors(self):
         factors, X, errors = table()
         y = factors[:, 0] > 0
@@ -231,6 +234,7 @@ class TestSearches:
             expected.append(model.score(X[test], error_scale=errors[test]))
         assert scores[0][0] == pytest.approx(np.mean(expected), rel=1e-6)
 
+    @pytest.mark.slow
     def test_the_last_step_of_a_pipeline_takes_them_by_its_name(self, vae):
         _, X, errors = table()
         scaler = StandardScaler().fit(X)

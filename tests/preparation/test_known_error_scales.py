@@ -120,7 +120,7 @@ class TestNoise:
 
 def test_errors_are_standardised_and_those_of_missing_values_are_zero():
     rows = np.array([[1.0, np.nan], [2.0, 3.0]], dtype=np.float32)
-    errors = np.array([[4.0, 7.0], [0.0, 3e7]])
+    errors = np.array([[4.0, 7.0], [0.0, 3e17]])
     found = with_errors(rows, errors, np.array([2.0, 10.0]))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found[:, :2], [[1, np.nan], [2, np.nan]])
