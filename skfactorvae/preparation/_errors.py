@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 MAX_ERROR = 1e15
-"""Standardised error above which a value counts as missing: squares of larger ones could
-overflow in single precision."""
+"""Standardised error above which a value counts as missing: the squares of larger ones
+could overflow in single precision."""
 
 STEPS = 100
 """Steps of Fisher scoring, at most."""

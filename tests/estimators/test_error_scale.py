@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skfactorvae
+import skfactorvae.runtime
 from skfactorvae import (
     BetaVAETransformer,
     FactorVAETransformer,
@@ -170,6 +171,12 @@ class TestFit:
         for other in (pickle.loads(pickle.dumps(vae)), loaded):
             found = other.score_samples(X, error_scale=errors)
             np.testing.assert_array_equal(found, expected)
+        light = skfactorvae.runtime.load(tmp_path / "model.safetensors")
+        np.testing.assert_allclose(
+            light.score_samples(X), vae.score_samples(X), rtol=1e-4
+        )
+        with pytest.raises(TypeError, match="error_scale"):
+            light.transform(X, error_scale=errors)
 
     @pytest.mark.slow
     def test_labels_are_predicted_from_samples_with_errors(self):
