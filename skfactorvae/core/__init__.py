@@ -35,7 +35,7 @@ from ._job import (
 )
 from ._latents import without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood
-from ._missing import DecoderFilling, FactorFilling
+from ._missing import DecoderFilling, FactorFilling, split_errors
 from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
@@ -114,6 +114,7 @@ __all__ = [
     "residual_squares",
     "resolve_device",
     "sample",
+    "split_errors",
     "stack_width",
     "torch_version",
     "without_latents",

@@ -76,6 +76,7 @@ class StudentT(Likelihood):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         scale, df = self.scales(weights), self.freedom(weights)
         squares = ((x - output) / scale).square()
@@ -182,6 +183,7 @@ class Composite(Likelihood):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         terms = (
             part.nll(

@@ -98,6 +98,7 @@ class Poisson(Counts):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
         terms = log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
@@ -145,6 +146,7 @@ class NegativeBinomial(Counts):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
         size = self._sizes(weights)

@@ -111,6 +111,7 @@ class Binary(Standardised):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         logit = self._logits(weights, output)
         terms = F.softplus(logit) - self.targets(weights, x) * logit
@@ -159,6 +160,7 @@ class Categorical(Standardised):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         logit = self._logits(weights, output)
         normaliser = (logit.exp() @ self._members(output)).log()  # (K, B, q)
@@ -285,6 +287,7 @@ class Ordinal(Standardised):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         last = torch.tensor(self.sizes, device=x.device) - 1
         level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)

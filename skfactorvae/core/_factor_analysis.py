@@ -5,7 +5,8 @@ r"""Factor analysis of an incomplete table, by expectation maximisation.
 
 Missing values are NaN; only observed values enter the likelihood (Rubin & Thayer 1982,
 "EM algorithms for ML factor analysis"; Ilin & Raiko 2010, "Practical Approaches to
-Principal Component Analysis in the Presence of Missing Values").
+Principal Component Analysis in the Presence of Missing Values"). An observed value can
+have a known error of variance s**2, which adds to the noise of its feature.
 
 Axes: ``n`` rows, ``p`` features, ``r`` factors.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +31,30 @@ PRIOR_PRECISION = 1.0
 few values are observed small."""
 
 
+def reliability_of(noise: Any, errors: Any) -> Any:
+    r"""Return the reliability of values with known errors, in [0, 1].
+
+    .. math:: r = \psi / (\psi + s^2)
+
+    Parameters
+    ----------
+    noise : ndarray or Tensor of shape (..., p)
+        Variance of the noise of each feature.
+    errors : ndarray or Tensor of shape (..., p)
+        Standard deviation of the error of each value.
+    """
+    return noise / (noise + errors * errors)
+
+
 def expected_factors(
-    loadings: Tensor, noise: Tensor, centred: Tensor, observed: Tensor
+    loadings: Tensor, noise: Tensor, centred: Tensor, reliability: Tensor
 ) -> tuple[Tensor, Tensor]:
     r"""Return the expected factors given the observed values, and their precision.
 
-    .. math:: P = I + W_o^\top \Psi_o^{-1} W_o, \quad
-        \mathbb{E}[f] = P^{-1} W_o^\top \Psi_o^{-1} (x_o - \mu_o)
+    .. math:: P = I + W^\top \Psi^{-1} R\, W, \quad
+        \mathbb{E}[f] = P^{-1} W^\top \Psi^{-1} R\, (x - \mu)
+
+    with the reliability of the values of a row on the diagonal of R.
 
     Parameters
     ----------
@@ -43,9 +62,9 @@ def expected_factors(
     noise : Tensor of shape (K, p)
         Variance of the noise.
     centred : Tensor of shape (K, n, p)
-        Rows around their mean, zero where missing.
-    observed : Tensor of shape (K, n, p)
-        One where a value is observed, else zero.
+        Rows around their mean, times their reliability.
+    reliability : Tensor of shape (K, n, p)
+        One where a value is exact, zero where it is missing.
 
     Returns
     -------
@@ -56,7 +75,7 @@ def expected_factors(
     r = loadings.shape[-1]
     scaled = loadings / noise.unsqueeze(-1)  # (K, p, r)
     squares = (loadings.unsqueeze(-1) * scaled.unsqueeze(-2)).flatten(-2)  # (K, p, r r)
-    precision = torch.bmm(observed, squares).unflatten(-1, (r, r))
+    precision = torch.bmm(reliability, squares).unflatten(-1, (r, r))
     precision.diagonal(dim1=-2, dim2=-1).add_(1.0)
     root, _ = torch.linalg.cholesky_ex(precision)
     projected = torch.bmm(centred, scaled).unsqueeze(-1)  # (K, n, r, 1)
@@ -87,12 +106,13 @@ class IncompleteFactorAnalysis:
     def complete(
         self, rows: np.ndarray, rng: np.random.RandomState | None = None
     ) -> np.ndarray:
-        """Replace missing values by their expectation, or by draws.
+        """Replace values by their expectation, or by draws.
 
         Parameters
         ----------
-        rows : ndarray of shape (n, p)
-            NaN where missing.
+        rows : ndarray of shape (n, p) or (n, 2 p)
+            NaN where missing. The standard deviations of errors follow, if there are
+            any; a value is then replaced by its expectation without the error.
         rng : RandomState or None
             Draws from the distribution given the observed values; None returns its
             mean.
@@ -100,13 +120,14 @@ class IncompleteFactorAnalysis:
         Returns
         -------
         ndarray of shape (n, p)
-            A new array; observed values are equal.
+            A new array; observed values without errors are equal.
         """
-        missing = np.isnan(rows)
-        chosen = np.flatnonzero(missing.any(axis=1))
-        completed = rows.copy()
+        values, reliability = self._reliable(rows)
+        chosen = np.flatnonzero((reliability < 1).any(axis=1))
+        completed = values.copy()
         if not len(chosen):
             return completed
+        values, reliability = values[chosen], reliability[chosen]
         factors, covariance = self._moments(rows[chosen])
         if rng is not None:
             root = np.linalg.cholesky(covariance)
@@ -114,31 +135,45 @@ class IncompleteFactorAnalysis:
                 "nrs,ns->nr", root, rng.normal(size=factors.shape)
             )
         expected = self.mean + factors @ self.loadings.T
+        own = np.where(reliability > 0, values, 0.0) * reliability
+        expected = own + (1 - reliability) * expected
         if rng is not None:
-            expected += np.sqrt(self.noise) * rng.normal(size=expected.shape)
-        completed[chosen] = np.where(missing[chosen], expected, rows[chosen])
+            noise = np.sqrt((1 - reliability) * self.noise)
+            expected += noise * rng.normal(size=expected.shape)
+        completed[chosen] = expected
         return completed
 
     def score_samples(self, rows: np.ndarray) -> np.ndarray:
         """Compute the log-density of the observed values of each row, nats, (n,)."""
+        values, reliability = self._reliable(rows)
         factors, covariance = self._moments(rows)
-        observed = ~np.isnan(rows)
-        centred = np.where(observed, rows - self.mean, 0.0)
-        scaled = centred / self.noise
+        observed = reliability > 0
+        centred = np.where(observed, values - self.mean, 0.0)
+        scaled = centred / self.noise * reliability
         squares = (scaled * centred).sum(axis=1)
         squares -= np.einsum("nr,nr->n", factors, scaled @ self.loadings)
         _, log_volume = np.linalg.slogdet(covariance)
         log_noise = observed @ np.log(2 * math.pi * self.noise)
-        return -0.5 * (squares + log_noise - log_volume)
+        log_trust = np.log(np.where(observed, reliability, 1.0)).sum(axis=1)
+        return -0.5 * (squares + log_noise - log_trust - log_volume)
 
     def reconstruct(self, rows: np.ndarray) -> np.ndarray:
         """Compute the expected row given the expected factors, (n, p)."""
         return self.mean + self._moments(rows)[0] @ self.loadings.T
 
+    def _reliable(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return values and their reliability, zero where they are missing, (n, p)."""
+        values, errors = rows[:, : len(self.mean)], rows[:, len(self.mean) :]
+        reliability = (~np.isnan(values)).astype(np.float64)
+        if errors.size:
+            reliability *= reliability_of(self.noise, errors)
+        return values, reliability
+
     def _moments(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        observed = ~np.isnan(rows)
-        centred = np.where(observed, rows - self.mean, 0.0)
-        arrays = self.loadings, self.noise, centred, observed.astype(np.float64)
+        """Return mean (n, r) and covariance (n, r, r) of the factors of rows."""
+        values, reliability = self._reliable(rows)
+        centred = np.where(reliability > 0, values - self.mean, 0.0) * reliability
+        arrays = self.loadings, self.noise, centred, reliability
         with undisturbed(), torch.inference_mode(), one_thread():
             tensors = [torch.from_numpy(a)[None] for a in arrays]
             mean, root = expected_factors(*tensors)
@@ -146,7 +181,13 @@ class IncompleteFactorAnalysis:
 
 
 def fit_incomplete_factor_analysis(
-    rows: np.ndarray, weight: np.ndarray, n_factors: int, *, n_steps: int, seed: int
+    rows: np.ndarray,
+    weight: np.ndarray,
+    n_factors: int,
+    *,
+    n_steps: int,
+    seed: int,
+    errors: np.ndarray | None = None,
 ) -> IncompleteFactorAnalysis:
     """Fit factor analysis to the observed values of an incomplete table.
 
@@ -163,6 +204,8 @@ def fit_incomplete_factor_analysis(
         Steps of expectation maximisation.
     seed : int
         Seed of the first loadings.
+    errors : ndarray of shape (n, p) or None, default=None
+        Standard deviations of known errors of the values.
 
     Returns
     -------
@@ -171,20 +214,23 @@ def fit_incomplete_factor_analysis(
     rows = rows.astype(np.float64)
     observed = ~np.isnan(rows)
     weight = weight * (len(weight) / weight.sum())
-    counts = np.maximum(weight @ observed, np.finfo(np.float64).tiny)
-    mean = weight @ np.where(observed, rows, 0.0) / counts
-    start = _first_loadings(np.where(observed, rows - mean, 0.0), n_factors, seed)
+    trust = observed if errors is None else observed * reliability_of(1.0, errors)
+    counts = np.maximum(weight @ trust, np.finfo(np.float64).tiny)
+    mean = weight @ (np.where(observed, rows, 0.0) * trust) / counts
+    centred = np.where(observed, rows - mean, 0.0) * trust
+    start = _first_loadings(centred, n_factors, seed)
     with undisturbed(), torch.inference_mode(), one_thread():
         x = torch.from_numpy(np.where(observed, rows, 0.0))
         seen = torch.from_numpy(observed.astype(np.float64))
         weights = torch.from_numpy(weight)[:, None]
+        known = None if errors is None else torch.from_numpy(errors.astype(np.float64))
         model = (
             torch.from_numpy(mean),
             torch.from_numpy(start),
             torch.full((rows.shape[1],), 0.5, dtype=torch.float64),
         )
         for _ in range(n_steps):
-            model = _step(*model, x, seen, weights)
+            model = _step(*model, x, seen, weights, known)
         return IncompleteFactorAnalysis(*(part.numpy() for part in model))
 
 
@@ -207,21 +253,25 @@ def _step(
     x: Tensor,
     observed: Tensor,
     weight: Tensor,
+    errors: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Make a step of expectation maximisation; return mean, loadings and noise.
 
-    The mean is the loading of a further factor that is one for every row.
+    The mean is the loading of a further factor that is one for every row. With known
+    errors, mean and loadings are those for the noise of the step before, and the noise
+    is that of a step of Fisher scoring, which is faster where errors are large.
     """
     n, r = len(x), loadings.shape[1]
-    centred = (x - mean) * observed
+    trust = observed if errors is None else observed * reliability_of(noise, errors)
+    centred = (x - mean) * trust
     factors, root = expected_factors(
-        loadings[None], noise[None], centred[None], observed[None]
+        loadings[None], noise[None], centred[None], trust[None]
     )
     one = factors.new_ones(n, 1)
     f = torch.cat([factors[0], one], dim=1)  # (n, r + 1)
     second = f.unsqueeze(-1) * f.unsqueeze(-2)  # (n, r + 1, r + 1)
     second[:, :r, :r] += torch.cholesky_inverse(root)[0]
-    seen = observed * weight  # (n, p)
+    seen = trust * weight  # (n, p)
     gram = (seen.mT @ second.flatten(1)).unflatten(1, (r + 1, r + 1))  # (p, ...)
     ridge = torch.diag(f.new_tensor([PRIOR_PRECISION] * r + [0.0]))
     product = (seen * x).mT @ f  # (p, r + 1)
@@ -230,9 +280,16 @@ def _step(
     damped = gram + noise[:, None, None] * ridge
     damped[is_empty] = torch.eye(r + 1, dtype=x.dtype)
     both = torch.linalg.solve(damped, product.unsqueeze(-1)).squeeze(-1)  # (p, r + 1)
-    squares = (seen * x.square()).sum(0)
-    explained = 2 * (both * product).sum(1)
-    quadratic = torch.einsum("pi,pij,pj->p", both, gram, both)
-    variance = (squares - explained + quadratic) / counts.clamp(min=1e-300)
+    if errors is None:
+        squares = (seen * x.square()).sum(0)
+        explained = 2 * (both * product).sum(1)
+        quadratic = torch.einsum("pi,pij,pj->p", both, gram, both)
+        variance = (squares - explained + quadratic) / counts.clamp(min=1e-300)
+    else:
+        outer = (both.unsqueeze(-1) * both.unsqueeze(-2)).flatten(1)  # (p, ...)
+        squares = x * (x - 2 * f @ both.mT) + second.flatten(1) @ outer.mT  # (n, p)
+        share = seen * trust
+        excess = (share * (squares - errors.square())).sum(0)
+        variance = excess / share.sum(0).clamp(min=1e-300)
     variance = torch.where(is_empty, torch.ones_like(variance), variance)
     return both[:, r], both[:, :r], variance.clamp(min=MIN_NOISE)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ._dense import PLAIN, Weights
 from ._devices import one_thread, process_settings, undisturbed
 from ._likelihoods import Likelihood
-from ._missing import split_missing
+from ._missing import Observations, split_errors
 from ._networks import Network
 from ._priors import PRIORS
 
@@ -94,7 +94,8 @@ def elbo(
 
     def bound(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        parts_of_x = split_missing(x) if network.takes_missing else (x,)
+        p = network.n_features
+        parts_of_x = Observations.of(x, p).known if network.takes_missing else [x]
         nll = torch.zeros_like(mean[..., 0])
         for some in points.to(x).split(n_at_once):
             mean_of, log_var_of, *x_of = (
@@ -140,10 +141,12 @@ def residual_squares(
 
     def squares(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        total = torch.zeros_like(x)  # what is added is NaN where x is
+        values, _ = split_errors(x, network.n_features)
+        total = torch.zeros_like(values)  # what is added is NaN where values are
         for point in points.to(x):
             z = network.draw_codes(mean, log_var, point)
-            total += (x - likelihood.mean(w, network.decode(w, z))).square()
+            back = likelihood.mean(w, network.decode(w, z))
+            total += (values - back).square()
         return total / len(points)
 
     return _map_blocks(squares, network, weights, rows, device)
@@ -190,16 +193,16 @@ def impute(
 
     def expect(w: Weights, x: Tensor) -> Tensor:
         mean, log_var = network.encode(w, x)
-        filled, observed = split_missing(x)
+        known = Observations.of(x, network.n_features).known
         noise = points.to(x).unsqueeze(1)  # (L, 1, d)
         k, b = x.shape[:2]
-        mean_of, log_var_of, x_of, observed_of = (
+        mean_of, log_var_of, *known_of = (
             t.unsqueeze(1).expand(-1, len(points), -1, -1)
-            for t in (mean, log_var, filled, observed)
+            for t in (mean, log_var, *known)
         )  # (K, L, B, .)
         z = network.draw_codes(mean_of, log_var_of, noise)
         output = network.decode(w, z.flatten(1, 2))
-        nll = likelihood.nll(w, output, x_of.flatten(1, 2), observed_of.flatten(1, 2))
+        nll = likelihood.nll(w, output, *(t.flatten(1, 2) for t in known_of))
         own = -0.5 * (noise.square() + log_var_of[..., :d]).sum(-1)  # log q + constant
         log_weight = PRIORS[prior].log_density(z[..., :d]) - own - nll.view(k, -1, b)
         shares = log_weight.softmax(1)  # (K, L, B)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._axes import Parameters
 from ._likelihoods import Likelihood
+from ._missing import split_errors
 from ._networks import Network
 from ._sampling import CHUNK
 from ._schedule import Schedule
@@ -23,7 +24,10 @@ Status = Literal["budget", "early_stopping", "stopped", "diverged"]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows (m, p) that are not trained on, their weights (m,), and their labels."""
+    """Rows that are not trained on, their weights (m,), and their labels.
+
+    Rows have the shape (m, p), or (m, 2 p) with known errors, as those of a job.
+    """
 
     rows: np.ndarray
     row_weights: np.ndarray
@@ -38,9 +42,9 @@ class Job:
     ----------
     network, likelihood, objective
         The model, and the loss that it minimises.
-    rows : ndarray of shape (n, p)
+    rows : ndarray of shape (n, p) or (n, 2 p)
         Standardised rows, NaN where missing; their dtype is the precision of the
-        training.
+        training. The standard deviations of known errors follow, if there are any.
     row_weights : ndarray of shape (n,)
         Positive weights of the rows.
     seed : int
@@ -101,8 +105,19 @@ class Job:
             type(self.objective),
             tuple(self.objective.structure.items()),
             self.rows.dtype,
+            self.rows.shape[1],
             self.labels is None,
         )
+
+    @property
+    def values(self) -> np.ndarray:
+        """The rows without the columns of known errors, (n, p)."""
+        return split_errors(self.rows, self.network.n_features)[0]
+
+    @property
+    def errors(self) -> np.ndarray | None:
+        """Standard deviations of the values' known errors, (n, p); None without."""
+        return split_errors(self.rows, self.network.n_features)[1]
 
     @property
     def multiplications(self) -> int:

@@ -12,6 +12,7 @@ from .._moments import ColumnSums
 from . import _axes
 from ._inference import encode
 from ._job import Job
+from ._missing import split_errors
 from ._networks import Network
 
 Arrays = Mapping[str, np.ndarray]
@@ -85,7 +86,7 @@ def _describe(
     """
     rows, share = job.rows, job.row_weights / job.row_weights.sum()
     d = job.network.n_components
-    origin = np.nan_to_num(rows[0].astype(np.float64))
+    origin = np.nan_to_num(_shrunk(job, rows[0]).astype(np.float64))
     features, codes = ColumnSums(origin), ColumnSums()
     kl: Any = 0.0
     products: Any = 0.0
@@ -93,7 +94,7 @@ def _describe(
         block = slice(start, start + ROWS_AT_ONCE)
         moments = encode(job.network, weights, rows[block], device=device)
         mean, std = (m[:, :d].astype(np.float64) for m in moments)
-        x, w = rows[block], share[block]
+        x, w = _shrunk(job, rows[block]), share[block]
         kl += w @ (0.5 * (mean**2 + std**2 - 2 * np.log(std) - 1))
         codes.add(mean, w)
         features.add(x, w)
@@ -102,6 +103,12 @@ def _describe(
     covariance = products - np.outer(codes.first, features.first)
     variance = np.maximum(codes.second - codes.first**2, 0.0)
     return kl, variance, covariance / np.where(spread > 0, spread, np.inf)
+
+
+def _shrunk(job: Job, rows: np.ndarray) -> np.ndarray:
+    """Return standardised values, those with errors by the share of their variance."""
+    values, errors = split_errors(rows, job.network.n_features)
+    return values if errors is None else values / (1 + np.square(errors))
 
 
 def _present(values: np.ndarray) -> np.ndarray:

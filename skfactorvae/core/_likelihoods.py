@@ -87,6 +87,7 @@ class Likelihood(ABC):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         """Return -log p(x | z) in nats, summed over features.
 
@@ -100,11 +101,19 @@ class Likelihood(ABC):
             Rows; of any finite value where they are not observed.
         observed : Tensor of shape (K, B, p) or None
             One where an entry is part of the sum, else zero; None takes all.
+        error_variance : Tensor of shape (K, B, p) or None
+            Variance of the known error of each entry, for a likelihood that
+            :attr:`takes_errors`.
 
         Returns
         -------
         Tensor of shape (K, B)
         """
+
+    @property
+    def takes_errors(self) -> bool:
+        """Whether entries can have known errors, whose variance adds to the noise."""
+        return False
 
     @property
     def is_learned(self) -> bool:
@@ -196,6 +205,10 @@ class Gaussian(Likelihood):
         return {RAW_SCALE: (FEATURE if self.scale == "feature" else "1",)}
 
     @property
+    def takes_errors(self) -> bool:
+        return True
+
+    @property
     def is_learned(self) -> bool:
         return isinstance(self.scale, str)
 
@@ -255,8 +268,13 @@ class Gaussian(Likelihood):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         scale = self.scales(weights, x)
+        if error_variance is not None:
+            variance = scale.square() + error_variance  # (K, B, p)
+            terms = (x - output).square() / variance + variance.log() + LOG_TWO_PI
+            return 0.5 * (terms if observed is None else terms * observed).sum(-1)
         if observed is not None:
             squares = ((x - output) * (observed / scale)).square().sum(-1)
             constants = (0.5 * LOG_TWO_PI + scale.log()).expand(-1, -1, x.shape[-1])
@@ -300,6 +318,7 @@ class Bernoulli(Likelihood):
         output: Tensor,
         x: Tensor,
         observed: Tensor | None = None,
+        error_variance: Tensor | None = None,
     ) -> Tensor:
         terms = F.softplus(output) - x * output
         return (terms if observed is None else terms * observed).sum(-1)

@@ -1,9 +1,14 @@
-"""Networks that encode rows with missing values, which are NaN."""
+"""Networks that encode rows with missing values, which are NaN, and with known errors.
+
+Rows with known errors have 2 p columns: the values, and the standard deviation of the
+error of each. :func:`split_errors` separates them.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +16,15 @@ from torch import Tensor
 
 from ._axes import FEATURE, Layers, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._factor_analysis import IncompleteFactorAnalysis, expected_factors
+from ._factor_analysis import (
+    IncompleteFactorAnalysis,
+    expected_factors,
+    reliability_of,
+)
 from ._likelihoods import Likelihood
 from ._wrappers import NetworkWrapper
+
+Rows = TypeVar("Rows", np.ndarray, Tensor)
 
 ROUNDS = 10
 """Times that a decoder fills in missing values, each from the ones before."""
@@ -35,9 +46,49 @@ def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.nan_to_num(0.0, math.inf, -math.inf), (x == x).to(x)
 
 
+def split_errors(rows: Rows, n_features: int) -> tuple[Rows, Rows | None]:
+    """Return the values of rows, and the standard deviations of their errors.
+
+    Parameters
+    ----------
+    rows : ndarray or Tensor of shape (..., p) or (..., 2 p)
+    n_features : int
+        Features, p.
+
+    Returns
+    -------
+    values : ndarray or Tensor of shape (..., p)
+    errors : ndarray or Tensor of shape (..., p), or None
+        None for rows without known errors.
+    """
+    if rows.shape[-1] == n_features:
+        return rows, None
+    return rows[..., :n_features], rows[..., n_features:]
+
+
+class Observations(NamedTuple):
+    """The values of rows, and what is known of each."""
+
+    values: Tensor  # (..., p) zero where missing
+    observed: Tensor | None = None  # (..., p) one where a value is observed, else zero
+    error_variance: Tensor | None = None  # (..., p) of known errors
+
+    @classmethod
+    def of(cls, rows: Tensor, n_features: int) -> Observations:
+        """Split rows (..., p) or (..., 2 p)."""
+        values, errors = split_errors(rows, n_features)
+        variance = None if errors is None else errors.square()
+        return cls(*split_missing(values), variance)
+
+    @property
+    def known(self) -> list[Tensor]:
+        """The fields that are not None, in order."""
+        return [part for part in self if part is not None]
+
+
 @dataclass(frozen=True)
 class FactorFilling(NetworkWrapper):
-    r"""A network that is trained on rows with missing values.
+    r"""A network that is trained on rows with missing values or known errors.
 
     Its encoder receives, in place of a missing value, the expectation given the
     observed ones under factor analysis, and beside the row an indicator of the missing
@@ -47,7 +98,14 @@ class FactorFilling(NetworkWrapper):
 
     .. math:: \mathbb{E}[z | x_o] = A\, \mathbb{E}[x | x_o]
 
-    A row without observed values has the prior as its posterior.
+    A value with a known error of variance s**2 has the reliability
+
+    .. math:: r = \psi / (\psi + s^2)
+
+    given the noise variance of its feature. It is replaced by r times itself plus 1 - r
+    times its expectation given the others, and the indicator is 1 - r: a missing value
+    is one of reliability zero. A row without observed values has the prior as its
+    posterior.
 
     Parameters
     ----------
@@ -112,21 +170,32 @@ class FactorFilling(NetworkWrapper):
         return dict(zip(self.FACTORS, arrays, strict=True))
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        filled, observed = self.fill(weights, x)
+        filled, reliability = self.fill(weights, x)
         if self.network.takes_mask:
-            filled = torch.cat([filled, 1 - observed], dim=-1)
+            filled = torch.cat([filled, 1 - reliability], dim=-1)
         mean, log_var = self.network.encode(weights, filled)
-        return _prior_where_empty(mean, log_var, observed, self.n_components)
+        return _prior_where_empty(mean, log_var, reliability, self.n_components)
 
     @torch.no_grad()
     def fill(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows (K, B, p) with expected values, and what is observed."""
+        """Return rows with expected values, and the values' reliability, (K, B, p).
+
+        Parameters
+        ----------
+        weights : Weights
+        x : Tensor of shape (K, B, p) or (K, B, 2 p)
+        """
         mean, loadings, noise = (weights[name] for name in self.FACTORS)
         mean = mean.unsqueeze(1)
-        centred, observed = split_missing(x - mean)
-        factors, _ = expected_factors(loadings, noise, centred, observed)
+        values, errors = split_errors(x, self.n_features)
+        centred, reliability = split_missing(values - mean)
+        own = values.nan_to_num(0.0)
+        if errors is not None:
+            reliability = reliability * reliability_of(noise.unsqueeze(1), errors)
+            centred, own = centred * reliability, own * reliability
+        factors, _ = expected_factors(loadings, noise, centred, reliability)
         expected = torch.baddbmm(mean, factors, loadings.mT)
-        return torch.addcmul(x.nan_to_num(0.0), 1 - observed, expected), observed
+        return torch.addcmul(own, 1 - reliability, expected), reliability
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ class _Stack:
         self.weight_decay = self.rows.new_tensor([job.weight_decay for job in jobs])
         self.hidden_fraction = self.rows.new_tensor([j.hidden_fraction for j in jobs])
         self.decayed = self.network.decayed if self.weight_decay.any() else set()
+        p = self.network.n_features
         self.draws = draw_steps(
             streams,
             cdfs,
@@ -130,8 +131,8 @@ class _Stack:
             schedule.batch_size,
             n_auxiliary=self.network.n_auxiliary,
             label_cdfs=self.labels.cdfs if self.labels else (),
-            n_noisy_features=self.rows.shape[1] if self.input_noise.any() else 0,
-            n_hidden_features=self.rows.shape[1] if self.hidden_fraction.any() else 0,
+            n_noisy_features=p if self.input_noise.any() else 0,
+            n_hidden_features=p if self.hidden_fraction.any() else 0,
             device=device,
             dtype=self.rows.dtype,
         )
@@ -154,7 +155,7 @@ class _Stack:
 
     def _max_input_noise_std(self) -> Tensor:
         bounds = [
-            np.full(self.rows.shape[1], np.inf)
+            np.full(self.network.n_features, np.inf)
             if job.conditional_noise_std is None
             else job.conditional_noise_std
             for job in self.jobs
@@ -287,7 +288,7 @@ class _Stack:
         return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
 
     def _batch_rows(self, draws: Draws) -> Tensor:
-        """Return the rows of both batches, (K, 2, B, p), some of their values hidden.
+        """Return the rows of both batches, some of their values hidden.
 
         The same values are hidden in both. The last column of the uniform numbers gives
         the share of a row.
@@ -300,6 +301,8 @@ class _Stack:
         hiding = (draws.hiding[..., :-1] - share).sqrt_().mul_(0.0)
         if self.hidden_with is not None:
             hiding = hiding[..., self.hidden_with]
+        if n_errors := rows.shape[-1] - hiding.shape[-1]:
+            hiding = F.pad(hiding, (0, n_errors))
         return rows + hiding.unsqueeze(1)
 
     def _input_noise(
@@ -455,7 +458,9 @@ class _Stack:
             forward = self._forward(self.latest)
         nll = forward.nll.mean(1)
         assert self.first_nll is not None
-        sane = nll <= EXPLOSION * self.first_nll.abs().clamp(min=self.rows.shape[1])
+        sane = nll <= EXPLOSION * self.first_nll.abs().clamp(
+            min=self.network.n_features
+        )
         largest = forward.x.abs().flatten(1).amax(1).clamp(min=1.0)
         sane &= forward.output.abs().flatten(1).amax(1) <= EXPLOSION * largest
         finite += [sane, nll.isfinite(), forward.z.flatten(1).sum(1).isfinite()]

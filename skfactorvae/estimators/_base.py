@@ -292,7 +292,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
     # ------------------------------------------------------------------- fitting
     @restore_on_error
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, sample_groups=None):
+    def fit(self, X, y=None, sample_weight=None, sample_groups=None, error_scale=None):
         """Fit the encoder and the decoder to X.
 
         A fit that fails or is interrupted leaves the estimator unchanged.
@@ -312,6 +312,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             strings, times or categories. Where samples are held out, for
             ``weight_decay="auto"`` and for ``early_stopping``, those of one group are
             held out together. None takes samples one by one.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviation of the error of each value, in the units of X, >=
+            0: zero where a value is exact, infinite where it is missing. Its square
+            adds to the variance of the noise that is learned. None knows no errors.
 
         Returns
         -------
@@ -341,9 +345,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         previous = self._previous_fit()
         table = self._read_table(X, sample_weight, keeps=previous is not None)
         self._table_state = None if table is None else table.as_state()
-        X = self._training_features(X, previous)
+        X, errors = self._training_features(X, previous, error_scale)
         device = core.resolve_device(self.device)
-        data = self._training_data(X, y, sample_weight, sample_groups, previous)
+        data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         before = None if previous is None else previous.spec.noise_scale
@@ -352,7 +356,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         if options.is_whitened:
             warnings.warn(WHITENED, UserWarning, stacklevel=4)
         spec = ModelSpec.from_options(
-            options, X.shape[1], objective, wrapper=self._wrapper(), levels=data.levels
+            options,
+            X.shape[1],
+            objective,
+            wrapper=self._wrapper(),
+            levels=data.levels,
+            takes_errors=errors is not None,
         )
         prepared = prepare(
             spec,
@@ -415,10 +424,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         )
         return prepared.regularized(fits, device)
 
-    def _training_features(self, X, previous):
-        """Return X as an array; its features must be those of a fit that continues."""
+    def _training_features(self, X, previous, error_scale):
+        """Return X and its errors, with the features of a fit that is continued."""
+        reset = previous is None
         try:
-            return self._features(X, reset=previous is None, ensure_min_samples=2)
+            X = self._features(X, reset=reset, ensure_min_samples=2)
+            return self._with_errors(X, error_scale)
         except ValueError as error:
             if previous is None:
                 raise
@@ -428,7 +439,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             ) from error
 
     def _training_data(
-        self, X, y, sample_weight, sample_groups, previous
+        self, X, y, sample_weight, sample_groups, errors, previous
     ) -> TrainingData:
         """Return the distinct samples, with their weights, groups and targets."""
         # Only ratios of weights matter: near one, their sums cannot overflow.
@@ -436,7 +447,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         groups = check_sample_groups(sample_groups, weight)
         attributes = self._attributes(X, y, weight)
         scales = None if previous is None else previous.target_scales
-        return TrainingData.from_arrays(X, weight, attributes, scales, groups)
+        return TrainingData.from_arrays(X, weight, attributes, scales, groups, errors)
 
     def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""
@@ -505,7 +516,7 @@ def _check_fit(values, prepared: Prepared, fit: core.Fit):
     """Return values of a fitted model, or raise an error if they are not finite."""
     if np.isfinite(values).all():
         return values
-    spec, rows = prepared.spec, prepared.job.rows
+    spec, rows = prepared.spec, prepared.job.values
     noise = f", noise_scale={spec.noise_scale}" if spec.likelihood == "gaussian" else ""
     raise ValueError(
         f"No finite model was found: with the weights of step {fit.kept_step}, codes "
@@ -522,7 +533,7 @@ def _active_kl(prepared: Prepared) -> float:
         return ACTIVE_KL
     job = prepared.job
     n_rows = core.effective_sample_size(job.row_weights)
-    return max(ACTIVE_KL, information_of_noise(n_rows, job.rows.shape[1]))
+    return max(ACTIVE_KL, information_of_noise(n_rows, job.network.n_features))
 
 
 @declared
@@ -652,8 +663,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         description="""Share of the observed values of a batch that are treated as
         missing, anew in each step, so that the encoder learns to infer codes from any
         part of a sample. The share of a sample is uniform between zero and twice this
-        number. With ``"auto"`` it is 0.1 if values of X are missing (NaN), and
-        otherwise zero: nothing changes for complete samples.""",
+        number. With ``"auto"`` it is 0.1 if values of X are missing (NaN) or have a
+        positive ``error_scale``, and otherwise zero: nothing changes for complete and
+        exact samples.""",
     )
     early_stopping: bool = parameter(
         default=False,

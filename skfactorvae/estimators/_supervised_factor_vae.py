@@ -229,13 +229,16 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             **discriminator_options(self),
         )
 
-    def predict_attributes(self, X):
+    def predict_attributes(self, X, error_scale=None):
         """Predict each attribute that is not sensitive from its own components.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -254,7 +257,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         """
         columns = [
             self._in_units_of_y(j, prediction)
-            for j, prediction in self._predictions(X).items()
+            for j, prediction in self._predictions(X, error_scale).items()
         ]
         is_numeric = all(column.dtype.kind in "iufb" for column in columns)
         dtype = np.float64 if is_numeric else object
@@ -263,13 +266,16 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             labels[:, place] = column
         return labels
 
-    def predict_attributes_proba(self, X):
+    def predict_attributes_proba(self, X, error_scale=None):
         """Predict the probability of each level of the discrete attributes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -287,7 +293,7 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         """
         return {
             self.attribute_names_[j]: softmax(prediction)
-            for j, prediction in self._predictions(X).items()
+            for j, prediction in self._predictions(X, error_scale).items()
             if self.attribute_levels_[j] is not None
         }
 
@@ -333,9 +339,9 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             return "scales that are not pairs of numbers"
         return None
 
-    def _predictions(self, X):
+    def _predictions(self, X, error_scale=None):
         """Return the linear prediction of each attribute in codes, (n, c) each."""
-        codes = self.posterior(X)[0].astype(np.float64)
+        codes = self.posterior(X, error_scale)[0].astype(np.float64)
         slopes, offsets = core.attribute_heads(self.weights_)
         predictions = {}
         for j, own in enumerate(self.attribute_components_):

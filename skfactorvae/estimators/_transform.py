@@ -23,8 +23,10 @@ from ..preparation import (
     check_state,
     has_missing,
     rescale_weights,
+    with_errors,
 )
 from ._component_names import NamedComponents
+from ._error_scale import FITTED_WITHOUT, NOT_TAKEN, OF_NUMBERS, read_errors
 from ._fitted_state import LATENT
 from ._table_columns import TableColumnsMixin
 
@@ -56,7 +58,7 @@ class LatentTransformer(
 
     _fitted_state = LATENT
 
-    def transform(self, X):
+    def transform(self, X, error_scale=None):
         """Compute the posterior mean of each sample's code.
 
         The code of a sample does not depend on the other samples, to rounding.
@@ -65,6 +67,9 @@ class LatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -80,16 +85,45 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
-        codes = self.posterior(X)[0]
+        codes = self.posterior(X, error_scale)[0]
         return codes if self.keep == "all" else codes[:, self._kept]
 
-    def posterior(self, X):
+    def fit_transform(
+        self, X, y=None, sample_weight=None, sample_groups=None, error_scale=None
+    ):
+        """Fit the model, and compute the posterior mean of each sample's code.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples, n_attributes), default=None
+            Labels, as in ``fit``.
+        sample_weight, sample_groups : array-like of shape (n_samples,), default=None
+            As in ``fit``.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known errors of X, as in ``fit`` and ``transform``.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components), float32
+            Codes, as ``transform`` returns them with the same ``error_scale``.
+        """
+        known = {"sample_weight": sample_weight, "sample_groups": sample_groups}
+        given = {name: value for name, value in known.items() if value is not None}
+        errors = {} if error_scale is None else {"error_scale": error_scale}
+        return self.fit(X, y, **given, **errors).transform(X, **errors)
+
+    def posterior(self, X, error_scale=None):
         """Compute mean and standard deviation of each sample's posterior q(z | x).
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -104,7 +138,7 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that codes are not.
         """
-        moments = self._encoded(self._standardized(X))
+        moments = self._encoded(self._standardized(X, error_scale))
         with np.errstate(over="ignore"):  # is reported below
             mean, std = (m.astype(np.float32) for m in moments)
         return check_finite(mean, "codes"), check_finite(std, "codes")
@@ -159,7 +193,7 @@ class LatentTransformer(
             codes[:, self._kept] = kept
         return self._in_original_units(self._decoded(codes), "reconstructions")
 
-    def impute(self, X, *, n_draws=None, random_state=None):
+    def impute(self, X, *, n_draws=None, random_state=None, error_scale=None):
         r"""Replace missing values, given the observed values of each sample.
 
         Codes are drawn from the posterior of the observed values and weighted by
@@ -179,6 +213,9 @@ class LatentTransformer(
             imputation; None returns their expectation.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. Expectations are not random.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -203,7 +240,8 @@ class LatentTransformer(
             )
         check_is_fitted(self)
         checked = self._features(X, reset=False)
-        full, missing = self._imputed(checked, n_draws, random_state)
+        checked, errors = self._with_errors(checked, error_scale)
+        full, missing = self._imputed(checked, errors, n_draws, random_state)
         table = self._table
         if table is None:
             return full if n_draws is not None else like_frame(full, X, missing)
@@ -211,7 +249,7 @@ class LatentTransformer(
             return table.fill(X, full, missing)
         return [table.fill(X, drawn, missing, is_drawn=True) for drawn in full]
 
-    def _imputed(self, checked, n_draws, random_state):
+    def _imputed(self, checked, errors, n_draws, random_state):
         """Return all features, (n, p) or (k, n, p), and which were missing, (n, p)."""
         missing = np.isnan(checked)
         chosen = np.flatnonzero(missing.any(axis=1))
@@ -223,7 +261,8 @@ class LatentTransformer(
         )
         full = np.broadcast_to(checked, shape).copy()
         if len(chosen):
-            rows = self._scaled(checked[chosen])
+            own = None if errors is None else errors[chosen]
+            rows = self._scaled(checked[chosen], own)
             found = core.impute(
                 self._network_for(rows),
                 self._likelihood,
@@ -304,7 +343,7 @@ class LatentTransformer(
         table = self._table
         return features if table is None else table.decode(features, is_drawn=noise)
 
-    def score_samples(self, X):
+    def score_samples(self, X, error_scale=None):
         r"""Compute a lower bound of each sample's log-density, in nats.
 
         .. math:: \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}(q(z|x)\,\|\,p(z))
@@ -320,6 +359,9 @@ class LatentTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -334,7 +376,8 @@ class LatentTransformer(
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that bounds are not.
         """
-        return check_finite(self._bound(self._standardized(X)), "scores")
+        rows = self._standardized(X, error_scale)
+        return check_finite(self._bound(rows), "scores")
 
     def _bound(self, rows):
         """Compute the bound of standardised samples, in the original units, (n,)."""
@@ -351,10 +394,10 @@ class LatentTransformer(
         if table is not None:
             bound = bound + table.log_jacobian(rows * self.scale_ + self.mean_)
         if has_missing(rows):
-            return bound - ~np.isnan(rows) @ log_scale
+            return bound - ~np.isnan(rows[:, : len(log_scale)]) @ log_scale
         return bound - log_scale.sum()
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None, error_scale=None):
         """Return the mean of :meth:`score_samples`.
 
         Parameters
@@ -365,6 +408,9 @@ class LatentTransformer(
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples in the mean.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known standard deviations of the errors of X, in its units, as in ``fit``;
+            infinite where a value is missing. None takes all values as exact.
 
         Returns
         -------
@@ -378,7 +424,7 @@ class LatentTransformer(
         ValueError
             If X or the weights cannot be used.
         """
-        scores = self.score_samples(X)
+        scores = self.score_samples(X, error_scale)
         weight = rescale_weights(check_sample_weight(sample_weight, len(scores)))
         with np.errstate(over="ignore"):  # is reported below
             mean = np.average(scores, weights=weight)
@@ -483,15 +529,33 @@ class LatentTransformer(
             self._network, self._likelihood, self.weights_, codes, device=self._device
         )
 
-    def _standardized(self, X):
-        check_is_fitted(self)
-        return self._scaled(self._features(X, reset=False))
+    def _with_errors(self, X, error_scale):
+        """Return an array of samples, and their errors, None where none are known."""
+        if error_scale is None:
+            return X, None
+        if not self._takes_missing:
+            raise ValueError(NOT_TAKEN.format(owner=type(self).__name__))
+        if self._table is not None:
+            raise ValueError(OF_NUMBERS)
+        return read_errors(error_scale, X, getattr(self, "feature_names_in_", None))
 
-    def _scaled(self, X):
-        """Return an array of samples as the networks take them."""
-        if self._spec.likelihood == "bernoulli":
+    def _standardized(self, X, error_scale=None):
+        check_is_fitted(self)
+        return self._scaled(
+            *self._with_errors(self._features(X, reset=False), error_scale)
+        )
+
+    def _scaled(self, X, errors=None):
+        """Return an array of samples as the networks take them, beside their errors."""
+        spec = self._spec
+        if spec.likelihood == "bernoulli":
             X = clip_to_unit_interval(X)
-        return self._scaling.apply(X, np.dtype(self._spec.precision))
+        rows = self._scaling.apply(X, np.dtype(spec.precision))
+        if errors is None:
+            return rows
+        if not spec.takes_errors:
+            raise ValueError(FITTED_WITHOUT.format(owner=type(self).__name__))
+        return with_errors(rows, errors, self.scale_)
 
     def _in_original_units(self, rows, what):
         """Return reconstructions or samples in the units of X, checked to be finite."""

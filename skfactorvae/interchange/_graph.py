@@ -58,10 +58,10 @@ class Exporter:
         """Add the moments of the posterior of samples; return their names."""
         if self.network.filling is not None:
             raise ValueError(
-                "The encoder was fitted to incomplete samples: it solves a system of "
-                "equations for each sample, for which ONNX has no operator. Convert "
-                "method='inverse_transform', use skfactorvae.runtime, or fit to "
-                "complete samples."
+                "The encoder was fitted to incomplete samples, or with error_scale: it "
+                "solves a system of equations for each sample, for which ONNX has no "
+                "operator. Convert method='inverse_transform', use "
+                "skfactorvae.runtime, or fit to complete samples without error_scale."
             )
         rows = self._standardized(x)
         hidden, heads = rows, self.network.heads

@@ -24,7 +24,7 @@ from ..persistence import Array, Chosen, Entry, Estimators, Plain, Savable
 from ._members import (
     active_codes,
     clones_with_seeds,
-    codes_of,
+    codes_with,
     fit_all,
     keeps_active,
     subsample,
@@ -228,12 +228,33 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         clones = clones_with_seeds(self.estimator, self.random_state, self.n_seeds)
         members = fit_all(clones, X, y, params, self.n_jobs)
         validate_data(self, X, skip_check_array=True)
-        return self._match(members, X)
+        return self._match(members, X, params.get("error_scale"))
 
-    def _match(self, members, X):
+    def fit_transform(self, X, y=None, **params):
+        """Fit the ensemble, and return the codes of the central fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Passed to the estimator.
+        **params : dict
+            As in ``fit``; an ``error_scale`` is passed to ``transform``, too.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_kept)
+            Those of ``transform``.
+        """
+        known = _known(params.get("error_scale"))
+        return self.fit(X, y, **params).transform(X, **known)
+
+    def _match(self, members, X, error_scale=None):
         """Match the components of the fits on X, and set the fitted attributes."""
         rows = subsample(X)
-        tables = [active_codes(member, rows) for member in members]
+        known = _known(None if error_scale is None else subsample(error_scale))
+        tables = [active_codes(member, rows, known) for member in members]
         widths = sorted({table.shape[1] for table in tables})
         if len(widths) > 1:
             raise ValueError(
@@ -254,7 +275,7 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             (self.component_stability_ >= self.min_stability)
             & tables[self.central_].any(axis=0)
         )
-        self.code_means_ = codes_of(self.estimator_, rows).mean(axis=0)
+        self.code_means_ = codes_with(self.estimator_, rows, known).mean(axis=0)
         return self
 
     @property
@@ -262,13 +283,15 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         everything = np.arange(len(self.component_stability_))
         return self.stable_components_ if self.keep == "stable" else everything
 
-    def transform(self, X):
+    def transform(self, X, error_scale=None):
         """Return the codes of the central fit.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known errors of X, for an estimator that takes them.
 
         Returns
         -------
@@ -281,19 +304,21 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             If the ensemble is not fitted.
         """
         check_is_fitted(self)
-        codes = self.estimator_.transform(X)
+        codes = self.estimator_.transform(X, **_known(error_scale))
         if self.keep == "all":
             return codes
         columns = np.asarray(codes)[:, self._kept]
         return columns if not hasattr(codes, "iloc") else codes.iloc[:, self._kept]
 
-    def transform_all(self, X):
+    def transform_all(self, X, error_scale=None):
         """Return the codes of every fit, in the order and sign of the central fit.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known errors of X, for an estimator that takes them.
 
         Returns
         -------
@@ -307,11 +332,13 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             If the ensemble is not fitted.
         """
         check_is_fitted(self)
+        known = _known(error_scale)
+        tables = (codes_with(member, X, known) for member in self.estimators_)
         return np.array(
             [
-                np.where(order >= 0, codes_of(member, X)[:, order] * sign, np.nan)
-                for member, order, sign in zip(
-                    self.estimators_, self.orders_, self.signs_, strict=True
+                np.where(order >= 0, codes[:, order] * sign, np.nan)
+                for codes, order, sign in zip(
+                    tables, self.orders_, self.signs_, strict=True
                 )
             ]
         )
@@ -408,7 +435,7 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self)
         return self.estimator_.expected_numbers(self._all_codes(Z))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, error_scale=None):
         """Return the agreement of the fits on X (UDR).
 
         Fits whose components agree one to one score 1. Scores of different numbers of
@@ -420,6 +447,8 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             Samples, preferably held-out ones.
         y : None
             Ignored.
+        error_scale : array-like of shape (n_samples, n_features), default=None
+            Known errors of X, for an estimator that takes them.
 
         Returns
         -------
@@ -433,7 +462,8 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             If the ensemble is not fitted.
         """
         check_is_fitted(self)
-        tables = [active_codes(member, X) for member in self.estimators_]
+        known = _known(error_scale)
+        tables = [active_codes(member, X, known) for member in self.estimators_]
         return float(udr_score(tables).mean())
 
     def get_feature_names_out(self, input_features=None):
@@ -497,6 +527,11 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         tags.non_deterministic = inner.non_deterministic
         tags.array_api_support = False
         return tags
+
+
+def _known(error_scale):
+    """Return the arguments by which an estimator's methods take known errors."""
+    return {} if error_scale is None else {"error_scale": error_scale}
 
 
 def _agreements(tables):

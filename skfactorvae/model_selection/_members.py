@@ -146,9 +146,24 @@ def active_mask(estimator, codes):
     return varies & np.isin(np.arange(len(varies)), listed)
 
 
-def active_codes(estimator, X):
+def codes_with(estimator, X, known):
+    """Return the codes of samples, given what is known of these, as an array.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like of shape (n_samples, n_features)
+    known : dict
+        Further arguments of ``transform``: ``error_scale``, or nothing.
+    """
+    if not known:
+        return codes_of(estimator, X)
+    return np.asarray(estimator.transform(X, **known))
+
+
+def active_codes(estimator, X, known=()):
     """Return the codes with inactive components set to zero, (n_samples, n_codes)."""
-    codes = codes_of(estimator, X)
+    codes = codes_with(estimator, X, dict(known))
     return np.where(active_mask(estimator, codes), codes, 0.0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
@@ -26,6 +27,7 @@ from .._linear_models import ica_rotation
 from .._pipelines import (
     active_columns,
     category_columns,
+    flatten,
     kl_of_columns,
     number_names,
     numbers_of,
@@ -36,7 +38,7 @@ from ..columns import suggested_likelihood
 from ..metrics import match_codes, total_correlation_audit
 from ._members import (
     active_mask,
-    codes_of,
+    codes_with,
     find_ensemble,
     find_latent_model,
     merge_categories,
@@ -76,7 +78,7 @@ STABLE = 0.5
 """Share of the other seeds that must find a component for it to count as stable."""
 
 
-def latent_report(estimator, X, *, random_state=0):
+def latent_report(estimator, X, *, error_scale=None, random_state=0):
     """Report on the components of a fitted model, and on the fit.
 
     The report lists the active components and the information in each. It tests
@@ -94,6 +96,9 @@ def latent_report(estimator, X, *, random_state=0):
         example) are left out of the report.
     X : array-like of shape (n_samples, n_features)
         At least 20 samples, preferably held-out ones. At most 10,000 are used.
+    error_scale : array-like of shape (n_samples, n_features), default=None
+        Known standard deviations of the errors of X, for a model that was fitted with
+        such; not for a pipeline, after whose other steps errors have other units.
     random_state : int, RandomState instance or None, default=0
         Seed of the audit and of FastICA.
 
@@ -107,7 +112,7 @@ def latent_report(estimator, X, *, random_state=0):
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If there are fewer than 20 samples.
+        If there are fewer than 20 samples, or ``error_scale`` cannot be used.
 
     See Also
     --------
@@ -132,7 +137,12 @@ def latent_report(estimator, X, *, random_state=0):
     if found is not None:
         rows, member = found.transform_before(rows), found.model.estimator_
         stability = found.model.component_stability_
-    subject = _Subject(member, rows, random_state)
+    known = {}
+    if error_scale is not None:
+        for whole in (estimator, member):
+            _check_no_steps(whole)
+        known = {"error_scale": subsample(error_scale)}
+    subject = _Subject(member, rows, random_state, known)
     findings = [finding for check in CHECKS for finding in check(subject)]
     findings += _check_stability(subject, stability)
     return LatentReport(
@@ -283,19 +293,30 @@ def _cell(value):
     return "-" if np.isnan(value) else f"{value:.2f}"
 
 
+def _check_no_steps(estimator):
+    """Raise if there are steps before the model: its errors are in other units."""
+    names = [name for name, _ in flatten(estimator)]
+    if len(names) > 1:
+        raise ValueError(
+            "error_scale has the units of X, but a pipeline passes X on in others: got "
+            f"the steps {names}. Report on the model itself, its last step, with the "
+            "samples and the errors that it receives."
+        )
+
+
 # --------------------------------------------------------------- what is reported on
 class _Subject:
     """A fitted transformer, its codes of the samples, and PCA and FastICA of them."""
 
-    def __init__(self, member, X, random_state):
+    def __init__(self, member, X, random_state, known):
         found = find_latent_model(member)
         inputs = found.transform_before(X)
-        self.model = found.model
-        self.inputs = inputs
+        self.model, self.known, self.inputs = found.model, known, inputs
         self.rows = numbers_of(self.model, inputs)
         self.names = _names_of(self.model, self.rows.shape[1])
+        self.values = self._shrunk()
         self.completed = self._completed_rows()
-        self.codes = codes_of(self.model, inputs)
+        self.codes = codes_with(self.model, inputs, known)
         self.active = active_mask(self.model, self.codes)
         self.kl = kl_of_columns(self.model)
         self.params = self.model.get_params()
@@ -310,8 +331,10 @@ class _Subject:
         baselines = self._baselines()
         self.pca, self.ica = (self._matched(codes) for codes in baselines)
         self.explained = {
-            "codes": explained_rows(self.rows, np.where(self.active, self.codes, 0.0)),
-            "pca": explained_rows(self.rows, baselines[0]),
+            "codes": explained_rows(
+                self.values, np.where(self.active, self.codes, 0.0)
+            ),
+            "pca": explained_rows(self.values, baselines[0]),
         }
 
     def likelihood_of(self, name):
@@ -319,11 +342,19 @@ class _Subject:
         chosen = getattr(self.model, "column_likelihoods_", {})
         return chosen.get(name, "gaussian")
 
+    def _shrunk(self):
+        """Return the samples, those with known errors shrunk to the mean by these."""
+        if not self.known:
+            return self.rows
+        mean, scale = self.model.mean_, self.model.scale_
+        errors = np.asarray(self.known["error_scale"], dtype=np.float64)
+        return mean + (self.rows - mean) / (1 + np.square(errors / scale))
+
     def _sampled(self):
         """Return a draw from each sample's posterior; None without posteriors."""
         if not hasattr(self.model, "posterior"):
             return None
-        mean, std = self.model.posterior(self.inputs)
+        mean, std = self.model.posterior(self.inputs, **self.known)
         return mean + std * np.random.RandomState(0).normal(size=mean.shape)
 
     def _audited(self, codes):
@@ -352,11 +383,12 @@ class _Subject:
 
     def _completed_rows(self):
         """Return the samples; the model replaces what is missing, or else the mean."""
-        rows = self.rows
+        rows = self.values
         if not np.isnan(rows).any():
             return rows
         if hasattr(self.model, "impute"):
-            rows = numbers_of(self.model, self.model.impute(self.inputs))
+            full = numbers_of(self.model, self.model.impute(self.inputs, **self.known))
+            rows = np.where(np.isnan(rows), full, rows)
         return SimpleImputer(keep_empty_features=True).fit_transform(rows)
 
     def _matched(self, baseline):
@@ -543,25 +575,41 @@ def _check_outliers(subject):
 
 
 def _check_missing(subject):
-    """Report components that follow the pattern of missing values."""
-    missing = np.isnan(subject.rows)
-    gaps = missing[:, missing.any(axis=0) & ~missing.all(axis=0)]
-    if not gaps.shape[1] or not subject.active.any():
+    """Report components that follow the pattern of missing values, or the errors."""
+    missing = np.isnan(subject.rows).astype(np.float64)
+    for j, feature, correlation in _followed(subject, missing):
+        yield Finding(
+            "missing values",
+            "warning",
+            f"Component {j} follows the pattern of missing values: its correlation "
+            f"with an indicator of those of feature {feature} is {correlation:.2f}.",
+            "Ask why these values are missing, and interpret the component as the "
+            "reason, or leave the feature out.",
+        )
+    if not subject.known:
         return
-    columns = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
+    errors = np.asarray(subject.known["error_scale"], dtype=np.float64)
+    ranks = rankdata(np.where(np.isfinite(errors), errors, np.inf), axis=0)
+    for j, feature, correlation in _followed(subject, ranks):
+        yield Finding(
+            "known errors",
+            "warning",
+            f"Component {j} follows the sizes of known errors: its correlation with "
+            f"the ranks of those of feature {feature} is {correlation:.2f}.",
+            "Ask what the precision of a sample depends on, and interpret the "
+            "component as that, or compare samples of one precision.",
+        )
+
+
+def _followed(subject, table):
+    """Yield components, the feature whose column each follows, and the correlation."""
+    columns = np.flatnonzero(np.ptp(table, axis=0) > 0)
+    if not len(columns) or not subject.active.any():
+        return
     codes = np.where(subject.active, subject.codes, 0.0)
-    correlation = np.abs(_correlations(codes, gaps.astype(np.float64)))
-    for j, row in enumerate(correlation):
+    for j, row in enumerate(np.abs(_correlations(codes, table[:, columns]))):
         if row.max() > FOLLOWS_GAPS:
-            yield Finding(
-                "missing values",
-                "warning",
-                f"Component {j} follows the pattern of missing values: its correlation "
-                f"with an indicator of those of feature {columns[row.argmax()]} is "
-                f"{row.max():.2f}.",
-                "Ask why these values are missing, and interpret the component as the "
-                "reason, or leave the feature out.",
-            )
+            yield j, columns[row.argmax()], row.max()
 
 
 def _correlations(codes, others):
@@ -578,7 +626,8 @@ def _check_overfitting(subject):
     """Compare the mean score of these samples with that of the training samples."""
     if not hasattr(subject.model, "fit_score_"):
         return
-    score = float(np.mean(subject.model.score_samples(subject.inputs)))
+    scores = subject.model.score_samples(subject.inputs, **subject.known)
+    score = float(np.mean(scores))
     verdict = check_samples(subject.model, score)
     if verdict is not None and verdict.level != "fine":
         yield Finding(*verdict)

@@ -7,6 +7,7 @@ number of steps. Needs numpy and scikit-learn; the job it makes is one of
 """
 
 from ._data import TrainingData
+from ._errors import with_errors
 from ._incomplete import has_missing
 from ._job import Prepared, PreviousFit, prepare
 from ._labels import read_labels
@@ -31,4 +32,5 @@ __all__ = [
     "prepare",
     "read_labels",
     "rescale_weights",
+    "with_errors",
 ]

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import core
 from .._moments import average_of_columns, median_of_columns
+from ._errors import excess_variance, precision_weights
 from ._noise_levels import resolution_variance
 
 EVALUATED_ROWS = 500
@@ -46,9 +47,9 @@ def calibrate(
         Ratio of held-out to training variance of the residuals.
     device : torch.device
     """
-    variance = _residual_variance(job, weights, device)
-    least = resolution_variance(job.rows, job.row_weights, job.seed)
-    variance = np.maximum(variance * inflation, least)
+    variance = _noise_variance(job, weights, inflation, device)
+    least = resolution_variance(job.values, job.row_weights, job.seed)
+    variance = np.maximum(variance, least)
     return job.likelihood.with_variance(weights, variance)
 
 
@@ -113,8 +114,8 @@ def noise_inflation(jobs, fits, device) -> np.ndarray | None:
     sums: Any = 0.0
     for job, fit in zip(jobs, fits, strict=True):
         few, held_out = few_rows(job), held_out_of(job)
-        inside = _squares(job, fit.weights, few.rows, device)
-        outside = _squares(job, fit.weights, held_out.rows, device)
+        inside = _weighted_squares(job, fit.weights, few.rows, device)
+        outside = _weighted_squares(job, fit.weights, held_out.rows, device)
         limit = MAX_SQUARE * np.maximum(
             average_of_columns(inside, few.row_weights),
             median_of_columns(outside, held_out.row_weights),
@@ -147,6 +148,13 @@ def _squares(job, weights, rows, device) -> np.ndarray:
     return squares.astype(np.float64)
 
 
+def _weighted_squares(job, weights, rows, device) -> np.ndarray:
+    """Return the same, by which values with known errors count the less."""
+    squares = _squares(job, weights, rows, device)
+    _, errors = core.split_errors(rows, job.network.n_features)
+    return squares * precision_weights(errors)
+
+
 def _mean_square(squares, row_weights, limit):
     """Return the mean of limited squares, (p,), and the variance of its logarithm."""
     squares = np.minimum(squares, limit)
@@ -163,8 +171,16 @@ def _mean_square(squares, row_weights, limit):
     return mean, np.maximum(kurtosis - 1, 0.0) / n_rows
 
 
-def _residual_variance(job, weights, device) -> np.ndarray:
-    """Return the mean square of each column's residuals, (p,)."""
+def _noise_variance(job, weights, inflation, device) -> np.ndarray:
+    """Return the noise variance of each column, from inflated squared residuals, (p,).
+
+    It is what their known errors do not explain.
+    """
     some = slice(CALIBRATED_ROWS)
-    squares = _squares(job, weights, job.rows[some], device)
-    return average_of_columns(squares, job.row_weights[some])
+    rows, row_weights = job.rows[some], job.row_weights[some]
+    squares = _squares(job, weights, rows, device)
+    _, errors = core.split_errors(rows, job.network.n_features)
+    if errors is None:
+        return average_of_columns(squares, row_weights) * inflation
+    error_variance = np.square(errors, dtype=np.float64)
+    return excess_variance(squares * inflation, error_variance, row_weights)

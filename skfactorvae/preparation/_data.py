@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ._errors import with_errors
 from ._incomplete import has_missing
 from ._rows import canonical_rows, split_groups, with_label_columns
+from ._scaling import Scaling
 from ._targets import Targets, make_targets
 
 
@@ -29,6 +31,8 @@ class TrainingData:
         What is learned beside the samples.
     groups : ndarray of shape (m,) or None
         Group of each distinct sample; those of one group are held out together.
+    errors : ndarray of shape (n, p) or None
+        Standard deviations of the known errors of the user's table.
     """
 
     X: np.ndarray
@@ -36,15 +40,17 @@ class TrainingData:
     weight: np.ndarray
     targets: Targets | None = None
     groups: np.ndarray | None = None
+    errors: np.ndarray | None = None
 
     @classmethod
     def from_arrays(
-        cls, X, weight, attributes=(), scales=None, groups=None
+        cls, X, weight, attributes=(), scales=None, groups=None, errors=None
     ) -> TrainingData:
         """Find the distinct samples and the training targets.
 
-        Samples are distinct if they differ in a feature, in what is missing, in a label
-        or in their group. Samples of which nothing is observed are left out.
+        Samples are distinct if they differ in a feature, in what is missing, in a known
+        error, in a label or in their group. Samples of which nothing is observed are
+        left out.
 
         Parameters
         ----------
@@ -56,24 +62,50 @@ class TrainingData:
             Those of an earlier fit that is continued.
         groups : ndarray of shape (n,) or None
             Number of each sample's group.
+        errors : ndarray of shape (n, p) or None
+            Standard deviations of known errors, zero where a value is missing.
         """
         weight = _without_empty(X, weight)
         labels = [attribute.labels for attribute in attributes]
         own = [] if groups is None else [groups.astype(np.float64)]
-        index, weight = canonical_rows(with_label_columns(X, labels + own), weight)
+        has_errors = errors is not None and errors.any()
+        known = np.hstack([X, errors]) if has_errors else X
+        index, weight = canonical_rows(with_label_columns(known, labels + own), weight)
         targets = make_targets(attributes, index, weight, scales)
         kept = None if groups is None else groups[index]
-        return cls(X, index, weight, targets, kept)
+        return cls(X, index, weight, targets, kept, errors)
 
     @cached_property
     def has_missing(self) -> bool:
         """Whether a value of a sample is missing."""
         return has_missing(self.X)
 
+    @cached_property
+    def has_errors(self) -> bool:
+        """Whether a value has a known error that is not zero."""
+        return self.errors is not None and bool(self.errors.any())
+
     @property
     def levels(self) -> tuple[Any, ...] | None:
         """Levels of each attribute; None without attributes."""
         return None if self.targets is None else self.targets.levels
+
+    def standardized(self, scaling: Scaling, dtype: np.dtype) -> np.ndarray:
+        """Return the standardised samples, beside their errors if these are known.
+
+        Parameters
+        ----------
+        scaling : Scaling
+        dtype : dtype
+
+        Returns
+        -------
+        ndarray of shape (m, p) or (m, 2 p)
+        """
+        rows = scaling.apply(self.X, dtype, self.index)
+        if self.errors is None:
+            return rows
+        return with_errors(rows, self.errors[self.index], scaling.scale)
 
     def split(self, fraction: float, seed: int) -> tuple[TrainingData, TrainingData]:
         """Split into samples to train on and held-out samples.

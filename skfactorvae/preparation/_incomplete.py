@@ -6,10 +6,12 @@ Axes: ``n`` samples, ``p`` features.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .. import core
+from ._errors import precision_weights
 
 RANKS = (1, 2, 4, 8, 16)
 """Numbers of factors that are compared."""
@@ -62,26 +64,28 @@ def complete(
 
     Parameters
     ----------
-    rows : ndarray of shape (n, p)
-        Standardised samples, NaN where missing.
+    rows : ndarray of shape (n, p) or (n, 2 p)
+        Standardised samples, NaN where missing, beside their errors if these are known.
     weight : ndarray of shape (n,)
     model : core.IncompleteFactorAnalysis or None
     seed : int
         Seed of the draws.
     """
-    if model is None or not has_missing(rows):
+    is_complete = not has_missing(rows)
+    if model is None or (is_complete and rows.shape[1] == len(model.mean)):
         return Completion(model, rows, rows)
     rng = np.random.RandomState(seed % 2**32)
     return Completion(model, model.complete(rows), model.complete(rows, rng))
 
 
 def fit_factors(
-    rows: np.ndarray, weight: np.ndarray, seed: int
+    rows: np.ndarray, weight: np.ndarray, seed: int, errors: np.ndarray | None = None
 ) -> core.IncompleteFactorAnalysis:
     """Fit factor analysis to the observed values, with as many factors as predict them.
 
     Numbers of factors are compared by the error of observed values that are hidden for
     it, from one factor on, as long as that error falls. At most 2,000 samples are used.
+    Values with known errors count the less, the larger these are.
 
     Parameters
     ----------
@@ -89,23 +93,25 @@ def fit_factors(
         Standardised samples, NaN where missing.
     weight : ndarray of shape (n,)
     seed : int
+    errors : ndarray of shape (n, p) or None, default=None
+        Standard deviations of known errors.
     """
     rng = np.random.RandomState(seed % 2**32)
     some = rng.permutation(len(rows))[:FACTOR_ROWS]
     rows, weight = rows[np.sort(some)].astype(np.float64), weight[np.sort(some)]
+    errors = None if errors is None else errors[np.sort(some)].astype(np.float64)
+    count = precision_weights(errors)
     hidden = ~np.isnan(rows) & (rng.uniform(size=rows.shape) < TRIAL_FRACTION)
     visible = np.where(hidden, np.nan, rows)
+    fit = partial(core.fit_incomplete_factor_analysis, seed=seed, errors=errors)
     best, least = RANKS[0], np.inf
     ranks = [r for r in RANKS if r < max(2, min(rows.shape))] if hidden.any() else []
     for rank in ranks:
-        model = core.fit_incomplete_factor_analysis(
-            visible, weight, rank, n_steps=TRIAL_STEPS, seed=seed
-        )
-        error = (model.complete(visible) - rows)[hidden]
-        loss = float(np.mean(np.minimum(np.square(error), MAX_ERROR**2)))
+        model = fit(visible, weight, rank, n_steps=TRIAL_STEPS)
+        known = visible if errors is None else np.hstack([visible, errors])
+        squares = np.square(model.complete(known) - rows) * count
+        loss = float(np.mean(np.minimum(squares[hidden], MAX_ERROR**2)))
         if not loss < least:
             break
         best, least = rank, loss
-    return core.fit_incomplete_factor_analysis(
-        rows, weight, best, n_steps=FINAL_STEPS, seed=seed
-    )
+    return fit(rows, weight, best, n_steps=FINAL_STEPS)

@@ -171,20 +171,30 @@ def prepare(
         If the samples cannot be used with the model; the message states why.
     """
     if previous is not None:
-        spec = replace(spec, n_factors=previous.spec.n_factors)
+        spec = replace(
+            spec,
+            n_factors=previous.spec.n_factors,
+            takes_errors=previous.spec.takes_errors or spec.takes_errors,
+        )
         previous.spec.check_unchanged(spec)
     if spec.likelihood == "bernoulli":
         check_unit_interval(data.X)
+    if spec.takes_errors and not spec.make_likelihood().takes_errors:
+        raise ValueError(
+            f"error_scale cannot be used with likelihood={spec.likelihood!r}, whose "
+            "features have no noise that errors could add to. Use "
+            "likelihood='gaussian', or leave error_scale out."
+        )
     spec.check_memory(objective, options.schedule())
     training, held_out = data, None
     if options.early_stopping:
         training, held_out = data.split(options.validation_fraction, seed)
     scaling = _scaling(spec, training, options, previous)
     dtype = np.dtype(spec.precision)
-    rows = share(scaling.apply(data.X, dtype, training.index))
+    rows = share(training.standardized(scaling, dtype))
     targets = data.targets
     labels = None if targets is None else share(targets.of(training.index))
-    factors = _factors(training, options, rows, seed, previous, memoize)
+    factors = _factors(spec, training, options, rows, seed, previous, memoize)
     if factors is not None:
         spec = replace(spec, n_factors=factors.n_factors)
     completion = complete(rows, training.weight, factors, seed)
@@ -231,12 +241,17 @@ def prepare(
     return replace(prepared.with_decay(with_decay, 0.0), comparison=comparison)
 
 
-def _factors(training, options, rows, seed, previous, memoize):
+def _factors(spec, training, options, rows, seed, previous, memoize):
     """Return the factor analysis that replaces missing values; None without any."""
-    needed = training.has_missing or options.hidden_fraction > 0
+    needed = (
+        training.has_missing or training.errors is not None or options.hidden_fraction
+    )
     if previous is not None and (previous.spec.n_factors is not None or needed):
         return _previous_factors(previous)
-    return memoize(fit_factors, rows, training.weight, seed) if needed else None
+    if not needed:
+        return None
+    values, errors = core.split_errors(rows, spec.n_features)
+    return memoize(fit_factors, values, training.weight, seed, errors)
 
 
 def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
@@ -282,7 +297,7 @@ def _linear_weights(start, spec, objective, rows, labels, weight):
 
 def _held_out(data: TrainingData, scaling: Scaling, dtype) -> core.HeldOut:
     """Return the held-out samples, standardised, with their weights."""
-    return core.HeldOut(scaling.apply(data.X, dtype, data.index), data.weight)
+    return core.HeldOut(data.standardized(scaling, dtype), data.weight)
 
 
 def _scaling(spec, training, options, previous) -> Scaling:
@@ -291,7 +306,7 @@ def _scaling(spec, training, options, previous) -> Scaling:
         return previous.scaling
     standardize = options.standardize if spec.likelihood != "bernoulli" else None
     samples = training.X, training.index, training.weight
-    return fit_scaling(*samples, standardize, spec.columns)
+    return fit_scaling(*samples, standardize, spec.columns, training.errors)
 
 
 def _start(spec, objective, options, seed, samples, given, previous, memoize) -> Start:

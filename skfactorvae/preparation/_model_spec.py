@@ -19,7 +19,10 @@ from ._options import FitOptions
 WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
 """Networks that are made of an encoder and a decoder, by name."""
 
-PLAIN_NAMES = {"linear_path": "the linear path that init adds"}
+PLAIN_NAMES = {
+    "linear_path": "the linear path that init adds",
+    "takes_errors": "whether error_scale is given",
+}
 """How messages name a field that is not a parameter of the estimator."""
 
 
@@ -67,6 +70,8 @@ class ModelSpec:
     n_factors : int or None, default=None
         Factors of the factor analysis that replaces missing values; None for a model
         that is trained on complete samples.
+    takes_errors : bool, default=False
+        Whether the model is trained on samples with known errors.
     """
 
     network: Any
@@ -86,6 +91,7 @@ class ModelSpec:
     levels: tuple | None
     n_factors: int | None = None
     columns: tuple[tuple[str, int], ...] | None = None
+    takes_errors: bool = False
 
     @classmethod
     def from_options(
@@ -96,6 +102,7 @@ class ModelSpec:
         *,
         wrapper: tuple[str, dict] | None = None,
         levels: tuple | None = None,
+        takes_errors: bool = False,
     ) -> ModelSpec:
         """Describe the model that the options ask for.
 
@@ -110,6 +117,8 @@ class ModelSpec:
             Network around encoder and decoder.
         levels : tuple or None
             Levels of each attribute of y.
+        takes_errors : bool
+            Whether the errors of the samples are known.
 
         Raises
         ------
@@ -147,6 +156,7 @@ class ModelSpec:
             },
             levels=levels,
             columns=options.columns,
+            takes_errors=takes_errors,
         )
 
     @classmethod
@@ -390,6 +400,7 @@ class ModelSpec:
             self.columns, self.n_features
         )
         is_right["n_factors"] = self.n_factors is None or _is_size(self.n_factors)
+        is_right["takes_errors"] = type(self.takes_errors) is bool
         if wrong := [name for name, is_valid in is_right.items() if not is_valid]:
             raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
         if self.n_hidden >= self.n_components:

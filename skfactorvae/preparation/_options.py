@@ -19,7 +19,8 @@ FIRST_RATE = {"adam": 3e-3, "soap": 8e-3}
 
 
 HIDDEN_FRACTION = 0.1
-"""Share of the observed values that is hidden by default, of incomplete tables."""
+"""Share of the observed values that is hidden by default, of tables that are incomplete
+or have known errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class FitOptions:
         they are uncorrelated, as principal components are. If both are ``"auto"``, such
         features are therefore divided by one number and have one noise scale.
 
-        A share of the observed values is hidden where some are missing.
+        A share of the observed values is hidden where some are missing, or have errors.
 
         Parameters
         ----------
@@ -114,7 +115,7 @@ class FitOptions:
             noise_scale = self.noise_scale
         elif previous is not None:
             noise_scale = previous
-        elif is_free and are_uncorrelated(data.X, data.index, data.weight):
+        elif is_free and self._are_uncorrelated(data):
             noise_scale = "shared"
         else:
             noise_scale = "feature"
@@ -129,10 +130,14 @@ class FitOptions:
             hidden_fraction=self._hidden_fraction(data),
         )
 
+    def _are_uncorrelated(self, data: TrainingData) -> bool:
+        """Return whether the features are; not where errors add to their variance."""
+        return not data.has_errors and are_uncorrelated(data.X, data.index, data.weight)
+
     def _hidden_fraction(self, data: TrainingData) -> float:
         if self.hidden_fraction != "auto":
             return float(self.hidden_fraction)
-        return HIDDEN_FRACTION if data.has_missing else 0.0
+        return HIDDEN_FRACTION if data.has_missing or data.has_errors else 0.0
 
     def schedule(self, solver: str | None = None) -> core.Schedule:
         """Return the budget and the schedule of training.

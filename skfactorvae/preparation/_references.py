@@ -13,6 +13,7 @@ from sklearn.utils.extmath import randomized_svd
 from .. import core
 from .._linear_models import fit_factor_analysis
 from .._moments import average_of_columns, trimmed_mean
+from ._errors import moments_with_errors, precision_weights
 from ._incomplete import has_missing
 
 LINEAR_ROWS = 1000
@@ -36,6 +37,8 @@ def independent_score(job: core.Job) -> float:
 
     The distribution of each feature is that of a model without active latents.
     """
+    if job.errors is not None:
+        return _independent_score_with_errors(job, job.errors)
     if isinstance(job.likelihood, core.Composite):
         return _independent_score_of_columns(job, job.likelihood)
     if has_missing(job.rows):
@@ -65,6 +68,19 @@ def _independent_score_of_columns(job: core.Job, likelihood: core.Composite) -> 
     return float(np.average(scores, weights=weight))
 
 
+def _independent_score_with_errors(job, errors) -> float:
+    """Compute the same for values with known errors, which add to the noise."""
+    weight, every = job.row_weights, np.arange(len(job.rows))
+    columns = zip(job.values.T, errors.T, strict=True)
+    moments = [moments_with_errors(x, s, every, weight) for x, s in columns]
+    mean, std = np.nan_to_num(np.array(moments).T)
+    noise = job.likelihood.noise_variance(std**2)
+    variance = noise + np.square(errors, dtype=np.float64)
+    squares = np.square(job.values - mean) / variance
+    terms = -0.5 * (np.log(2 * np.pi * variance) + squares)
+    return float(weight @ np.nansum(terms, axis=1) / weight.sum())
+
+
 def _independent_terms(likelihood, mean, variance) -> np.ndarray:
     """Return each column's mean log-likelihood under its own moments, (p,)."""
     if not isinstance(likelihood, core.Gaussian):
@@ -80,21 +96,27 @@ def linear_score(job: core.Job, held_out: core.HeldOut) -> float:
     if not (is_gaussian and job.likelihood.is_learned):
         return math.nan
     return factor_analysis_score(
-        job.rows, held_out.rows, held_out.row_weights, job.network.n_components
+        job.rows,
+        held_out.rows,
+        held_out.row_weights,
+        job.network.n_components,
+        job.network.n_features,
     )
 
 
-def factor_analysis_score(rows, held_out, weight, n_components):
+def factor_analysis_score(rows, held_out, weight, n_components, n_features=None):
     """Compute the trimmed mean held-out log-likelihood of factor analysis.
 
     Parameters
     ----------
-    rows : ndarray of shape (n, p)
-        Training samples; at most 1,000 of them are used.
-    held_out : ndarray of shape (m, p)
+    rows : ndarray of shape (n, p) or (n, 2 p)
+        Training samples; at most 1,000 of them are used. Known errors follow.
+    held_out : ndarray of shape (m, p) or (m, 2 p)
     weight : ndarray of shape (m,)
         Weights of the held-out samples.
     n_components : int
+    n_features : int or None, default=None
+        Features, p; None takes all columns.
 
     Returns
     -------
@@ -102,36 +124,42 @@ def factor_analysis_score(rows, held_out, weight, n_components):
         Nats per sample; NaN for more than 300 features, where it takes long, and for
         features that it cannot be fitted to.
     """
+    n_features = n_features or rows.shape[1]
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if sample.shape[1] > MAX_LINEAR_FEATURES or np.nanmax(np.abs(sample)) > MAX_VALUE:
+    if n_features > MAX_LINEAR_FEATURES or np.nanmax(np.abs(sample)) > MAX_VALUE:
         return math.nan
-    n_components = min(n_components, *sample.shape)
+    n_components = min(n_components, len(sample), n_features)
     with np.errstate(all="ignore"):
-        model = _factor_model(sample, held_out, n_components)
+        model = _factor_model(sample, held_out, n_components, n_features)
         score, _ = trimmed_mean(model.score_samples(held_out), weight)
     return score if np.isfinite(score) else math.nan
 
 
-def _factor_model(sample, held_out, n_components):
+def _factor_model(sample, held_out, n_components, n_features):
     """Fit factor analysis, of the observed values where some are missing."""
-    if not (has_missing(sample) or has_missing(held_out)):
+    values, errors = core.split_errors(sample, n_features)
+    if errors is None and not (has_missing(sample) or has_missing(held_out)):
         return fit_factor_analysis(sample, n_components, max_iter=LINEAR_STEPS)
+    weight = np.ones(len(sample))
     return core.fit_incomplete_factor_analysis(
-        sample, np.ones(len(sample)), n_components, n_steps=LINEAR_STEPS, seed=0
+        values, weight, n_components, n_steps=LINEAR_STEPS, seed=0, errors=errors
     )
 
 
-def first_component_r2(rows, held_out):
+def first_component_r2(rows, held_out, n_features=None):
     """Compute the R2 of one principal component of the samples on held-out ones.
 
-    Of incomplete samples it is that of a factor analysis with one factor.
+    Of samples that are incomplete or have known errors it is that of a factor analysis
+    with one factor, where values count the less, the larger their errors are.
     """
+    n_features = n_features or rows.shape[1]
     sample = rows[:LINEAR_ROWS].astype(np.float64)
-    if has_missing(sample) or has_missing(held_out):
-        model = _factor_model(sample, held_out, 1)
-        apart = held_out - model.mean
-        squares = np.square(held_out - model.reconstruct(held_out))
-        total = np.nansum(np.square(apart))
+    values, errors = core.split_errors(held_out, n_features)
+    if errors is not None or has_missing(sample) or has_missing(held_out):
+        model = _factor_model(sample, held_out, 1, n_features)
+        count = precision_weights(errors)
+        squares = np.square(values - model.reconstruct(held_out)) * count
+        total = np.nansum(np.square(values - model.mean) * count)
         return float(1 - np.nansum(squares) / total) if total > 0 else math.nan
     mean = sample.mean(axis=0)
     _, _, axes = randomized_svd(sample - mean, 1, random_state=0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._errors import moments_with_errors
 from ._incomplete import has_missing
 from ._rows import CACHED_VALUES, CHUNK
 
@@ -72,7 +73,7 @@ class Scaling:
         return out
 
 
-def fit_scaling(X, index, weight, standardize, columns=None) -> Scaling:
+def fit_scaling(X, index, weight, standardize, columns=None, errors=None) -> Scaling:
     """Compute the offset and scale that ``standardize`` asks for.
 
     Both have the precision of ``X``, in which a fitted estimator stores them.
@@ -90,8 +91,15 @@ def fit_scaling(X, index, weight, standardize, columns=None) -> Scaling:
         numbers have the scale that is asked for. Others have a scale each, and
         indicators of levels the square root of their mean, with which a category of L
         levels has a total variance of L - 1, as in correspondence analysis.
+    errors : ndarray of shape (n, p) or None, default=None
+        Standard deviations of known errors, which are not part of the scale.
     """
     mean, scale = column_moments(X, index, weight)
+    if errors is not None:
+        for j in np.flatnonzero(errors.any(axis=0)):
+            mean[j], scale[j] = moments_with_errors(
+                X[:, j], errors[:, j], index, weight
+            )
     start = 0
     for kind, n_features in _blocks(columns, X.shape[1]):
         own = slice(start, start + n_features)

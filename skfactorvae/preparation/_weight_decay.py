@@ -20,6 +20,7 @@ import numpy as np
 from .. import core
 from .._moments import trimmed_mean
 from ._calibration import calibrate, few_rows, held_out_of, noise_inflation
+from ._errors import precision_weights
 from ._references import first_component_r2, independent_score, linear_score
 from ._rows import split_groups
 
@@ -158,7 +159,7 @@ class Comparison:
             The longer schedule; its steps are reduced the more is lost.
         device : torch.device
         """
-        n_features = self.jobs[0].rows.shape[1]
+        n_features = self.jobs[0].network.n_features
         found = self.evaluate(fits, device)
         short = replace(
             self.schedule, max_records=free.max_records, patience=free.patience
@@ -390,12 +391,18 @@ def _squared_residuals(job, weights, rows, device) -> np.ndarray:
     """Return the squared error of each row's reconstruction, (n,)."""
     codes, _ = core.encode(job.network, weights, rows, device=device)
     back = core.decode(job.network, job.likelihood, weights, codes, device=device)
-    return _sum_of_squares(rows - back)
+    return _sum_of_squares(rows, job.network.n_features, back)
 
 
-def _sum_of_squares(rows) -> np.ndarray:
-    """Return the sum of each row's squares that are not missing, (n,)."""
-    squares = np.square(rows, dtype=np.float64)
+def _sum_of_squares(rows, n_features, origin=0.0) -> np.ndarray:
+    """Return the sum of each row's squares that are not missing, (n,).
+
+    They are taken around an origin. Values with known errors count the less, the larger
+    these are.
+    """
+    values, errors = core.split_errors(rows, n_features)
+    squares = np.square(values - origin, dtype=np.float64)
+    squares *= precision_weights(errors)
     return np.nan_to_num(squares, nan=0.0, posinf=np.inf).sum(axis=1)
 
 
@@ -410,8 +417,9 @@ def _is_rising(fit: core.Fit) -> bool:
 def _report(jobs, chosen: Evaluation, weight) -> dict[str, float]:
     """Return the chosen candidate's scores, beside those of linear models."""
     rows = np.concatenate([held_out_of(job).rows for job in jobs]).astype(np.float64)
-    total = weight @ _sum_of_squares(rows)
-    r2 = [first_component_r2(job.rows, held_out_of(job).rows) for job in jobs]
+    p = jobs[0].network.n_features
+    total = weight @ _sum_of_squares(rows, p)
+    r2 = [first_component_r2(job.rows, held_out_of(job).rows, p) for job in jobs]
     linear = [linear_score(job, held_out_of(job)) for job in jobs]
     return {
         "n_samples": len(rows),

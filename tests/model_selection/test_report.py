@@ -74,7 +74,7 @@ class TestHealth:
         rng = np.random.RandomState(0)
         z = rng.normal(size=(400, 3))
         z[:, 1] = z[:, 0] ** 2 + 0.1 * z[:, 1] if dependent else z[:, 1]
-        vae.posterior = lambda X: (z, np.zeros_like(z))
+        vae.posterior = lambda X, error_scale=None: (z, np.zeros_like(z))
         found = findings(vae, data[1]).get("audit")
         if word is None:
             assert found is None

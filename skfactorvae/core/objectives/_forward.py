@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .._dense import Weights
 from .._likelihoods import Likelihood
-from .._missing import split_missing
+from .._missing import Observations, split_errors
 from .._networks import Network
 from .._priors import PRIORS
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 class Labelled:
     """Labels of m attributes, each with a batch of its own of labelled rows."""
 
-    rows: Tensor  # (K, m, B, p) rows whose label of an attribute is known
+    rows: Tensor  # (K, m, B, p or 2 p) rows whose label of an attribute is known
     noise: Tensor  # (K, m, B, d) standard normal
     values: Tensor  # (K, m, B) the labels of those rows
     known: Tensor  # (K, B, m) labels of the first batch; NaN where unknown
@@ -49,7 +49,7 @@ class InputNoise:
 class Batch:
     """The rows and the random numbers of one step."""
 
-    rows: Tensor  # (K, 2, B, p) two independent batches
+    rows: Tensor  # (K, 2, B, p or 2 p) two independent batches
     noise: Tensor  # (K, 2, B, d) standard normal
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     row_numbers: Tensor  # (K, B) of the first batch, in its model's table
@@ -116,17 +116,19 @@ class Forward:
     @property
     def x(self) -> Tensor:
         """Rows of the first batch, (K, B, p); zero where missing."""
-        return self._observations[0]
+        return self._observations.values
 
     @property
     def observed(self) -> Tensor | None:
         """One where these values are observed, else zero, (K, B, p); None: all are."""
-        return self._observations[1]
+        return self._observations.observed
 
     @cached_property
-    def _observations(self) -> tuple[Tensor, Tensor | None]:
+    def _observations(self) -> Observations:
         rows = self.batch.rows[:, 0]
-        return split_missing(rows) if self.network.takes_missing else (rows, None)
+        if not self.network.takes_missing:
+            return Observations(rows)
+        return Observations.of(rows, self.network.n_features)
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor]:
@@ -134,13 +136,15 @@ class Forward:
 
     @cached_property
     def _encoder_inputs(self) -> Tensor:
-        """Rows of both batches with input noise, (K, 2, B, p)."""
+        """Rows of both batches with noise on their values, (K, 2, B, p or 2 p)."""
         rows, added = self.batch.rows, self.batch.input_noise
         if added is None:
             return rows
-        return self.likelihood.add_input_noise(
-            self.weights, rows.flatten(1, 2), added.noise.flatten(1, 2), added.max_std
-        ).view(rows.shape)
+        values, errors = split_errors(rows, self.network.n_features)
+        noisy = self.likelihood.add_input_noise(
+            self.weights, values.flatten(1, 2), added.noise.flatten(1, 2), added.max_std
+        ).view(values.shape)
+        return noisy if errors is None else torch.cat([noisy, errors], dim=-1)
 
     @property
     def mean(self) -> Tensor:
@@ -166,7 +170,8 @@ class Forward:
     @cached_property
     def nll(self) -> Tensor:
         """Return -log p(x | z) in nats, (K, B)."""
-        return self.likelihood.nll(self.weights, self.output, self.x, self.observed)
+        known = self._observations.known
+        return self.likelihood.nll(self.weights, self.output, *known)
 
     @property
     def reconstruction(self) -> Tensor:
