@@ -64,7 +64,8 @@ def decode(
     def expect(w: Weights, z: Tensor) -> Tensor:
         return likelihood.mean(w, network.decode(w, z))
 
-    names = [*network.decoder_parameters, *likelihood.parameters]
+    own = [name for name in likelihood.parameters if name in weights]
+    names = [*network.decoder_parameters, *own]
     return _map_blocks(expect, network, _chosen(weights, names), codes, device)
 
 

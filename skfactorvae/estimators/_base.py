@@ -505,7 +505,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             weights = job.row_weights[some]
             self.fit_score_ = float(np.average(bounds, weights=weights))
             self.explained_variance_ratio_ = explained_variance_ratio(
-                self._decoded, self._encoded(job.rows[some])[0], job.rows[some], weights
+                self._decoded, self._encoded(job.rows[some])[0], job.values[some], weights
             )
         if fit.status != "diverged":
             for message in fit_warnings(self):
