@@ -34,6 +34,7 @@ def test_a_table_is_measured_and_printed(monkeypatch, tmp_path, capsys):
     assert printed.count("| peaks |") == 2 * 2 + 2 * 3
 
 
+@pytest.mark.slow
 def test_the_page_has_the_stored_numbers(capsys):
     records = downstream.read()
     downstream.print_labels(records)
