@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from scipy.io import loadmat
 
 from ._converted import Block, Table
 
@@ -203,6 +202,8 @@ def _car_names(path: Path) -> dict[str, int]:
 
 def _car(content: bytes, place: int, table: Table) -> Block:
     """Return the images of one car, elevations slowest, and their levels."""
+    from scipy.io import loadmat  # slow to import
+
     im = loadmat(io.BytesIO(content), variable_names=["im"])["im"]
     elevations, azimuths = table.factor_sizes[:2]
     channels, height, width = table.image_shape

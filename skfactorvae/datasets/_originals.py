@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from . import _layouts
@@ -485,6 +484,8 @@ class _Place:
             raise ValueError(f"n_retries must be an integer >= 0; got {n_retries!r}.")
         if not delay >= 0:
             raise ValueError(f"delay must be a number of seconds >= 0; got {delay!r}.")
+        from sklearn.datasets import get_data_home  # slow to import
+
         self.home = Path(get_data_home(data_home)) / "skfactorvae"
         self.path = None if path is None else Path(os.path.expanduser(path))
         self.download_if_missing = download_if_missing

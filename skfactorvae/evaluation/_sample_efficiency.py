@@ -128,7 +128,7 @@ def sample_efficiency(
     >>> factor = rng.normal(size=300)
     >>> X = factor[:, None] + 3 * rng.normal(size=(300, 50))
     >>> result = sample_efficiency(factor[:, None], factor, X=X, sizes=[10, 200])
-    >>> result.scores["codes"].mean() > result.scores["columns"].mean()
+    >>> bool(result.scores["codes"].mean() > result.scores["columns"].mean())
     True
     """
     target = read_target(y, target_type)

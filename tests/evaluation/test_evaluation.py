@@ -40,7 +40,7 @@ def noisy_copies(n=200, p=30, noise=3.0):
 class TestSampleEfficiency:
     def test_codes_that_are_the_factor_need_few_labels(self):
         factor, X = noisy_copies()
-        result = sample_efficiency(factor[:, None], factor, X=X, n_repeats=4)
+        result = sample_efficiency(factor[:, None], factor, X=X, n_repeats=2)
         assert list(result.scores) == ["codes", "principal components", "columns"]
         assert result.sizes.tolist() == [10, 20, 50, 100, 133]
         assert_allclose(result.scores["codes"], 1, atol=1e-3)
@@ -114,6 +114,7 @@ class TestSampleEfficiency:
         split = next(GroupShuffleSplit(1, random_state=0).split(codes, y, group))
         assert len(np.unique(group[split[0]])) < 40
 
+    @pytest.mark.slow
     def test_samples_without_a_label_are_left_out_and_serve_the_components(self):
         factor, X = noisy_copies(300)
         y = factor.copy()

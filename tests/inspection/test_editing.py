@@ -18,7 +18,7 @@ def positive(peaks):
     """A pipeline that takes logarithms, and its samples."""
     X = 1 + np.abs(peaks.data)
     log = FunctionTransformer(np.log, inverse_func=np.exp)
-    return make_pipeline(log, StandardScaler(), small(max_iter=60)).fit(X), X
+    return make_pipeline(log, StandardScaler(), small(max_iter=10)).fit(X), X
 
 
 class TestEdit:
@@ -69,6 +69,7 @@ class TestEdit:
         pipe, X = positive
         assert edit(pipe, X, {0: 8.0, 1: -8.0}).min() > -1e-6 * X.max()
 
+    @pytest.mark.slow
     def test_what_a_lossy_step_loses_is_kept(self, peaks):
         pipe = make_pipeline(PCA(4, random_state=0), small(max_iter=40))
         pipe.fit(peaks.data)
@@ -78,6 +79,7 @@ class TestEdit:
         found = edited - pipe[0].inverse_transform(pipe[0].transform(edited))
         np.testing.assert_allclose(found, lost, atol=1e-6)
 
+    @pytest.mark.slow
     def test_a_frame_keeps_its_index_columns_and_types(self, peaks):
         X = pd.DataFrame(peaks.data).add_prefix("wave_")
         X["constant"] = 7
@@ -88,6 +90,7 @@ class TestEdit:
         assert edited["constant"].dtype == int
         pd.testing.assert_frame_equal(edit(vae, X, {}), X)
 
+    @pytest.mark.slow
     def test_missing_values_stay_missing(self, peaks):
         X = peaks.data.copy()
         X[0, 3] = np.nan

@@ -19,7 +19,7 @@ def linear():
     """A linear model of a linear table, and the table."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 5)) * [1, 2, 3, 4, 50] + 7
-    model = small(hidden_layer_sizes=(), n_components=2, max_iter=100)
+    model = small(hidden_layer_sizes=(), n_components=2, max_iter=40)
     return model.fit(X + 0.1 * rng.normal(size=X.shape)), X
 
 
@@ -41,6 +41,7 @@ class TestComponents:
         assert np.corrcoef(found, expected)[0, 1] > 0.95
         np.testing.assert_array_equal(found, vae.components_[1])
 
+    @pytest.mark.slow
     def test_a_tool_that_expects_loadings_takes_a_transformer(self, linear):
         """A decomposition as hyperspy makes it: scores by factors."""
         model, X = linear

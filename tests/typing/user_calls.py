@@ -20,9 +20,15 @@ from skfactorvae import (
     SupervisedFactorVAETransformer,
 )
 from skfactorvae.datasets import (
+    fetch_mpi3d,
     make_dsprites_like,
     make_gaussian_peaks,
     make_nonlinear_ica,
+)
+from skfactorvae.evaluation import (
+    sample_efficiency,
+    shift_report,
+    unfairness_score,
 )
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
@@ -32,10 +38,13 @@ from skfactorvae.inspection import (
     SearchDisplay,
     StabilityDisplay,
     TrainingDisplay,
+    edit,
     explore,
     factor_table,
+    loadings,
 )
 from skfactorvae.metrics import (
+    benchmark_report,
     dci_scores,
     disentanglement_report,
     make_disentanglement_scorer,
@@ -167,6 +176,10 @@ def scores(factors: np.ndarray, codes: np.ndarray) -> None:
     print(dci_scores(factors, codes, estimator="lasso", n_jobs=2).disentanglement)
     print(disentanglement_report(factors, codes, metrics="fast", random_state=0))
     print(total_correlation_audit(codes, random_state=0))
+    print(benchmark_report(FactorVAETransformer(3), (codes, factors), metrics=["mig"]))
+    print(sample_efficiency(codes, factors[:, 0], sizes=[20], n_repeats=3).scores)
+    print(shift_report("auto", codes, factors[:, 0], factors[:, 1]).cost)
+    print(unfairness_score(codes[:, 0] > 0, factors[:, 0], adjusted=True))
     scorer = make_disentanglement_scorer(sap_score, classifier="threshold")
     print(scorer(FactorVAETransformer(3), codes, factors))
 
@@ -184,4 +197,6 @@ def pictures() -> None:
     SearchDisplay.from_estimator(search).plot()
     StabilityDisplay.from_estimators([vae, FactorVAETransformer(3).fit(X)], X).plot()
     print(factor_table(vae, X).to_frame())
+    print(edit(vae, X[:1], {"component_0": 1.0}, reference=X), loadings(vae, X))
+    print(vae.components_.shape, fetch_mpi3d(variant="real").data.shape)
     print(explore(vae, X, "factors.html", title="Sprites").n_bytes)
