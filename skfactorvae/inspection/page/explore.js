@@ -35,6 +35,12 @@
   const kinds = {
     dense: (x, layer) => addProduct(Float64Array.from(layer.bias), x, layer.weight),
     linear: (x, layer, code) => addProduct(x, code, layer.weight),
+    columns: (x, layer) => x.map((v, j) => {
+      const n = layer.values.length / layer.low.length;
+      const at = (v - layer.low[j]) / layer.width[j];
+      const i = Math.min(Math.max(Math.floor(at), 0), n - 2), k = j * n + i;
+      return layer.values[k] + (at - i) * (layer.values[k + 1] - layer.values[k]);
+    }),
     sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
     scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
     conv_transpose: (x, layer) => {
@@ -68,7 +74,7 @@
   };
   const layers = data.layers.map((layer) => {
     const read = { ...layer };
-    for (const part of ["weight", "bias", "scale", "mean"]) {
+    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width"]) {
       if (layer[part]) read[part] = arrayOf(layer[part]);
     }
     return read;
