@@ -16,17 +16,15 @@ TOLERANCE = 1e-6
 """Largest error of an affine layer, in standard deviations."""
 
 COLUMN_TOLERANCE = 2e-5
-"""Largest error of a tabulated layer, as a share of a column's range."""
+"""Largest error of a tabulated layer, in ranges of the middle nine tenths of a
+column."""
 
-MOST = 0.98
-"""Share of the values that must be within that error: an inverse power can have a pole
-at the end of its domain."""
-
-N_PLACES = (129, 513, 2049, 8193)
+N_PLACES = (129, 513, 2049, 8193, 32769)
 """Numbers of places at which a function is tabulated, the first that suffices."""
 
-REACH = 10.0
-"""Largest range of a column, in ranges of its middle nine tenths: not up to a pole."""
+REACH = 3.0
+"""Distance from the median, in the same unit, up to which tables are that exact: an
+inverse power can have a pole at the end of its domain."""
 
 MARGIN = 0.25
 """Share of the range of a column by which its table is longer, at either end."""
@@ -105,12 +103,12 @@ def _of_columns(undo: Undo, samples: np.ndarray) -> Layer | None:
     low, high = samples.min(axis=0), samples.max(axis=0)
     margin = MARGIN * np.where(high > low, high - low, 1.0)
     low, high = low - margin, high + margin
-    known = np.isfinite(wanted)  # others are beyond the domain of the function
-    if not known.any(axis=0).all():
+    if not np.isfinite(wanted).any(axis=0).all():
         return None
-    size = np.nanmax(wanted, axis=0) - np.nanmin(wanted, axis=0)
-    size = np.minimum(size, REACH * _robust_range(wanted))
-    tolerance = COLUMN_TOLERANCE * np.maximum(size, 1e-300)
+    bottom, middle, top = np.nanquantile(wanted, [0.05, 0.5, 0.95], axis=0)
+    with np.errstate(invalid="ignore"):  # beyond the domain of the function
+        is_near = np.abs(wanted - middle) <= REACH * (top - bottom)
+    tolerance = COLUMN_TOLERANCE * np.maximum(top - bottom, 1e-300)
     for n_places in N_PLACES:
         values = _extended(undo(np.linspace(low, high, n_places)))
         if values is None:
@@ -122,15 +120,9 @@ def _of_columns(undo: Undo, samples: np.ndarray) -> Layer | None:
             "values": values.T,  # (p, n_places)
         }
         error = np.abs(apply_columns(layer, samples) - wanted)
-        if (error <= tolerance)[known].mean() >= MOST:
+        if (error <= tolerance)[is_near].all():
             return layer
     return None
-
-
-def _robust_range(values: np.ndarray) -> np.ndarray:
-    """Return the range of the middle nine tenths of each column's values, (p,)."""
-    low, high = np.nanquantile(values, [0.05, 0.95], axis=0)
-    return high - low
 
 
 def _is_of_columns(undo: Undo, samples: np.ndarray, wanted: np.ndarray) -> bool:

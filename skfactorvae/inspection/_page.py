@@ -122,7 +122,7 @@ def explore(
         image_shape=image_shape,
     )
     survey = reading.survey(X)
-    codes, content = _movements(survey)
+    codes, content = _movements(survey, begins_at_a_sample=layout.kind == "bars")
     samples = reading.model.inverse_transform(codes)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         # The ends of sliders can be beyond the domain of an inverse.
@@ -218,8 +218,9 @@ def _layers(reading):
     return layers
 
 
-def _movements(survey):
+def _movements(survey, *, begins_at_a_sample):
     """Return codes that the page can show, (m, d), and its starting points."""
+    step = np.where((step := survey.step("aggregate")) > 0, step, 1.0)
     every = np.arange(len(survey.centre))
     moves = survey.paths(every, np.linspace(-REACH, REACH, 13), "aggregate")
     n_rows = len(survey.mean)
@@ -227,7 +228,10 @@ def _movements(survey):
     starts = [("the mean code", survey.centre)]
     starts += [(f"sample {i}", survey.mean[i]) for i in chosen]
     codes = [moves.reshape(-1, len(every)), survey.mean[chosen]]
+    # Bars are differences from the mean code: begin where something is to be seen.
+    distance = np.abs((survey.mean[chosen] - survey.centre) / step).mean(axis=1)
     return np.concatenate(codes), {
+        "first_start": 1 + int(distance.argmax()) if begins_at_a_sample else 0,
         "centre": survey.centre.tolist(),
         "starts": [{"label": name, "code": code.tolist()} for name, code in starts],
     }
