@@ -18,6 +18,9 @@ MOST_LATENTS = 4
 MOST_FEATURES = 14
 """Columns of a table whose shares are shown."""
 
+LONG_NAME = 13
+"""Characters of a column's name above which two panels of bars fill the width."""
+
 LOWER_HEIGHT = {"curve": 2.6, "bars": 3.1, "image": 4.2}
 """Height of the traversals, inches, by the kind of layout."""
 
@@ -164,9 +167,9 @@ class OverviewDisplay:
             With ``ax_`` and ``figure_``.
         """
         plt = pyplot()
-        n = len(self.traversals.latents)
         kind = self.table.layout.kind
-        lower = LOWER_HEIGHT[kind]
+        shape = self._grid()
+        lower = LOWER_HEIGHT[kind] * (shape[0] if kind == "bars" else 1)
         figure = plt.figure(figsize=(11, 3.9 + lower), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         rows = figure.add_gridspec(2, 1, height_ratios=(3.9, lower))
@@ -174,7 +177,6 @@ class OverviewDisplay:
         self.pairs.plot(left)
         title(left, "codes")
         self._plot_shares(right, x_label)
-        shape = (n, 1) if kind == "image" else (1, n)
         lines = rows[1].subgridspec(*shape).subplots(squeeze=False).ravel()
         self.traversals.plot(lines, x_label=x_label, y_label=y_label, max_features=6)
         for panel in lines if kind == "bars" else ():
@@ -185,8 +187,19 @@ class OverviewDisplay:
                 "component, in standard deviations",
                 fontsize=9,
             )
-        self.ax_, self.figure_ = np.array([left, right, *lines]), figure
+        panels = self.traversals.ax_
+        self.ax_, self.figure_ = np.array([left, right, *panels]), figure
         return self
+
+    def _grid(self):
+        """Return the rows and columns of the traversals' panels."""
+        n, layout = len(self.traversals.latents), self.table.layout
+        if layout.kind == "image":
+            return n, 1
+        has_long_names = max(len(str(name)) for name in layout.names) > LONG_NAME
+        if layout.kind == "bars" and has_long_names:
+            return -(-n // 2), min(n, 2)
+        return 1, n
 
     def _plot_shares(self, ax, x_label):
         """Draw the share of each feature's variance by component."""

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ._health import health_marks
+from ._inversion import inversion_layers
 from ._layout import choose_layout
 from ._reading import read
 from ._stability import StabilityDisplay
@@ -28,9 +29,6 @@ N_STARTS = 6
 
 N_FEATURES_SHOWN = 8
 """Features in the table of a component, at most."""
-
-TOLERANCE = 1e-6
-"""Largest error of inverting the pipeline's steps, in standard deviations."""
 
 
 def explore(
@@ -61,7 +59,8 @@ def explore(
     estimator : estimator, Pipeline or search
         Fitted, with dense or convolutional networks. Steps of a pipeline before it are
         inverted in the page, so that units are those of X; their inverse must be
-        affine, as that of scalers and PCA.
+        affine, as that of scalers and PCA, or a function of each column, as that of
+        logarithms and powers.
     X : array-like of shape (n_samples, n_features)
         Samples, from which the mean and standard deviation of codes are computed.
     path : str or path-like, default="components.html"
@@ -98,7 +97,7 @@ def explore(
     ValueError
         If the model is too large for `max_bytes`, its networks are the user's own
         modules, decoded samples are not finite, or the inverse of a step of the
-        pipeline is not affine.
+        pipeline is neither affine nor a function of each column.
 
     Examples
     --------
@@ -123,9 +122,13 @@ def explore(
         image_shape=image_shape,
     )
     survey = reading.survey(X)
-    rows, content = _movements(reading, survey)
-    limits = _range(rows)
-    table = tabulate(reading, survey, layout, "quantile")
+    codes, content = _movements(survey, begins_at_a_sample=layout.kind == "bars")
+    samples = reading.model.inverse_transform(codes)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        # The ends of sliders can be beyond the domain of an inverse.
+        limits = _range(reading.undo(samples), samples)
+        inverse = inversion_layers(reading, samples)
+        table = tabulate(reading, survey, layout, "quantile")
     blob = _Blob()
     content |= {
         "kind": layout.kind,
@@ -136,7 +139,7 @@ def explore(
         "image_shape": layout.image_shape,
         "range": limits,
         "spread": blob.add(survey.feature_std, "f8"),
-        "layers": [blob.add_layer(layer) for layer in _layers(reading, survey)],
+        "layers": [blob.add_layer(layer) for layer in _layers(reading) + inverse],
         "latents": _latents(reading, survey, table),
         "health": _health(estimator),
         "stability": _stability(estimator, others, X),
@@ -191,6 +194,7 @@ class _Blob:
     def add_layer(self, layer):
         """Replace the arrays of a layer by references; scales need float64."""
         kinds = {"weight": "f4", "bias": "f4", "scale": "f8", "mean": "f8"}
+        kinds |= {"values": "f8", "low": "f8", "width": "f8"}
         return {
             name: self.add(value, kinds[name]) if name in kinds else value
             for name, value in layer.items()
@@ -200,8 +204,8 @@ class _Blob:
         return base64.b64encode(b"".join(self.parts)).decode("ascii")
 
 
-def _layers(reading, survey):
-    """Return the layers of the decoder, and a layer that inverts the pipeline."""
+def _layers(reading):
+    """Return the layers of the decoder, with the shapes that convolutions need."""
     layers, shape = [], None
     for layer in reading.model.decoder_layers():
         if layer["kind"] == "reshape":
@@ -211,57 +215,12 @@ def _layers(reading, survey):
             shape = layer["size"]
         else:
             layers.append(layer)
-    return [*layers, *_inversion(reading, survey)]
+    return layers
 
 
-def _inversion(reading, survey):
-    """Return a layer that maps the model's samples to the user's, if they differ.
-
-    Raises
-    ------
-    ValueError
-        If that map is not affine.
-    """
-    if not reading.before:
-        return []
-    samples = _sample(survey)
-    given = np.asarray(reading.model.inverse_transform(samples), dtype=np.float64)
-    wanted = reading.decode(samples)
-    origin, middle = given.mean(axis=0), wanted.mean(axis=0)
-    tolerance = TOLERANCE * np.where(survey.feature_std > 0, survey.feature_std, 1.0)
-
-    def fits(mapped):
-        return (np.abs(mapped + middle - wanted) <= tolerance).all()
-
-    offset = reading.undo(origin[None])[0]
-    if len(origin) == len(middle):
-        scale = reading.undo(origin[None] + 1)[0] - offset
-        if fits((given - origin) * scale):
-            mean = middle - origin * scale
-            return [{"kind": "scale", "scale": scale, "mean": mean}]
-    weight = np.array(
-        [reading.undo(origin[None] + unit)[0] for unit in np.eye(len(origin))]
-    )
-    weight -= offset
-    if fits((given - origin) @ weight):
-        bias = middle - origin @ weight
-        return [{"kind": "dense", "activation": None, "weight": weight, "bias": bias}]
-    names = ", ".join(repr(name) for name, _ in reading.before)
-    raise ValueError(
-        f"The inverse of the pipeline's steps ({names}) is not affine, and a page can "
-        "only invert affine steps, such as scalers and PCA. Call explore with the "
-        "transformer alone, on samples transformed by these steps."
-    )
-
-
-def _sample(survey):
-    """Return the codes of some samples and the mean code, (m, d)."""
-    rows = np.linspace(0, len(survey.mean) - 1, min(len(survey.mean), 50)).astype(int)
-    return np.concatenate([survey.mean[rows], survey.centre[None]])
-
-
-def _movements(reading, survey):
-    """Return samples that the page can show, (m, p), and its starting points."""
+def _movements(survey, *, begins_at_a_sample):
+    """Return codes that the page can show, (m, d), and its starting points."""
+    step = np.where((step := survey.step("aggregate")) > 0, step, 1.0)
     every = np.arange(len(survey.centre))
     moves = survey.paths(every, np.linspace(-REACH, REACH, 13), "aggregate")
     n_rows = len(survey.mean)
@@ -269,21 +228,27 @@ def _movements(reading, survey):
     starts = [("the mean code", survey.centre)]
     starts += [(f"sample {i}", survey.mean[i]) for i in chosen]
     codes = [moves.reshape(-1, len(every)), survey.mean[chosen]]
-    return reading.decode(np.concatenate(codes)), {
+    # Bars are differences from the mean code: begin where something is to be seen.
+    distance = np.abs((survey.mean[chosen] - survey.centre) / step).mean(axis=1)
+    return np.concatenate(codes), {
+        "first_start": 1 + int(distance.argmax()) if begins_at_a_sample else 0,
         "centre": survey.centre.tolist(),
         "starts": [{"label": name, "code": code.tolist()} for name, code in starts],
     }
 
 
-def _range(rows):
-    """Return the lowest and the highest value of samples.
+def _range(rows, samples):
+    """Return the lowest and the highest value of samples, in the user's units.
+
+    Some may be beyond the domain of an inverse, as of a power transform.
 
     Raises
     ------
     ValueError
-        If a value is not finite.
+        If a value of the model's samples, or all of the user's, are not finite.
     """
-    if not np.isfinite(rows).all():
+    rows = rows[np.isfinite(rows)]
+    if not rows.size or not np.isfinite(samples).all():
         raise ValueError(
             "Decoded samples contain NaN or infinity, which a page cannot draw. Check "
             "the scale of X, and that the fit did not diverge."

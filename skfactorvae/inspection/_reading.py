@@ -6,6 +6,7 @@ Axes: ``n`` rows, ``d`` latents, ``p`` features as the user knows them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer
@@ -215,10 +216,23 @@ class Reading:
             return numbers(X)
         return numbers_of(self.model, self.found.transform_before(X))
 
+    def steps_back(self):
+        """Return the steps before the model, the last one first.
+
+        Returns
+        -------
+        list of (str, estimator, callable)
+            Name, step, and the function that inverts it.
+        """
+        return [
+            (name, step, partial(_inverted, name, step))
+            for name, step in reversed(self.before)
+        ]
+
     def undo(self, rows):
         """Invert the steps before the model on its samples, (n, p) float64."""
-        for name, step in reversed(self.before):
-            rows = _inverted(name, step, rows)
+        for _, _, undo in self.steps_back():
+            rows = undo(rows)
         rows = numbers(rows)
         if rows.shape[1] != len(self.feature_names):
             raise ValueError(

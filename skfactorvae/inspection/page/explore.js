@@ -35,6 +35,12 @@
   const kinds = {
     dense: (x, layer) => addProduct(Float64Array.from(layer.bias), x, layer.weight),
     linear: (x, layer, code) => addProduct(x, code, layer.weight),
+    columns: (x, layer) => x.map((v, j) => {
+      const n = layer.values.length / layer.low.length;
+      const at = (v - layer.low[j]) / layer.width[j];
+      const i = Math.min(Math.max(Math.floor(at), 0), n - 2), k = j * n + i;
+      return layer.values[k] + (at - i) * (layer.values[k + 1] - layer.values[k]);
+    }),
     sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
     scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
     conv_transpose: (x, layer) => {
@@ -68,7 +74,7 @@
   };
   const layers = data.layers.map((layer) => {
     const read = { ...layer };
-    for (const part of ["weight", "bias", "scale", "mean"]) {
+    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width"]) {
       if (layer[part]) read[part] = arrayOf(layer[part]);
     }
     return read;
@@ -242,8 +248,75 @@
     byId("unused").firstElementChild.textContent =
       `${unused.length} inactive ${unused.length === 1 ? "component" : "components"}`;
   }
+
+  // -------------------------------------------------------------- names and files
+  const names = data.latents.map((latent) => latent.name);
+  const named = data.latents.map(() => []);
+  const showName = (j) => {
+    const name = names[j];
+    for (const [element, rest] of named[j]) element.textContent = capital(name) + rest;
+    const given = names.map((own, i) => [i, own]).filter(([i, own]) => own !== `component ${i}`);
+    const pairs = given.map(([i, own]) => `${i}: ${JSON.stringify(own)}`);
+    byId("line").value = `vae.set_component_names({${pairs.join(", ")}})`;
+  };
+  for (const { latent } of sliders) {
+    const id = `name-${latent.index}`;
+    const input = make("input", { type: "text", id, value: latent.name, maxlength: 60 });
+    byId("naming").querySelector("div").append(
+      make("div", { class: "name" }, make("label", { for: id, text: `Component ${latent.index}` }), input));
+    named[latent.index].push([document.querySelector(`label[for=component-${latent.index}]`), ""]);
+    input.addEventListener("input", () => {
+      names[latent.index] = input.value.trim() || `component ${latent.index}`;
+      showName(latent.index);
+    });
+  }
+  byId("line").addEventListener("focus", (event) => event.target.select());
+  const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
+  const csv = () => {
+    const places = data.kind === "curve" ? Array.from(arrayOf(data.x)) : data.kind === "bars" ? data.names : row.map((_, j) => j);
+    const lines = [`${quoted(data.x_label || "feature")},"value","value of the mean code"`];
+    Array.from(row).forEach((v, j) => lines.push([typeof places[j] === "number" ? places[j] : quoted(places[j]), v, first[j]].join()));
+    return lines.join("\r\n") + "\r\n";
+  };
+  const save = (href, file) => make("a", { href, download: file }).click();
+  byId("save-csv").addEventListener("click", () => {
+    const url = URL.createObjectURL(new Blob(["\ufeff" + csv()], { type: "text/csv" }));
+    save(url, "sample.csv");
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  });
+  const pictured = () => {
+    const own = stage.querySelector("canvas");
+    if (own) return Promise.resolve(own.toDataURL("image/png"));
+    const svg = stage.querySelector("svg"), copy = svg.cloneNode(true);
+    const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+    const all = svg.querySelectorAll("*"), copies = copy.querySelectorAll("*");
+    all.forEach((element, i) => {
+      const style = getComputedStyle(element);
+      for (const part of ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-family"]) {
+        copies[i].style.setProperty(part, style.getPropertyValue(part));
+      }
+    });
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("width", 2 * width);
+    copy.setAttribute("height", 2 * height);
+    const text = new XMLSerializer().serializeToString(copy);
+    const image = new Image();
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    return image.decode().then(() => {
+      const canvas = make("canvas", { width: 2 * width, height: 2 * height });
+      const context = canvas.getContext("2d");
+      context.fillStyle = getComputedStyle(document.body).backgroundColor;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(image, 0, 0);
+      return canvas.toDataURL("image/png");
+    });
+  };
+  byId("save-png").hidden = data.kind === "bars";
+  byId("save-png").addEventListener("click", () => pictured().then((url) => save(url, "sample.png")));
+
   const select = byId("start");
   data.starts.forEach(({ label }, i) => select.append(make("option", { value: i, text: label })));
+  select.value = data.first_start;
   const restart = () => {
     code.set(data.starts[select.value].code);
     for (const { latent, slider, output } of sliders) {
@@ -266,12 +339,17 @@
       scope: "col", text, ...(typeof lines[0][i] === "number" ? { class: "number" } : {}),
     })))),
     make("tbody", {}, ...lines.map((line) => make("tr", {}, ...cells("td", line)))));
+  const titled = (latent) => {
+    const name = make("span", { text: capital(latent.name) });
+    named[latent.index].push([name, ""]);
+    return [name, ` ${latent.sentence}`];
+  };
   for (const latent of data.latents) {
     const facts = latent.share === null ? [] : [`${Math.round(100 * latent.share)} % of the variance`];
     if (latent.kl !== null) facts.unshift(`${latent.kl.toFixed(2)} nats`);
     const caption = [facts.join(", "), "features with the largest effects"].filter(Boolean).join("; ");
     byId("table").append(make("details", latent.is_used && latent.index < 3 ? { open: "" } : {},
-      make("summary", { text: `${capital(latent.name)} ${latent.sentence}` }),
+      make("summary", {}, ...titled(latent)),
       table(caption, ["Feature", "at 2.5 %", "at 97.5 %", "Share of its variance", "Direction"],
         latent.features.map((f) => [f.name, f.low, f.high, f.share, f.direction]))));
   }
@@ -314,5 +392,6 @@
     if (stage.clientWidth !== shown) { shown = stage.clientWidth; redraw(); }
   }).observe(stage);
   restart();
-  globalThis.explorer = { get code() { return Array.from(code); }, get row() { return Array.from(row); } };
+  data.latents.forEach((_, j) => showName(j));
+  globalThis.explorer = { get code() { return Array.from(code); }, get row() { return Array.from(row); }, csv, pictured };
 })();
