@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,7 @@ def test_a_damaged_checkpoint_is_refused(interrupted, damage):
     assert content_of(interrupted) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_can_be_deleted(interrupted):
     only_file(interrupted).unlink()
     with checkpoints(interrupted):
@@ -417,6 +419,7 @@ def test_an_interval_must_be_a_number_of_seconds(folder, every):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_no_checkpoint_is_written_before_its_time(folder, kill_after):
     written = kill_after(0)
     with checkpoints(folder, every=1000):
@@ -488,6 +491,20 @@ def test_an_inner_block_has_a_folder_of_its_own(tmp_path, kill_after):
         assert not list((tmp_path / "outer").glob("*.safetensors"))
     assert len(written) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stacks_are_cut_alike_whatever_memory_is_free(folder, monkeypatch):
+    monkeypatch.setattr(_batching, "_free_memory", lambda: 4)
+    assert _batching.Scheduler(2).budget == 4 * _batching.MEMORY_SHARE
+    with checkpoints(folder):
+        assert _batching.Scheduler(2).budget > 2**20
+
+
+def test_without_locks_of_the_system_a_folder_can_be_used(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with checkpoints(folder):
+        assert folder.exists()
+    assert not folder.exists()
 
 
 # ----------------------------------------------------------------- faults while fitting
