@@ -750,3 +750,58 @@ def test_callbacks_get_the_tasks_of_the_steps_that_are_left(interrupted):
         with pytest.raises(ValueError, match="after"), checkpoints(interrupted):
             program(tasks)
         assert (tasks.n_begun, tasks.n_ended) == (expected, expected)
+
+
+class RaisingCallback(Tasks):
+    """A callback that raises an error after some tasks."""
+
+    def on_fit_task_end(self, estimator, context):
+        super().on_fit_task_end(estimator, context)
+        if self.n_ended == 36:
+            raise RuntimeError("in the callback")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn 1.9")
+def test_a_callback_that_raises_leaves_estimator_and_checkpoint(folder, kill_after):
+    vae = small().set_callbacks(RaisingCallback())
+    with (
+        pytest.raises(RuntimeError, match="in the callback"),
+        checkpoints(folder, every=0),
+    ):
+        vae.fit(table())
+    assert not hasattr(vae, "weights_")
+    resumed, written = run_again(lambda: small().fit(table()), folder, kill_after)
+    assert len(written) == 1
+    assert_equal_fits(resumed, small().fit(table()))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_under_another_name_is_refused(interrupted):
+    path = only_file(interrupted)
+    path.rename(path.with_name(f"{'0' * 32}.safetensors"))
+    expected = "differs in the name of its file"
+    with pytest.raises(CheckpointError, match=expected), checkpoints(interrupted):
+        small().fit(table())
+
+
+def test_arrays_that_jobs_share_are_hashed_once(monkeypatch):
+    hashed, array_digest = [], _checkpoints.array_digest
+    monkeypatch.setattr(
+        _checkpoints, "array_digest", lambda a: hashed.append(a) or array_digest(a)
+    )
+    rows, weights = table(), np.ones(40)
+    parts = {
+        "network": core.MLP(4, 2, (8,), "relu", linear_path=False),
+        "likelihood": core.Gaussian("feature"),
+        "objective": core.VAE(beta=1.0),
+    }
+    jobs = [
+        core.Job(**parts, rows=rows, row_weights=weights, seed=seed)
+        for seed in range(5)
+    ]
+    schedule = core.Schedule(40, 16, 1e-3, 0.1)
+    one = _checkpoints.identity_of(jobs, schedule)
+    assert len(hashed) == 2
+    assert one == _checkpoints.identity_of(jobs, schedule)
+    assert one != _checkpoints.identity_of(jobs[::-1], schedule)
