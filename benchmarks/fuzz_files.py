@@ -15,8 +15,8 @@ that was interrupted, which is then continued.
 
 A case has a fault if
 
-* an error is not a ModelFileError or CheckpointError; with a forged digest, the error
-  of a continued fit may be a ValueError about its numbers;
+* an error is not a ModelFileError or a CheckpointError; with a forged digest, that of
+  a continued fit may be a ValueError about its numbers;
 * a file without a forged digest is loaded and gives other output than the original;
 * a file is loaded, and ``transform``, ``inverse_transform``, ``score_samples`` or
   ``repr`` raise another error than a ValueError, which is about its numbers;
@@ -334,7 +334,7 @@ def edit_values(metadata, arrays, rng):
     parts = parts_of(metadata)
     part = parts[rng.integers(len(parts))]
     content = json.loads(metadata[part])
-    if content is None or rng.random() < 0.03:
+    if not isinstance(content, dict | list) or rng.random() < 0.03:
         content = hostile(rng)
     else:
         for _ in range(rng.integers(1, 3)):

@@ -420,7 +420,7 @@ class Folder:
             for file in new
         ]
         if differences:
-            fewest = min(differences, key=len)
+            fewest = min(differences, key=len) or ["the name of its file"]
             fail(
                 f"The checkpoints in {str(self.path)!r} are of another fit, which "
                 f"differs in {', '.join(fewest)}. {AGAIN}"
@@ -462,9 +462,13 @@ def identity_of(jobs: Sequence[core.Job], schedule: core.Schedule) -> dict[str, 
     jobs : sequence of core.Job
     schedule : core.Schedule
     """
+    known: dict[int, str] = {}
     return {
-        "schedule": _described(schedule),
-        "jobs": [_parts(job) for job in jobs],
+        "schedule": _described(schedule, known),
+        "jobs": [
+            {name: _described(part, known) for name, part in _parts(job).items()}
+            for job in jobs
+        ],
     }
 
 
@@ -475,7 +479,7 @@ def _parts(job: core.Job) -> dict[str, Any]:
         [getattr(part, name) for part in (job, held_out) if part is not None]
         for name in ("rows", "row_weights", "labels")
     )
-    parts = {
+    return {
         "X": rows,
         "sample_weight": weights,
         "y": labels,
@@ -491,7 +495,6 @@ def _parts(job: core.Job) -> dict[str, Any]:
         ],
         "weight_decay": job.weight_decay,
     }
-    return {name: _described(part) for name, part in parts.items()}
 
 
 def differing(found: Any, expected: dict[str, Any]) -> list[str]:
@@ -514,20 +517,25 @@ def differing(found: Any, expected: dict[str, Any]) -> list[str]:
     ]
 
 
-def _described(value: Any) -> Any:
-    """Return a value in JSON: arrays as digests, objects by their fields."""
+def _described(value: Any, known: dict[int, str]) -> Any:
+    """Return a value in JSON: arrays as digests, objects by their fields.
+
+    Digests of arrays are kept in ``known``, since the jobs of a stack share arrays.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
     if isinstance(value, np.ndarray):
-        return array_digest(value)
+        if id(value) not in known:
+            known[id(value)] = array_digest(value)
+        return known[id(value)]
     if dataclasses.is_dataclass(value):
         own = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return [type(value).__qualname__, _described(own)]
+        return [type(value).__qualname__, _described(own, known)]
     if isinstance(value, dict):
-        return {str(k): _described(v) for k, v in sorted(value.items())}
+        return {str(k): _described(v, known) for k, v in sorted(value.items())}
     if isinstance(value, list | tuple | set | frozenset):
         ordered = sorted(value) if isinstance(value, set | frozenset) else value
-        return [_described(part) for part in ordered]
+        return [_described(part, known) for part in ordered]
     owner = value if hasattr(value, "__qualname__") else type(value)
     return f"{owner.__module__}.{owner.__qualname__}"
 

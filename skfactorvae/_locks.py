@@ -55,10 +55,16 @@ class FolderLock:
 
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._close()
             return False
         except (ImportError, OSError):
-            return True
+            self._close()  # an open file cannot be removed everywhere
         return True
 
     def __exit__(self, *error: object) -> None:
-        os.close(self._descriptor)
+        self._close()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,7 @@ def test_a_damaged_checkpoint_is_refused(interrupted, damage):
     assert content_of(interrupted) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_can_be_deleted(interrupted):
     only_file(interrupted).unlink()
     with checkpoints(interrupted):
@@ -417,6 +419,7 @@ def test_an_interval_must_be_a_number_of_seconds(folder, every):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_no_checkpoint_is_written_before_its_time(folder, kill_after):
     written = kill_after(0)
     with checkpoints(folder, every=1000):
@@ -488,6 +491,20 @@ def test_an_inner_block_has_a_folder_of_its_own(tmp_path, kill_after):
         assert not list((tmp_path / "outer").glob("*.safetensors"))
     assert len(written) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_stacks_are_cut_alike_whatever_memory_is_free(folder, monkeypatch):
+    monkeypatch.setattr(_batching, "_free_memory", lambda: 4)
+    assert _batching.Scheduler(2).budget == 4 * _batching.MEMORY_SHARE
+    with checkpoints(folder):
+        assert _batching.Scheduler(2).budget > 2**20
+
+
+def test_without_locks_of_the_system_a_folder_can_be_used(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with checkpoints(folder):
+        assert folder.exists()
+    assert not folder.exists()
 
 
 # ----------------------------------------------------------------- faults while fitting
@@ -733,3 +750,58 @@ def test_callbacks_get_the_tasks_of_the_steps_that_are_left(interrupted):
         with pytest.raises(ValueError, match="after"), checkpoints(interrupted):
             program(tasks)
         assert (tasks.n_begun, tasks.n_ended) == (expected, expected)
+
+
+class RaisingCallback(Tasks):
+    """A callback that raises an error after some tasks."""
+
+    def on_fit_task_end(self, estimator, context):
+        super().on_fit_task_end(estimator, context)
+        if self.n_ended == 36:
+            raise RuntimeError("in the callback")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn 1.9")
+def test_a_callback_that_raises_leaves_estimator_and_checkpoint(folder, kill_after):
+    vae = small().set_callbacks(RaisingCallback())
+    with (
+        pytest.raises(RuntimeError, match="in the callback"),
+        checkpoints(folder, every=0),
+    ):
+        vae.fit(table())
+    assert not hasattr(vae, "weights_")
+    resumed, written = run_again(lambda: small().fit(table()), folder, kill_after)
+    assert len(written) == 1
+    assert_equal_fits(resumed, small().fit(table()))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_under_another_name_is_refused(interrupted):
+    path = only_file(interrupted)
+    path.rename(path.with_name(f"{'0' * 32}.safetensors"))
+    expected = "differs in the name of its file"
+    with pytest.raises(CheckpointError, match=expected), checkpoints(interrupted):
+        small().fit(table())
+
+
+def test_arrays_that_jobs_share_are_hashed_once(monkeypatch):
+    hashed, array_digest = [], _checkpoints.array_digest
+    monkeypatch.setattr(
+        _checkpoints, "array_digest", lambda a: hashed.append(a) or array_digest(a)
+    )
+    rows, weights = table(), np.ones(40)
+    parts = {
+        "network": core.MLP(4, 2, (8,), "relu", linear_path=False),
+        "likelihood": core.Gaussian("feature"),
+        "objective": core.VAE(beta=1.0),
+    }
+    jobs = [
+        core.Job(**parts, rows=rows, row_weights=weights, seed=seed)
+        for seed in range(5)
+    ]
+    schedule = core.Schedule(40, 16, 1e-3, 0.1)
+    one = _checkpoints.identity_of(jobs, schedule)
+    assert len(hashed) == 2
+    assert one == _checkpoints.identity_of(jobs, schedule)
+    assert one != _checkpoints.identity_of(jobs[::-1], schedule)

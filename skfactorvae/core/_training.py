@@ -504,9 +504,14 @@ class _Checkpoint:
         """Process a record, unless the training of the model has ended."""
         if self.is_done:
             return
-        self.n_iter, self.names = step, ["step", *record]
-        if self.job.held_out is not None:
-            self.names.append("validation_elbo")
+        more = [] if self.job.held_out is None else ["validation_elbo"]
+        names = ["step", *record, *more]
+        if self.history and self.names != names:
+            raise ValueError(
+                f"The history that was restored has the terms {self.names}; expected "
+                f"{names}."
+            )
+        self.n_iter, self.names = step, names
         if not is_finite:
             self.diverged_at = step
             self.end("diverged")

@@ -504,8 +504,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
             weights = job.row_weights[some]
             self.fit_score_ = float(np.average(bounds, weights=weights))
+            codes, _ = self._encoded(job.rows[some])
             self.explained_variance_ratio_ = explained_variance_ratio(
-                self._decoded, self._encoded(job.rows[some])[0], job.values[some], weights
+                self._decoded, codes, job.values[some], weights
             )
         if fit.status != "diverged":
             for message in fit_warnings(self):
