@@ -39,6 +39,7 @@ LAYER_OF = {
     "_locks": "locks",
     "_inputs": "ground",
     "_linear_models": "ground",
+    "_simple_structure": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",
     "_health": "ground",

@@ -38,6 +38,7 @@ from ._missing import DecoderFilling, FactorFilling
 from ._modules import Modules
 from ._networks import MLP, Network
 from ._priors import PRIORS
+from ._rotation import Rotated, mean_loadings, rotate_latents, without_rotation
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
 from ._training import fit_stack, held_out_penalties
@@ -90,6 +91,7 @@ __all__ = [
     "Objective",
     "PointPosterior",
     "Record",
+    "Rotated",
     "Schedule",
     "SupervisedFactorVAE",
     "Watch",
@@ -104,10 +106,13 @@ __all__ = [
     "held_out_penalties",
     "impute",
     "least_memory",
+    "mean_loadings",
     "residual_squares",
     "resolve_device",
+    "rotate_latents",
     "sample",
     "stack_width",
     "torch_version",
     "without_latents",
+    "without_rotation",
 ]

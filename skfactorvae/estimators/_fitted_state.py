@@ -19,6 +19,7 @@ LATENT: dict[str, Entry] = {
     "active_components_": Array(axes=("active",), kinds="i"),
     "fit_score_": Plain(types=(float,), optional=True),
     "init_": Plain(types=(str,)),
+    "init_criteria_": Plain(types=(dict,), optional=True),
     "weight_decay_": Plain(types=(float,)),
     "held_out_": Plain(types=(dict,)),
     "temperature_": Plain(types=(float,)),

@@ -362,7 +362,8 @@ class LatentTransformer(
             radius) * radius + centre``, or of ``log_var``; "linear", which adds the
             product of the standardised sample and ``weight`` to the mean; "levels",
             ``x @ weight + bias``, whose softmax over the numbers of ``levels`` gives
-            the probabilities of each category.
+            the probabilities of each category; "rotation", of rotated components:
+            ``mean @ weight``, and ``variance @ weight**2``.
 
         Raises
         ------
@@ -384,11 +385,12 @@ class LatentTransformer(
         -------
         layers : list of dict
             Layers in the order in which they are applied to a code z. By ``kind``:
-            "dense", ``x @ weight + bias``; "reshape", to ``shape``; "conv_transpose" of
-            stride 2 and padding 1, to ``size``, with ``weight`` of shape (inputs,
-            outputs, 4, 4); "linear", which adds ``z @ weight``; "sigmoid"; "scale",
-            ``x * scale + mean``. A layer with an ``activation`` other than None ends
-            with it.
+            "rotation", the first of a model with rotated components, which replaces z
+            by ``z @ weight.T``; "dense", ``x @ weight + bias``; "reshape", to
+            ``shape``; "conv_transpose" of stride 2 and padding 1, to ``size``, with
+            ``weight`` of shape (inputs, outputs, 4, 4); "linear", which adds ``z @
+            weight``; "sigmoid"; "scale", ``x * scale + mean``. A layer with an
+            ``activation`` other than None ends with it.
 
         Raises
         ------
