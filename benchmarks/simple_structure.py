@@ -1,9 +1,9 @@
 """Compare components with the published scales of questionnaires.
 
-    python benchmarks/simple_structure.py               fit what is missing, and store it
-    python benchmarks/simple_structure.py --stored      print what is stored
-    python benchmarks/simple_structure.py --criteria    print what starts are chosen by
-    python benchmarks/simple_structure.py --alarms      rate at which the test is wrong
+    python benchmarks/simple_structure.py             fit what is missing, and store it
+    python benchmarks/simple_structure.py --stored    print what is stored
+    python benchmarks/simple_structure.py --criteria  print what starts are chosen by
+    python benchmarks/simple_structure.py --alarms    rate at which the test is wrong
 
 A published scale is the sum of the items that a key assigns to it. Each scale is
 matched with one component, one to one, and the absolute rank correlations are averaged
@@ -116,9 +116,10 @@ def msq() -> Questionnaire:
 
 
 EPI = {
-    "extraversion": "1 3 -5 8 10 13 -15 17 -20 22 25 27 -29 -32 -34 -37 39 -41 44 46 49 "
-    "-51 53 56",
-    "neuroticism": "2 4 7 9 11 14 16 19 21 23 26 28 31 33 35 38 40 43 45 47 50 52 55 57",
+    "extraversion": "1 3 -5 8 10 13 -15 17 -20 22 25 27 -29 -32 -34 -37 39 -41 44 46 "
+    "49 -51 53 56",
+    "neuroticism": "2 4 7 9 11 14 16 19 21 23 26 28 31 33 35 38 40 43 45 47 50 52 55 "
+    "57",
     "lie": "6 -12 -18 24 -30 36 -42 -48 -54",
 }
 

@@ -200,7 +200,13 @@ def fitted(request):
     return cls(**short, random_state=0).fit(X, X[:, 0])
 
 
-OPTIONAL = {"feature_names_in_", "n_features_in_", "classes_", "fit_score_"}
+OPTIONAL = {
+    "feature_names_in_",
+    "n_features_in_",
+    "classes_",
+    "fit_score_",
+    "rotation_",
+}
 """Attributes that are there for some data or models only, or properties."""
 
 

@@ -103,6 +103,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         where these do not favour FastICA, ``simplicity_z``, the simplicity of the
         loadings relative to random ones, in standard deviations, simple from 3. Empty
         where nothing was compared.
+    rotation_ : ndarray of shape (n_components, n_components) or None
+        Orthogonal matrix R by which components were rotated after the fit, after
+        ``init="varimax"``: codes are ``latents @ R``. None without a rotation.
     weight_decay_ : float
         Weight decay that was used.
     held_out_ : dict of str to float

@@ -36,8 +36,8 @@ def rotate_components(estimator, rotation, X):
     Returns
     -------
     rotated : BaseLatentTransformer
-        A fitted copy. Its ``weights_`` hold ``rotation.weight``, the product with a
-        rotation that the estimator may have had.
+        A fitted copy. Its ``rotation_`` is the product with a rotation that the
+        estimator may have had.
 
     Raises
     ------
@@ -46,12 +46,12 @@ def rotate_components(estimator, rotation, X):
         groups or attributes, or the prior or the posterior are those of an adversarial
         model.
     """
-    plain = _unrotated(estimator)
+    check_is_fitted(estimator)
+    plain = estimator._unrotated()
     spec = plain._spec
     rotation = _checked_rotation(rotation, spec)
-    before = estimator.weights_.get(core.Rotated.ROTATION)
-    if before is not None:
-        rotation = before.astype(np.float64) @ rotation
+    if estimator.rotation_ is not None:
+        rotation = estimator.rotation_.astype(np.float64) @ rotation
     rows = plain._standardized(X)
     job = core.Job(
         network=plain._network_for(rows),
@@ -69,15 +69,6 @@ def rotate_components(estimator, rotation, X):
     rotated.active_components_ = active_components(spec, kl, variance, len(rows))
     rotated._model_spec = dict(vars(spec.rotated()))
     return rotated
-
-
-def _unrotated(estimator):
-    """Return a copy whose components are the latents of its networks."""
-    check_is_fitted(estimator)
-    plain = copy(estimator)
-    plain.weights_ = core.without_rotation(estimator.weights_)
-    plain._model_spec = dict(vars(estimator._spec.unrotated()))
-    return plain
 
 
 def _checked_rotation(rotation, spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Integral
 
 import numpy as np
@@ -77,18 +78,27 @@ class LatentTransformer(
         """
         return self.posterior(X)[0]
 
-    def posterior(self, X):
-        """Compute mean and standard deviation of each sample's posterior q(z | x).
+    def posterior(self, X, *, return_cov=False):
+        r"""Compute mean and standard deviation of each sample's posterior q(z | x).
+
+        Components are independent under the posterior, unless they were rotated after
+        the fit (``init_`` is ``"varimax"``): the covariance is then :math:`R^T
+        \operatorname{diag}(\sigma^2) R`, for R = ``rotation_``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Samples.
+        return_cov : bool, default=False
+            Whether to return covariance matrices in place of standard deviations.
 
         Returns
         -------
-        mean, std : ndarray of shape (n_samples, n_components), float32
-            Moments of the normal posterior of each component.
+        mean : ndarray of shape (n_samples, n_components), float32
+            Means of the normal posterior.
+        std : ndarray of shape (n_samples, n_components), float32
+            Standard deviation of each component. With ``return_cov``, the covariance
+            matrices, of shape (n_samples, n_components, n_components).
 
         Raises
         ------
@@ -103,7 +113,35 @@ class LatentTransformer(
         moments = core.encode(network, self.weights_, rows, device=self._device)
         with np.errstate(over="ignore"):  # is reported below
             mean, std = (m[:, self._n_hidden :].astype(np.float32) for m in moments)
-        return check_finite(mean, "codes"), check_finite(std, "codes")
+        check_finite(mean, "codes")
+        check_finite(std, "codes")
+        return (mean, self._covariance(X, std)) if return_cov else (mean, std)
+
+    def _covariance(self, X, std):
+        """Return the covariance matrices of posteriors, (n, d, d)."""
+        n_rows, d = std.shape
+        check_memory(
+            n_rows * d * d * std.itemsize,
+            f"posterior(return_cov=True) of {n_rows} samples",
+            "Pass fewer samples at a time.",
+        )
+        if self.rotation_ is None:
+            return np.square(std)[:, :, None] * np.eye(d, dtype=std.dtype)
+        _, inner = self._unrotated().posterior(X)
+        roots = inner[:, :, None] * self.rotation_.astype(std.dtype)  # (n, latents, d)
+        return roots.transpose(0, 2, 1) @ roots
+
+    @property
+    def rotation_(self):
+        """Orthogonal matrix by which components were rotated after the fit, or None."""
+        return self.weights_.get(core.Rotated.ROTATION)
+
+    def _unrotated(self):
+        """Return a copy whose components are the latents of the networks."""
+        plain = copy(self)
+        plain.weights_ = core.without_rotation(self.weights_)
+        plain._model_spec = dict(vars(self._spec.unrotated()))
+        return plain
 
     def inverse_transform(self, X):
         """Compute the expected sample of each code, in the original units.
