@@ -15,13 +15,16 @@ NORMAL_LOG_COSH = 0.3745672075
 VARIMAX_STEPS, VARIMAX_TOLERANCE = 300, 1e-7
 """Steps of a rotation, at most, and the relative rise of its criterion of the last."""
 
+COMPARED_TOLERANCE = 1e-5
+"""That rise where only the simplicity of loadings is compared."""
+
 N_NULL = 50
 """Random loadings with which loadings are compared."""
 
 MAX_NULL_FEATURES = 200
 """Features whose loadings are compared with random ones, at most."""
 
-SIMPLE_Z = 3.0
+SIMPLE_Z = 2.0
 """Standard deviations above that of random loadings at which a structure is simple."""
 
 NEARLY_NORMAL = 0.015
@@ -34,7 +37,7 @@ AS_INDEPENDENT = 0.8
 equally far from normal."""
 
 
-def orthomax(loadings, weight=1.0):
+def orthomax(loadings, weight=1.0, tol=VARIMAX_TOLERANCE):
     r"""Compute the orthogonal matrix that rotates loadings to simple structure.
 
     It maximises, with rows scaled to norm one (Kaiser's normalisation),
@@ -48,6 +51,8 @@ def orthomax(loadings, weight=1.0):
         L.
     weight : float, default=1.0
         w: one gives varimax, zero quartimax.
+    tol : float, default=1e-7
+        Relative rise of the criterion of the last step.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def orthomax(loadings, weight=1.0):
         gradient = rotated**3 - weight * rotated * np.square(rotated).mean(axis=0)
         left, values, right = np.linalg.svd(unit.T @ gradient)
         rotation = left @ right
-        if values.sum() <= last * (1 + VARIMAX_TOLERANCE):
+        if values.sum() <= last * (1 + tol):
             break
         last = values.sum()
     return rotation
@@ -144,7 +149,8 @@ def simplicity_z(loadings, rng):
 
 def rotated_simplicity(loadings):
     """Compute the simplicity of loadings after their rotation by varimax."""
-    return simplicity(np.square(loadings @ orthomax(loadings)))
+    rotation = orthomax(loadings, tol=COMPARED_TOLERANCE)
+    return simplicity(np.square(loadings @ rotation))
 
 
 def non_normality(sources):

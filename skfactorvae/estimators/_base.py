@@ -101,7 +101,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         variables, by the mean of log cosh, nearly normal below .015;
         ``negentropy_ratio``, that of varimax-rotated factors relative to them; and,
         where these do not favour FastICA, ``simplicity_z``, the simplicity of the
-        loadings relative to random ones, in standard deviations, simple from 3. Empty
+        loadings relative to random ones, in standard deviations, simple from 2. Empty
         where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
@@ -369,8 +369,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 watch=callbacks if callbacks.is_active else bar,
             )
         fit = prepared.calibrated(fit, device)
-        self._set_fitted(*prepared.rotated(fit, device))
-        callbacks.end(self.weights_)
+        prepared, fit = prepared.rotated(fit, device)
+        self._set_fitted(prepared, fit)
+        callbacks.end(lambda: prepared.fitted(self.weights_))
         return self
 
     def _empty_columns(self, prepared: Prepared) -> str | None:

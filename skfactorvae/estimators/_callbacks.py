@@ -73,12 +73,12 @@ class FitCallbacks:
             self.task = self._begin()
         return [bool(stop)]
 
-    def end(self, weights):
-        """Report the end of the fit."""
+    def end(self, attributes):
+        """Report the end of the fit, with a function that returns what is fitted."""
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.fitted(weights),
+            reconstruction_attributes=attributes,
         )
 
     def _begin(self):
