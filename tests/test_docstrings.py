@@ -210,6 +210,7 @@ OPTIONAL = {
     "fit_score_",
     "component_names_",
     "explained_variance_ratio_",
+    "rotation_",
 }
 """Attributes that are there for some data or models only, or properties."""
 

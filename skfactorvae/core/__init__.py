@@ -40,6 +40,7 @@ from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
 from ._priors import PRIORS
+from ._rotation import Rotated, mean_loadings, rotate_latents, without_rotation
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
 from ._state import State, Storage
@@ -94,6 +95,7 @@ __all__ = [
     "Objective",
     "PointPosterior",
     "Record",
+    "Rotated",
     "Schedule",
     "State",
     "Storage",
@@ -111,11 +113,14 @@ __all__ = [
     "held_out_penalties",
     "impute",
     "least_memory",
+    "mean_loadings",
     "residual_squares",
     "resolve_device",
+    "rotate_latents",
     "sample",
     "split_errors",
     "stack_width",
     "torch_version",
     "without_latents",
+    "without_rotation",
 ]

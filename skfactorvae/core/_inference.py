@@ -43,7 +43,7 @@ def encode(
     """Return posterior means and standard deviations of the codes, (n, n_columns)."""
 
     def moments(w: Weights, x: Tensor) -> Tensor:
-        mean, log_var = network.encode(w, x)
+        mean, log_var = network.components_of(w, *network.encode(w, x))
         return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
 
     names = network.encoder_parameters
@@ -62,7 +62,8 @@ def decode(
     """Return E[x | z], (n, p)."""
 
     def expect(w: Weights, z: Tensor) -> Tensor:
-        return likelihood.mean(w, network.decode(w, z))
+        output = network.decode(w, network.latents_of(w, z))
+        return likelihood.mean(w, output)
 
     own = [name for name in likelihood.parameters if name in weights]
     names = [*network.decoder_parameters, *own]

@@ -46,10 +46,9 @@ def order_latents(
         Variance of each latent's posterior mean over the rows.
     """
     readout = job.objective.readout
-    kl, variance, correlation = _describe(job, weights, device)
+    kl, variance, correlation = describe_latents(job, weights, device)
     order = readout.latent_order(kl)
-    strongest = np.abs(correlation).argmax(1)
-    direction = np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
+    direction = strongest_correlation(correlation)
     targets = readout.sign_targets(job.labels)
     if targets is not None:
         covariance = _target_covariance(job, weights, targets, device)
@@ -76,8 +75,14 @@ def without_latents(network: Network, weights: Arrays, n: int) -> dict[str, np.n
     }
 
 
+def strongest_correlation(correlation: np.ndarray) -> np.ndarray:
+    """Return each latent's correlation with the feature it depends on most, (d,)."""
+    strongest = np.abs(correlation).argmax(1)
+    return np.take_along_axis(correlation, strongest[:, None], axis=1)[:, 0]
+
+
 @np.errstate(over="ignore", invalid="ignore")  # a diverged model may overflow
-def _describe(
+def describe_latents(
     job: Job, weights: Arrays, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return latents' KL and variance, (d,), and correlation with features, (d, p).

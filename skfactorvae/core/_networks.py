@@ -218,6 +218,16 @@ class Network(ABC):
         """Draw from the posteriors, given their moments and standard normal noise."""
         return torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
 
+    def components_of(
+        self, weights: Weights, mean: Tensor, log_var: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the moments of components, given those of the latents."""
+        return mean, log_var
+
+    def latents_of(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Return the latents (K, B, d) of the components' values."""
+        return codes
+
     def generate(
         self,
         weights: Weights,

@@ -127,6 +127,14 @@ class NetworkWrapper(Network):
     def draw_codes(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
         return self.network.draw_codes(mean, log_var, noise)
 
+    def components_of(
+        self, weights: Weights, mean: Tensor, log_var: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return self.network.components_of(weights, mean, log_var)
+
+    def latents_of(self, weights: Weights, codes: Tensor) -> Tensor:
+        return self.network.latents_of(weights, codes)
+
     def generate(
         self,
         weights: Weights,

@@ -107,8 +107,19 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardisation; of columns of several types, those of
         their features, ordered by likelihood.
-    init_ : {"ica", "pca", "random"}
-        Initialisation that was used.
+    init_ : {"ica", "pca", "varimax", "random"}
+        Initialisation that was used. After ``"varimax"``, components are rotated.
+    init_criteria_ : dict of str to float
+        What ``init="auto"`` chose between FastICA and factor analysis by:
+        ``ica_non_normality``, the median distance of FastICA's components from normal
+        variables, by the mean of log cosh, nearly normal below .015;
+        ``negentropy_ratio``, that of varimax-rotated factors relative to them; and,
+        where these do not favour FastICA, ``simplicity_z``, the simplicity of the
+        loadings relative to random ones, in standard deviations, simple from 2. Empty
+        where nothing was compared.
+    rotation_ : ndarray of shape (n_components, n_components) or None
+        Orthogonal matrix R by which components were rotated after the fit, after
+        ``init="varimax"``: codes are ``latents @ R``. None without a rotation.
     weight_decay_ : float
         Weight decay that was used.
     held_out_ : dict of str to float
@@ -387,8 +398,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 n_jobs=self.n_jobs,
                 watch=callbacks if callbacks.is_active else bar,
             )
-        self._set_fitted(prepared, prepared.calibrated(fit, device))
-        callbacks.end(self.weights_)
+        fit = prepared.calibrated(fit, device)
+        prepared, fit = prepared.rotated(fit, device)
+        self._set_fitted(prepared, fit)
+        callbacks.end(lambda: prepared.fitted(self.weights_))
         return self
 
     def _empty_columns(self, prepared: Prepared) -> str | None:
@@ -462,9 +475,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         if not (self.warm_start and self.__sklearn_is_fitted__()):
             return None
         return PreviousFit(
-            spec=self._spec,
+            spec=self._spec.unrotated(),
             scaling=self._scaling,
-            weights=self.weights_,
+            weights=core.without_rotation(self.weights_),
             init=self.init_,
             weight_decay=self.weight_decay_,
             inflation=self._inflation,
@@ -496,9 +509,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
-        self.active_components_ = np.flatnonzero(
-            (kl > _active_kl(prepared)) & (variance > ACTIVE_VARIANCE)
-        )
+        n_rows = core.effective_sample_size(job.row_weights)
+        self.active_components_ = active_components(prepared.spec, kl, variance, n_rows)
         if not prepared.spec.is_generator:
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
             bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
@@ -528,13 +540,25 @@ def _check_fit(values, prepared: Prepared, fit: core.Fit):
     )
 
 
-def _active_kl(prepared: Prepared) -> float:
-    """Return the KL divergence above which a component is active, nats."""
-    if not prepared.spec.learns_noise:
-        return ACTIVE_KL
-    job = prepared.job
-    n_rows = core.effective_sample_size(job.row_weights)
-    return max(ACTIVE_KL, information_of_noise(n_rows, job.network.n_features))
+def active_components(spec: ModelSpec, kl, variance, n_rows: float):
+    """Return the components that hold more information than noise would.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    kl, variance : ndarray of shape (d,)
+        KL divergence from the prior, nats, and variance of each component's codes.
+    n_rows : float
+        Effective number of samples.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    least = ACTIVE_KL
+    if spec.learns_noise:
+        least = max(least, information_of_noise(n_rows, spec.n_features))
+    return np.flatnonzero((kl > least) & (variance > ACTIVE_VARIANCE))
 
 
 @declared
@@ -585,17 +609,23 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
     )
     init: str = parameter(
         default="auto",
-        kind='{"auto", "ica", "pca", "random"}',
-        rules=[one_of("auto", "ica", "pca", "random")],
+        kind='{"auto", "ica", "pca", "varimax", "random"}',
+        rules=[one_of("auto", "ica", "pca", "varimax", "random")],
         description="""Initialisation. ``"ica"`` and ``"pca"`` add a linear path to
         encoder and decoder, and initialise it by scikit-learn's FastICA or PCA, on the
         principal directions that have more variance than an average feature, FastICA on
         at most sqrt(n / 20) of them for n distinct samples; the other weights start
-        such that the networks add nothing to it. ``"auto"`` uses FastICA's components
+        such that the networks add nothing to it. ``"varimax"`` starts from factor
+        analysis (from PCA with more than 300 features) and rotates the components after
+        the fit, so that each feature depends on few of them: for questionnaires, and
+        other tables of nearly normal columns. ``"auto"`` uses FastICA's components
         if they are independent, as for a mixture of sources, else PCA's: the test is a
-        classifier between samples and samples with shuffled components. ``"random"``
-        has no linear path. The linear path exists for ``network="mlp"`` with a Gaussian
-        likelihood; other models are initialised at random.""",
+        classifier between samples and samples with shuffled components. In place of
+        FastICA it uses ``"varimax"`` where its components are nearly normal, or no
+        farther from normal than rotated factors, and loadings are simpler than random
+        ones: see ``init_criteria_``. ``"random"`` has no linear path. The linear path
+        exists for ``network="mlp"`` with a Gaussian likelihood; other models are
+        initialised at random.""",
     )
     temperature: Any = parameter(
         default="auto",

@@ -69,18 +69,18 @@ class FitCallbacks:
             self.task = self._begin()
         return [bool(stop)]
 
-    def end(self, weights):
-        """Report the end of the fit.
+    def end(self, attributes):
+        """Report the end of the fit, with a function that returns what is fitted.
 
         A task has begun and not ended where training was finished before, and was read
         from a checkpoint.
         """
         if self.task is not None:
-            self._end(lambda: self.fitted(weights))
+            self._end(attributes)
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.fitted(weights),
+            reconstruction_attributes=attributes,
         )
 
     def _begin(self):

@@ -20,6 +20,7 @@ LATENT: dict[str, Entry] = {
     "explained_variance_ratio_": Array(axes=("d",), optional=True),
     "fit_score_": Plain(types=(float,), optional=True),
     "init_": Plain(types=(str,)),
+    "init_criteria_": Plain(types=(dict,), optional=True),
     "weight_decay_": Plain(types=(float,)),
     "held_out_": Plain(types=(dict,)),
     "temperature_": Plain(types=(float,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Integral
 
 import numpy as np
@@ -114,8 +115,12 @@ class LatentTransformer(
         errors = {} if error_scale is None else {"error_scale": error_scale}
         return self.fit(X, y, **given, **errors).transform(X, **errors)
 
-    def posterior(self, X, error_scale=None):
-        """Compute mean and standard deviation of each sample's posterior q(z | x).
+    def posterior(self, X, error_scale=None, *, return_cov=False):
+        r"""Compute mean and standard deviation of each sample's posterior q(z | x).
+
+        Components are independent under the posterior, unless they were rotated after
+        the fit (``init_`` is ``"varimax"``): the covariance is then :math:`R^T
+        \operatorname{diag}(\sigma^2) R`, for R = ``rotation_``.
 
         Parameters
         ----------
@@ -124,11 +129,16 @@ class LatentTransformer(
         error_scale : array-like of shape (n_samples, n_features), default=None
             Known standard deviations of the errors of X, in its units, as in ``fit``;
             infinite where a value is missing. None takes all values as exact.
+        return_cov : bool, default=False
+            Whether to return covariance matrices in place of standard deviations.
 
         Returns
         -------
-        mean, std : ndarray of shape (n_samples, n_components), float32
-            Moments of the normal posterior of each component.
+        mean : ndarray of shape (n_samples, n_components), float32
+            Means of the normal posterior.
+        std : ndarray of shape (n_samples, n_components), float32
+            Standard deviation of each component. With ``return_cov``, the covariance
+            matrices, of shape (n_samples, n_components, n_components).
 
         Raises
         ------
@@ -141,7 +151,37 @@ class LatentTransformer(
         moments = self._encoded(self._standardized(X, error_scale))
         with np.errstate(over="ignore"):  # is reported below
             mean, std = (m.astype(np.float32) for m in moments)
-        return check_finite(mean, "codes"), check_finite(std, "codes")
+        check_finite(mean, "codes")
+        check_finite(std, "codes")
+        if not return_cov:
+            return mean, std
+        return mean, self._covariance(X, error_scale, std)
+
+    def _covariance(self, X, error_scale, std):
+        """Return the covariance matrices of posteriors, (n, d, d)."""
+        n_rows, d = std.shape
+        check_memory(
+            n_rows * d * d * std.itemsize,
+            f"posterior(return_cov=True) of {n_rows} samples",
+            "Pass fewer samples at a time.",
+        )
+        if self.rotation_ is None:
+            return np.square(std)[:, :, None] * np.eye(d, dtype=std.dtype)
+        _, inner = self._unrotated().posterior(X, error_scale)
+        roots = inner[:, :, None] * self.rotation_.astype(std.dtype)  # (n, latents, d)
+        return roots.transpose(0, 2, 1) @ roots
+
+    @property
+    def rotation_(self):
+        """Orthogonal matrix by which components were rotated after the fit, or None."""
+        return self.weights_.get(core.Rotated.ROTATION)
+
+    def _unrotated(self):
+        """Return a copy whose components are the latents of the networks."""
+        plain = copy(self)
+        plain.weights_ = core.without_rotation(self.weights_)
+        plain._model_spec = dict(vars(self._spec.unrotated()))
+        return plain
 
     def inverse_transform(self, X):
         """Compute the expected sample of each code, in the original units.
@@ -451,7 +491,8 @@ class LatentTransformer(
             radius) * radius + centre``, or of ``log_var``; "linear", which adds the
             product of the standardised sample and ``weight`` to the mean; "levels",
             ``x @ weight + bias``, whose softmax over the numbers of ``levels`` gives
-            the probabilities of each category.
+            the probabilities of each category; "rotation", of rotated components:
+            ``mean @ weight``, and ``variance @ weight**2``.
 
         Raises
         ------
@@ -473,11 +514,12 @@ class LatentTransformer(
         -------
         layers : list of dict
             Layers in the order in which they are applied to a code z. By ``kind``:
-            "dense", ``x @ weight + bias``; "reshape", to ``shape``; "conv_transpose" of
-            stride 2 and padding 1, to ``size``, with ``weight`` of shape (inputs,
-            outputs, 4, 4); "linear", which adds ``z @ weight``; "sigmoid"; "scale",
-            ``x * scale + mean``. A layer with an ``activation`` other than None ends
-            with it.
+            "rotation", the first of a model with rotated components, which replaces z
+            by ``z @ weight.T``; "dense", ``x @ weight + bias``; "reshape", to
+            ``shape``; "conv_transpose" of stride 2 and padding 1, to ``size``, with
+            ``weight`` of shape (inputs, outputs, 4, 4); "linear", which adds ``z @
+            weight``; "sigmoid"; "scale", ``x * scale + mean``. A layer with an
+            ``activation`` other than None ends with it.
 
         Raises
         ------

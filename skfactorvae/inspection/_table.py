@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._simple_structure import simplicity
 from ._layout import Layout, choose_layout
 from ._reading import check_unit, default_names, positions_of, read
 from ._wording import LEAST_EFFECT, sentence
@@ -14,6 +15,9 @@ from ._wording import LEAST_EFFECT, sentence
 N_STEPS = 17
 N_NODES = 65
 """Quantiles of a component over which its share of the variance is computed."""
+
+LEAST_SHARE = 0.01
+"""Share of the variance of some feature from which a component has an effect."""
 
 SLACK = 0.01
 """Movement against the trend that a monotone feature may have, as a share of its range
@@ -61,9 +65,16 @@ class FactorTable:
     ----------
     summary : list of str
         One sentence per component.
+    simplicity : float
+        Kaiser's index of factorial simplicity of the shares, in [0, 1]: one if each
+        feature depends on one component, zero if all depend on all of them equally. Of
+        components that hold at least 1 % of some feature; NaN with fewer than two.
 
     References
     ----------
+    Kaiser (1974), "An index of factorial simplicity", Psychometrika 39, for
+    ``simplicity``, with shares in place of squared loadings.
+
     Sobol (2001), "Global sensitivity indices for nonlinear mathematical models", for
     shares of variance. Here the other components are held at their mean instead of
     averaged over, so that sharp shapes such as peaks are not smoothed.
@@ -100,6 +111,12 @@ class FactorTable:
         ends = zip(self.names, self.low, self.high, strict=True)
         summary = [sentence(*each, self.feature_std, self.layout) for each in ends]
         object.__setattr__(self, "summary", summary)
+
+    @property
+    def simplicity(self):
+        """Kaiser's index of factorial simplicity of the shares, in [0, 1]."""
+        used = self.share.max(axis=1) >= LEAST_SHARE
+        return simplicity(self.share[used].T)
 
     def __str__(self):
         return "\n".join(self.summary)

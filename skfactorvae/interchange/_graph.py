@@ -76,8 +76,15 @@ class Exporter:
                 mean = self._add(mean, self._product(rows, path))
             else:
                 mean, log_var = self._with_levels(layer, hidden, mean, log_var)
-        half = self._scalar(0.5)
-        std = self.graph.node("Exp", self.graph.node("Mul", log_var, half))
+        rotation = self.network.rotation
+        if rotation is not None:
+            mean = self._product(mean, rotation)
+            variance = self.graph.node("Exp", log_var)
+            variance = self._product(variance, np.square(rotation))
+            std = self.graph.node("Sqrt", variance)
+        else:
+            half = self._scalar(0.5)
+            std = self.graph.node("Exp", self.graph.node("Mul", log_var, half))
         return self.graph.cast(mean, "float32"), self.graph.cast(std, "float32")
 
     def transform(self, x: str) -> str:
@@ -90,9 +97,12 @@ class Exporter:
 
     def inverse_transform(self, codes: str) -> str:
         """Add the expected samples of codes; return their name."""
-        z = x = self.graph.cast(codes, self.dtype)
+        z = self.graph.cast(codes, self.dtype)
+        if self.network.rotation is not None:
+            z = self._product(z, self.network.rotation.T)
+        x = z
         shape: tuple[int, ...] = (self.model.n_codes,)
-        for i, layer in enumerate(self.network.decoder):
+        for i, layer in enumerate(self.network.decoder_layers):
             if layer["kind"] == "linear":
                 path = self.network.weight_of(layer)[self.model.n_hidden :]
                 x, shape = self._flat(x, shape), (path.shape[1],)

@@ -23,7 +23,7 @@ from .._health import (
     check_samples,
     matches_factor_analysis,
 )
-from .._linear_models import ica_rotation
+from .._linear_models import fit_factor_analysis, ica_rotation
 from .._pipelines import (
     active_columns,
     category_columns,
@@ -33,6 +33,7 @@ from .._pipelines import (
     numbers_of,
 )
 from .._remedies import is_limited
+from .._simple_structure import is_undecided, non_normality, orthomax, simplicity
 from .._undefined import collected_undefined
 from ..columns import suggested_likelihood
 from ..metrics import match_codes, total_correlation_audit
@@ -64,6 +65,12 @@ At most one value in 2400 can be that far away, whatever the distribution (Cheby
 ICA_TOLERANCE, ICA_STEPS = 1e-4, 500
 """Change of direction of the last step of FastICA, and its steps, at most."""
 
+MAX_FACTOR_FEATURES = 300
+"""Features up to which factor analysis is compared with."""
+
+SIMPLER = 0.05
+"""Difference of the index of simplicity that is reported."""
+
 LEAST_STD = 1e-9
 """Standard deviation, relative to the largest, of a principal component that varies."""
 
@@ -83,10 +90,11 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
 
     The report lists the active components and the information in each. It tests
     whether they depend on each other, with a classifier trained for the purpose;
-    whether they are those of PCA or FastICA on the same samples; which of them other
-    seeds find as well, for a :class:`SeedEnsemble`; and whether training was healthy,
-    by the checks of :func:`~skfactorvae.inspection.health_marks`. Every finding comes
-    with advice.
+    whether they are those of PCA, of FastICA or of factor analysis with varimax on the
+    same samples, and whether these have simpler structure where independence does not
+    decide; which of them other seeds find as well, for a :class:`SeedEnsemble`; and
+    whether training was healthy, by the checks of
+    :func:`~skfactorvae.inspection.health_marks`. Every finding comes with advice.
 
     Parameters
     ----------
@@ -150,6 +158,8 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
         kl=subject.kl,
         pca=subject.pca,
         ica=subject.ica,
+        varimax=subject.varimax,
+        simplicity=subject.simplicity,
         stability=stability,
         audit=subject.audit,
         sampled_audit=subject.sampled_audit,
@@ -187,6 +197,14 @@ class LatentReport:
         ``component`` and ``correlation``, each of shape (n_components,): the PCA or
         FastICA component that each is matched with, one to one (-1 if none), and the
         absolute rank correlation of the two, in [0, 1].
+    varimax : Bunch or None
+        The same comparison with factor analysis rotated by varimax; None with more than
+        300 features, or as many components as features.
+    simplicity : dict of str to float
+        Kaiser's index of factorial simplicity, in [0, 1], of the squared correlations
+        of features with the active "codes", and with the components of "pca", "ica" and
+        "varimax": one if each feature correlates with one component; NaN with fewer
+        than two.
     stability : ndarray of shape (n_components,) or None
         Share of the other seeds that find the component, in [0, 1]; of an ensemble
         only.
@@ -208,7 +226,8 @@ class LatentReport:
     References
     ----------
     Locatello et al. (2019), "Challenging common assumptions in the unsupervised
-    learning of disentangled representations".
+    learning of disentangled representations"; Kaiser (1974), "An index of factorial
+    simplicity".
 
     Examples
     --------
@@ -225,6 +244,8 @@ class LatentReport:
     kl: Any
     pca: Bunch
     ica: Bunch
+    varimax: Any
+    simplicity: dict[str, float]
     stability: Any
     audit: Bunch
     sampled_audit: Any
@@ -233,11 +254,13 @@ class LatentReport:
 
     def __str__(self):
         shares = ", ".join(f"{k} {v:.3f}" for k, v in self.explained.items())
+        indices = ", ".join(f"{k} {v:.2f}" for k, v in self.simplicity.items())
         return "\n".join(
             [
                 f"{self.active.sum()} of {len(self.active)} components are active.",
                 *self._table(),
                 f"Variance of the samples explained: {shares}.",
+                f"Simplicity of the structure: {indices}.",
                 *self._dependence(),
                 *map(str, self.findings),
             ]
@@ -250,8 +273,8 @@ class LatentReport:
         -------
         frame : DataFrame
             Columns ``active``, ``kl``, ``pca``, ``pca_correlation``, ``ica``,
-            ``ica_correlation`` and ``stability``, without those that are None. Needs
-            pandas.
+            ``ica_correlation``, ``varimax``, ``varimax_correlation`` and ``stability``,
+            without those that are None. Needs pandas.
         """
         import pandas as pd
 
@@ -275,6 +298,8 @@ class LatentReport:
             "pca_correlation": self.pca.correlation,
             "ica": self.ica.component,
             "ica_correlation": self.ica.correlation,
+            "varimax": self.varimax and self.varimax.component,
+            "varimax_correlation": self.varimax and self.varimax.correlation,
             "stability": self.stability,
         }
         return {name: v for name, v in columns.items() if v is not None}
@@ -306,7 +331,7 @@ def _check_no_steps(estimator):
 
 # --------------------------------------------------------------- what is reported on
 class _Subject:
-    """A fitted transformer, its codes of the samples, and PCA and FastICA of them."""
+    """A fitted transformer, its codes of the samples, and linear models of them."""
 
     def __init__(self, member, X, random_state, known):
         found = find_latent_model(member)
@@ -328,13 +353,20 @@ class _Subject:
         self.random_state = random_state
         self.audit = self._audited(self.codes)
         self.sampled_audit = self._audited(self._sampled())
-        baselines = self._baselines()
-        self.pca, self.ica = (self._matched(codes) for codes in baselines)
+        self.baselines = self._baselines()
+        self.pca, self.ica = (self._matched(self.baselines[k]) for k in ("pca", "ica"))
+        factors = self.baselines.get("varimax")
+        self.varimax = None if factors is None else self._matched(factors)
+        known = {"codes": self.codes[:, self.active], **self.baselines}
+        self.simplicity = {
+            name: simplicity(np.square(_correlations(codes, self.completed)).T)
+            for name, codes in known.items()
+        }
         self.explained = {
             "codes": explained_rows(
                 self.values, np.where(self.active, self.codes, 0.0)
             ),
-            "pca": explained_rows(self.values, baselines[0]),
+            "pca": explained_rows(self.values, self.baselines["pca"]),
         }
 
     def likelihood_of(self, name):
@@ -355,7 +387,12 @@ class _Subject:
         if not hasattr(self.model, "posterior"):
             return None
         mean, std = self.model.posterior(self.inputs, **self.known)
-        return mean + std * np.random.RandomState(0).normal(size=mean.shape)
+        noise = np.random.RandomState(0).normal(size=mean.shape)
+        if getattr(self.model, "rotation_", None) is None:
+            return mean + std * noise
+        _, covariance = self.model.posterior(self.inputs, **self.known, return_cov=True)
+        roots = np.linalg.cholesky(covariance.astype(np.float64))
+        return mean + (roots @ noise[:, :, None])[:, :, 0]
 
     def _audited(self, codes):
         if codes is None:
@@ -365,9 +402,9 @@ class _Subject:
             return total_correlation_audit(masked, random_state=self.random_state)
 
     def _baselines(self):
-        """Return the codes of PCA and FastICA, on samples scaled as for the model."""
+        """Return the codes of linear models, on samples scaled as for the model."""
         if not self.n_baseline:
-            return np.zeros((len(self.rows), 1)), np.zeros((len(self.rows), 1))
+            return dict.fromkeys(("pca", "ica"), np.zeros((len(self.rows), 1)))
         rows = self.completed
         if number_names(self.model) is not None:
             rows = StandardScaler().fit_transform(rows)
@@ -379,7 +416,10 @@ class _Subject:
         white = codes / np.where(std > LEAST_STD * std.max(), std, 1.0)
         rng = check_random_state(self.random_state)
         rotation = ica_rotation(white, rng, tol=ICA_TOLERANCE, max_iter=ICA_STEPS)
-        return codes, white @ rotation.T
+        found = {"pca": codes, "ica": white @ rotation.T}
+        if self.n_baseline < rows.shape[1] <= MAX_FACTOR_FEATURES:
+            found["varimax"] = _rotated_factors(rows, self.n_baseline)
+        return found
 
     def _completed_rows(self):
         """Return the samples; the model replaces what is missing, or else the mean."""
@@ -403,6 +443,16 @@ def _names_of(model, n_columns):
     if names is None:
         names = getattr(model, "feature_names_in_", None)
     return [f"x{j}" for j in range(n_columns)] if names is None else list(names)
+
+
+def _rotated_factors(rows, n_factors):
+    """Return expected factors of factor analysis, rotated by varimax, (n, d)."""
+    model = fit_factor_analysis(rows, n_factors)
+    signal, std = np.sqrt(model.variances - 1), np.sqrt(model.noise)
+    loadings = std[:, None] * model.directions * signal
+    units = (rows - model.mean) / std
+    scores = units @ (model.directions * (signal / model.variances))
+    return scores @ orthomax(loadings)
 
 
 # ------------------------------------------------------------------------ the checks
@@ -457,9 +507,14 @@ def _check_dependence(subject):
 def _check_baselines(subject):
     if not subject.active.any():
         return
-    for name, match in (("PCA", subject.pca), ("FastICA", subject.ica)):
+    for name, what, match in (
+        ("PCA", "principal", subject.pca),
+        ("FastICA", "FastICA", subject.ica),
+        ("FactorAnalysis with varimax", "rotated factor analysis", subject.varimax),
+    ):
+        if match is None:
+            continue
         same = match.correlation[subject.active] >= SAME
-        what = "principal" if name == "PCA" else "FastICA"
         if same.all():
             yield Finding(
                 "baseline",
@@ -479,6 +534,27 @@ def _check_baselines(subject):
                 f"components (rank correlation at least {SAME}).",
                 f"{name} finds these without a nonlinear model.",
             )
+
+
+def _check_structure(subject):
+    """Report simpler structure of rotated factors where independence is no guide."""
+    codes, factors = (subject.simplicity.get(k) for k in ("codes", "varimax"))
+    if factors is None or not factors > codes + SIMPLER:
+        return
+    sources, rotated = (
+        non_normality(subject.baselines[name]) for name in ("ica", "varimax")
+    )
+    if is_undecided(sources, rotated):
+        yield Finding(
+            "structure",
+            "note",
+            "FactorAnalysis with varimax has simpler structure (Kaiser's index "
+            f"{factors:.2f}; the codes: {codes:.2f}), and independence does not decide "
+            "between them: FastICA's components are nearly normal, or no farther "
+            "from normal than its factors.",
+            "If features should depend on few components each, set init='varimax', or "
+            "use FactorAnalysis(rotation='varimax').",
+        )
 
 
 def _check_explanation(subject):
@@ -667,5 +743,6 @@ CHECKS = (
     _check_overfitting,
     _check_dependence,
     _check_baselines,
+    _check_structure,
     _check_explanation,
 )

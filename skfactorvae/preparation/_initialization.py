@@ -1,4 +1,4 @@
-"""Initialisation of the linear path by PCA or FastICA.
+"""Initialisation of the linear path by PCA, FastICA or factor analysis.
 
 Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` retained directions.
 """
@@ -6,14 +6,22 @@ Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` retained directions
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
 from sklearn.tree import ExtraTreeClassifier
 
-from .._linear_models import ica_rotation
+from .._linear_models import fit_factor_analysis, ica_rotation
 from .._locks import ProcessLock
+from .._simple_structure import (
+    NORMAL_LOG_COSH,
+    SIMPLE_Z,
+    is_undecided,
+    non_normality,
+    orthomax,
+    simplicity_z,
+)
 from ._rows import subsample
 
 ICA_ROWS = 10_000
@@ -32,9 +40,6 @@ RUNS = 3
 
 ICA_TOLERANCE = 1e-3
 """Change of the direction of a source of the last step, one minus the cosine."""
-
-NORMAL_LOG_COSH = 0.3745672075
-"""Expectation of log cosh of a standard normal variable."""
 
 MAX_COPIED = 20_000_000
 """Values of a sample up to which PCA computes with a copy in double precision."""
@@ -55,6 +60,12 @@ INDEPENDENT_AUC = 0.9
 """Area under the ROC curve below which components count as independent. It is .5 to .9
 for mixtures of sources and .92 to 1 for curves: see the page on defaults."""
 
+MAX_FACTOR_FEATURES = 300
+"""Features up to which factor analysis is fitted."""
+
+FACTOR_STEPS = 300
+"""Steps of factor analysis, at most."""
+
 _scikit_learn = ProcessLock()
 """Held while estimators of scikit-learn are fitted, one thread at a time: they change
 the filters of warnings for a moment, and restore what they found. Trees are fitted
@@ -67,21 +78,25 @@ class LinearStart:
 
     Attributes
     ----------
-    kind : {"ica", "pca"}
-        Method that they come from.
+    kind : {"ica", "pca", "varimax"}
+        Method that they come from. With "varimax", components are rotated after the
+        fit.
     encoder : ndarray of shape (p, d)
         Codes are ``x @ encoder``.
     decoder : ndarray of shape (d, p)
         Reconstructions are ``z @ decoder``.
+    criteria : dict of str to float
+        What the method was chosen by; empty if it was given.
     """
 
     kind: str
     encoder: np.ndarray
     decoder: np.ndarray
+    criteria: dict[str, float] = field(default_factory=dict)
 
 
-def linear_start(kind, rows, weight, n_components, seed):
-    """Fit PCA or FastICA as the initial linear path.
+def linear_start(kind, rows, weight, n_components, seed, can_rotate=False):
+    """Fit PCA, FastICA or factor analysis as the initial linear path.
 
     Only directions with more variance than an average feature are used, and for FastICA
     at most sqrt(n / 20) of them; the other latents start at zero and can become active
@@ -89,27 +104,107 @@ def linear_start(kind, rows, weight, n_components, seed):
 
     Parameters
     ----------
-    kind : {"ica", "pca", "auto"}
-        "auto" uses FastICA where its components are independent, else PCA.
+    kind : {"ica", "pca", "varimax", "auto"}
+        "auto" uses FastICA where its components are independent, else PCA; and factor
+        analysis in place of FastICA where independence leaves the rotation open and
+        loadings have simple structure.
     rows : ndarray of shape (n, p)
         Standardised samples.
     weight : ndarray of shape (n,)
     n_components : int
         Number of latents, d.
     seed : int
+    can_rotate : bool, default=False
+        Whether "auto" may use factor analysis, since components can be rotated after
+        the fit.
 
     Returns
     -------
     LinearStart
     """
-    kind, directions, spread, rotation = _rotated_axes(
-        kind, rows, weight, n_components, ICA_ROWS, seed
+    given = "pca" if kind == "varimax" else kind
+    found, directions, spread, rotation = _rotated_axes(
+        given, rows, weight, n_components, ICA_ROWS, seed
     )
-    encoder = np.zeros((rows.shape[1], n_components))
-    decoder = np.zeros((n_components, rows.shape[1]))
-    encoder[:, : len(spread)] = (directions / spread[:, None]).T @ rotation.T
-    decoder[: len(spread)] = rotation @ (directions * spread[:, None])
-    return LinearStart(kind, encoder, decoder)
+    start = _padded(
+        found,
+        (directions / spread[:, None]).T @ rotation.T,
+        rotation @ (directions * spread[:, None]),
+        n_components,
+    )
+    if kind == "varimax":
+        return _factor_start(start, rows, weight, len(spread), seed)
+    if kind != "auto" or not can_rotate or found != "ica":
+        return start
+    return _simple_start(start, rows, weight, len(spread), seed)
+
+
+def _padded(kind, encoder, decoder, n_components, criteria=None):
+    """Return a start whose further components are zero."""
+    n_found = len(decoder)
+    encoder = np.pad(encoder, ((0, 0), (0, n_components - n_found)))
+    decoder = np.pad(decoder, ((0, n_components - n_found), (0, 0)))
+    return LinearStart(kind, encoder, decoder, criteria or {})
+
+
+def _factor_start(start, rows, weight, n_factors, seed):
+    r"""Return the start from factor analysis in its canonical axes.
+
+    In these axes :math:`W^T \Psi^{-1} W` is diagonal, and so is the covariance of the
+    posterior: those of the bound of a model whose posterior has independent components.
+    Of more than 300 features, principal directions take the place of factors.
+    """
+    if not n_factors or rows.shape[1] > MAX_FACTOR_FEATURES:
+        return replace(start, kind="varimax")
+    sample = _factor_sample(rows, weight, seed)
+    encoder, decoder = _factor_maps(sample, n_factors)
+    return _padded("varimax", encoder, decoder, len(start.decoder))
+
+
+def _factor_sample(rows, weight, seed):
+    """Return the samples to which factor analysis is fitted, in double precision."""
+    rng = np.random.RandomState(seed % 2**32)
+    return subsample(rows, weight, ICA_ROWS, rng).astype(np.float64)
+
+
+def _factor_maps(sample, n_factors):
+    """Return encoder (p, r) and loadings (r, p) of factor analysis, largest first."""
+    model = fit_factor_analysis(sample, n_factors, max_iter=FACTOR_STEPS)
+    signal = np.sqrt(model.variances - 1)
+    std = np.sqrt(model.noise)[:, None]
+    encoder = model.directions * (signal / model.variances) / std
+    decoder = std * model.directions * signal
+    return encoder[:, ::-1], decoder[:, ::-1].T
+
+
+def _simple_start(start, rows, weight, n_factors, seed):
+    """Return the start from factor analysis if it has simple structure, else the other.
+
+    Rotation is left to independence where that decides: where FastICA's components
+    are far from normal, and farther than those of varimax. FastICA must be able to
+    rotate all factors, so that as many are supported by the number of samples.
+    """
+    sample = _factor_sample(rows, weight, seed)
+    n_rows = min(len(rows), len(sample))
+    n_supported = math.isqrt(n_rows // ROWS_PER_SQUARE)
+    if not 2 <= n_factors <= n_supported or n_rows < MIN_TEST_ROWS:
+        return start
+    if rows.shape[1] > MAX_FACTOR_FEATURES:
+        return start
+    encoder, decoder = _factor_maps(sample, n_factors)
+    turn = orthomax(decoder.T)
+    sources = non_normality(sample @ start.encoder[:, :n_factors])
+    factors = non_normality(sample @ encoder @ turn)
+    criteria = {
+        "ica_non_normality": float(np.median(sources)),
+        "negentropy_ratio": float(np.square(factors).sum() / np.square(sources).sum()),
+    }
+    if is_undecided(sources, factors):
+        rng = np.random.RandomState(seed % 2**32)
+        criteria["simplicity_z"] = simplicity_z(decoder.T, rng)
+    if criteria.get("simplicity_z", -math.inf) < SIMPLE_Z:
+        return replace(start, criteria=criteria)
+    return _padded("varimax", encoder, decoder, len(start.decoder), criteria)
 
 
 def has_independent_components(rows, weight, seed):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import core
+from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
@@ -23,8 +24,20 @@ from ._scaling import Scaling, fit_scaling
 from ._targets import align_start, fitted_attributes
 from ._weight_decay import Comparison, compare_decays, with_weight_decay
 
+ROTATED_KL = 0.05
+"""KL divergence above which a latent is rotated, nats; others stay as they are."""
+
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
+
+
+CANNOT_ROTATE = (
+    "init='varimax' rotates components after the fit, but those of this model are "
+    "distinct: they belong to groups or to attributes, or their posterior or prior is "
+    "that of an adversarial autoencoder. Use init='ica' or init='pca', or leave "
+    "groups= and labels out."
+)
+"""Error about components that cannot be rotated."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Start:
     init: str
     weights: Mapping[str, np.ndarray]
     temperature: float = 1.0
+    criteria: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,31 @@ class Prepared:
             return fit
         weights = calibrate(self.job, fit.weights, self.inflation, device)
         return replace(fit, weights=dict(weights))
+
+    def rotated(self, fit: core.Fit, device: Any) -> tuple[Prepared, core.Fit]:
+        """Rotate active latents to simple structure after a start by varimax.
+
+        Parameters
+        ----------
+        fit : core.Fit
+            The finished fit.
+        device : torch.device
+        """
+        is_active = fit.kl > ROTATED_KL
+        asked = self.known["init_"] == "varimax" and fit.status != "diverged"
+        if not asked or is_active.sum() < 2:
+            return self, fit
+        loadings = core.mean_loadings(self.job, fit.weights, device)
+        rotation = np.eye(len(is_active))
+        rotation[np.ix_(is_active, is_active)] = orthomax(loadings[:, is_active])
+        weights, kl, variance = core.rotate_latents(
+            self.job, fit.weights, rotation, device
+        )
+        spec = self.spec.rotated()
+        return (
+            replace(self, spec=spec),
+            replace(fit, weights=weights, kl=kl, variance=variance),
+        )
 
     def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the attributes with which a fitted estimator transforms."""
@@ -216,6 +255,7 @@ def prepare(
     )
     known = {
         "init_": start.init,
+        "init_criteria_": dict(start.criteria),
         "temperature_": start.temperature,
         "warmup_fraction_": _warmup_fraction(options, start.temperature),
         **fitted_attributes(targets, objective),
@@ -317,11 +357,14 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     settings = spec, options, completion, weight, seed, memoize
     if not spec.linear_path:
         return Start("random", given, _temperature("random", *settings))
+    if options.init == "varimax" and not spec.can_rotate:
+        raise ValueError(CANNOT_ROTATE)
     rows = completion.expected
-    start = memoize(linear_start, options.init, rows, weight, spec.n_components, seed)
+    sizes = spec.n_components, seed, spec.can_rotate
+    start = memoize(linear_start, options.init, rows, weight, *sizes)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
     temperature = _temperature(start.kind, *settings)
-    return Start(start.kind, given | weights, temperature)
+    return Start(start.kind, given | weights, temperature, start.criteria)
 
 
 def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:

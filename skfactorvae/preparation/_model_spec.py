@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,11 @@ from .._version import __version__
 from ..columns import CONTINUOUS, LIKELIHOODS
 from ._options import FitOptions
 
-WRAPPERS = {"point": core.PointPosterior, "gan": core.GAN}
+WRAPPERS = {
+    "point": core.PointPosterior,
+    "gan": core.GAN,
+    "rotated": core.Rotated,
+}
 """Networks that are made of an encoder and a decoder, by name."""
 
 PLAIN_NAMES = {
@@ -184,6 +188,30 @@ class ModelSpec:
     def is_generator(self) -> bool:
         """Whether the model is a generator without an encoder trained on data."""
         return self.wrapper is not None and self.wrapper[0] == "gan"
+
+    @property
+    def can_rotate(self) -> bool:
+        """Whether the latents are exchangeable under rotation by the objective.
+
+        Their prior is normal then, and none of them belongs to an attribute, to a group
+        or to categories.
+        """
+        is_grouped = self.objective.get("groups") is not None
+        is_free = self.wrapper is None and self.levels is None and not self.n_hidden
+        return is_free and not is_grouped and self.prior == "normal"
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether components are rotated latents."""
+        return self.wrapper is not None and self.wrapper[0] == "rotated"
+
+    def rotated(self) -> ModelSpec:
+        """Return the model whose components are rotated latents of this one."""
+        return replace(self, wrapper=("rotated", {}))
+
+    def unrotated(self) -> ModelSpec:
+        """Return the model whose components are the latents."""
+        return replace(self, wrapper=None) if self.is_rotated else self
 
     @property
     def learns_noise(self) -> bool:

@@ -25,6 +25,10 @@ FILL = ("mean", "loadings", "noise")
 HEADS = ("moments", "linear", "levels")
 """Kinds of layers that follow the hidden layers of an encoder."""
 
+ROTATION = "rotation"
+"""Kind of the layer between latents and components: the encoder's last, and the
+decoder's first."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -51,8 +55,13 @@ class Network:
     @property
     def hidden_layers(self) -> Sequence[Layer]:
         """Layers of the encoder before the heads of the posterior."""
-        outside = (*HEADS, "fill")
+        outside = (*HEADS, ROTATION, "fill")
         return [layer for layer in self.encoder if layer["kind"] not in outside]
+
+    @property
+    def decoder_layers(self) -> Sequence[Layer]:
+        """Layers of the decoder of latents."""
+        return [layer for layer in self.decoder if layer["kind"] != ROTATION]
 
     @property
     def filling(self) -> Layer | None:
@@ -64,8 +73,27 @@ class Network:
         """Layers that give the posterior from the output of the hidden layers."""
         return [layer for layer in self.encoder if layer["kind"] in HEADS]
 
+    @property
+    def rotation(self) -> np.ndarray | None:
+        """Orthogonal matrix from latents to components, (d, d); None without one."""
+        last = self.encoder[-1]
+        return self.weight_of(last) if last["kind"] == ROTATION else None
+
+    def components_of(
+        self, mean: np.ndarray, log_var: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the moments of components, given those of the latents."""
+        if self.rotation is None:
+            return mean, log_var
+        variance = np.exp(log_var) @ np.square(self.rotation)
+        return mean @ self.rotation, np.log(variance)
+
+    def latents_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the latents of the components' values."""
+        return codes if self.rotation is None else codes @ self.rotation.T
+
     def encode(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return posterior mean and log-variance of each column of a code.
+        """Return posterior mean and log-variance of each column of a latent code.
 
         Parameters
         ----------
@@ -121,9 +149,9 @@ class Network:
         return np.where(missing, mean + factors @ loadings.T, rows)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Return the decoder's output for codes, (n, p)."""
+        """Return the decoder's output for latent codes, (n, p)."""
         x = codes
-        for layer in self.decoder:
+        for layer in self.decoder_layers:
             x = self._apply(layer, x, codes)
         return x.reshape(len(x), -1)
 
@@ -202,6 +230,11 @@ def problem_of(
     kinds_of = [layer["kind"] for layer in encoder]
     if "fill" in kinds_of[1:]:
         return "missing values that are replaced after the first layer"
+    is_rotated = kinds_of[-1] == ROTATION
+    in_decoder = [layer["kind"] == ROTATION for layer in decoder]
+    if any(in_decoder[1:]) or in_decoder[0] != is_rotated:
+        return "a rotation that is not that of encoder and decoder"
+    kinds_of = kinds_of[: len(kinds_of) - is_rotated]
     n_heads = sum(kind in HEADS for kind in kinds_of)
     heads = kinds_of[len(kinds_of) - n_heads :]
     if heads not in (["moments"], ["moments", "linear"], ["moments", "levels"]):
@@ -210,11 +243,11 @@ def problem_of(
 
 
 DIMENSIONS = {"dense": 2, "linear": 2, "levels": 2, "moments": 3, "conv": 4}
-DIMENSIONS |= {"conv_transpose": 4}
+DIMENSIONS |= {"conv_transpose": 4, ROTATION: 2}
 """Axes of the weight of each kind of layer."""
 
-ENCODER_KINDS = ("fill", "reshape", "conv", "dense", *HEADS)
-DECODER_KINDS = ("reshape", "conv_transpose", "dense", "linear")
+ENCODER_KINDS = ("fill", "reshape", "conv", "dense", *HEADS, ROTATION)
+DECODER_KINDS = (ROTATION, "reshape", "conv_transpose", "dense", "linear")
 
 
 def _layer_problem(layer: Any, kinds: Sequence[str], weights: Weights) -> str | None:
@@ -227,7 +260,7 @@ def _layer_problem(layer: Any, kinds: Sequence[str], weights: Weights) -> str | 
     if kind == "fill":
         return _filling_problem(layer, weights)
     names = [f"{layer.get('name')}.weight"]
-    names += [f"{layer.get('name')}.bias"] * (kind != "linear")
+    names += [f"{layer.get('name')}.bias"] * (kind not in ("linear", ROTATION))
     names += [layer[key] for key in ("more_inputs",) if key in layer]
     if absent := [
         name for name in names if not isinstance(name, str) or name not in weights
@@ -321,8 +354,10 @@ def check_sizes(network: Network, n_features: int, n_columns: int) -> None:
         n_found += 0 if layer["kind"] == "linear" else weight.shape[-1]
     if n_found != n_columns:
         raise ValueError(f"an encoder of {n_found} columns, and codes of {n_columns}")
+    if (turn := network.rotation) is not None and turn.shape != (n_columns,) * 2:
+        raise ValueError(f"a rotation of shape {turn.shape}, and codes of {n_columns}")
     shape = (n_columns,)
-    for layer in network.decoder:
+    for layer in network.decoder_layers:
         shape = _output_shape(network, layer, shape)
     if math.prod(shape) != n_features:
         raise ValueError(f"a decoder of {math.prod(shape)} features, not {n_features}")

@@ -347,7 +347,8 @@ class RuntimeModel:
         """
 
         def moments(rows):
-            mean, log_var = self._encoded(self.network, rows)
+            found = self._encoded(self.network, rows)
+            mean, log_var = self.network.components_of(*found)
             return np.stack([mean, np.exp(0.5 * log_var)])[:, :, self.n_hidden :]
 
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
@@ -377,9 +378,7 @@ class RuntimeModel:
         codes = self._checked_codes(X)
         codes = np.pad(codes, ((0, 0), (self.n_hidden, 0)))
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
-            rows = _by_blocks(
-                lambda z: self.likelihood.mean(self.network.decode(z)), codes
-            )
+            rows = _by_blocks(self._expected, codes)
             rows = rows.astype(self.mean_.dtype) * self.scale_
             rows = _finite(rows + np.nan_to_num(self.mean_), "reconstructions")
         rows[:, np.isnan(self.mean_)] = np.nan  # columns without any value
@@ -454,6 +453,11 @@ class RuntimeModel:
         mean[is_empty, : self.n_components] = 0.0
         log_var[is_empty, : self.n_components] = 0.0
         return mean, log_var
+
+    def _expected(self, codes: np.ndarray) -> np.ndarray:
+        """Return the means of standardised rows, given codes."""
+        latents = self.network.latents_of(codes)
+        return self.likelihood.mean(self.network.decode(latents))
 
     def _check_names(self, X) -> None:
         """Raise if X has columns of other names than those of the fit."""

@@ -111,6 +111,13 @@ class TestSinceVersion19:
         assert not np.array_equal(callback.rows[0], callback.rows[-1])
         np.testing.assert_array_equal(callback.codes[-1], model.transform(X))
 
+    @pytest.mark.one_member
+    def test_the_last_estimator_has_the_rotation_of_the_fit(self, small, X):
+        callback = TransformingCallback(X)
+        model = small(init="varimax").set_callbacks(callback).fit(X)
+        assert model.rotation_ is not None
+        np.testing.assert_array_equal(callback.codes[-1], model.transform(X))
+
     def test_an_estimator_in_training_is_unfitted(self, small, X):
         model = small()
 

@@ -190,3 +190,14 @@ def test_the_frame_has_a_row_for_each_component_and_feature(vae, peaks):
     line = frame[(frame.latent == 2) & (frame.feature == "x7")].iloc[0]
     assert line.effect == table.effect[2, 7] == line.high - line.low
     assert line.monotone == table.monotone[2, 7]
+
+
+def test_simplicity_is_that_of_the_shares_of_components_with_an_effect():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 3)) * [3.0, 2.0, 1.0]
+    simple = factor_table(PCA(3).fit(X), X)
+    assert simple.simplicity > 0.95
+    turn = np.linalg.qr(np.random.RandomState(1).normal(size=(3, 3)))[0]
+    mixed = factor_table(PCA(3).fit(X @ turn), X @ turn)
+    assert mixed.simplicity < simple.simplicity - 0.1
+    assert np.isnan(factor_table(PCA(1).fit(X), X).simplicity)

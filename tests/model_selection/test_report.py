@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA, FastICA
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -158,6 +158,27 @@ class TestComparisons:
         (found,) = (f for f in report.findings if f.topic == "baseline")
         assert "This is FastICA" in found.message
 
+    def test_rotated_factors_are_recognised_or_recommended(self):
+        rng = np.random.RandomState(0)
+        loadings = 0.8 * np.eye(3)[np.arange(12) % 3] + 0.2 * np.array([1, 0, 0])
+        X = rng.normal(size=(1500, 3)) @ loadings.T + 0.4 * rng.normal(size=(1500, 12))
+        rotated = FactorAnalysis(3, rotation="varimax").fit(X)
+        report = latent_report(rotated, X)
+        (found,) = (f for f in report.findings if f.topic == "baseline")
+        assert "This is FactorAnalysis with varimax" in found.message
+        assert report.varimax.correlation.min() > 0.98
+        plain = latent_report(PCA(3).fit(X), X)
+        assert "simpler structure" in findings(PCA(3).fit(X), X)["structure"].message
+        assert plain.simplicity["varimax"] > plain.simplicity["codes"] + 0.05
+        assert plain.simplicity["codes"] == pytest.approx(plain.simplicity["pca"])
+        assert "Simplicity of the structure: codes" in str(plain)
+
+    def test_as_many_factors_as_features_are_not_compared(self, data):
+        report = latent_report(PCA(8).fit(data[1]), data[1])
+        assert report.varimax is None
+        assert "varimax" not in report.simplicity
+        assert "varimax" not in report.to_frame()
+
     def test_components_are_compared_one_to_one(self, vae, data):
         report = latent_report(vae, data[1])
         rows = (data[1] - vae.mean_) / vae.scale_
@@ -260,6 +281,8 @@ class TestReport:
             "pca_correlation",
             "ica",
             "ica_correlation",
+            "varimax",
+            "varimax_correlation",
         ]
         np.testing.assert_array_equal(frame["kl"], vae.kl_per_component_)
 
