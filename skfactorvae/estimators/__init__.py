@@ -5,7 +5,8 @@ that a fitted estimator does are in the base classes.
 """
 
 from ._aae import AAETransformer
-from ._base import BaseLatentTransformer, BaseVAETransformer
+from ._base import BaseLatentTransformer
+from ._base_vae import BaseVAETransformer
 from ._beta_tcvae import BetaTCVAETransformer
 from ._beta_vae import BetaVAETransformer
 from ._dip_vae import DIPVAETransformer

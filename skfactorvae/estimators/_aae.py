@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import core
 from .._validation import NOT_NEGATIVE, one_of
-from ._base import BaseVAETransformer
+from ._base_vae import BaseVAETransformer
 from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
     DISCRIMINATOR_LAYERS,

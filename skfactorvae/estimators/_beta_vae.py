@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import core
 from .._validation import NOT_NEGATIVE
-from ._base import BaseVAETransformer
+from ._base_vae import BaseVAETransformer
 from ._parameters import declared, parameter
 
 

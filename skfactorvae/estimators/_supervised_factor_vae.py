@@ -12,7 +12,7 @@ from sklearn.utils.extmath import softmax
 from .. import core
 from .._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
 from ..preparation import check_widths, read_labels
-from ._base import BaseVAETransformer
+from ._base_vae import BaseVAETransformer
 from ._fitted_state import SUPERVISED
 from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
