@@ -221,7 +221,7 @@ def factor_table(
     >>> factors = [[0.5, 0.05, a, 0] for a in np.linspace(0.5, 1.5, 50)]
     >>> peaks = make_gaussian_peaks(factors=factors, noise=0, return_bunch=True)
     >>> print(factor_table(PCA(1).fit(peaks.data), peaks.data, x=peaks.grid))
-    component 0 raises the peak: height from 0.4 to 1.6
+    component 0 raises the peak: height from 0.52 to 1.47
     """
     check_unit(unit)
     reading = read(estimator, feature_names, X)

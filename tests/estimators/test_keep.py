@@ -32,7 +32,12 @@ def table():
 @pytest.fixture(scope="module")
 def fitted(table):
     vae = FactorVAETransformer(
-        4, hidden_layer_sizes=(8,), gamma=1, max_iter=250, random_state=0
+        4,
+        hidden_layer_sizes=(8,),
+        discriminator_hidden_layer_sizes=(8,),
+        gamma=1,
+        max_iter=250,
+        random_state=0,
     )
     return vae.fit(table[0])
 

@@ -187,6 +187,7 @@ def test_a_number_asks_for_no_bar(small, X, bars, terminal, verbose, capsys):
     assert bool(capsys.readouterr().out) == bool(verbose)
 
 
+@pytest.mark.slow
 def test_batched_fits_have_one_together(small, X, bars, terminal):
     """Both fits choose a weight decay first: a bar for each stage."""
     alone = small(max_iter=40, weight_decay="auto", random_state=1).fit(X)

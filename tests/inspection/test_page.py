@@ -416,6 +416,9 @@ def test_a_step_that_mixes_columns_is_refused(peaks, tmp_path):
         explore(pipe, peaks.data, tmp_path / "page.html")
 
 
+# The ends of sliders can be beyond the domain of an inverse power, as numpy warns.
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before",
     [
@@ -425,8 +428,6 @@ def test_a_step_that_mixes_columns_is_refused(peaks, tmp_path):
     ],
     ids=["log", "power", "log and pca"],
 )
-# The ends of sliders can be beyond the domain of an inverse power, as numpy warns.
-@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_a_page_inverts_functions_of_each_column(browser, peaks, tmp_path, before):
     X = np.exp(peaks.data / 400)
     pipe = make_pipeline(*before, small()).fit(X)
