@@ -413,6 +413,7 @@ class ModelSpec:
             "activation": self.activation in core.ACTIVATIONS,
             "image_shape": self.image_shape is None
             or math.prod(self.image_shape) == self.n_features,
+            "linear_path": isinstance(self.linear_path, bool),
             "wrapper": self.wrapper is None or self.wrapper[0] in WRAPPERS,
             "prior": self.prior in core.PRIORS,
             "likelihood": self.likelihood

@@ -13,6 +13,9 @@ from fuzz_files import (
     run_case,
 )
 
+import skfactorvae
+from skfactorvae.files import ModelFileError
+
 QUICK, SLOW = 6 * len(CHANGES), 50 * len(CHANGES)
 
 
@@ -39,6 +42,15 @@ def test_changed_checkpoints_are_refused_or_continued_right(tmp_path):
 def test_many_changed_checkpoints_are_refused_or_continued_right(tmp_path):
     first = FIRST_CHECKPOINT + 20_000
     assert faults(range(first, first + 40 * len(CHANGES)), tmp_path) == {}
+
+
+def test_a_linear_path_that_is_a_text_is_refused(tmp_path):
+    """A case that was found at random: the runtime does not need the value."""
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(make_case(20_894)[2])
+    with pytest.raises(ModelFileError, match="linear_path"):
+        skfactorvae.load(path)
+    assert run_case(20_894, str(tmp_path))[2] == []
 
 
 def test_a_case_is_determined_by_its_number():
