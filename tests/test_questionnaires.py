@@ -39,6 +39,7 @@ def test_tables_have_one_role():
     assert len(simple_structure.SET_ASIDE) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", simple_structure.METHODS | simple_structure.HOLDING)
 def test_every_method_is_measured(name, table):
     model = (simple_structure.METHODS | simple_structure.HOLDING)[name](3, 0)

@@ -79,10 +79,17 @@
     }
     return read;
   });
-  const decode = (code) => layers.reduce((x, layer) => {
-    const y = kinds[layer.kind](x, layer, code);
-    return layer.activation ? y.map(activations[layer.activation]) : y;
-  }, Float64Array.from(code));
+  const rotation = layers[0].kind === "rotation" ? layers.shift().weight : null;
+  const latentsOf = (code) => Float64Array.from(code, (value, i) => rotation
+    ? code.reduce((sum, c, j) => sum + c * rotation[i * code.length + j], 0)
+    : value);
+  const decode = (components) => {
+    const code = latentsOf(components);
+    return layers.reduce((x, layer) => {
+      const y = kinds[layer.kind](x, layer, code);
+      return layer.activation ? y.map(activations[layer.activation]) : y;
+    }, Float64Array.from(code));
+  };
 
   // -------------------------------------------------------------------- tools
   const make = (tag, options = {}, ...children) => {
