@@ -198,7 +198,7 @@ def prepare(
     if factors is not None:
         spec = replace(spec, n_factors=factors.n_factors)
     completion = complete(rows, training.weight, factors, seed)
-    samples = (completion, training.weight, labels)
+    samples = (completion, labels)
     start = _start(spec, objective, options, seed, samples, previous, memoize)
     job = core.Job(
         network=spec.make_network(),
@@ -271,7 +271,7 @@ def _weights_of(init, spec, objective, seed, factors, rows, weight, labels):
     filling = _filling_weights(spec, factors)
     if init == "random":
         return filling
-    rows = completion.expected
+    rows, weight = completion.expected, completion.weight
     start = linear_start(init, rows, weight, spec.n_components, seed)
     return filling | _linear_weights(start, spec, objective, rows, labels, weight)
 
@@ -308,7 +308,8 @@ def _start(spec, objective, options, seed, samples, previous, memoize) -> Start:
     """Choose the initialisation, its weights and the temperature."""
     if previous is not None:
         return Start(previous.init, previous.weights)
-    completion, weight, labels = samples
+    completion, labels = samples
+    weight = completion.weight
     filling = _filling_weights(spec, completion.model)
     settings = spec, options, completion, weight, seed, memoize
     if not spec.linear_path:
