@@ -42,7 +42,7 @@ from skfactorvae.preparation._incomplete import fit_factors
 
 RESULTS = Path(__file__).parent / "results" / "error_scale.csv"
 FIELDS = "table", "errors", "method", "seed", "mcc", "rmse"
-TABLES = "laplace", "tanh", "sensors", "tanh-mixed"
+TABLES = "laplace", "tanh"
 KINDS = "samples", "values"
 MAX_ROWS = 2000
 """Samples of a table that are used, at most."""
