@@ -161,6 +161,10 @@ class IncompleteFactorAnalysis:
         """Compute the expected row given the expected factors, (n, p)."""
         return self.mean + self._moments(rows)[0] @ self.loadings.T
 
+    def reliability(self, rows: np.ndarray) -> np.ndarray:
+        """Compute the reliability of each value, zero where it is missing, (n, p)."""
+        return self._reliable(rows)[1]
+
     def _reliable(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return values and their reliability, zero where they are missing, (n, p)."""
         values, errors = rows[:, : len(self.mean)], rows[:, len(self.mean) :]

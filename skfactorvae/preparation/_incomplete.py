@@ -38,14 +38,18 @@ class Completion:
     model : core.IncompleteFactorAnalysis or None
         Factor analysis of the observed values; None for a table that needs none.
     expected : ndarray of shape (n, p)
-        Samples with expected values in place of missing ones.
+        Samples with expected values in place of missing ones; with known errors, the
+        draws, since expectations of imprecise values vary less than exact ones.
     drawn : ndarray of shape (n, p)
         Samples with draws in their place, which have the variance of observed values.
+    weight : ndarray of shape (n,)
+        Weights of the samples; with known errors, times their mean reliability.
     """
 
     model: core.IncompleteFactorAnalysis | None
     expected: np.ndarray
     drawn: np.ndarray
+    weight: np.ndarray
 
 
 def has_missing(X: np.ndarray) -> bool:
@@ -73,9 +77,13 @@ def complete(
     """
     is_complete = not has_missing(rows)
     if model is None or (is_complete and rows.shape[1] == len(model.mean)):
-        return Completion(model, rows, rows)
+        return Completion(model, rows, rows, weight)
     rng = np.random.RandomState(seed % 2**32)
-    return Completion(model, model.complete(rows), model.complete(rows, rng))
+    drawn = model.complete(rows, rng)
+    if rows.shape[1] == len(model.mean):
+        return Completion(model, model.complete(rows), drawn, weight)
+    trust = model.reliability(rows).mean(axis=1)
+    return Completion(model, drawn, drawn, weight * trust / trust.max())
 
 
 def fit_factors(

@@ -237,8 +237,8 @@ def prepare(
     if factors is not None:
         spec = replace(spec, n_factors=factors.n_factors)
     completion = complete(rows, training.weight, factors, seed)
-    samples = (completion, training.weight, labels)
     given = _given_weights(spec, factors, rows, training.weight, scaling)
+    samples = (completion, labels)
     start = _start(spec, objective, options, seed, samples, given, previous, memoize)
     job = core.Job(
         network=spec.make_network(),
@@ -311,7 +311,7 @@ def _weights_of(init, spec, objective, seed, factors, given, rows, weight, label
     completion = complete(rows, weight, factors, seed)
     if init == "random":
         return given
-    rows = completion.expected
+    rows, weight = completion.expected, completion.weight
     start = linear_start(init, rows, weight, spec.n_components, seed)
     return given | _linear_weights(start, spec, objective, rows, labels, weight)
 
@@ -353,7 +353,8 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     """Choose the initialisation, its weights and the temperature."""
     if previous is not None:
         return Start(previous.init, previous.weights)
-    completion, weight, labels = samples
+    completion, labels = samples
+    weight = completion.weight
     settings = spec, options, completion, weight, seed, memoize
     if not spec.linear_path:
         return Start("random", given, _temperature("random", *settings))

@@ -9,7 +9,7 @@ from skfactorvae.preparation._errors import (
     moments_with_errors,
     with_errors,
 )
-from skfactorvae.preparation._incomplete import fit_factors
+from skfactorvae.preparation._incomplete import complete, fit_factors
 from skfactorvae.preparation._scaling import column_moments, fit_scaling
 
 
@@ -137,3 +137,22 @@ def test_factors_are_found_by_values_without_large_errors():
     completed = model.complete(np.hstack([noisy, errors]))
     assert model.n_factors >= 2
     assert np.sqrt(np.mean((completed - rows) ** 2)) < 0.15
+
+
+def test_what_stands_in_for_imprecise_samples_counts_by_its_reliability():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, 1)) @ np.ones((1, 5)) + 0.5 * rng.normal(
+        size=(2000, 5)
+    )
+    errors = np.where(np.arange(2000) % 2, 5.0, 0.05)[:, None] * np.ones_like(rows)
+    noisy = rows + errors * rng.normal(size=rows.shape)
+    weight = np.ones(2000)
+    model = fit_factors(noisy, weight, 0, errors)
+    found = complete(np.hstack([noisy, errors]), weight, model, 0)
+    np.testing.assert_array_equal(found.expected, found.drawn)
+    np.testing.assert_allclose(found.drawn.std(axis=0), rows.std(axis=0), rtol=0.1)
+    assert found.weight.max() == 1
+    assert found.weight[1::2].max() < 0.1
+    plain = complete(noisy, weight, model, 0)
+    assert plain.expected is noisy
+    assert plain.weight is weight
