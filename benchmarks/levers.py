@@ -284,7 +284,8 @@ class BestOfThree(FactorVAETransformer):
 
     def fit(self, X, y=None):
         parameters = self.get_params()
-        parameters["max_iter"] = round(self.SHARE * MAX_ITER["adam"])
+        steps = MAX_ITER["adam"] if self.max_iter == "auto" else self.max_iter
+        parameters["max_iter"] = max(1, round(self.SHARE * steps))
         seeds = self.random_state + np.array([0, 100, 200])
         runs = [
             FactorVAETransformer(**parameters | {"random_state": int(seed)}).fit(X)

@@ -85,8 +85,8 @@ def about_text(X: Any) -> str | None:
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
     advice = {
-        "text": "Encode categories as numbers first (OneHotEncoder, OrdinalEncoder), "
-        "or leave the column out",
+        "text": "Categories are taken with likelihood='auto'; or encode them as numbers "
+        "first (OneHotEncoder, OrdinalEncoder), or leave the column out",
         "times": "Convert it to numbers first, such as days since the first one, or "
         "leave it out",
     }[what]
@@ -99,6 +99,8 @@ def _columns(X: Any) -> list[tuple[str, Any]]:
         return [(repr(name), X.iloc[:, j]) for j, name in enumerate(X.columns)]
     if hasattr(X, "columns"):  # polars
         return [(repr(name), X[name]) for name in X.columns]
+    if not isinstance(X, np.ndarray | list | tuple):
+        return []
     array = np.asarray(X) if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
     return [(str(j), column) for j, column in enumerate(array.T)] if array.ndim else []
 

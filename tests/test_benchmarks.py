@@ -326,6 +326,7 @@ class TestRealTables:
 class TestReal:
     """The benchmark on real tables, with a fit of few steps."""
 
+    @pytest.mark.slow
     def test_the_importance_weighted_likelihood_is_that_of_quadrature(self):
         sources = np.random.default_rng(0).uniform(-1.7, 1.7, size=(200, 1))
         noise = np.random.default_rng(1).normal(size=(200, 4))

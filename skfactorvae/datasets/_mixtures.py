@@ -249,10 +249,10 @@ def make_sensor_table(
     n_samples=1000,
     *,
     missing_rate=0.0,
+    typed=False,
     noise=1.0,
     factors=None,
     as_frame=False,
-    typed=False,
     return_bunch=False,
     random_state=None,
 ):
@@ -305,6 +305,11 @@ def make_sensor_table(
         Share of the entries of `X` in [0, 1] that are replaced by NaN, completely at
         random.
 
+    typed : bool, default=False
+        If True, `X` and the factors are DataFrames, and columns of `X` have the type of
+        what they hold: booleans, ``mode`` a category, ``quality`` a category with an
+        order, ``errors`` integers.
+
     noise : float, default=1.0
         Multiplier of the measurement noise :math:`\varepsilon`, >= 0. With 0 the real,
         positive and ordinal columns are functions of the factors; the others stay
@@ -316,11 +321,6 @@ def make_sensor_table(
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
-
-    typed : bool, default=False
-        If True, `X` and the factors are DataFrames, and columns of `X` have the type of
-        what they hold: booleans, ``mode`` a category, ``quality`` a category with an
-        order, ``errors`` integers.
 
     return_bunch : bool, default=False
         If True, return a :class:`~sklearn.utils.Bunch` instead of a tuple. It includes

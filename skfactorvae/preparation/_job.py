@@ -346,7 +346,7 @@ def _scaling(spec, training, options, previous) -> Scaling:
         return previous.scaling
     standardize = options.standardize if spec.likelihood != "bernoulli" else None
     samples = training.X, training.index, training.weight
-    return fit_scaling(*samples, standardize, spec.columns, training.errors)
+    return fit_scaling(*samples, standardize, training.errors, spec.columns)
 
 
 def _start(spec, objective, options, seed, samples, given, previous, memoize) -> Start:

@@ -73,7 +73,7 @@ class Scaling:
         return out
 
 
-def fit_scaling(X, index, weight, standardize, columns=None, errors=None) -> Scaling:
+def fit_scaling(X, index, weight, standardize, errors=None, columns=None) -> Scaling:
     """Compute the offset and scale that ``standardize`` asks for.
 
     Both have the precision of ``X``, in which a fitted estimator stores them.
@@ -86,13 +86,13 @@ def fit_scaling(X, index, weight, standardize, columns=None, errors=None) -> Sca
     weight : ndarray of shape (m,)
         Their weights.
     standardize : {"feature", "global"} or None
+    errors : ndarray of shape (n, p) or None, default=None
+        Standard deviations of known errors, which are not part of the scale.
     columns : tuple of (str, int), or None, default=None
         Likelihood and number of levels of each column, in the order of features. Only
         numbers have the scale that is asked for. Others have a scale each, and
         indicators of levels the square root of their mean, with which a category of L
         levels has a total variance of L - 1, as in correspondence analysis.
-    errors : ndarray of shape (n, p) or None, default=None
-        Standard deviations of known errors, which are not part of the scale.
     """
     mean, scale = column_moments(X, index, weight)
     if errors is not None:

@@ -370,6 +370,7 @@ class TestInputNoise:
         fresh = np.random.default_rng(1).normal(size=(300, 60))
         assert auto.score(fresh) > without.score(fresh) + 1.0  # nats
 
+    @pytest.mark.slow
     def test_a_component_with_no_more_information_than_noise_is_inactive(self):
         X = np.random.default_rng(0).normal(size=(300, 60))
         vae = make_vae(5, init="ica", input_noise=0.7).fit(X)
@@ -380,6 +381,7 @@ class TestInputNoise:
             vae.active_components_, np.flatnonzero(kl > least)
         )
 
+    @pytest.mark.slow
     def test_a_fixed_noise_scale_lowers_the_threshold_of_activity(self):
         X = np.random.default_rng(0).normal(size=(300, 60))
         vae = make_vae(5, init="ica", noise_scale=1.1).fit(X)

@@ -371,6 +371,7 @@ def test_importances_come_from_any_predictor():
         assert scores.estimator == repr(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ["hist", "extra_trees", "random_forest"])
 def test_fast_estimators_find_aligned_factors(estimator):
     rng = np.random.RandomState(0)

@@ -177,6 +177,7 @@ def test_a_batched_randomized_search_draws_the_same_candidates(X, stacks):
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_a_halving_search_trains_each_rung_together(X, stacks):
     search = HalvingGridSearchCV(
         make_vae(),
@@ -297,6 +298,7 @@ def test_successive_fits_of_each_task_are_trained_in_successive_stacks(X, stacks
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_branches_of_a_feature_union_are_trained_together(X, y, stacks):
     union = FeatureUnion(
         [("a", make_vae()), ("b", make_vae(random_state=1)), ("pca", PCA(2))]
@@ -482,6 +484,7 @@ def test_sample_groups_are_routed(X, stacks):
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_early_stopping_is_decided_for_each_model(X):
     vae = make_vae(max_iter=280, early_stopping=True, n_iter_no_change=30)
     grid = {"gamma": [0.0, 50.0], "random_state": [0, 1]}
@@ -615,6 +618,7 @@ def test_a_fit_in_a_thread_started_by_a_task_is_trained_at_once(X, stacks):
     np.testing.assert_array_equal(here[0], codes[0])
 
 
+@pytest.mark.slow
 def test_the_number_of_waiting_fits_is_bounded(X, stacks):
     with batched_fits(max_models=4):
         ours = GridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
@@ -751,6 +755,7 @@ def test_networks_that_are_not_faster_in_a_stack_are_not_stacked(X, stacks):
     assert stacks == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_other_processes_give_the_results_of_this_one(X, monkeypatch):
     monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
     here = BatchedGridSearchCV(make_vae(), GRID, cv=CV).fit(X)
