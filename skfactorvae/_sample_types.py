@@ -85,8 +85,8 @@ def about_text(X: Any) -> str | None:
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
     advice = {
-        "text": "Categories are taken with likelihood='auto'; or encode them as numbers "
-        "first (OneHotEncoder, OrdinalEncoder), or leave the column out",
+        "text": "Categories need likelihood='auto'; else encode them as numbers first "
+        "(OneHotEncoder, OrdinalEncoder), or leave the column out",
         "times": "Convert it to numbers first, such as days since the first one, or "
         "leave it out",
     }[what]
