@@ -119,21 +119,24 @@ class TableEncoding:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoding:
-        """Return the encoding whose attributes these are.
+        """Return the encoding whose attributes these are."""
+        frame_type = state["frame_type"]
+        return cls(
+            tuple(ColumnEncoding(**column) for column in state["columns"]),
+            None if frame_type is None else FrameType(**frame_type),
+        )
+
+    def check(self) -> None:
+        """Raise if the attributes are not those of an encoding.
 
         Raises
         ------
-        ValueError, TypeError, KeyError
-            If they are not those of an encoding.
+        ValueError
         """
-        frame_type = state["frame_type"]
-        columns = tuple(ColumnEncoding(**column) for column in state["columns"])
-        for column in columns:
+        for column in self.columns:
             column.check()
-        if frame_type is not None:
-            frame_type = FrameType(**frame_type)
-            frame_type.check(len(columns))
-        return cls(columns, frame_type)
+        if self.frame_type is not None:
+            self.frame_type.check(len(self.columns))
 
     # ---------------------------------------------------------------- to features
     def encode(self, X: Any, handle_unknown: str = "error") -> np.ndarray:

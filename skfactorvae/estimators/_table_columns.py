@@ -83,6 +83,8 @@ class TableColumnsMixin:
         """
         try:
             table = self._table
+            if table is not None:
+                table.check()
             kinds = None if table is None else table.kinds
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             return f"its columns cannot be read ({str(error)[:200]})."
