@@ -100,7 +100,8 @@ def ensemble():
     """Fit an ensemble, and select gamma."""
     vae = FactorVAETransformer(**TINY, max_iter=100, weight_decay=0.0)
     seeds = SeedEnsemble(vae, n_seeds=3, random_state=0).fit(TABLE)
-    selection = select_gamma(vae, TABLE, [0.0, 5.0], n_seeds=2, random_state=0)
+    options = {"n_seeds": 2, "test_size": 0.5, "random_state": 0}
+    selection = select_gamma(vae, TABLE, [0.0, 5.0], **options)
     scores = [*selection.scores.items()]
     return digest(*seeds.estimators_, *scores, selection.best_estimator)
 

@@ -349,7 +349,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         check_seed(self.random_state)
         previous = self._previous_fit()
         table = self._read_table(X, sample_weight, keeps=previous is not None)
-        self._table_state = None if table is None else table.as_state()
+        self._set_table(table)
         X, errors = self._training_features(X, previous, error_scale)
         device = core.resolve_device(self.device)
         data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..persistence import Array, Arrays, Entry, Labels, Plain, Series
+from ..persistence import Array, Arrays, Entry, Labels, Plain, Series, TrainingNames
 
 LATENT: dict[str, Entry] = {
     "weights_": Arrays(only_for_training="_training_weights"),
@@ -29,10 +29,10 @@ LATENT: dict[str, Entry] = {
     "warmup_fraction_": Plain(types=(float,)),
     "n_iter_": Plain(types=(int,)),
     "_model_spec": Plain(types=(dict,)),
-    "_table_state": Plain(types=(dict, type(None)), optional=True),
+    "_table_state": Plain(types=(dict,), optional=True),
     "_component_names": Labels(types=(str, type(None)), optional=True),
     "_inflation": Array(axes=("q",), may_be_none=True),
-    "_training_weights": Plain(types=(tuple,), optional=True),
+    "_training_weights": TrainingNames(types=(tuple,), optional=True),
     "_version": Plain(types=(str,), optional=True),
 }
 """Attributes of every estimator of the family."""

@@ -20,7 +20,7 @@ class TableColumnsMixin:
     """
 
     n_features_in_: int
-    _table_state: dict[str, Any] | None
+    _table_state: dict[str, Any]
 
     @abstractmethod
     def _features(self, X, **options) -> np.ndarray:
@@ -35,6 +35,13 @@ class TableColumnsMixin:
         """How the columns of the fit become features; None for numbers."""
         state = vars(self).get("_table_state")
         return None if state is None else TableEncoding.from_state(state)
+
+    def _set_table(self, table: TableEncoding | None) -> None:
+        """Set how the columns of a fit become features; nothing for numbers."""
+        if table is None:
+            vars(self).pop("_table_state", None)
+        else:
+            self._table_state = table.as_state()
 
     def _read_table(self, X, sample_weight, *, keeps: bool) -> TableEncoding | None:
         """Return how the columns of a table to be fitted become features.

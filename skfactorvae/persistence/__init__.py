@@ -14,6 +14,7 @@ from ._entries import (
     Plain,
     Requests,
     Series,
+    TrainingNames,
 )
 from ._savable import Savable, document_of
 
@@ -28,5 +29,6 @@ __all__ = [
     "Requests",
     "Savable",
     "Series",
+    "TrainingNames",
     "document_of",
 ]

@@ -37,6 +37,16 @@ class Entry(ABC):
     optional: bool = False
     may_be_none: bool = False
 
+    def is_stored(self, writer: Writer, value: Any) -> bool:
+        """Return whether a file holds the attribute.
+
+        Parameters
+        ----------
+        writer : Writer
+        value : object
+        """
+        return True
+
     def write(self, writer: Writer, state: Mapping[str, Any], name: str) -> Any:
         """Return the attribute as JSON; its arrays are added to the writer.
 
@@ -97,6 +107,14 @@ class Plain(Entry):
             return None
         expected = ", ".join(t.__name__ for t in self.types)
         return f"is of type {type(value).__name__}, expected {expected}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingNames(Plain):
+    """Names of weights that only training needs, stored with these weights."""
+
+    def is_stored(self, writer: Writer, value: Any) -> bool:
+        return writer.with_discriminator
 
 
 @dataclass(frozen=True, kw_only=True)

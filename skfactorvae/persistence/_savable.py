@@ -82,7 +82,7 @@ class Savable(Nested):
         written = {
             key: entry.write(writer, state, f"{name}{key}")
             for key, entry in self._declared().items()
-            if key in state
+            if key in state and entry.is_stored(writer, state[key])
         }
         columns = {key: written.pop(key) for key in COLUMNS if key in written}
         return {
