@@ -40,6 +40,7 @@ def test_tables_have_one_role():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:FastICA did not converge")
 @pytest.mark.parametrize("name", simple_structure.METHODS | simple_structure.HOLDING)
 def test_every_method_is_measured(name, table):
     model = (simple_structure.METHODS | simple_structure.HOLDING)[name](3, 0)

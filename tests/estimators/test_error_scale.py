@@ -133,8 +133,8 @@ class TestFit:
         zero = FactorVAETransformer(**SMALL).fit(X, error_scale=np.zeros_like(X))
         np.testing.assert_array_equal(zero.scale_, plain.scale_)
         codes = [model.transform(X) for model in (zero, plain)]
-        for one, other in zip(*(c.T for c in codes), strict=True):
-            assert np.corrcoef(one, other)[0, 1] > 0.99
+        found = np.abs(np.corrcoef(codes[0].T, codes[1].T)[:2, 2:])
+        assert (found.max(axis=1) > 0.99).all()  # their order can differ
         assert zero.score(X) == pytest.approx(plain.score(X), rel=0.01)
 
     @pytest.mark.slow
