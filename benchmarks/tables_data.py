@@ -5,6 +5,7 @@ python benchmarks/tables_data.py      print the columns of each table
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 from collections.abc import Callable
@@ -220,6 +221,7 @@ SET_ASIDE: dict[str, Callable[[], pd.DataFrame]] = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
     rng = np.random.RandomState(0)
     for name, make in SIMULATED.items():
         X, factors = make(300, rng)
