@@ -198,11 +198,15 @@ class TableEncoding:
             Whether they are draws, of which integers are rounded and have the type of
             the fit.
         """
-        values = [
+        values = self._values(features, is_drawn=is_drawn)
+        return self.table(values, is_drawn=is_drawn)
+
+    def _values(self, features: np.ndarray, *, is_drawn: bool) -> list[np.ndarray]:
+        """Return what each column of the user's table would hold, p of shape (n,)."""
+        return [
             encoding.values(encoding.numbers(features[:, own]), is_drawn=is_drawn)
             for encoding, own in zip(self.columns, self._slices, strict=True)
         ]
-        return self.table(values, is_drawn=is_drawn)
 
     def fill(
         self,
@@ -226,10 +230,7 @@ class TableEncoding:
         """
         firsts = [own.start for own in self._slices]
         gaps = missing[:, firsts]  # (n, p)
-        decoded = [
-            encoding.values(encoding.numbers(features[:, own]), is_drawn=is_drawn)
-            for encoding, own in zip(self.columns, self._slices, strict=True)
-        ]
+        decoded = self._values(features, is_drawn=is_drawn)
         if self.frame_type is not None and hasattr(X, "columns"):
             return self.frame_type.filled(X, decoded, gaps, restores_numbers=is_drawn)
         array = np.array(X, dtype=object)
