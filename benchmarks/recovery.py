@@ -255,12 +255,12 @@ class Split:
         return cls(X, factors, train, test, scored)
 
 
-def fit_all(models, X):
+def fit_all(models, X, y=None):
     """Fit models, ours together; return them, and the mean time of a fit."""
     start = time.perf_counter()
     with warnings.catch_warnings(), batched_fits():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        models = Parallel()(delayed(model.fit)(X) for model in models)
+        models = Parallel()(delayed(model.fit)(X, y) for model in models)
     return models, (time.perf_counter() - start) / len(models)
 
 

@@ -173,24 +173,36 @@ def non_normality(sources):
     return np.abs(np.log(np.cosh(unit)).mean(axis=0) - NORMAL_LOG_COSH)
 
 
-def is_undecided(sources, factors):
-    """Test whether independence leaves the rotation of factors open.
+def are_nearly_normal(sources):
+    """Test whether FastICA's sources are nearly normal.
 
-    It does if FastICA's sources are nearly normal, since a rotation of independent
-    normal variables is independent; or if rotated factors are about as far from normal
-    as these sources.
+    Any rotation of independent normal variables is independent: that of FastICA is then
+    one of chance.
 
     Parameters
     ----------
     sources : ndarray of shape (r,)
-        Non-normality of FastICA's sources, by :func:`non_normality`.
-    factors : ndarray of shape (r,)
-        That of the factors after their rotation by varimax.
+        Non-normality of the sources, by :func:`non_normality`.
 
     Returns
     -------
     bool
     """
-    is_nearly_normal = np.median(sources) < NEARLY_NORMAL
+    return bool(np.median(sources) < NEARLY_NORMAL)
+
+
+def are_as_independent(factors, sources):
+    """Test whether rotated factors are about as far from normal as FastICA's sources.
+
+    Parameters
+    ----------
+    factors, sources : ndarray of shape (r,)
+        Non-normality of the factors after their rotation by varimax, and of the
+        sources.
+
+    Returns
+    -------
+    bool
+    """
     least = AS_INDEPENDENT * np.square(sources).sum()
-    return bool(is_nearly_normal or np.square(factors).sum() >= least)
+    return bool(np.square(factors).sum() >= least)

@@ -5,7 +5,8 @@ import pytest
 
 from skfactorvae._simple_structure import (
     SIMPLE_Z,
-    is_undecided,
+    are_as_independent,
+    are_nearly_normal,
     non_normality,
     orthomax,
     rotated_simplicity,
@@ -112,6 +113,7 @@ class TestUndecided:
 
     def test_the_rule(self):
         far, near = np.array([0.03, 0.03]), np.array([0.01, 0.012])
-        assert is_undecided(near, near / 9)
-        assert not is_undecided(far, far / 2)
-        assert is_undecided(far, far)
+        assert are_nearly_normal(near)
+        assert not are_nearly_normal(far)
+        assert not are_as_independent(far / 2, far)
+        assert are_as_independent(far, far)

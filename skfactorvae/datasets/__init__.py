@@ -2,11 +2,12 @@
 
 Every ``make_`` function returns ``(X, factors)``: the samples, and the factors that
 generated each of them. Its docstring gives the formula and the factors that can be
-recovered. Every ``fetch_`` function loads images of the literature, which it downloads
-on first use.
+recovered. ``correlate_factors`` makes factors that depend on each other. Every
+``fetch_`` function loads images of the literature, which it downloads on first use.
 """
 
 from ._cells import make_cell_counts
+from ._correlated import correlate_factors
 from ._curves import (
     make_damped_oscillator,
     make_gaussian_peaks,
@@ -25,6 +26,7 @@ from ._scenes import make_pendulum_shadow, make_toy_shapes3d
 from ._sprites import make_dsprites_like, make_xy_squares
 
 __all__ = [
+    "correlate_factors",
     "fetch_cars3d",
     "fetch_dsprites",
     "fetch_mpi3d",

@@ -108,9 +108,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         ``ica_non_normality``, the median distance of FastICA's components from normal
         variables, by the mean of log cosh, nearly normal below .015;
         ``negentropy_ratio``, that of varimax-rotated factors relative to them; and,
-        where these do not favour FastICA, ``simplicity_z``, the simplicity of the
-        loadings relative to random ones, in standard deviations, simple from 2. Empty
-        where nothing was compared.
+        where the components are not nearly normal but that ratio is at least .8,
+        ``simplicity_z``, the simplicity of the loadings relative to random ones, in
+        standard deviations, simple from 2. Empty where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"``: codes are ``latents @ R``. None without a rotation.

@@ -22,7 +22,7 @@ from .._pipelines import (
     number_names,
 )
 from .._remedies import is_limited
-from .._simple_structure import is_undecided, non_normality
+from .._simple_structure import are_as_independent, are_nearly_normal, non_normality
 from ..columns import suggested_likelihood
 
 SAME = 0.98
@@ -155,7 +155,7 @@ def _check_structure(subject):
     sources, rotated = (
         non_normality(subject.baselines[name]) for name in ("ica", "varimax")
     )
-    if is_undecided(sources, rotated):
+    if are_nearly_normal(sources) or are_as_independent(rotated, sources):
         yield Finding(
             "structure",
             "note",

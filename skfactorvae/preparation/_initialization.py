@@ -17,7 +17,8 @@ from .._locks import ProcessLock
 from .._simple_structure import (
     NORMAL_LOG_COSH,
     SIMPLE_Z,
-    is_undecided,
+    are_as_independent,
+    are_nearly_normal,
     non_normality,
     orthomax,
     simplicity_z,
@@ -178,11 +179,12 @@ def _factor_maps(sample, n_factors):
 
 
 def _simple_start(start, rows, weight, n_factors, seed):
-    """Return the start from factor analysis if it has simple structure, else the other.
+    """Return the start from factor analysis where independence leaves rotation open.
 
-    Rotation is left to independence where that decides: where FastICA's components
-    are far from normal, and farther than those of varimax. FastICA must be able to
-    rotate all factors, so that as many are supported by the number of samples.
+    It does where FastICA's components are nearly normal. Where they are not, but the
+    factors of varimax are about as far from normal, loadings must be simpler than
+    random ones. FastICA must be able to rotate all factors, so that as many are
+    supported by the number of samples.
     """
     sample = _factor_sample(rows, weight, seed)
     n_rows = min(len(rows), len(sample))
@@ -199,10 +201,12 @@ def _simple_start(start, rows, weight, n_factors, seed):
         "ica_non_normality": float(np.median(sources)),
         "negentropy_ratio": float(np.square(factors).sum() / np.square(sources).sum()),
     }
-    if is_undecided(sources, factors):
+    is_open = are_nearly_normal(sources)
+    if not is_open and are_as_independent(factors, sources):
         rng = np.random.RandomState(seed % 2**32)
         criteria["simplicity_z"] = simplicity_z(decoder.T, rng)
-    if criteria.get("simplicity_z", -math.inf) < SIMPLE_Z:
+        is_open = criteria["simplicity_z"] >= SIMPLE_Z
+    if not is_open:
         return replace(start, criteria=criteria)
     return _padded("varimax", encoder, decoder, len(start.decoder), criteria)
 
