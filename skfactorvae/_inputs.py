@@ -536,7 +536,9 @@ def _objects_with_nan(objects: np.ndarray) -> np.ndarray:
     return np.where(missing, np.nan, objects) if missing.any() else objects
 
 
-def check_entries(X: np.ndarray, names: Any, owner: str, *, allow_nan: bool) -> None:
+def check_entries(
+    X: np.ndarray, names: Any, owner: str, *, allow_nan: bool, start: int | None = None
+) -> None:
     """Raise if values of samples are infinite, or missing where they may not be.
 
     Parameters
@@ -548,6 +550,8 @@ def check_entries(X: np.ndarray, names: Any, owner: str, *, allow_nan: bool) -> 
         Class that takes the samples, for the message.
     allow_nan : bool
         Whether values may be missing (NaN).
+    start : int or None, default=None
+        Number of the first sample, if these are some of a larger table.
 
     Raises
     ------
@@ -573,9 +577,11 @@ def check_entries(X: np.ndarray, names: Any, owner: str, *, allow_nan: bool) -> 
     rows, columns_ = np.nonzero(is_bad)
     first = columns_[0] if names is None else repr(names[columns_[0]])
     n_columns = len(np.unique(columns_))
+    offset = 0 if start is None else start
+    where = "" if start is None else f" of samples {start} to {start + len(X) - 1}"
     raise ValueError(
-        f"Input X contains {what}: {len(rows)} values in {n_columns} columns, the "
-        f"first of them in column {first} of sample {rows[0]}. {advice}"
+        f"Input X contains {what}: {len(rows)} values in {n_columns} columns{where}, "
+        f"the first of them in column {first} of sample {rows[0] + offset}. {advice}"
     )
 
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-
-DENSE_BYTES = 8
-"""Memory of one value of a dense table, bytes."""
 
 
 def check_sample_type(X: Any) -> None:
-    """Raise if samples are sparse, an AnnData object, or have more than two axes.
+    """Raise if samples are an AnnData object, or have more than two axes.
 
     Parameters
     ----------
@@ -25,18 +21,16 @@ def check_sample_type(X: Any) -> None:
     Raises
     ------
     TypeError
-        If samples are sparse, or an AnnData object.
+        If samples are an AnnData object.
     ValueError
         If samples have more than two axes.
     """
-    if issparse(X):
-        raise TypeError(_about_sparse(X))
     if _is_annotated(X):
         raise TypeError(
             f"X is an {type(X).__name__} object, expected an array or a data frame of "
             "shape (n_samples, n_features). Pass adata.to_df(), which keeps the names "
-            "of the variables, or adata.X (adata.X.toarray() if it is sparse); counts "
-            "should be normalised and log-transformed first."
+            "of the variables, or adata.X, which may be sparse; counts should be "
+            "normalised and log-transformed first."
         )
     if getattr(X, "ndim", 2) > 2 and hasattr(X, "reshape"):
         raise ValueError(_about_axes(X))
@@ -45,18 +39,6 @@ def check_sample_type(X: Any) -> None:
 def _is_annotated(X: Any) -> bool:
     """Return whether samples are an AnnData object, or a similar one."""
     return all(hasattr(X, name) for name in ("obs", "var", "X", "n_obs"))
-
-
-def _about_sparse(X: Any) -> str:
-    n, p = X.shape if X.ndim == 2 else (X.shape[0], 1)
-    size = n * p * DENSE_BYTES / 2**20
-    return (
-        "Sparse data was passed for X, but dense data is required: features are "
-        "centred, which leaves no zeros, and reconstructions are dense. These "
-        f"{n} x {p} values take {size:,.0f} MiB as X.toarray(). If that is too much, "
-        "reduce the columns first: make_pipeline(TruncatedSVD(50), ...), which plots "
-        "and pages invert."
-    )
 
 
 def _about_axes(X: Any) -> str:

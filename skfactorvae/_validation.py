@@ -137,7 +137,10 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
 
 def check_unit_interval(X) -> None:
     """Raise if a value is outside [0, 1], the range of a Bernoulli likelihood."""
-    low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    if isinstance(X, np.ndarray):
+        low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    else:  # a table that is read in parts
+        low, high = X.value_range
     if low < 0 or high > 1:
         raise ValueError(
             "likelihood='bernoulli' needs values in [0, 1], but X ranges from "

@@ -15,6 +15,7 @@ ROOT = Path(skfactorvae.__file__).parent
 PACKAGE = ROOT.name
 
 FOLDERS = (
+    "sources",
     "columns",
     "core",
     "preparation",
@@ -69,9 +70,11 @@ MAY_IMPORT = {
     "core": {"moments", "locks"},
     "checkpoints": {"core", "files", "locks", "version"},
     "batching": {"checkpoints", "core", "compat"},
+    "sources": {"ground"},
     "columns": {"ground"},
     "preparation": {
         "core",
+        "sources",
         "columns",
         "ground",
         "validation",
@@ -80,6 +83,7 @@ MAY_IMPORT = {
         "version",
     },
     "estimators": {
+        "sources",
         "columns",
         "preparation",
         "core",
@@ -132,6 +136,7 @@ LIBRARIES = {
     "runtime": {"numpy"},
     "loading": set(),
     "interchange": {"numpy"},
+    "sources": {"numpy", "scipy"},
     "columns": {"numpy"},
     "core": {"torch", "numpy"},
     "checkpoints": {"numpy"},

@@ -44,6 +44,7 @@ from ._rotation import Rotated, mean_loadings, rotate_latents, without_rotation
 from ._schedule import ANNEALING_FRACTION, Schedule
 from ._stacking import effort, stack_width
 from ._state import State, Storage
+from ._tables import RowTable, select_rows
 from ._training import fit_stack
 from ._wrappers import PointPosterior
 from .objectives import (
@@ -96,6 +97,7 @@ __all__ = [
     "PointPosterior",
     "Record",
     "Rotated",
+    "RowTable",
     "Schedule",
     "State",
     "Storage",
@@ -118,6 +120,7 @@ __all__ = [
     "resolve_device",
     "rotate_latents",
     "sample",
+    "select_rows",
     "split_errors",
     "stack_width",
     "torch_version",

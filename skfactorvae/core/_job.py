@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class HeldOut:
     Rows have the shape (m, p), or (m, 2 p) with known errors, as those of a job.
     """
 
-    rows: np.ndarray
+    rows: Any
     row_weights: np.ndarray
     labels: np.ndarray | None = None
 
@@ -42,7 +42,7 @@ class Job:
     ----------
     network, likelihood, objective
         The model, and the loss that it minimises.
-    rows : ndarray of shape (n, p) or (n, 2 p)
+    rows : ndarray of shape (n, p) or (n, 2 p), or RowTable of shape (n, p)
         Standardised rows, NaN where missing; their dtype is the precision of the
         training. The standard deviations of known errors follow, if there are any.
     row_weights : ndarray of shape (n,)
@@ -77,7 +77,7 @@ class Job:
     network: Network
     likelihood: Likelihood
     objective: Objective
-    rows: np.ndarray
+    rows: Any
     row_weights: np.ndarray
     seed: int
     start: Arrays = field(default_factory=dict)
@@ -108,6 +108,21 @@ class Job:
             self.rows.shape[1],
             self.labels is None,
         )
+
+    @property
+    def representative(self) -> Job:
+        """The job with the rows over which the moments of its codes are taken.
+
+        These are all rows, or a random sample of a table that is read in the order in
+        which it is stored.
+        """
+        n_leading = getattr(self.rows, "n_leading", len(self.rows))
+        if n_leading == len(self.rows):
+            return self
+        some = slice(n_leading)
+        labels = None if self.labels is None else self.labels[some]
+        rows, row_weights = self.rows[some], self.row_weights[some]
+        return replace(self, rows=rows, row_weights=row_weights, labels=labels)
 
     @property
     def values(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from ._inference import encode
 from ._job import Job
 from ._missing import split_errors
 from ._networks import Network
+from ._tables import select_rows
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -45,6 +46,7 @@ def order_latents(
     variance : ndarray of shape (d,)
         Variance of each latent's posterior mean over the rows.
     """
+    job = job.representative
     readout = job.objective.readout
     kl, variance, correlation = describe_latents(job, weights, device)
     order = readout.latent_order(kl)
@@ -89,6 +91,7 @@ def describe_latents(
 
     Sums run over blocks of rows, so that the table is never copied as a whole.
     """
+    job = job.representative
     rows, share = job.rows, job.row_weights / job.row_weights.sum()
     d = job.network.n_components
     origin = np.nan_to_num(_shrunk(job, rows[0]).astype(np.float64))
@@ -128,7 +131,8 @@ def _target_covariance(
 ) -> np.ndarray:
     """Return each first latent's covariance with its target where that is known."""
     is_useful = ~np.isnan(targets).all(axis=1)
-    mean, _ = encode(job.network, weights, job.rows[is_useful], device=device)
+    rows = select_rows(job.rows, np.flatnonzero(is_useful))
+    mean, _ = encode(job.network, weights, rows, device=device)
     codes = mean[:, : targets.shape[1]].astype(np.float64)
     values = targets[is_useful]
     share = job.row_weights[is_useful, None] * ~np.isnan(values)

@@ -8,12 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ._compat import set_generator_state
+from ._tables import Reader
 
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
+
+N_BLOCKS = 32
+"""Blocks of consecutive rows from which the rows of a few steps are drawn, where rows
+cannot be read one by one."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,21 @@ class Draws(NamedTuple):
     label_noise: Tensor  # (K, m, B, d) standard normal
     input_noise: Tensor  # (K, 2, B, q) standard normal, for q features
     hiding: Tensor  # (K, B, q + 1) uniform, for q features that can be hidden
+    values: Tensor  # (K, 2 B + m B, p) rows that are not in memory; else (K, 0, p)
+
+    def drawn_from(self, table: Tensor) -> Tensor:
+        """Return the rows of both batches, (K, 2, B, p), of a table (N, p) or read."""
+        if not self.values.shape[1]:
+            return F.embedding(self.rows, table)  # faster than indexing
+        n_drawn = self.rows[0].numel()
+        return self.values[:, :n_drawn].unflatten(1, self.rows.shape[1:])
+
+    def labelled_from(self, table: Tensor) -> Tensor:
+        """Return the rows that have labels, (K, m, B, p), in the same way."""
+        if not self.values.shape[1]:
+            return table[self.labelled]
+        n_drawn = self.rows[0].numel()
+        return self.values[:, n_drawn:].unflatten(1, self.labelled.shape[1:])
 
 
 def draw_steps(
@@ -82,6 +103,7 @@ def draw_steps(
     label_cdfs: Sequence[Sequence[Tensor]] = (),
     n_noisy_features: int = 0,
     n_hidden_features: int = 0,
+    reader: Reader | None = None,
     device: torch.device,
     dtype: torch.dtype,
 ) -> Iterator[Draws]:
@@ -112,44 +134,60 @@ def draw_steps(
         chunk of it would be large.
     n_hidden_features : int, default=0
         Features whose values can be hidden, q; also drawn step by step.
+    reader : Reader or None, default=None
+        Reads the rows that are drawn, where they are not in memory.
     device, dtype : torch.device, torch.dtype
         Where the draws are moved to, and the type of the noise.
     """
     width = max(widths)
     label_cdfs = label_cdfs or [()] * len(streams)
-    models = list(zip(streams, cdfs, offsets, widths, label_cdfs, strict=True))
+    reader = reader or Reader.of_memory(len(streams))
+    tables = list(zip(cdfs, reader.block_rows, strict=True))
+    models = list(zip(streams, tables, offsets, widths, label_cdfs, strict=True))
+    n_together = reader.steps_at_once(2 * batch_size)
     input_shape = (2, batch_size, n_noisy_features)
     hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
     while True:
         drawn = [
-            _draw_chunk(*model, width, batch_size, n_auxiliary, dtype)
+            _draw_chunk(*model, n_together, width, batch_size, n_auxiliary, dtype)
             for model in models
         ]
-        chunk = [torch.stack(part).to(device) for part in zip(*drawn, strict=True)]
+        stacked = [torch.stack(part) for part in zip(*drawn, strict=True)]
+        rows, labelled = (stacked[i].flatten(2) for i in (0, 4))  # (K, CHUNK, .)
+        read = reader.ahead(torch.cat([rows, labelled], dim=-1), n_together)
+        chunk = [part.to(device) for part in stacked]
         for t in range(CHUNK):
             own = [_normal(s.input_noise, input_shape, dtype) for s in streams]
             input_noise = torch.stack(own).to(device)
             own = [_uniform(s.hiding, hiding_shape, dtype) for s in streams]
             hiding = torch.stack(own).to(device)
-            yield Draws._make([*(part[:, t] for part in chunk), input_noise, hiding])
+            values = next(read).to(device)
+            parts = (part[:, t] for part in chunk)
+            yield Draws._make([*parts, input_noise, hiding, values])
 
 
 def _draw_chunk(
     streams: Streams,
-    cdf: Tensor,
+    table: tuple[Tensor, int | None],
     offset: int,
     d: int,
     label_cdfs: Sequence[Tensor],
+    n_together: int,
     width: int,
     batch_size: int,
     n_auxiliary: int,
     dtype: torch.dtype,
 ) -> tuple[Tensor, ...]:
-    """Return one model's draws of CHUNK steps: ``Draws`` but the last two fields.
+    """Return one model's draws of CHUNK steps: ``Draws`` but the last three fields.
 
     Latents are padded with zeros from ``d`` to ``width``.
     """
-    rows = draw_rows(streams.rows, cdf, (CHUNK, 2, batch_size)) + offset
+    cdf, block_rows = table
+    shape = (CHUNK, 2, batch_size)
+    if block_rows is None:
+        rows = draw_rows(streams.rows, cdf, shape) + offset
+    else:
+        rows = draw_blocks(streams.rows, cdf, block_rows, shape, n_together) + offset
     noise = _normal(streams.noise, (CHUNK, 2, batch_size, d), dtype)
     auxiliary_noise = _normal(streams.noise, (CHUNK, batch_size, n_auxiliary), dtype)
     order = _permutations(streams.order, (CHUNK, batch_size, d))
@@ -172,6 +210,49 @@ def draw_rows(
     """Draw row numbers from a weighted empirical distribution, by inverse CDF."""
     u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     return torch.searchsorted(cdf, u, right=True).clamp_(max=len(cdf) - 1)
+
+
+def draw_blocks(
+    generator: torch.Generator,
+    cdf: Tensor,
+    block_rows: int,
+    shape: tuple[int, int, int],
+    n_together: int,
+) -> Tensor:
+    """Draw row numbers from a few blocks of consecutive rows at a time.
+
+    Blocks are drawn in proportion to the sums of their weights, and rows of a block to
+    their weights, so that each row has the same probability as by :func:`draw_rows`.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+    cdf : Tensor of shape (n,)
+        Cumulative probability of the rows, float64.
+    block_rows : int
+        Rows of a block.
+    shape : tuple (steps, 2, B)
+        Shape of the result.
+    n_together : int
+        Steps that are drawn from the same 32 blocks.
+
+    Returns
+    -------
+    Tensor of shape (steps, 2, B)
+    """
+    n_pools = -(-shape[0] // n_together)
+    blocks = draw_rows(generator, cdf, (n_pools, N_BLOCKS)) // block_rows
+    chosen = torch.randint(
+        N_BLOCKS, (n_pools, n_together, *shape[1:]), generator=generator, device="cpu"
+    )
+    own = blocks.gather(1, chosen.flatten(1)).flatten()
+    first = own * block_rows
+    last = (first + block_rows).clamp_(max=len(cdf)) - 1
+    low = torch.where(first > 0, cdf[(first - 1).clamp_(min=0)], 0.0)
+    u = torch.rand(len(own), generator=generator, dtype=torch.float64, device="cpu")
+    rows = torch.searchsorted(cdf, low + u * (cdf[last] - low), right=True)
+    rows = torch.minimum(torch.maximum(rows, first), last)
+    return rows.view(-1, *shape[1:])[: shape[0]]
 
 
 def _labelled_rows(

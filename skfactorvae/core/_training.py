@@ -26,7 +26,7 @@ from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
 from ._soap import Soap
 from ._state import Restoring, State, Storage, as_array
-from ._tables import LabelTable, cumulative, join_probabilities, join_tables
+from ._tables import LabelTable, Reader, cumulative, join_probabilities, join_tables
 from .objectives import Batch, Extras, Forward, InputNoise, Labelled
 
 FULL_NOISE_SAMPLE_SIZE = 400
@@ -133,6 +133,7 @@ class _Stack:
             label_cdfs=self.labels.cdfs if self.labels else (),
             n_noisy_features=p if self.input_noise.any() else 0,
             n_hidden_features=p if self.hidden_fraction.any() else 0,
+            reader=Reader([job.rows for job in jobs], offsets),
             device=device,
             dtype=self.rows.dtype,
         )
@@ -293,7 +294,7 @@ class _Stack:
         The same values are hidden in both. The last column of the uniform numbers gives
         the share of a row.
         """
-        rows = F.embedding(draws.rows, self.rows)  # faster than indexing
+        rows = draws.drawn_from(self.rows)
         if not draws.hiding.numel():
             return rows
         share = 2 * self.hidden_fraction[:, None, None] * draws.hiding[..., -1:]
@@ -319,7 +320,7 @@ class _Stack:
             return None
         chosen = draws.labelled - self.offsets.unsqueeze(-1)  # (K, m, B)
         return Labelled(
-            rows=self.rows[draws.labelled],
+            rows=draws.labelled_from(self.rows),
             noise=draws.label_noise,
             values=self.labels.own_labels(chosen),
             known=self.labels.all_labels(row_numbers),

@@ -34,6 +34,7 @@ from ..preparation import (
     prepare,
     rescale_weights,
 )
+from ..sources import check_source
 from ._callbacks import FitCallbacks, restore_on_error
 from ._explained_variance import explained_variance_ratio
 from ._parameters import declared, parameter, shared_parameter
@@ -435,6 +436,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         """Return X and its errors, with the features of a fit that is continued."""
         reset = previous is None
         try:
+            if (source := self._large_source(X, error_scale)) is not None:
+                return self._checked_source(source, reset=reset), None
             X = self._features(X, reset=reset, ensure_min_samples=2)
             return self._with_errors(X, error_scale)
         except ValueError as error:
@@ -444,6 +447,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 f"{error} (warm_start=True continues the earlier fit, with its "
                 "features; warm_start=False starts anew.)"
             ) from error
+
+    def _checked_source(self, source, *, reset):
+        """Return a table that is read in parts, after its first pass."""
+        self._check_width(source, reset=reset)
+        owner = type(self).__name__
+        return check_source(source, owner, allow_nan=self._takes_missing, min_rows=2)
 
     def _training_data(
         self, X, y, sample_weight, sample_groups, errors, previous

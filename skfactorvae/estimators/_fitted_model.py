@@ -20,6 +20,7 @@ from ..preparation import (
     has_missing,
     with_errors,
 )
+from ..sources import as_source, map_blocks
 from ._component_names import NamedComponents
 from ._error_scale import FITTED_WITHOUT, NOT_TAKEN, OF_NUMBERS, read_errors
 from ._fitted_state import LATENT
@@ -35,6 +36,21 @@ OVERFLOW = (
     "precision='float64' to X in float64."
 )
 """Error about values that overflow."""
+
+
+TYPED_SOURCE = (
+    "X is {name}, which is read in parts, but this fit has columns of several types, "
+    "which are encoded as a whole. Pass a data frame or an array of some of its rows, "
+    "or use likelihood='gaussian' or 'bernoulli'."
+)
+"""Error about columns of several types in a table that is read in parts."""
+
+ERRORS_OF_SOURCE = (
+    "error_scale cannot be used with X, {name}, which is read in parts, while the "
+    "errors of its values would have to be in memory. Leave error_scale out, or pass "
+    "an array."
+)
+"""Error about known errors of a table that is read in parts."""
 
 
 class FittedModel(
@@ -58,6 +74,8 @@ class FittedModel(
         """
         check_sample_type(X)
         table = self._table
+        if (source := as_source(X)) is not None:
+            X = source.read(0, len(source))
         if table is not None:
             return self._table_features(table, X, **options)
         options = {"dtype": [np.float64, np.float32], "order": "C"} | options
@@ -76,6 +94,47 @@ class FittedModel(
             allow_nan=self._takes_missing,
         )
         return values
+
+    def _large_source(self, X, error_scale):
+        """Return a table as a row source that is read in parts, or None.
+
+        Small ones are read as a whole, if they are not sparse.
+        """
+        check_sample_type(X)
+        source = as_source(X)
+        if source is None or source.is_small:
+            return None
+        if self._table is not None:
+            raise ValueError(TYPED_SOURCE.format(name=source.name))
+        if error_scale is not None:
+            raise ValueError(ERRORS_OF_SOURCE.format(name=source.name))
+        return source
+
+    def _check_width(self, source, *, reset):
+        """Set or compare the number of features, which have no names."""
+        validate_data(self, source.read(0, 1), reset=reset, skip_check_array=True)
+
+    def _over_rows(self, function, X, error_scale):
+        """Apply a function to standardised samples, in blocks if X is read in parts.
+
+        Parameters
+        ----------
+        function : callable (rows) -> tuple of ndarray
+            Of one entry for each row.
+        """
+        check_is_fitted(self)
+        if (source := self._large_source(X, error_scale)) is None:
+            return function(self._standardized(X, error_scale))
+        self._check_width(source, reset=False)
+
+        def of_block(block, start):
+            names, owner = None, type(self).__name__
+            check_entries(
+                block, names, owner, allow_nan=self._takes_missing, start=start
+            )
+            return function(self._scaled(block))
+
+        return map_blocks(of_block, source)
 
     def _encoded(self, rows):
         """Return mean and standard deviation of codes of standardised rows, (n, d)."""
@@ -241,6 +300,7 @@ class FittedModel(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.allow_nan = self._takes_missing
+        tags.input_tags.sparse = True
         return tags
 
 

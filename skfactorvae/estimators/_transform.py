@@ -116,7 +116,7 @@ class LatentTransformer(FittedModel):
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that codes are not.
         """
-        moments = self._encoded(self._standardized(X, error_scale))
+        moments = self._over_rows(self._encoded, X, error_scale)
         with np.errstate(over="ignore"):  # is reported below
             mean, std = (m.astype(np.float32) for m in moments)
         check_finite(mean, "codes")
@@ -384,8 +384,8 @@ class LatentTransformer(FittedModel):
             If X has another number of features than in ``fit``, or values that are not
             finite numbers, or that are so large that bounds are not.
         """
-        rows = self._standardized(X, error_scale)
-        return check_finite(self._bound(rows), "scores")
+        (bounds,) = self._over_rows(lambda rows: (self._bound(rows),), X, error_scale)
+        return check_finite(bounds, "scores")
 
     def _bound(self, rows):
         """Compute the bound of standardised samples, in the original units, (n,)."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..sources import SourceTable
 from ._errors import with_errors
 from ._incomplete import has_missing
-from ._rows import canonical_rows, split_groups, with_label_columns
+from ._rows import canonical_rows, split_groups, stored_rows, with_label_columns
 from ._scaling import Scaling
+from ._standardized import StandardizedRows, n_start_rows
 from ._targets import Targets, make_targets
 
 
@@ -21,10 +23,11 @@ class TrainingData:
 
     Attributes
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
         The user's table.
     index : ndarray of shape (m,)
-        Distinct samples in canonical order.
+        Distinct samples in canonical order; of a table that is read in the order in
+        which it is stored, all samples, a random sample of them first.
     weight : ndarray of shape (m,)
         Their weights, positive.
     targets : Targets or None
@@ -33,14 +36,17 @@ class TrainingData:
         Group of each distinct sample; those of one group are held out together.
     errors : ndarray of shape (n, p) or None
         Standard deviations of the known errors of the user's table.
+    n_leading : int or None
+        How many of the first samples are a random sample of all; None means all.
     """
 
-    X: np.ndarray
+    X: Any
     index: np.ndarray
     weight: np.ndarray
     targets: Targets | None = None
     groups: np.ndarray | None = None
     errors: np.ndarray | None = None
+    n_leading: int | None = None
 
     @classmethod
     def from_arrays(
@@ -54,7 +60,7 @@ class TrainingData:
 
         Parameters
         ----------
-        X : ndarray of shape (n, p)
+        X : ndarray or SourceTable of shape (n, p)
         weight : ndarray of shape (n,)
             Weights, >= 0, one of them positive.
         attributes : tuple of m Attribute
@@ -70,10 +76,16 @@ class TrainingData:
         own = [] if groups is None else [groups.astype(np.float64)]
         has_errors = errors is not None and errors.any()
         known = np.hstack([X, errors]) if has_errors else X
-        index, weight = canonical_rows(with_label_columns(known, labels + own), weight)
+        n_leading = None
+        if isinstance(X, SourceTable) and not X.is_direct:
+            index, n_leading = stored_rows(weight, n_start_rows(X.shape[1]))
+            weight = weight[index]
+        else:
+            joined = with_label_columns(known, labels + own)
+            index, weight = canonical_rows(joined, weight)
         targets = make_targets(attributes, index, weight, scales)
         kept = None if groups is None else groups[index]
-        return cls(X, index, weight, targets, kept, errors)
+        return cls(X, index, weight, targets, kept, errors, n_leading)
 
     @cached_property
     def has_missing(self) -> bool:
@@ -90,7 +102,7 @@ class TrainingData:
         """Levels of each attribute; None without attributes."""
         return None if self.targets is None else self.targets.levels
 
-    def standardized(self, scaling: Scaling, dtype: np.dtype) -> np.ndarray:
+    def standardized(self, scaling: Scaling, dtype: np.dtype) -> Any:
         """Return the standardised samples, beside their errors if these are known.
 
         Parameters
@@ -100,8 +112,11 @@ class TrainingData:
 
         Returns
         -------
-        ndarray of shape (m, p) or (m, 2 p)
+        ndarray of shape (m, p) or (m, 2 p), or StandardizedRows of shape (m, p)
         """
+        if isinstance(self.X, SourceTable):
+            n_leading = len(self.index) if self.n_leading is None else self.n_leading
+            return StandardizedRows(self.X, self.index, scaling, dtype, n_leading)
         rows = scaling.apply(self.X, dtype, self.index)
         if self.errors is None:
             return rows
@@ -142,19 +157,26 @@ class TrainingData:
         return self._at(kept), self._at(held_out)
 
     def _at(self, chosen) -> TrainingData:
+        n_leading = self.n_leading
+        if n_leading is not None:  # the others stay in stored order
+            chosen = np.sort(chosen)
+            n_leading = int((chosen < n_leading).sum())
         return replace(
             self,
+            n_leading=n_leading,
             index=self.index[chosen],
             weight=self.weight[chosen],
             groups=None if self.groups is None else self.groups[chosen],
         )
 
 
-def _without_empty(X: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _without_empty(X: Any, weight: np.ndarray) -> np.ndarray:
     """Return weights that are zero for samples without an observed value."""
     if not has_missing(X):
         return weight
-    weight = np.where(np.isnan(X).all(axis=1), 0.0, weight)
+    is_array = isinstance(X, np.ndarray)
+    is_empty = np.isnan(X).all(axis=1) if is_array else X.is_empty
+    weight = np.where(is_empty, 0.0, weight)
     if not weight.any():
         raise ValueError(
             "All values of X are missing, in all samples of positive weight; expected "

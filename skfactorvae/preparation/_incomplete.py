@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -52,8 +53,13 @@ class Completion:
     weight: np.ndarray
 
 
-def has_missing(X: np.ndarray) -> bool:
-    """Return whether a value is missing; a sum shows it without a copy of the table."""
+def has_missing(X: Any) -> bool:
+    """Return whether a value is missing; a sum shows it without a copy of the table.
+
+    Tables that are read in parts know it from their first pass.
+    """
+    if not isinstance(X, np.ndarray):
+        return bool(X.has_missing)
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isnan(X.sum()) and np.isnan(X).any())
 

@@ -21,6 +21,7 @@ from ._model_spec import ModelSpec
 from ._noise_levels import conditional_noise_std, default_input_noise, signal_to_noise
 from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
+from ._standardized import start_sample
 from ._targets import align_start, fitted_attributes
 from ._weight_decay import Comparison, compare_decays, with_weight_decay
 
@@ -233,12 +234,14 @@ def prepare(
     rows = share(training.standardized(scaling, dtype))
     targets = data.targets
     labels = None if targets is None else share(targets.of(training.index))
-    factors = _factors(spec, training, options, rows, seed, previous, memoize)
+    some, some_weight, some_labels = start_sample(rows, training.weight, labels)
+    values = some, some_weight
+    factors = _factors(spec, training, options, values, seed, previous, memoize)
     if factors is not None:
         spec = replace(spec, n_factors=factors.n_factors)
-    completion = complete(rows, training.weight, factors, seed)
-    given = _given_weights(spec, factors, rows, training.weight, scaling)
-    samples = (completion, labels)
+    completion = complete(some, some_weight, factors, seed)
+    given = _given_weights(spec, factors, some, some_weight, scaling)
+    samples = (completion, some_labels)
     start = _start(spec, objective, options, seed, samples, given, previous, memoize)
     job = core.Job(
         network=spec.make_network(),
@@ -260,7 +263,8 @@ def prepare(
         "warmup_fraction_": _warmup_fraction(options, start.temperature),
         **fitted_attributes(targets, objective),
     }
-    job = _with_input_noise(job, spec, options, completion.drawn, memoize)
+    drawn = completion.drawn, some_weight
+    job = _with_input_noise(job, spec, options, drawn, memoize)
     with_decay = partial(
         with_weight_decay, keeps_input_noise=options.input_noise != "auto"
     )
@@ -281,7 +285,7 @@ def prepare(
     return replace(prepared.with_decay(with_decay, 0.0), comparison=comparison)
 
 
-def _factors(spec, training, options, rows, seed, previous, memoize):
+def _factors(spec, training, options, samples, seed, previous, memoize):
     """Return the factor analysis that replaces missing values; None without any."""
     needed = (
         training.has_missing or training.errors is not None or options.hidden_fraction
@@ -290,8 +294,9 @@ def _factors(spec, training, options, rows, seed, previous, memoize):
         return _previous_factors(previous)
     if not needed:
         return None
+    rows, weight = samples
     values, errors = core.split_errors(rows, spec.n_features)
-    return memoize(fit_factors, values, training.weight, seed, errors)
+    return memoize(fit_factors, values, weight, seed, errors)
 
 
 def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
@@ -308,6 +313,7 @@ def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
 
 def _weights_of(init, spec, objective, seed, factors, given, rows, weight, labels):
     """Return initial weights for some of the samples."""
+    rows, weight, labels = start_sample(rows, weight, labels)
     completion = complete(rows, weight, factors, seed)
     if init == "random":
         return given
@@ -388,7 +394,7 @@ def _warmup_fraction(options, temperature) -> float:
     return float(max(options.warmup, annealing))
 
 
-def _with_input_noise(job, spec, options, rows, memoize) -> core.Job:
+def _with_input_noise(job, spec, options, samples, memoize) -> core.Job:
     """Add to a job the noise that the encoder's inputs get in training."""
     if not spec.learns_noise:
         return job
@@ -399,5 +405,5 @@ def _with_input_noise(job, spec, options, rows, memoize) -> core.Job:
         amount = default_input_noise(n_rows, *sizes, job.objective.kl_weight)
     if not amount:
         return job
-    bound = memoize(conditional_noise_std, rows, job.row_weights, job.seed)
+    bound = memoize(conditional_noise_std, *samples, job.seed)
     return replace(job, input_noise=float(amount), conditional_noise_std=bound)

@@ -12,6 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from ._incomplete import has_missing
 from ._rows import subsample
+from ._scaling import blocks_of, column_moments
 
 CONDITIONAL_NOISE_ROWS = 2000
 """Samples from which the correlation of features is estimated, at most."""
@@ -202,7 +203,7 @@ def are_uncorrelated(X, index, weight):
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
     index : ndarray of shape (m,)
         Samples to use.
     weight : ndarray of shape (m,)
@@ -215,15 +216,47 @@ def are_uncorrelated(X, index, weight):
     """
     if has_missing(X):
         return False
-    columns = np.flatnonzero(X.max(axis=0) > X.min(axis=0))
+    columns = np.flatnonzero(_vary(X))
     if not MIN_COLUMNS <= len(columns) < len(index):
         return False
     places = np.linspace(0, len(columns) - 1, min(FIRST_COLUMNS, len(columns)))
     few = columns[places.astype(int)]  # most tables are decided without a copy
+    if not isinstance(X, np.ndarray):
+        places = np.linspace(0, len(columns) - 1, min(MAX_COMPARED, len(columns)))
+        columns = columns[places.astype(int)]
+        return all(
+            _mean_square_in_passes(X, index, weight, chosen) < UNCORRELATED
+            for chosen in (few, columns)
+        )
     return all(
         _mean_square_correlation(_centred(X, index, weight, chosen)) < UNCORRELATED
         for chosen in (few, columns)
     )
+
+
+def _vary(X):
+    """Return which columns have more than one value, (p,)."""
+    if isinstance(X, np.ndarray):
+        return X.max(axis=0) > X.min(axis=0)
+    return X.high > X.low
+
+
+def _mean_square_in_passes(X, index, weight, columns):
+    """Return the same as :func:`_mean_square_correlation` of a table read in parts."""
+    share = weight / weight.sum()
+    mean = sum(part @ rows[:, columns] for rows, part in blocks_of(X, index, share))
+    products = np.zeros((len(columns), len(columns)))
+    for rows, part in blocks_of(X, index, share):
+        centred = (rows[:, columns] - mean) * np.sqrt(part)[:, None]
+        products += centred.T @ centred
+    std = np.sqrt(np.diag(products))
+    correlation = products[np.ix_(std > 0, std > 0)]
+    correlation /= np.outer(std[std > 0], std[std > 0])
+    n_columns = len(correlation)
+    if n_columns < MIN_COLUMNS or not np.isfinite(correlation).all():
+        return np.inf
+    total = np.square(correlation).sum() - n_columns
+    return len(index) * total / (n_columns * (n_columns - 1))
 
 
 def _centred(X, index, weight, columns):
@@ -251,7 +284,7 @@ def have_equal_variance(X, index, weight):
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
     index : ndarray of shape (m,)
         Samples to use.
     weight : ndarray of shape (m,)
@@ -261,9 +294,12 @@ def have_equal_variance(X, index, weight):
     -------
     bool
     """
-    columns = np.flatnonzero(X.max(axis=0) > X.min(axis=0))
-    squares = np.square(_centred(X, index, weight, columns))
-    std = np.sqrt(squares.sum(axis=0))
+    columns = np.flatnonzero(_vary(X))
+    if isinstance(X, np.ndarray):
+        squares = np.square(_centred(X, index, weight, columns))
+        std = np.sqrt(squares.sum(axis=0))
+    else:
+        std = column_moments(X, index, weight)[1][columns]
     return bool(std.max(initial=0.0) < EQUAL_STD * std.min(initial=np.inf))
 
 

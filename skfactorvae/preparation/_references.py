@@ -12,7 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from .. import core
 from .._linear_models import fit_factor_analysis
-from .._moments import average_of_columns, trimmed_mean
+from .._moments import average_of_columns, sum_columns, trimmed_mean
 from ._errors import moments_with_errors, precision_weights
 from ._incomplete import has_missing
 
@@ -41,6 +41,8 @@ def independent_score(job: core.Job) -> float:
         return _independent_score_with_errors(job, job.errors)
     if isinstance(job.likelihood, core.Composite):
         return _independent_score_of_columns(job, job.likelihood)
+    if not isinstance(job.rows, np.ndarray):
+        return _independent_score_in_blocks(job)
     if has_missing(job.rows):
         return _independent_score_of_observed(job)
     share = job.row_weights / job.row_weights.sum()
@@ -56,6 +58,17 @@ def _independent_score_of_observed(job: core.Job) -> float:
     variance = average_of_columns((rows - mean) ** 2, job.row_weights)
     counts = job.row_weights @ ~np.isnan(rows) / job.row_weights.sum()
     return float(counts @ _independent_terms(job.likelihood, mean, variance))
+
+
+def _independent_score_in_blocks(job: core.Job) -> float:
+    """Compute the same for rows that are read in parts."""
+    share = job.row_weights / job.row_weights.sum()
+    slices = (slice(i, i + LINEAR_ROWS) for i in range(0, len(job.rows), LINEAR_ROWS))
+    sums = sum_columns(
+        (job.rows[some].astype(np.float64), share[some]) for some in slices
+    )
+    terms = _independent_terms(job.likelihood, sums.mean, sums.variance)
+    return float(np.sum(sums.weight * terms))
 
 
 def _independent_score_of_columns(job: core.Job, likelihood: core.Composite) -> float:

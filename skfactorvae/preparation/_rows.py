@@ -5,13 +5,14 @@ Axes: ``n`` samples, ``p`` features, ``m`` distinct samples.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from ..sources import SourceTable, row_keys
 
 CHUNK = 4096
 """Samples that are processed at once."""
-
-CACHED_VALUES = 32_768
-"""Values that fit into the cache of a processor, with intermediate results."""
 
 
 def rescale_weights(weight: np.ndarray) -> np.ndarray:
@@ -49,15 +50,51 @@ def canonical_rows(X, weight):
         Their weights, positive.
     """
     present = np.flatnonzero(weight > 0)
-    key = _row_keys(X)[present]
+    key = _keys_of(X)[present]
     # Weights of equal samples are added in a fixed order, since sums are rounded.
     order = np.lexsort((weight[present], key))
     index, key = present[order], key[order]
     is_first = np.ones(len(index), dtype=bool)
     tied = np.flatnonzero(key[1:] == key[:-1]) + 1
-    is_first[tied] = _differ(X[index[tied]], X[index[tied - 1]])
+    for start in range(0, len(tied), CHUNK):
+        some = tied[start : start + CHUNK]
+        is_first[some] = _differ(X[index[some]], X[index[some - 1]])
     starts = np.flatnonzero(is_first)
     return index[starts], np.add.reduceat(weight[index], starts)
+
+
+def _keys_of(X):
+    """Return a hash of each sample of an array or of a table that is read in parts."""
+    if isinstance(X, np.ndarray):
+        return row_keys(X)
+    return np.concatenate([row_keys(block) for _, block in X.blocks()])
+
+
+def stored_rows(weight, n_drawn):
+    """Return the samples of positive weight in stored order, after a random sample.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+        Weights, >= 0.
+    n_drawn : int
+        Samples, about, that are drawn without replacement, and come first.
+
+    Returns
+    -------
+    index : ndarray of shape (m,), int32 or int64
+        All samples of positive weight.
+    n_leading : int
+        How many of them are the random sample.
+    """
+    dtype = np.int32 if len(weight) < 2**31 else np.int64
+    present = np.flatnonzero(weight > 0).astype(dtype)
+    rng = np.random.RandomState(0)
+    places = np.unique(rng.randint(0, len(present), size=n_drawn))
+    is_rest = np.ones(len(present), dtype=bool)
+    is_rest[places] = False
+    drawn = present[rng.permutation(places)]
+    return np.concatenate([drawn, present[is_rest]]), len(drawn)
 
 
 def _differ(rows, others):
@@ -66,41 +103,49 @@ def _differ(rows, others):
     return ((rows != others) & ~both_missing).any(axis=1)
 
 
-def _row_keys(X):
-    """Return a 64-bit hash of each sample, by exact integer arithmetic, (n,)."""
-    bits = np.uint32 if X.dtype == np.float32 else np.uint64
-    rng = np.random.RandomState(0)
-    factor = rng.randint(0, 2**62, size=(2, X.shape[1]), dtype=np.uint64) * 2 + 1
-    keys = np.empty(len(X), dtype=np.uint64)
-    size = max(1, CACHED_VALUES // X.shape[1])
-    for start in range(0, len(X), size):
-        block = X[start : start + size] + 0.0  # a copy in which -0.0 is 0.0
-        block[np.isnan(block)] = np.nan  # one of many bit patterns
-        h = np.ascontiguousarray(block).view(bits).astype(np.uint64)
-        for shift, odd in zip((31, 29), factor, strict=True):
-            h ^= h >> np.uint64(shift)
-            h *= odd
-        keys[start : start + size] = h.sum(axis=1, dtype=np.uint64)
-    return keys
-
-
-def with_label_columns(X: np.ndarray, labels) -> np.ndarray:
+def with_label_columns(X: Any, labels) -> Any:
     """Append the ranks of labels to the features, so that samples differ by both.
 
     Ranks have no unit. Without labels, ``X`` is returned as it is.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
     labels : sequence of m ndarrays of shape (n,)
         NaN where unknown.
 
     Returns
     -------
-    ndarray of shape (n, p + m)
+    ndarray, SourceTable or LabelledTable of shape (n, p + m)
     """
     ranks = [_ranks(column)[:, None] for column in labels]
-    return np.hstack([X, *ranks]) if ranks else X
+    if not ranks:
+        return X
+    if isinstance(X, SourceTable):
+        return LabelledTable(X, np.hstack(ranks))
+    return np.hstack([X, *ranks])
+
+
+class LabelledTable:
+    """A table that is read in parts, with ranks of labels beside its features.
+
+    Parameters
+    ----------
+    table : SourceTable of shape (n, p)
+    ranks : ndarray of shape (n, m)
+    """
+
+    def __init__(self, table: SourceTable, ranks: np.ndarray):
+        self.table, self.ranks = table, ranks
+
+    def __getitem__(self, rows):
+        return np.hstack([self.table[rows], self.ranks[rows]])
+
+    def blocks(self):
+        """Yield the first row of each block of consecutive rows, and the block."""
+        for start, block in self.table.blocks():
+            own = slice(start, start + len(block))
+            yield start, np.hstack([block, self.ranks[own]])
 
 
 def _ranks(labels: np.ndarray) -> np.ndarray:
@@ -180,7 +225,7 @@ def subsample(rows, weight, n_max, rng):
 
     Parameters
     ----------
-    rows : ndarray of shape (n, p)
+    rows : ndarray or StandardizedRows of shape (n, p)
     weight : ndarray of shape (n,)
     n_max : int
     rng : RandomState
@@ -191,7 +236,7 @@ def subsample(rows, weight, n_max, rng):
     """
     is_uniform = (weight == weight[0]).all()
     if is_uniform and len(rows) <= n_max:
-        return rows
+        return rows[:]
     cdf = np.cumsum(weight)
     u = rng.uniform(size=n_max) * cdf[-1]
     return rows[np.minimum(np.searchsorted(cdf, u, side="right"), len(rows) - 1)]

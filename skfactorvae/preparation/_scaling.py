@@ -10,13 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..sources import CACHED_VALUES
 from ._errors import moments_with_errors
 from ._incomplete import has_missing
-from ._rows import CACHED_VALUES, CHUNK
+from ._rows import CHUNK
 
 MAX_COLUMNS = 2048
 """Columns up to which moments are summed over many samples at once; of wider tables,
 few samples stay in the cache of a processor."""
+
+READ_ROWS = 256
+"""Samples that are read at once, at least, of a table that is read in parts."""
 
 SCALED = ("gaussian", "student_t")
 """Likelihoods of features whose scale the user chooses."""
@@ -80,7 +84,7 @@ def fit_scaling(X, index, weight, standardize, errors=None, columns=None) -> Sca
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
     index : ndarray of shape (m,)
         Samples to use.
     weight : ndarray of shape (m,)
@@ -132,7 +136,7 @@ def column_moments(X, index, weight):
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray or SourceTable of shape (n, p)
     index : ndarray of shape (m,)
         Samples to use.
     weight : ndarray of shape (m,)
@@ -143,17 +147,20 @@ def column_moments(X, index, weight):
     mean, std : ndarray of shape (p,)
     """
     if has_missing(X):
-        return _moments_of_observed(X, index, weight)
+        is_array = isinstance(X, np.ndarray)
+        return (_moments_of_observed if is_array else _moments_in_passes)(
+            X, index, weight
+        )
     share = weight / weight.sum()
     largest = np.zeros(X.shape[1])
-    for rows, _ in _chunks(X, index, share):
+    for rows, _ in blocks_of(X, index, share):
         top, bottom = rows.max(axis=0), rows.min(axis=0)
         np.maximum(largest, np.maximum(top, -bottom), out=largest)
     power = np.frexp(largest)[1]
     origin = np.ldexp(X[index[0]].astype(np.float64), -power)
 
     def shifted():
-        for rows, part in _chunks(X, index, share):
+        for rows, part in blocks_of(X, index, share):
             block = _divided(rows.astype(np.float64), power)
             block -= origin
             yield block, part
@@ -178,6 +185,38 @@ def _moments_of_observed(X, index, weight):
     return moments[0], moments[1]
 
 
+def _moments_in_passes(X, index, weight):
+    """Compute the same of a table that is read in parts, all columns together.
+
+    Moments are taken around the first observed value of each column.
+    """
+    share = weight / weight.sum()
+    largest, origin = np.zeros(X.shape[1]), np.full(X.shape[1], np.nan)
+    for rows, _ in blocks_of(X, index, share):
+        np.fmax(largest, np.fmax.reduce(np.abs(rows), axis=0), out=largest)
+        first = np.isnan(rows).argmin(axis=0)
+        values = rows[first, np.arange(X.shape[1])]
+        origin = np.where(np.isnan(origin), values, origin)
+    power = np.frexp(largest)[1]
+    origin = np.ldexp(origin, -power)
+
+    def sums(centre):
+        total, first, second = np.zeros((3, X.shape[1]))
+        for rows, part in blocks_of(X, index, share):
+            block = _divided(rows.astype(np.float64), power) - origin - centre
+            total += part @ ~np.isnan(block)
+            values = np.nan_to_num(block)
+            first += part @ values
+            second += part @ values**2
+        total = np.where(total > 0, total, np.nan)
+        return first / total, second / total
+
+    mean, _ = sums(0.0)
+    std = np.sqrt(sums(mean)[1])
+    std = np.where(std <= CONSTANT, 0.0, std)
+    return np.ldexp(origin + mean, power), np.ldexp(std, power)
+
+
 def _divided(rows, power):
     """Divide rows by powers of two, in place where these have an inverse."""
     with np.errstate(over="ignore"):
@@ -188,13 +227,16 @@ def _divided(rows, power):
     return rows
 
 
-def _chunks(X, index, share):
+def blocks_of(X, index, share):
     """Yield blocks of samples, with their shares of the weight."""
     is_wide = X.shape[1] > MAX_COLUMNS
     size = max(1, 4 * CACHED_VALUES // X.shape[1]) if is_wide else CHUNK
-    for start in range(0, len(index), size):
-        chosen = slice(start, start + size)
-        yield X[index[chosen]], share[chosen]
+    at_once = size if isinstance(X, np.ndarray) else size * max(1, READ_ROWS // size)
+    for first in range(0, len(index), at_once):
+        block = X[index[first : first + at_once]]
+        for start in range(0, len(block), size):
+            chosen = slice(first + start, first + start + size)
+            yield block[start : start + size], share[chosen]
 
 
 def choose_scale(standardize, mean, std):

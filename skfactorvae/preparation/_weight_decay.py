@@ -334,7 +334,7 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     is_kept[held_out] = False
     kept = np.flatnonzero(is_kept)
     labels = job.labels
-    rows, row_weights = job.rows[kept], job.row_weights[kept]
+    rows, row_weights = core.select_rows(job.rows, kept), job.row_weights[kept]
     kept_labels = None if labels is None else labels[kept]
     return replace(
         job,

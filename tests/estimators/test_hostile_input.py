@@ -408,11 +408,10 @@ REFUSED = {
     "complex": (normal() + 1j, "[Cc]omplex data not supported"),
     "objects": (np.array([[{}, 1], [2, 3]], dtype=object), "argument must be"),
     "ragged": ([[1, 2], [3]], "inhomogeneous|setting an array element"),
-    "sparse": (
-        sparse.csr_matrix(normal()),
-        "[Ss]parse.*dense.*40 x 5 values take 0 MiB",
-    ),
-    "sparse array": (sparse.coo_array(normal()), "[Ss]parse.*dense"),
+    "sparse, infinite": (sparse.csr_matrix(bad(np.inf)), "infinity.*samples 0 to"),
+    "sparse, complex": (sparse.coo_array(normal() + 1j), "[Cc]omplex data"),
+    "sparse, no rows": (sparse.csr_array((0, 5)), r"0 sample\(s\)"),
+    "sparse, one row": (sparse.csr_array(normal(1)), "1 sample"),
     "times": (
         pd.DataFrame(
             {"a": [1.0, 2], "t": pd.to_datetime(["2020-01-01", "2020-02-01"])}
