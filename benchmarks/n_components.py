@@ -6,8 +6,8 @@
 
 Simulated tables are those of ``recovery.py``, with a known number of factors,
 questionnaires those of ``simple_structure.py``, with a published number of scales, and
-real tables those of ``real_tables.py``. "Kaiser" is the number of eigenvalues of the correlation
-matrix above one.
+real tables those of ``real_tables.py``. "Kaiser" is the number of eigenvalues of the
+correlation matrix above one.
 
 Fits have default parameters and are compared with the stored ones of those benchmarks,
 seed or split 0. For a simulated table these have ten components; compared is the mean
