@@ -100,11 +100,16 @@ def check_levels(name: str, levels) -> tuple[int, ...]:
     return sizes
 
 
-def check_groups(groups, n_components: int) -> tuple[int, ...] | None:
+def check_groups(groups, n_components: Any) -> tuple[int, ...] | None:
     """Return group sizes that sum to the number of components, or None."""
     if groups is None:
         return None
     sizes = check_sizes("groups", groups)
+    if n_components == "auto":
+        raise ValueError(
+            f"groups={sizes} needs the number of components: n_components={sum(sizes)} "
+            'in place of "auto".'
+        )
     if sum(sizes) != n_components:
         raise ValueError(
             f"groups={sizes} are groups of {sum(sizes)} components in all, but "

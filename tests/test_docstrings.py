@@ -211,6 +211,7 @@ OPTIONAL = {
     "component_names_",
     "explained_variance_ratio_",
     "rotation_",
+    "n_components_",
 }
 """Attributes that are there for some data or models only, or properties."""
 

@@ -84,6 +84,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Mean KL divergence of each component's posterior from a standard normal prior,
         nats; descending, among components of one group. It bounds the information that
         the component holds about the samples.
+    n_components_ : int
+        Number of components, d: ``n_components``, or what ``"auto"`` stands for.
     active_components_ : ndarray of int
         Components with a KL divergence above 0.05 nats whose codes have a variance
         above 0.01. Where the noise scale is learned, the divergence must also exceed
@@ -146,13 +148,15 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Names of the components, see ``set_component_names``.
     """
 
-    n_components: int = parameter(
+    n_components: Any = parameter(
         default=10,
-        kind="int",
-        rules=[at_least(1)],
+        kind='int or "auto"',
+        rules=[at_least(1), one_of("auto")],
         description="""Number of latents, d: the maximum number of components.
         Components that do not lower the loss stay at the prior; see
-        ``active_components_``.""",
+        ``active_components_``. ``"auto"`` counts the principal components with more
+        variance than chance gives them, by parallel analysis (Horn 1965), from 1 to 30;
+        ``n_components_`` holds the number.""",
         kw_only=False,
     )
     keep: str = shared_parameter(KEEP, default="all")
@@ -356,7 +360,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
-        before = None if previous is None else previous.spec.noise_scale
+        before = None if previous is None else previous.spec
         columns = None if table is None else table.kinds
         options = FitOptions.of(self).of_columns(columns).resolved(data, before)
         if options.is_whitened:

@@ -220,6 +220,11 @@ class FittedModel(
         return core.resolve_device(self.device, fall_back=True)
 
     @property
+    def n_components_(self):
+        """Number of components, without categories of a code."""
+        return self._spec.n_components - self._spec.n_hidden
+
+    @property
     def _n_features_out(self):
         return len(self._kept)
 

@@ -133,6 +133,15 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         description="""Weight of the linear predictors' cross-entropy on labelled
         samples, alpha, >= 0.""",
     )
+    n_components: int = parameter(
+        default=10,
+        kind="int",
+        rules=[at_least(1)],
+        description="""Number of latents, d: those of the attributes that are not
+        sensitive, and further ones. Components that do not lower the loss stay at the
+        prior; see ``active_components_``.""",
+        kw_only=False,
+    )
     masking: float = parameter(
         default=10.0,
         kind="float",

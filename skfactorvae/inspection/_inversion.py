@@ -7,7 +7,7 @@ at equally spaced places.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,8 @@ def inversion_layers(reading, samples: np.ndarray) -> list[Layer]:
     if whole is not None:
         return [whole]
     layers = []
-    for name, step, undo in reading.steps_back():
-        layer = _affine(undo, samples) or _of_columns(undo, samples)
+    steps = [((name, step), undo) for name, step, undo in reading.steps_back()]
+    for (name, step), layer in chained(steps, samples):
         if layer is None:
             raise ValueError(
                 f"The inverse of the step {name!r} ({type(step).__name__}) is neither "
@@ -64,9 +64,34 @@ def inversion_layers(reading, samples: np.ndarray) -> list[Layer]:
                 "with the transformer alone, on samples transformed by these steps."
             )
         layers.append(layer)
-        is_tabulated = layer["kind"] == "columns"
-        samples = apply_columns(layer, samples) if is_tabulated else undo(samples)
     return layers
+
+
+def chained(
+    steps: Iterable[tuple[Any, Undo]], samples: np.ndarray
+) -> Iterator[tuple[Any, Layer | None]]:
+    """Yield the layer of each of several maps that follow each other on samples.
+
+    Parameters
+    ----------
+    steps : iterable of (object, callable)
+        What each map is called, and the map.
+    samples : ndarray of shape (m, p)
+
+    Yields
+    ------
+    step : object
+    layer : dict or None
+        None, after which nothing follows, for a map that is neither affine nor a
+        function of each column.
+    """
+    for step, apply in steps:
+        layer = _affine(apply, samples) or _of_columns(apply, samples)
+        yield step, layer
+        if layer is None:
+            return
+        is_tabulated = layer["kind"] == "columns"
+        samples = apply_columns(layer, samples) if is_tabulated else apply(samples)
 
 
 def _affine(undo: Undo, samples: np.ndarray) -> Layer | None:

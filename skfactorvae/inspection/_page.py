@@ -16,9 +16,11 @@ from sklearn.utils import Bunch
 from ._health import health_marks
 from ._inversion import inversion_layers
 from ._layout import choose_layout
+from ._own_row import encoding_layers
 from ._reading import read
 from ._stability import StabilityDisplay
 from ._table import tabulate
+from ._training import TITLES
 from ._wording import LEAST_EFFECT, place, region
 
 REACH = 3.0
@@ -52,6 +54,8 @@ def explore(
     decoder, which runs in the browser. It also shows the table of effects, the training
     record with health marks and, given other fits, the stability of each component. It
     contains no samples of X, but the codes of at most six of them as starting points.
+    Where it has room for the encoder of a dense network, a sample of the reader's own
+    can be pasted or opened: complete, of numbers; it stays in the browser.
     Shares of variance above 1 (see :class:`FactorTable`) are shown as 1.
 
     Parameters
@@ -144,10 +148,11 @@ def explore(
         "health": _health(estimator),
         "stability": _stability(estimator, others, X),
     }
-    # A name that is no text in Unicode cannot be encoded as it is.
-    page = _filled(title, content, blob).encode("utf-8", "xmlcharrefreplace")
+    page = _filled(title, content, blob)
     if len(page) > max_bytes:
         raise ValueError(_too_large(len(page), max_bytes))
+    larger = _filled(title, content | _encoder(reading, X, blob), blob)
+    page = larger if len(larger) <= max_bytes else page
     path = Path(path)
     path.write_bytes(page)
     return Bunch(path=path, n_bytes=len(page), table=table)
@@ -173,6 +178,15 @@ def _too_large(size, max_bytes):
         f"{max_bytes / 1e6:.1f} MB: it contains the decoder and the inverse of the "
         "pipeline's steps. Raise max_bytes, or fit with smaller hidden_layer_sizes."
     )
+
+
+def _encoder(reading, X, blob):
+    """Return what the page needs to encode a sample; nothing if it cannot."""
+    layers = encoding_layers(reading, X)
+    if layers is None:
+        return {}
+    added = {name: [blob.add_layer(v) for v in part] for name, part in layers.items()}
+    return {"encoder": added, "columns": reading.feature_names.tolist()}
 
 
 # ---------------------------------------------------------------------- contents
@@ -335,6 +349,7 @@ def _health(estimator):
         return None
     return {
         "marks": health_marks(estimator),
+        "titles": {term: name for term, (name, _) in TITLES.items()},
         "history": {
             term: [_finite(v) for v in values]
             for term, values in model.history_.items()
@@ -364,20 +379,22 @@ def _stability(estimator, others, X):
 
 # ---------------------------------------------------------------------- the file
 def _filled(title, content, blob):
-    """Fill the template, with names escaped so that they cannot end a script."""
+    """Return the filled template in bytes, with names that cannot end a script."""
     folder = files(__package__) / "page"
     parts = {
         kind: (folder / f"explore.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
     }
     written = json.dumps(content, allow_nan=False, default=_plain)
-    return Template(parts["html"]).substitute(
+    page = Template(parts["html"]).substitute(
         title=html.escape(str(title)),
         style=parts["css"],
         script=parts["js"],
         data=written.replace("<", "\\u003c"),
         weights=blob.encoded(),
     )
+    # A name that is no text in Unicode cannot be encoded as it is.
+    return page.encode("utf-8", "xmlcharrefreplace")
 
 
 def _plain(value):

@@ -14,6 +14,7 @@ from ._labels import read_labels
 from ._model_spec import ModelSpec, check_state
 from ._noise_levels import information_of_noise
 from ._options import FitOptions
+from ._parallel_analysis import n_components_by_parallel_analysis
 from ._rows import rescale_weights
 from ._scaling import Scaling
 from ._targets import check_widths
@@ -29,6 +30,7 @@ __all__ = [
     "check_widths",
     "has_missing",
     "information_of_noise",
+    "n_components_by_parallel_analysis",
     "prepare",
     "read_labels",
     "rescale_weights",

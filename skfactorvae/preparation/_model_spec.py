@@ -133,8 +133,7 @@ class ModelSpec:
         return cls(
             network=options.network,
             n_features=n_features,
-            n_components=int(options.n_components)
-            + objective.readout.n_hidden_components,
+            n_components=options.n_components + objective.readout.n_hidden_components,
             n_hidden=objective.readout.n_hidden_components,
             hidden_layer_sizes=check_sizes(
                 "hidden_layer_sizes", options.hidden_layer_sizes

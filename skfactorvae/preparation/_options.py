@@ -10,6 +10,7 @@ import numpy as np
 from .. import core
 from ._data import TrainingData
 from ._noise_levels import are_uncorrelated, have_equal_variance
+from ._parallel_analysis import n_components_by_parallel_analysis
 
 MAX_ITER = {"adam": 5000, "soap": 1500}
 """Number of steps by default, by solver."""
@@ -34,7 +35,7 @@ class FitOptions:
     :meth:`of_columns` set them.
     """
 
-    n_components: int
+    n_components: Any
     standardize: str | None
     network: Any
     hidden_layer_sizes: Any
@@ -107,14 +108,15 @@ class FitOptions:
         ----------
         data : TrainingData
             The samples.
-        previous : str, float or None
-            Noise scale of a fit that is continued, which is kept.
+        previous : ModelSpec or None
+            Model of a fit that is continued, whose number of components and noise scale
+            are kept.
         """
         is_free = self.standardize == "auto"
         if self.noise_scale != "auto":
             noise_scale = self.noise_scale
         elif previous is not None:
-            noise_scale = previous
+            noise_scale = previous.noise_scale
         elif is_free and self._are_uncorrelated(data):
             noise_scale = "shared"
         else:
@@ -124,10 +126,24 @@ class FitOptions:
         samples = data.X, data.index, data.weight
         return replace(
             self,
+            n_components=self._n_components(data, previous),
             noise_scale=noise_scale,
             standardize=scaling if is_free else self.standardize,
             is_whitened=is_free and is_shared and have_equal_variance(*samples),
             hidden_fraction=self._hidden_fraction(data),
+        )
+
+    def _n_components(self, data: TrainingData, previous: Any) -> int:
+        """Return the number of components, by parallel analysis if it is "auto"."""
+        if self.n_components != "auto":
+            return int(self.n_components)
+        if previous is not None:
+            return previous.n_components - previous.n_hidden
+        widths = self.columns and [
+            size if kind == "categorical" else 1 for kind, size in self.columns
+        ]
+        return n_components_by_parallel_analysis(
+            data.X, data.index, data.weight, widths
         )
 
     def _are_uncorrelated(self, data: TrainingData) -> bool:

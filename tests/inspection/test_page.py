@@ -440,3 +440,105 @@ def test_a_page_inverts_functions_of_each_column(browser, peaks, tmp_path, befor
 def test_a_model_without_layers_is_refused(peaks, tmp_path):
     with pytest.raises(TypeError, match="got PCA"):
         explore(PCA(2).fit(peaks.data), peaks.data, tmp_path / "page.html")
+
+
+# ------------------------------------------------------------- a sample of one's own
+ENTER = """(() => {{
+  document.getElementById("own-text").value = {text};
+  document.getElementById("own-show").click();
+  const note = document.getElementById("own-note");
+  return {{ note: note.textContent, is_wrong: note.classList.contains("wrong"),
+           code: explorer.code, row: explorer.row }};
+}})()"""
+
+
+def enter(browser, text):
+    """Enter a sample as text, and return what the page shows of it."""
+    return browser.evaluate(ENTER.format(text=json.dumps(text)))
+
+
+def test_a_sample_of_ones_own_has_the_codes_of_transform(
+    browser, pipe, peaks, tmp_path
+):
+    names = [f"x{i}" for i in range(30)]
+    browser.open(explore(pipe, peaks.data, tmp_path / "page.html").path)
+    sample = peaks.data[7]
+    code = pipe.transform(sample[None])[0]
+    values = [repr(float(v)) for v in sample]
+    forms = {
+        "one line": ",".join(values),
+        "one column": "\n".join(values),
+        "decimal commas": ";".join(values).replace(".", ","),
+        "names": ",".join(names[::-1]) + "\n" + ",".join(values[::-1]),
+        "a saved file": "\n".join(
+            ['"feature","value"', *map("{},{}".format, names, values)]
+        ),
+    }
+    for form, text in forms.items():
+        shown = enter(browser, text)
+        assert not shown["is_wrong"], form
+        np.testing.assert_allclose(shown["code"], code, atol=2e-4, err_msg=form)
+        assert_same_row(shown["row"], pipe.inverse_transform(code[None])[0])
+    assert "error of" in shown["note"]
+    starts = browser.evaluate("document.getElementById('start').textContent")
+    assert starts.count("your sample") == 1
+
+
+def test_a_bad_value_of_a_sample_is_named(browser, vae, peaks, tmp_path):
+    names = ["width", "the rest"] + [f"x{i}" for i in range(28)]
+    page = explore(vae, peaks.data, tmp_path / "page.html", feature_names=names)
+    browser.open(page.path)
+    before = browser.evaluate("explorer.code")
+    values = ["1"] * 30
+    cases = {
+        "": "There are 0 values; expected 30 numbers: width, the rest",
+        "1,2": "There are 2 values; expected 30",
+        ",".join(["abc", *values[1:]]): "column width is not a number: abc",
+        ",".join(["1", "", *values[2:]]): "column the rest has no value",
+        "a,b\n1,2": "no column width",
+        ",".join(["1e999", *values[1:]]): "column width is not a number: 1e999",
+    }
+    for text, message in cases.items():
+        shown = enter(browser, text)
+        assert shown["is_wrong"]
+        assert message in shown["note"]
+        assert shown["code"] == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"likelihood": "bernoulli", "init": "random", "activation": "elu"},
+        {"init": "varimax"},
+        {"hidden_fraction": 0.1},
+    ],
+    ids=lambda parameters: next(iter(parameters)),
+)
+def test_every_dense_encoder_runs_in_the_page(browser, peaks, tmp_path, parameters):
+    X = (peaks.data - peaks.data.min()) / np.ptp(peaks.data)
+    vae = small(max_iter=40, **parameters).fit(X)
+    browser.open(explore(vae, X, tmp_path / "page.html").path)
+    shown = enter(browser, " ".join(repr(float(v)) for v in X[3]))
+    np.testing.assert_allclose(shown["code"], vae.transform(X[3:4])[0], atol=2e-4)
+
+
+@pytest.mark.slow
+def test_the_steps_before_the_model_are_applied_to_a_sample(browser, peaks, tmp_path):
+    X = np.exp(peaks.data / 400)
+    log = FunctionTransformer(np.log, inverse_func=np.exp)
+    pipe = make_pipeline(log, PCA(12, random_state=0), small()).fit(X)
+    browser.open(explore(pipe, X, tmp_path / "page.html").path)
+    shown = enter(browser, " ".join(repr(float(v)) for v in X[3]))
+    np.testing.assert_allclose(shown["code"], pipe.transform(X[3:4])[0], atol=1e-3)
+    shown = enter(browser, " ".join(["1e6", *(repr(float(v)) for v in X[3, 1:])]))
+    assert "column x0 is beyond those that the page can transform" in shown["note"]
+
+
+def test_images_and_large_models_take_no_sample(images, vae, peaks, tmp_path):
+    conv = small(network="conv", image_shape=(1, 6, 5), max_iter=3).fit(images)
+    assert "encoder" not in content_of(explore(conv, images, tmp_path / "page.html"))
+    page = explore(vae, peaks.data, tmp_path / "page.html")
+    assert "encoder" in content_of(page)
+    page = explore(vae, peaks.data, tmp_path / "page.html", max_bytes=page.n_bytes - 1)
+    assert "encoder" not in content_of(page)

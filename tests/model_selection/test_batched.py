@@ -5,6 +5,7 @@ import copy
 import inspect
 import signal
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -172,9 +173,16 @@ def test_a_batched_randomized_search_draws_the_same_candidates(X, stacks):
     space = {"gamma": [1.0, 2.0, 5.0, 10.0], "random_state": [0, 1]}
     theirs = RandomizedSearchCV(make_vae(), space, **options).fit(X)
     stacks.clear()
+    start = time.perf_counter()
     ours = BatchedRandomizedSearchCV(make_vae(), space, **options).fit(X)
+    seconds = time.perf_counter() - start
     assert stacks == [12, 1]
     assert_same_table(ours.cv_results_, theirs.cv_results_)
+    each = ours.cv_results_["mean_fit_time"]  # a share, so that the sum is the time
+    scores = 3 * ours.cv_results_["mean_score_time"].sum()
+    assert 0 < 3 * each.sum() <= seconds - ours.refit_time_ - scores
+    assert set(each) == {each[0]}
+    assert not ours.cv_results_["std_fit_time"].any()
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@
       const i = Math.min(Math.max(Math.floor(at), 0), n - 2), k = j * n + i;
       return layer.values[k] + (at - i) * (layer.values[k + 1] - layer.values[k]);
     }),
+    clip: (x) => x.map((v) => Math.min(Math.max(v, 0), 1)),
     sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
     scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
     conv_transpose: (x, layer) => {
@@ -72,23 +73,25 @@
       return y;
     },
   };
-  const layers = data.layers.map((layer) => {
+  const readLayer = (layer) => {
     const read = { ...layer };
     for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width"]) {
       if (layer[part]) read[part] = arrayOf(layer[part]);
     }
     return read;
-  });
+  };
+  const through = (layers, input, code) => layers.reduce((x, layer) => {
+    const y = kinds[layer.kind](x, layer, code);
+    return layer.activation ? y.map(activations[layer.activation]) : y;
+  }, input);
+  const layers = data.layers.map(readLayer);
   const rotation = layers[0].kind === "rotation" ? layers.shift().weight : null;
   const latentsOf = (code) => Float64Array.from(code, (value, i) => rotation
     ? code.reduce((sum, c, j) => sum + c * rotation[i * code.length + j], 0)
     : value);
   const decode = (components) => {
     const code = latentsOf(components);
-    return layers.reduce((x, layer) => {
-      const y = kinds[layer.kind](x, layer, code);
-      return layer.activation ? y.map(activations[layer.activation]) : y;
-    }, Float64Array.from(code));
+    return through(layers, Float64Array.from(code), code);
   };
 
   // -------------------------------------------------------------------- tools
@@ -132,13 +135,14 @@
   const stage = byId("drawing");
   const scale = arrayOf(data.spread);
   const first = decode(data.centre);
+  let own = null;  // a sample that the reader entered
   const curve = () => {
     const x = arrayOf(data.x);
     let [low, high] = data.range;
     const [left, right] = extent(x).map((i) => x[i]);
     const svg = draw(stage, "svg", { role: "img" });
     return (row) => {
-      for (const value of row) { low = Math.min(low, value); high = Math.max(high, value); }
+      for (const value of [...row, ...(own ?? [])]) { low = Math.min(low, value); high = Math.max(high, value); }
       const width = Math.max(260, stage.clientWidth);
       const height = Math.max(190, Math.min(380, 0.55 * width, 0.45 * innerHeight));
       const edge = { left: 52, right: 12, top: 10, bottom: data.x_label ? 42 : 26 };
@@ -156,6 +160,7 @@
       }
       if (data.x_label) draw(svg, "text", { x: width - edge.right, y: height - 6, "text-anchor": "end" }, data.x_label);
       draw(svg, "path", { class: "before", d: path(Array.from(first)) });
+      if (own) draw(svg, "path", { class: "own", d: path(Array.from(own)) });
       draw(svg, "path", {
         class: "now", d: path(Array.from(row)),
         "data-low": low, "data-high": high, "data-bottom": down(low), "data-top": down(high),
@@ -321,6 +326,103 @@
   byId("save-png").hidden = data.kind === "bars";
   byId("save-png").addEventListener("click", () => pictured().then((url) => save(url, "sample.png")));
 
+  // -------------------------------------------------------- a sample of one's own
+  const splitLine = (line, separator) => {
+    const cells = [""];
+    let isQuoted = false;
+    for (const character of line) {
+      const ends = separator === " " ? !character.trim() : character === separator;
+      if (character === '"') isQuoted = !isQuoted;
+      else if (ends && !isQuoted) cells.push("");
+      else cells[cells.length - 1] += character;
+    }
+    const trimmed = cells.map((cell) => cell.trim());
+    return separator === " " ? trimmed.filter(Boolean) : trimmed;
+  };
+  const cellsOf = (text) => {
+    const lines = text.replace(/^\ufeff/, "").split(/\r?\n/).filter((line) => line.trim());
+    const separator = ["\t", ";", ","].find((mark) => text.includes(mark)) ?? " ";
+    const rows = lines.map((line) => splitLine(line, separator));
+    const hasCommas = separator !== "," && !text.includes(".");  // 3,5 is a number, too
+    return hasCommas ? rows.map((cells) => cells.map((cell) => cell.replace(/^([-+]?\d+),(\d+)$/, "$1.$2"))) : rows;
+  };
+  const isNumber = (cell) => cell !== "" && Number.isFinite(Number(cell));
+  const chosenCells = (rows) => {
+    const columns = data.columns, p = columns.length, [head = [], second] = rows;
+    const expected = `expected ${p} numbers: ${columns.slice(0, 5).join(", ")}${p > 5 ? ", …" : ""}.`;
+    const places = columns.map((name) => head.indexOf(name));
+    const missing = columns.filter((_, j) => places[j] < 0);
+    if (second && !missing.length) return places.map((i) => second[i] ?? "");
+    if (second && head.some((cell) => cell && !isNumber(cell))) {
+      const isSaved = rows.length === p + 1 && head[1] === "value";  // by this page
+      if (isSaved) return rows.slice(1).map((cells) => cells[1] ?? "");
+      throw new Error(`The first line has no column ${missing[0]}; ${expected}`);
+    }
+    const cells = head.length === p ? head : rows.flat();
+    if (cells.length !== p) throw new Error(`There are ${cells.length} values; ${expected}`);
+    return cells;
+  };
+  const parse = (text) => chosenCells(cellsOf(text)).map((cell, j) => {
+    if (cell === "") throw new Error(`The column ${data.columns[j]} has no value; a complete sample is needed.`);
+    if (!isNumber(cell)) throw new Error(`The value of the column ${data.columns[j]} is not a number: ${cell}`);
+    return Number(cell);
+  });
+  const encoder = data.encoder && {
+    before: data.encoder.before.map(readLayer), network: data.encoder.network.map(readLayer),
+  };
+  const encode = (values) => {
+    let rows = Float64Array.from(values);
+    for (const layer of encoder.before) {
+      if (layer.kind === "columns") rows.forEach((v, j) => {
+        const n = layer.values.length / layer.low.length, high = layer.low[j] + (n - 1) * layer.width[j];
+        if (v < layer.low[j] || v > high) {
+          throw new Error(`The value of the column ${data.columns[j] ?? j} is beyond those that the page can transform: ${short(layer.low[j])} to ${short(high)}.`);
+        }
+      });
+      rows = through([layer], rows);
+    }
+    const found = through(encoder.network, rows, rows);
+    if (!found.every(Number.isFinite)) throw new Error("The values are too large to encode.");
+    return found;
+  };
+  const showOwn = (text) => {
+    const note = byId("own-note");
+    note.classList.remove("wrong");
+    try {
+      const values = parse(text), found = encode(values);
+      own = Float64Array.from(values);
+      const start = { label: "your sample", code: Array.from(found) };
+      if (data.starts.at(-1).label === start.label) data.starts.pop();
+      else select.append(make("option", { value: data.starts.length, text: start.label }));
+      data.starts.push(start);
+      select.value = data.starts.length - 1;
+      restart();
+      if (data.kind === "curve" && !byId("caption").textContent.includes("Dotted")) {
+        byId("caption").textContent += " Dotted: your sample.";
+      }
+      const error = Array.from(row, (v, j) => Math.abs(v - own[j]) / (scale[j] || 1));
+      const [, worst] = extent(error);
+      const mean = error.reduce((sum, v) => sum + v, 0) / error.length;
+      note.textContent = `Your sample is decoded with an error of ${mean.toFixed(2)} standard deviations of a column on average; `
+        + `the largest is in ${data.columns[worst]}: ${short(own[worst])} is decoded as ${short(row[worst])}.`;
+    } catch (error) {
+      note.classList.add("wrong");
+      note.textContent = error.message;
+    }
+  };
+  if (encoder) {
+    byId("own").hidden = false;
+    byId("own-names").textContent = data.columns.length > 30
+      ? `${data.columns.length}, from ${data.columns[0]} to ${data.columns.at(-1)}` : data.columns.join(", ");
+    byId("own-show").addEventListener("click", () => showOwn(byId("own-text").value));
+    byId("own-file").addEventListener("change", async (event) => {
+      const [file] = event.target.files;
+      if (!file) return;
+      byId("own-text").value = await file.text();
+      showOwn(byId("own-text").value);
+    });
+  }
+
   const select = byId("start");
   data.starts.forEach(({ label }, i) => select.append(make("option", { value: i, text: label })));
   select.value = data.first_start;
@@ -372,7 +474,7 @@
       const known = values.filter((v) => v !== null);
       if (term === "step" || !known.length) continue;
       const low = Math.min(...known), high = Math.max(...known);
-      const label = `${term.replaceAll("_", " ")}: ${short(known[0])} → ${short(known[known.length - 1])}`;
+      const label = `${data.health.titles[term] ?? term.replaceAll("_", " ")}: ${short(known[0])} → ${short(known[known.length - 1])}`;
       const figure = make("figure");
       const svg = draw(figure, "svg", { class: "spark", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": label });
       const place = (v, i) => [100 * (steps[i] - steps[0]) / (steps[steps.length - 1] - steps[0] || 1), 38 - 36 * (v - low) / (high - low || 1)];
