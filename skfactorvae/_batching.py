@@ -28,25 +28,23 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed, effective_n_jobs, parallel_config
+from joblib import effective_n_jobs, parallel_config
 
 from . import core
 from ._batch_progress import BatchProgress
-from ._checkpoints import CheckpointError, array_digest, fail, is_resumable, stored
+from ._batch_training import FitRequest, train_together
+from ._checkpoints import array_digest, is_resumable, stored
 from ._compat import FallbackToBackend, ParallelBackendBase, SequentialBackend
+from ._workers import Workers, count_cores
 
 MEMORY_SHARE = 0.25
 """Share of the free memory that the tables of waiting fits can occupy."""
 
 UNKNOWN_MEMORY = 4 * 2**30
 """Free memory, bytes, assumed where the system does not report it."""
-
-PROCESS_EFFORT = 1e11
-"""Multiplications below which starting other processes takes longer than it saves."""
 
 _current: contextvars.ContextVar[Task | None] = contextvars.ContextVar(
     "skfactorvae_task", default=None
@@ -120,19 +118,6 @@ def memoized(function: Callable, *args: Any) -> Any:
     return known[key]
 
 
-def count_cores(n_jobs: int | None) -> int:
-    """Return the number that scikit-learn's ``n_jobs`` stands for; one for None.
-
-    It is at most the number of CPU cores: more processes or threads are slower.
-    """
-    if n_jobs == 0:
-        raise ValueError("n_jobs == 0 has no meaning; use None, 1, 2, ..., or -1.")
-    if n_jobs is None:
-        return 1
-    n_cores = cpu_count()
-    return min(int(n_jobs), n_cores) if n_jobs > 0 else max(n_cores + 1 + n_jobs, 1)
-
-
 def is_in_task() -> bool:
     """Return whether a scheduler runs this code, as one of its tasks."""
     return _task_of_this_thread() is not None
@@ -153,29 +138,6 @@ class SharedArrays:
     def find(self, array: np.ndarray) -> np.ndarray:
         """Return the first array seen that is equal to this one and still in use."""
         return self.arrays.setdefault(array_digest(array), array)
-
-
-@dataclass(eq=False)
-class FitRequest:
-    """A requested fit and its result."""
-
-    job: core.Job
-    schedule: core.Schedule
-    device: Any
-    n_threads: int | None
-    watch: core.Watch | None
-    progress: BatchProgress | None = None
-    result: core.Fit | BaseException | None = None
-    seen: int = 0  # step of the last record that was reported
-    is_over: bool = False  # whether that record was the last one
-
-    def can_join(self, other: FitRequest) -> bool:
-        """Return whether two jobs can be trained as one stack."""
-        return (self.schedule, self.device, self.job.signature) == (
-            other.schedule,
-            other.device,
-            other.job.signature,
-        )
 
 
 # ----------------------------------------------------------------------- the tasks
@@ -298,11 +260,13 @@ class Scheduler:
     ----------
     max_models : int
         Number of fits that can wait at once.
+    workers : Workers
+        Other processes or machines that can train stacks.
     """
 
-    def __init__(self, max_models: int):
-        self.max_models = max_models
-        self.n_jobs = 1
+    def __init__(self, max_models: int, workers: Workers):
+        self.max_models, self.workers = max_models, workers
+        self.n_workers = 1
         self.numbers = itertools.count()
         self.new: list[Task] = []  # a heap: the deepest first, then in order
         self.ready: deque[Task] = deque()
@@ -358,7 +322,8 @@ class Scheduler:
     def _train_requested(self) -> None:
         requests, self.requests = self.requests, []
         self.results.clear()  # memoized for the preparation of these fits
-        train_together([request for _, request in requests], self.n_jobs)
+        asked = [request for _, request in requests]
+        train_together(asked, self.workers, self.n_workers)
         self.ready.extend(dict.fromkeys(task for task, _ in requests))
 
     def cancel(self, owner: Scheduler | Task) -> None:
@@ -413,7 +378,7 @@ class BatchedBackend(ParallelBackendBase):
         if parallel.return_generator:  # results are needed before all are there
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         if _task_of_this_thread() is None:
-            self.scheduler.n_jobs = count_cores(n_jobs)
+            self.scheduler.n_workers = self.scheduler.workers.count(n_jobs)
         parallel.pre_dispatch = "all"
         return self.effective_n_jobs(n_jobs)
 
@@ -464,9 +429,13 @@ def batched_fits(*, n_jobs=None, max_models=512):
     Parameters
     ----------
     n_jobs : int, default=None
-        Processes that train stacks on the CPU; -1 uses all cores, None one. An
+        Workers that train stacks on the CPU, with one thread each; -1 uses all. They
+        are processes, or what ``joblib.parallel_config`` around the block has
+        activated: threads, or the workers of a Dask or Ray cluster. None takes one
+        process, or what the backend was activated with: of a Dask cluster, all. An
         ``n_jobs`` of the meta-estimator takes precedence. It has no effect on a GPU,
-        nor on fits that print or have callbacks, which are trained in this process.
+        nor on fits that print or have callbacks, nor where the stacks are so small that
+        sending them takes longer; these are trained in this process.
     max_models : int, default=512
         Number of fits that can wait at once. Fewer are trained together where memory is
         short.
@@ -475,6 +444,11 @@ def batched_fits(*, n_jobs=None, max_models=512):
     -------
     block : context manager
         Its value is not used.
+
+    Warns
+    -----
+    UserWarning
+        If workers of a cluster did not return stacks, which this process then trains.
 
     See Also
     --------
@@ -506,169 +480,19 @@ def batched_fits(*, n_jobs=None, max_models=512):
     """
     task = _task_of_this_thread()
     level = 0 if task is None else 1 - task.rank[0]
-    scheduler = Scheduler(max_models) if task is None else task.scheduler
+    if task is None:
+        workers = _workers(n_jobs)
+        scheduler, n_jobs = Scheduler(max_models, workers), workers.n_jobs
+    else:
+        scheduler = task.scheduler
     with parallel_config(backend=BatchedBackend(scheduler, level), n_jobs=n_jobs):
         yield
 
 
-# --------------------------------------------------------------------- training
-def train_together(requests: list[FitRequest], n_jobs: int) -> None:
-    """Train all requests, in few stacks."""
-    here: list[list[FitRequest]] = []
-    elsewhere: list[list[FitRequest]] = []
-    for group in _groups(requests):
-        in_processes = n_jobs > 1 and _suits_processes(group)
-        (elsewhere if in_processes else here).extend(_cut(group, n_jobs))
-    storages = _storages([*here, *elsewhere])
-    if here:
-        _train_one_by_one(here, storages[: len(here)])
-    if elsewhere:
-        _train_elsewhere(elsewhere, storages[len(here) :], n_jobs)
-
-
-def _storages(stacks: list[list[FitRequest]], *, is_part: bool = False) -> list[Any]:
-    """Return where the states of stacks are kept, if anywhere."""
-    parts = [([r.job for r in stack], stack[0].schedule) for stack in stacks]
-    return list(stored(parts, is_part=is_part))
-
-
-def _train_one_by_one(stacks: list[list[FitRequest]], storages: list[Any]) -> None:
-    """Train stacks in this process, with the progress of all."""
-    requests = [request for stack in stacks for request in stack]
-    progress = next((r.progress for r in requests if r.progress is not None), None)
-    if progress is None:
-        for stack, storage in zip(stacks, storages, strict=True):
-            _train_here(stack, storage)
-        return
-    steps = [stack[0].schedule.max_iter for stack in stacks]
-    done = 0
-    try:
-        progress.begin(len(requests), sum(steps))
-        for stack, storage, n_steps in zip(stacks, storages, steps, strict=True):
-            _train_here(stack, storage, _shown_from(done, progress))
-            done += n_steps
-    finally:
-        progress.end()
-
-
-def _shown_from(done: int, progress: BatchProgress) -> Callable[[core.Record], None]:
-    """Return what shows the records of a stack, after the steps of earlier ones."""
-    return lambda record: progress.advance(done + record.step, record)
-
-
-def _groups(requests: list[FitRequest]) -> list[list[FitRequest]]:
-    groups: list[list[FitRequest]] = []
-    for request in requests:
-        group = next((g for g in groups if g[0].can_join(request)), None)
-        if group is None:
-            groups.append([request])
-        else:
-            group.append(request)
-    return groups
-
-
-def _cut(group: list[FitRequest], n_jobs: int) -> list[list[FitRequest]]:
-    """Cut a group into stacks of nearly equal size, some for each process."""
-    first = group[0]
-    width = core.stack_width(first.job, first.schedule, first.device)
-    n_stacks = -(-len(group) // width)
-    if _suits_processes(group):
-        n_stacks = min(len(group), -(-n_stacks // n_jobs) * n_jobs)
-    edges = [len(group) * i // n_stacks for i in range(n_stacks + 1)]
-    return [group[a:b] for a, b in itertools.pairwise(edges)]
-
-
-def _suits_processes(group: list[FitRequest]) -> bool:
-    """Return whether other processes can train a group, and faster."""
-    is_unwatched = all(request.watch is None for request in group)
-    effort = sum(core.effort(request.job, request.schedule) for request in group)
-    return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
-
-
-def _train_here(
-    stack: list[FitRequest],
-    storage: core.Storage | None = None,
-    show: Callable[[core.Record], None] | None = None,
-) -> None:
-    """Train a stack in this process; in halves, if it fails as a whole."""
-
-    def watch(record: core.Record) -> list[bool]:
-        if show is not None:
-            show(record)
-        return [_report(request, record, k) for k, request in enumerate(stack)]
-
-    is_watched = show is not None or any(r.watch is not None for r in stack)
-    threads = [request.n_threads for request in stack if request.n_threads is not None]
-    try:
-        fits = core.fit_stack(
-            [request.job for request in stack],
-            stack[0].schedule,
-            device=stack[0].device,
-            n_threads=max(threads, default=None),
-            watch=watch if is_watched else None,
-            storage=storage,
-        )
-    except CheckpointError:  # which ends the search, not a candidate
-        raise
-    except Exception as error:
-        fits = []
-        if len(stack) == 1:
-            stack[0].result = stack[0].result or error
-            return
-    # Outside the handler, where the error no longer refers to the stack's memory.
-    if not fits:
-        halves = [stack[: len(stack) // 2], stack[len(stack) // 2 :]]
-        for half, own in zip(halves, _storages(halves, is_part=True), strict=True):
-            _train_here(half, own, show)
-    for request, fit in zip(stack, fits, strict=False):
-        request.result = request.result or fit
-
-
-def _report(request: FitRequest, record: core.Record, k: int) -> bool:
-    """Report model k's part of a record to its watch; return whether to stop it."""
-    if request.watch is None or request.is_over or record.step <= request.seen:
-        return request.is_over and record.step >= request.seen
-    terms, is_last = [record.terms[k]], [record.is_last[k]]
-    alone = core.Record(record.step, terms, lambda _: record.weights(k), is_last)
-    try:
-        (stop,) = request.watch(alone)
-    except Exception as error:  # of this model alone
-        request.result, stop = error, True
-    request.seen, request.is_over = record.step, stop or record.is_last[k]
-    return stop
-
-
-def _train_elsewhere(
-    stacks: list[list[FitRequest]], storages: Sequence[Any], n_jobs: int
-) -> None:
-    """Train stacks in other processes; here, if a process fails."""
-    try:
-        workers = Parallel(n_jobs=n_jobs, backend="loky", mmap_mode="c")
-        results = workers(
-            delayed(_train_stack)(
-                [(request.job, request.n_threads) for request in stack],
-                stack[0].schedule,
-                storage,
-            )
-            for stack, storage in zip(stacks, storages, strict=True)
-        )
-    except CheckpointError as error:
-        fail(str(error), error)
-    except Exception:  # a process died, or something cannot be sent to it
-        for stack, storage in zip(stacks, storages, strict=True):
-            _train_here(stack, storage)
-        return
-    for stack, found in zip(stacks, results, strict=True):
-        for request, result in zip(stack, found, strict=True):
-            request.result = result
-
-
-def _train_stack(jobs, schedule, storage=None):
-    """Train jobs in another process; return a fit or an error for each."""
-    device = core.resolve_device("cpu")
-    requests = [
-        FitRequest(job, schedule, device, n_threads or 1, None)
-        for job, n_threads in jobs
-    ]
-    _train_here(requests, storage)
-    return [request.result for request in requests]
+def _workers(n_jobs: int | None) -> Workers:
+    """Return the workers of the active backend; of a block, those around it."""
+    workers = Workers.active(n_jobs)
+    if not isinstance(workers.backend, BatchedBackend):
+        return workers
+    around = workers.backend.scheduler.workers
+    return Workers(around.backend, workers.n_jobs)

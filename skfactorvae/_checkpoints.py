@@ -254,6 +254,12 @@ class StackFile:
     def read(self) -> core.State | None:
         """Return the state that was written last; None if there is none."""
         self.written = clock()
+        if not self.path.parent.is_dir():
+            fail(
+                f"The folder {str(self.path.parent)!r} of checkpoints does not exist "
+                "where a stack is trained. Give a folder on a file system that is "
+                "shared by all workers, or train without checkpoints."
+            )
         if not self.path.exists():
             return None
         arrays, metadata = _read(self.path)

@@ -5,7 +5,13 @@ No other module imports a private name of these libraries.
 
 from __future__ import annotations
 
-from joblib.parallel import FallbackToBackend, ParallelBackendBase, SequentialBackend
+from joblib.parallel import (
+    FallbackToBackend,
+    LokyBackend,
+    ParallelBackendBase,
+    SequentialBackend,
+    ThreadingBackend,
+)
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
@@ -44,6 +50,38 @@ def has_callbacks(estimator):
     return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
+def is_local(backend):
+    """Return whether a backend of joblib's runs processes or threads of this machine.
+
+    Parameters
+    ----------
+    backend : joblib backend
+    """
+    return type(backend) in (LokyBackend, SequentialBackend, ThreadingBackend)
+
+
+def with_copies(backend, arrays):
+    """Return a backend each of whose workers has a copy of arrays, as far as it can.
+
+    joblib sends an array to one worker of a Dask cluster, from which others receive it.
+    If that worker is killed before, its tasks cannot be run again.
+
+    Parameters
+    ----------
+    backend : joblib backend
+    arrays : list of ndarray
+    """
+    client = getattr(backend, "client", None)
+    if client is None or not arrays:
+        return backend
+    return type(backend)(
+        client=client,
+        scatter=arrays,
+        wait_for_workers_timeout=backend.wait_for_workers_timeout,
+        **backend.submit_kwargs,
+    )
+
+
 __all__ = [
     "CallbackSupportMixin",
     "FallbackToBackend",
@@ -54,4 +92,6 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "has_callbacks",
+    "is_local",
+    "with_copies",
 ]

@@ -38,6 +38,8 @@ LAYER_OF = {
     "_batching": "batching",
     "_checkpoints": "checkpoints",
     "_batch_progress": "batching",
+    "_batch_training": "batching",
+    "_workers": "batching",
     "_compat": "compat",
     "_validation": "validation",
     "_moments": "moments",

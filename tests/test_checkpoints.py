@@ -21,8 +21,10 @@ import skfactorvae
 from skfactorvae import (
     CheckpointError,
     FactorVAETransformer,
+    _batch_training,
     _batching,
     _checkpoints,
+    _workers,
     checkpoints,
     core,
 )
@@ -495,9 +497,10 @@ def test_an_inner_block_has_a_folder_of_its_own(tmp_path, kill_after):
 
 def test_stacks_are_cut_alike_whatever_memory_is_free(folder, monkeypatch):
     monkeypatch.setattr(_batching, "_free_memory", lambda: 4)
-    assert _batching.Scheduler(2).budget == 4 * _batching.MEMORY_SHARE
+    workers = _workers.Workers.active(1)
+    assert _batching.Scheduler(2, workers).budget == 4 * _batching.MEMORY_SHARE
     with checkpoints(folder):
-        assert _batching.Scheduler(2).budget > 2**20
+        assert _batching.Scheduler(2, workers).budget > 2**20
 
 
 def test_without_locks_of_the_system_a_folder_can_be_used(folder, monkeypatch):
@@ -600,7 +603,7 @@ def test_an_interrupted_removal_leaves_what_can_be_continued(
 def test_stacks_that_other_processes_train_have_checkpoints(
     folder, kill_after, monkeypatch
 ):
-    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batch_training, "PROCESS_EFFORT", 0)
     searches = []
 
     def program():
@@ -624,7 +627,7 @@ def test_stacks_that_other_processes_train_have_checkpoints(
 
 @pytest.mark.slow
 def test_damage_that_another_process_finds_ends_the_search(folder, monkeypatch):
-    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batch_training, "PROCESS_EFFORT", 0)
 
     def program():
         search_of([1.0, 9.0], n_jobs=2).fit(table())

@@ -149,7 +149,7 @@ class _BatchStage(BatchProgress):
         models = "1 model" if n_models == 1 else f"{n_models} models"
         self.label = f"{self.name}, {models}"
 
-    def advance(self, step: int, record: core.Record) -> None:
+    def advance(self, step: int, record: core.Record | None) -> None:
         """Show the number of steps made, with the record of the current stack."""
         self.first = self.first or (step, clock())
         progress = self.progress
@@ -204,8 +204,10 @@ class PlainBar:
         self.width = len(line)
 
 
-def _status(record: core.Record) -> str:
+def _status(record: core.Record | None) -> str:
     """Return the first term of the loss, averaged over models, with its name."""
+    if record is None:
+        return ""
     name = next(iter(record.terms[0]))
     mean = sum(terms[name] for terms in record.terms) / len(record.terms)
     return f"{name} {mean:.4g}"

@@ -57,7 +57,10 @@ class BatchedGridSearchCV(GridSearchCV):
         One score or several, as in scikit-learn; None uses the ``score`` of the
         estimator.
     n_jobs : int, default=None
-        Number of processes that train stacks on the CPU; -1 uses all cores, None one.
+        Number of workers that train stacks on the CPU: processes, or those of the
+        backend that ``joblib.parallel_config`` has activated, such as a Dask cluster;
+        see :func:`batched_fits`. -1 uses all; None one process, or what the backend
+        was activated with.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate to all samples, and the name of the score, or
         the rule, by which it is the best.
@@ -175,7 +178,10 @@ class BatchedRandomizedSearchCV(RandomizedSearchCV):
         One score or several, as in scikit-learn; None uses the ``score`` of the
         estimator.
     n_jobs : int, default=None
-        Number of processes that train stacks on the CPU; -1 uses all cores, None one.
+        Number of workers that train stacks on the CPU: processes, or those of the
+        backend that ``joblib.parallel_config`` has activated, such as a Dask cluster;
+        see :func:`batched_fits`. -1 uses all; None one process, or what the backend
+        was activated with.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate to all samples, and the name of the score, or
         the rule, by which it is the best.

@@ -30,7 +30,13 @@ from sklearn.model_selection import (
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer, _batching, core
+from skfactorvae import (
+    FactorVAETransformer,
+    _batch_training,
+    _batching,
+    _workers,
+    core,
+)
 from skfactorvae.metrics import mig_scorer
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
@@ -765,7 +771,7 @@ def test_networks_that_are_not_faster_in_a_stack_are_not_stacked(X, stacks):
 
 @pytest.mark.slow
 def test_other_processes_give_the_results_of_this_one(X, monkeypatch):
-    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batch_training, "PROCESS_EFFORT", 0)
     here = BatchedGridSearchCV(make_vae(), GRID, cv=CV).fit(X)
     there = BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2).fit(X)
     assert_same_table(there.cv_results_, here.cv_results_)
@@ -774,12 +780,12 @@ def test_other_processes_give_the_results_of_this_one(X, monkeypatch):
 def test_fits_that_cannot_be_sent_to_a_process_are_trained_in_this_one(
     X, stacks, monkeypatch
 ):
-    monkeypatch.setattr(_batching, "PROCESS_EFFORT", 0)
+    monkeypatch.setattr(_batch_training, "PROCESS_EFFORT", 0)
 
     def refuse(*_, **__):
         raise RuntimeError("a worker died")
 
-    monkeypatch.setattr(_batching, "Parallel", refuse)
+    monkeypatch.setattr(_workers, "Parallel", refuse)
     BatchedGridSearchCV(make_vae(), GRID, cv=CV, n_jobs=2, refit=False).fit(X)
     assert stacks == [9, 9]
 
