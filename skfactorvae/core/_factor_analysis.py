@@ -103,6 +103,20 @@ class IncompleteFactorAnalysis:
         """Number of factors, r."""
         return self.loadings.shape[1]
 
+    @property
+    def n_large_directions(self) -> int:
+        r"""Number of principal directions with more variance than an average feature.
+
+        These are the eigenvalues of the covariance :math:`W W^T + \Psi` above their
+        mean a. Their number is that of diagonal elements of :math:`D = \Psi - a I`
+        above zero, and of negative eigenvalues of the small matrix
+        :math:`I + W^T D^{-1} W` (Haynsworth 1968: the inertia of a block matrix).
+        """
+        average = np.mean(np.square(self.loadings).sum(axis=1) + self.noise)
+        excess = self.noise - (1 - 1e-9) * average
+        small = np.eye(self.n_factors) + (self.loadings.T / excess) @ self.loadings
+        return int((excess > 0).sum() + (np.linalg.eigvalsh(small) < 0).sum())
+
     def complete(
         self, rows: np.ndarray, rng: np.random.RandomState | None = None
     ) -> np.ndarray:

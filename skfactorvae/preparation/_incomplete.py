@@ -52,6 +52,16 @@ class Completion:
     drawn: np.ndarray
     weight: np.ndarray
 
+    @property
+    def n_directions(self) -> int | None:
+        """Number of principal directions of a linear start; None to count them.
+
+        Expected values vary less than the missing ones did, and would have too few.
+        """
+        if self.model is None or self.expected is self.drawn:
+            return None
+        return self.model.n_large_directions
+
 
 def has_missing(X: Any) -> bool:
     """Return whether a value is missing; a sum shows it without a copy of the table.

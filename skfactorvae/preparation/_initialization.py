@@ -96,12 +96,15 @@ class LinearStart:
     criteria: dict[str, float] = field(default_factory=dict)
 
 
-def linear_start(kind, rows, weight, n_components, seed, can_rotate=False):
+def linear_start(
+    kind, rows, weight, n_components, seed, can_rotate=False, n_directions=None
+):
     """Fit PCA, FastICA or factor analysis as the initial linear path.
 
-    Only directions with more variance than an average feature are used, and for FastICA
-    at most sqrt(n / 20) of them; the other latents start at zero and can become active
-    in training. At most 10,000 samples are used, drawn by weight where weights differ.
+    Only directions with more variance than an average feature are used, or as many as
+    are asked for, and for FastICA at most sqrt(n / 20) of them; the other latents start
+    at zero and can become active in training. At most 10,000 samples are used, drawn by
+    weight where weights differ.
 
     Parameters
     ----------
@@ -118,6 +121,9 @@ def linear_start(kind, rows, weight, n_components, seed, can_rotate=False):
     can_rotate : bool, default=False
         Whether "auto" may use factor analysis, since components can be rotated after
         the fit.
+    n_directions : int or None, default=None
+        Number of directions, at most; None takes those with more variance than an
+        average feature.
 
     Returns
     -------
@@ -125,7 +131,7 @@ def linear_start(kind, rows, weight, n_components, seed, can_rotate=False):
     """
     given = "pca" if kind == "varimax" else kind
     found, directions, spread, rotation = _rotated_axes(
-        given, rows, weight, n_components, ICA_ROWS, seed
+        given, rows, weight, n_components, ICA_ROWS, seed, n_directions
     )
     start = _padded(
         found,
@@ -234,42 +240,49 @@ def has_independent_components(rows, weight, seed):
     return kind == "ica"
 
 
-def _rotated_axes(kind, rows, weight, n_axes, n_max, seed):
+def _rotated_axes(kind, rows, weight, n_axes, n_max, seed, n_kept=None):
     """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
     rng = np.random.RandomState(seed % 2**32)
     sample = subsample(rows, weight, n_max, rng)
     axes = _axes_of_large_table if sample.size > MAX_COPIED else _axes_of_table
     n_rows = min(len(rows), len(sample))  # draws can repeat a sample
     with _scikit_learn:
-        directions, spread, white = axes(sample, n_axes, rng)
+        directions, spread, white = axes(sample, n_axes, rng, n_kept)
         kind, rotation = _choose_rotation(kind, white, n_rows, rng)
     return kind, directions, spread, rotation
 
 
-def _axes_of_table(sample, n_components, rng):
+def _axes_of_table(sample, n_components, rng, n_kept):
     """Return directions (r, p), their scale (r,), and white scores (n, r)."""
     sample = sample.astype(np.float64)
-    directions, spread = _principal_axes(sample, n_components, rng)
+    directions, spread = _principal_axes(sample, n_components, rng, n_kept)
     white = (sample - sample.mean(axis=0)) @ (directions / spread[:, None]).T
     return directions, spread, white
 
 
-def _principal_axes(sample, n_components, rng):
-    """Return the retained principal directions, (r, p), and their scale, (r,).
-
-    Kaiser's rule: a direction is retained if it has more variance than an average
-    feature. Whitening the others would present their noise to ICA as sources.
-    """
+def _principal_axes(sample, n_components, rng, n_kept):
+    """Return the retained principal directions, (r, p), and their scale, (r,)."""
     with np.errstate(over="ignore", invalid="ignore"):
         average = sample.var(axis=0).mean()
     if not MIN_VARIANCE < average < np.inf:  # constant, or squares overflow
         return np.zeros((0, sample.shape[1])), np.zeros(0)
     pca = PCA(min(n_components, *sample.shape), random_state=rng).fit(sample)
-    retained = pca.explained_variance_ > (1 - 1e-9) * average
+    retained = _are_retained(pca.explained_variance_, average, n_kept)
     return pca.components_[retained], np.sqrt(pca.explained_variance_[retained])
 
 
-def _axes_of_large_table(sample, n_components, rng):
+def _are_retained(variance, average, n_kept):
+    """Return which principal directions are used, of so much variance, (r,).
+
+    Kaiser's rule: a direction is retained if it has more variance than an average
+    feature. Whitening the others would present their noise to ICA as sources.
+    """
+    if n_kept is None:
+        return variance > (1 - 1e-9) * average
+    return (np.arange(len(variance)) < n_kept) & (variance > MIN_VARIANCE)
+
+
+def _axes_of_large_table(sample, n_components, rng, n_kept):
     """Return the same as :func:`_axes_of_table` without a copy of the sample.
 
     The randomised algorithm of Halko, Martinsson & Tropp (2011), "Finding structure
@@ -289,7 +302,7 @@ def _axes_of_large_table(sample, n_components, rng):
         table.transposed_product(scores).T, full_matrices=False
     )
     variance = values[:n_components] ** 2 / (len(sample) - 1)
-    retained = variance > (1 - 1e-9) * average
+    retained = _are_retained(variance, average, n_kept)
     directions = directions[:n_components][retained]
     spread = np.sqrt(variance[retained])
     return directions, spread, table @ (directions / spread[:, None]).T

@@ -318,7 +318,8 @@ def _weights_of(init, spec, objective, seed, factors, given, rows, weight, label
     if init == "random":
         return given
     rows, weight = completion.expected, completion.weight
-    start = linear_start(init, rows, weight, spec.n_components, seed)
+    sizes = spec.n_components, seed, False, completion.n_directions
+    start = linear_start(init, rows, weight, *sizes)
     return given | _linear_weights(start, spec, objective, rows, labels, weight)
 
 
@@ -367,7 +368,7 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     if options.init == "varimax" and not spec.can_rotate:
         raise ValueError(CANNOT_ROTATE)
     rows = completion.expected
-    sizes = spec.n_components, seed, spec.can_rotate
+    sizes = spec.n_components, seed, spec.can_rotate, completion.n_directions
     start = memoize(linear_start, options.init, rows, weight, *sizes)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
     temperature = _temperature(start.kind, *settings)

@@ -57,6 +57,17 @@ class TestFactorAnalysis:
             log_volume = np.linalg.slogdet(2 * np.pi * inner)[1]
             assert score == pytest.approx(-0.5 * (apart @ weights + log_volume))
 
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize(("p", "r"), [(3, 1), (8, 2), (8, 7), (40, 4), (1, 1)])
+    def test_large_directions_are_the_eigenvalues_above_their_mean(self, p, r, seed):
+        rng = np.random.RandomState(seed)
+        model = core.IncompleteFactorAnalysis(
+            np.zeros(p), rng.normal(size=(p, r)), rng.uniform(0.1, 3.0, size=p)
+        )
+        values = np.linalg.eigvalsh(covariance_of(model))
+        expected = (values > (1 - 1e-9) * values.mean()).sum()
+        assert model.n_large_directions == expected
+
     def test_draws_have_the_variance_that_expectations_lack(self):
         rows, _, incomplete = linear_table(4000, noise=0.6)
         model, missing = fit_factors(incomplete), np.isnan(incomplete)
