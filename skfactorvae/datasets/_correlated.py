@@ -94,13 +94,11 @@ def _uncorrelated(normal: np.ndarray) -> np.ndarray:
 def _check_columns(columns: Any, n_factors: int) -> list[int]:
     """Return the columns, counted from the first one."""
     chosen = list(np.atleast_1d(np.asarray(columns, dtype=object)))
-    is_known = [
-        isinstance(c, Integral)
-        and not isinstance(c, bool)
-        and -n_factors <= c < n_factors
-        for c in chosen
-    ]
-    places = [int(c) % n_factors for c in chosen] if all(is_known) else []
+    are_numbers = all(
+        isinstance(c, Integral) and not isinstance(c, bool) for c in chosen
+    )
+    numbers = [int(c) for c in chosen] if are_numbers else []
+    places = [c % n_factors for c in numbers if -n_factors <= c < n_factors]
     if len(chosen) < 2 or len(set(places)) < len(chosen):
         raise ValueError(
             f"columns must be at least two different columns of the {n_factors} "
