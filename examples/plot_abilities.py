@@ -5,16 +5,16 @@ Nine tests: the three abilities of a published key
 Nine tests of school children measure three abilities, three tests each: verbal
 comprehension, word fluency, and reasoning. The correlations are those of Thurstone &
 Thurstone (1941), "Factorial studies of intelligence", as the R package psych has them
-(data set ``Thurstone``). The example asks which methods find the key, which none of them
-is given, and what ``n_components="auto"`` makes of abilities that are correlated.
+(data set ``Thurstone``). The example asks which methods find the key, which none of
+them is given, and what ``n_components="auto"`` makes of abilities that are correlated.
 """
 
 # %%
 # Samples of published correlations
 # ---------------------------------
 #
-# Only the correlations were published. A thousand normal samples are drawn with them. The
-# score of a child in an ability is the sum of its three tests.
+# Only the correlations were published. A thousand normal samples are drawn with them.
+# The score of a child in an ability is the sum of its three tests.
 
 import time
 
@@ -60,9 +60,9 @@ scores = X.reshape(-1, 3, 3).sum(axis=2)  # the key: three tests each, in order
 # Four methods
 # ------------
 #
-# Independence leaves the rotation of normal samples open; simple structure, in which each
-# test depends on few components, does not. ``init="varimax"`` rotates the components after
-# the fit, as rotated factor analysis does.
+# Independence leaves the rotation of normal samples open; simple structure, in which
+# each test depends on few components, does not. ``init="varimax"`` rotates the
+# components after the fit, as rotated factor analysis does.
 
 methods = {
     "PCA": PCA(3, whiten=True),
@@ -112,10 +112,10 @@ print(factor_table(vae, X, feature_names=tests))
 # How many components?
 # --------------------
 #
-# The abilities are correlated: one general component has more than half of the variance.
-# ``n_components="auto"``, parallel analysis of principal components, compares the next ones
-# with those of independent columns, and stops there. Where factors are expected to be
-# correlated, give their number.
+# The abilities are correlated: one general component has more than half of the
+# variance. ``n_components="auto"``, parallel analysis of principal components,
+# compares the next ones with those of independent columns, and stops there. Where
+# factors are expected to be correlated, give their number.
 
 eigenvalues = np.linalg.eigvalsh(np.corrcoef(X.T))[::-1]
 print("eigenvalues", eigenvalues.round(2))
@@ -126,7 +126,8 @@ print('n_components="auto":', auto.n_components_)
 # Which method to use
 # -------------------
 #
-# Rotation to simple structure comes closest to the key. The samples are normal and the
-# tests linear in the abilities, so that the networks have nothing to add: for such tables
-# **rotated factor analysis is the better choice**, since it gives the same components in a
-# fraction of a second. :doc:`/evidence/simple_structure` has seven questionnaires.
+# Rotation to simple structure comes closest to the key. The samples are normal and
+# the tests linear in the abilities, so that the networks have nothing to add: for
+# such tables **rotated factor analysis is the better choice**, since it gives the
+# same components in a fraction of a second. :doc:`/evidence/simple_structure` has
+# seven questionnaires.
