@@ -57,7 +57,7 @@ X = rng.multivariate_normal(np.zeros(9), correlations, size=1000)
 scores = X.reshape(-1, 3, 3).sum(axis=2)  # the key: three tests each, in order
 
 # %%
-# Four methods
+# Five methods
 # ------------
 #
 # Independence leaves the rotation of normal samples open; simple structure, in which
