@@ -72,7 +72,7 @@ def _steps(reading, X) -> list[Layer] | None:
         return None
     steps = [(name, _without_names(step).transform) for name, step in reading.before]
     found = [layer for _, layer in chained(steps, samples) if layer is not None]
-    return found if found and len(found) in (1, len(steps)) else None
+    return found if len(found) == len(steps) else None
 
 
 def _without_names(step):
