@@ -147,7 +147,7 @@ def print_stored() -> None:
     """Print the fits beside the stored ones, and the medians of the differences."""
     for kind, rows in stored().groupby("kind", sort=False):
         table = rows.drop(columns="kind").set_index("table")
-        table = table.join(references(), rsuffix=", reference")
+        table = table.join(references().add_suffix(", reference"))
         print(table.to_string(float_format=lambda v: f"{v:.3f}"))
         gain = table["score"] - table["score, reference"]
         print(

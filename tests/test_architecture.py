@@ -48,6 +48,7 @@ LAYER_OF = {
     "_jacobian": "ground",
     "_sample_types": "ground",
     "_linear_models": "ground",
+    "_matplotlib": "ground",
     "_simple_structure": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",
@@ -158,7 +159,7 @@ LIBRARIES = {
 OPTIONAL_LIBRARIES = {
     "persistence": {"sklearn"},  # not needed to read a file
     "interchange": {"onnx", "skl2onnx", "skops", "sklearn"},
-    "ground": {"pandas"},
+    "ground": {"matplotlib", "pandas"},
     "estimators": {"tqdm"},
     "metrics": {"pandas"},
     "datasets": {"h5py", "pandas"},

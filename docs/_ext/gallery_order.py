@@ -8,6 +8,7 @@ FIRST = (
     "plot_sensors.py",
     "plot_wine.py",
     "plot_nuclei.py",
+    "plot_abilities.py",
     "plot_digits.py",
     "plot_choosing_gamma.py",
     "plot_negative_control.py",

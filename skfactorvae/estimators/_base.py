@@ -148,7 +148,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Names of the components, see ``set_component_names``.
     """
 
-    n_components: Any = parameter(
+    n_components: int | Literal["auto"] = parameter(
         default=10,
         kind='int or "auto"',
         rules=[at_least(1), one_of("auto")],

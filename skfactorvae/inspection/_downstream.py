@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._matplotlib import BLUE, GREEN, GREY, INK, LEVELS, ORANGE, one_axes, tidy, title
 from ..evaluation import (
     count_predictions,
     sample_efficiency,
     shift_report,
     unfairness_score,
 )
-from ._matplotlib import BLUE, GREEN, GREY, INK, LEVELS, ORANGE, one_axes, tidy, title
 
 
 class SampleEfficiencyDisplay:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .._inputs import columns
+from .._matplotlib import one_axes, pyplot, title
 from ..metrics import dci_scores, mean_correlation_score, mutual_information_matrix
-from ._matplotlib import one_axes, pyplot, title
 from ._reading import chunks, names_of_codes, read
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._matplotlib import LEVELS, pyplot, show_strip, tidy, title
 from ._layout import choose_layout
-from ._matplotlib import LEVELS, pyplot, show_strip, tidy, title
 from ._matrix import draw_grid
 from ._pairs import LatentPairsDisplay
 from ._reading import check_latents, read

@@ -71,8 +71,8 @@ def _steps(reading, X) -> list[Layer] | None:
     if len(samples) < 2:
         return None
     steps = [(name, _without_names(step).transform) for name, step in reading.before]
-    found = [layer for _, layer in chained(steps, samples)]
-    return None if None in found else found
+    found = [layer for _, layer in chained(steps, samples) if layer is not None]
+    return found if len(found) == len(steps) else None
 
 
 def _without_names(step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._inputs import DISCRETE, FLOAT, INTEGER, TIME, columns, read_column
-from ._matplotlib import BLUE, LEVELS, panels, tidy
+from .._matplotlib import BLUE, LEVELS, panels, tidy
 from ._matrix import codes_of
 from ._reading import names_of_codes, read
 

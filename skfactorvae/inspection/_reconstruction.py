@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._moments import sum_columns
-from ._layout import choose_layout
-from ._matplotlib import (
+from .._matplotlib import (
     BLUE,
     GREY,
     ORANGE,
@@ -16,6 +14,8 @@ from ._matplotlib import (
     tidy,
     title,
 )
+from .._moments import sum_columns
+from ._layout import choose_layout
 from ._reading import as_table, name_features, numbers, read, spans, take
 
 

@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 
-from ._matplotlib import LEVELS, one_axes, pyplot, tidy, title
+from .._matplotlib import LEVELS, one_axes, pyplot, tidy, title
 from ._matrix import draw_grid
 
 

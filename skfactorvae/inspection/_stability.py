@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._matplotlib import BLUE, GREY, INK, one_axes, tidy, title
 from ..metrics import match_codes, udr_score
-from ._matplotlib import BLUE, GREY, INK, one_axes, tidy, title
 from ._matrix import codes_of
 from ._reading import read
 

@@ -7,9 +7,9 @@ import textwrap
 import numpy as np
 
 from .._health import CHANCE_ACCURACY, CHANCE_LOSS
+from .._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
 from .._remedies import allowed_steps
 from ._health import health_marks, recorded
-from ._matplotlib import BLUE, GREEN, INK, ORANGE, panels, tidy, title
 
 TITLES = {
     "reconstruction": ("reconstruction", "nats"),

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._editing import edit
-from ._layout import choose_layout
-from ._matplotlib import (
+from .._matplotlib import (
     BLUE,
     GREY,
     INK,
@@ -21,6 +19,8 @@ from ._matplotlib import (
     tidy,
     title,
 )
+from ._editing import edit
+from ._layout import choose_layout
 from ._reading import check_latents, positions_of, read
 from ._wording import pair
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from .._matplotlib import GREY
 from ..metrics import match_codes
 from ._members import codes_of, find_latent_model, split_samples
 from ._select import (
@@ -16,7 +17,9 @@ from ._select import (
     find_parameter,
     gamma_axes,
     score_fits,
+    score_style,
     short_name,
+    with_legend,
 )
 
 
@@ -204,14 +207,13 @@ class GammaPath:
         ax : matplotlib Axes
             The axes of the plot. The ELBO, which has other units, is left out.
         """
-        ax = gamma_axes(ax, self.gammas, self.param)
+        ax = gamma_axes(ax, self.gammas, self.param, "path of fits")
         place = np.arange(len(self.gammas))
         for name in ("explained", "copula", "audit"):
-            ax.plot(place, self.scores[name], marker="o", label=name)
-        ax.plot(place, self.continuity, color="0.7", linewidth=0.8, zorder=0)
-        ax.plot([], [], color="0.7", linewidth=0.8, label="continuity of a component")
-        ax.legend(fontsize="small")
-        return ax
+            ax.plot(place, self.scores[name], **score_style(name))
+        ax.plot(place, self.continuity, color=GREY, lw=0.8, zorder=0)
+        ax.plot([], [], color=GREY, lw=0.8, label="continuity of a component")
+        return with_legend(ax)
 
 
 def _check_warm_start(transformer):

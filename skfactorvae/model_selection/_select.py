@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from .._matplotlib import GREY, LEVELS, one_axes, tidy, title
 from ..metrics import udr_score
 from ._members import (
     MAX_SEED,
@@ -23,6 +24,7 @@ from ._members import (
 from ._scorers import elbo_scorer, score_fit
 
 SCORE_NAMES = ("udr", "copula", "audit", "explained", "elbo")
+SCORE_COLOURS = dict(zip(SCORE_NAMES, LEVELS, strict=False))
 
 
 # ------------------------------------------------------------------------- rules
@@ -303,15 +305,14 @@ class GammaSelection:
         ax : matplotlib Axes
             The axes of the plot. The ELBO, which has other units, is left out.
         """
-        ax = gamma_axes(ax, self.gammas, self.param)
+        ax = gamma_axes(ax, self.gammas, self.param, "scores without labels")
         place = np.arange(len(self.gammas))
         for name in SCORE_NAMES[:-1]:
             if name in self.scores:
                 mean, error = self._moments(name)
-                ax.errorbar(place, mean, error, marker="o", capsize=2, label=name)
-        ax.axvline(self.best_index, color="0.6", linestyle=":", label="selected")
-        ax.legend(fontsize="small")
-        return ax
+                ax.errorbar(place, mean, error, capsize=2, **score_style(name))
+        ax.axvline(self.best_index, color=GREY, ls=(0, (4, 3)), label="selected")
+        return with_legend(ax)
 
     @property
     def is_flat(self):
@@ -444,17 +445,29 @@ ROUNDING = 1e-12
 
 
 # ------------------------------------------------------------------- shared helpers
-def gamma_axes(ax, gammas, label):
+def gamma_axes(ax, gammas, label, about):
     """Return axes for scores in [0, 1], with a tick for each gamma; new ones for None.
 
     Gamma k is at position k.
     """
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+    ax = one_axes(ax, (5.2, 3.4))
     ax.set_xticks(np.arange(len(gammas)), [f"{gamma:g}" for gamma in gammas])
-    ax.set(xlabel=label, ylabel="score on held-out samples", ylim=(0, 1.02))
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel(label, fontsize=9)
+    ax.set_ylabel("score on held-out samples", fontsize=9)
+    tidy(ax, grid="y")
+    title(ax, about)
+    return ax
+
+
+def score_style(name):
+    """Return how a score is drawn, in all plots alike."""
+    return {"color": SCORE_COLOURS[name], "marker": "o", "ms": 4, "label": name}
+
+
+def with_legend(ax):
+    """Add a legend beside the axes, where it hides nothing, and return the axes."""
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 

@@ -542,3 +542,13 @@ def test_images_and_large_models_take_no_sample(images, vae, peaks, tmp_path):
     assert "encoder" in content_of(page)
     page = explore(vae, peaks.data, tmp_path / "page.html", max_bytes=page.n_bytes - 1)
     assert "encoder" not in content_of(page)
+
+
+def test_a_step_that_mixes_columns_takes_no_sample(peaks, tmp_path):
+    mix = FunctionTransformer(
+        lambda X: X / np.linalg.norm(X, axis=1)[:, None],
+        inverse_func=lambda X: X,
+        check_inverse=False,
+    )
+    pipe = make_pipeline(StandardScaler(), mix, small(max_iter=3)).fit(peaks.data)
+    assert "encoder" not in content_of(explore(pipe, peaks.data, tmp_path / "p.html"))

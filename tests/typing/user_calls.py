@@ -76,6 +76,7 @@ def estimators() -> list[object]:
     FactorVAETransformer()
     FactorVAETransformer(5)
     FactorVAETransformer(n_components=5, gamma=10, beta=1, groups=[2, 3])
+    FactorVAETransformer("auto")
     FactorVAETransformer(5, gamma=10.0, network="conv", image_shape=(1, 16, 16))
     FactorVAETransformer(5, network=build, likelihood="bernoulli", max_iter=100)
     FactorVAETransformer(
