@@ -16,17 +16,21 @@ from ._noise_levels import information_of_noise
 from ._options import FitOptions
 from ._rows import rescale_weights
 from ._scaling import Scaling
+from ._stream import STREAM_RATE, Stream, drift
 from ._targets import check_widths
 
 __all__ = [
+    "STREAM_RATE",
     "FitOptions",
     "ModelSpec",
     "Prepared",
     "PreviousFit",
     "Scaling",
+    "Stream",
     "TrainingData",
     "check_state",
     "check_widths",
+    "drift",
     "has_missing",
     "information_of_noise",
     "prepare",
