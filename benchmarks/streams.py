@@ -15,7 +15,6 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 from recovery import tanh_mixture
 from sklearn.exceptions import ConvergenceWarning
 
@@ -32,19 +31,20 @@ TABLES = {
     "peaks": lambda: datasets.make_gaussian_peaks(N, random_state=0),
     "tanh": lambda: tanh_mixture(N, 20, ["uniform"] * 4),
 }
+KEYS = "table", "method", "seed"
 RESULTS = Path(__file__).parent / "results" / "streams.csv"
 
 
-def make_vae(seed):
-    return FactorVAETransformer(10, weight_decay=0, random_state=seed)
+def make_vae(seed, **parameters):
+    return FactorVAETransformer(10, weight_decay=0, random_state=seed, **parameters)
 
 
 def of_whole(X, seed):
     return make_vae(seed).fit(X)
 
 
-def of_stream(X, seed, **options):
-    vae = make_vae(seed)
+def of_stream(X, seed, *, batch_size=128, **options):
+    vae = make_vae(seed, batch_size=batch_size)
     for first in range(0, len(X), BLOCK):
         vae.partial_fit(X[first : first + BLOCK], **options)
     return vae
@@ -54,9 +54,14 @@ def of_stream_with_end(X, seed):
     return of_stream(X, seed, total_samples=len(X))
 
 
+def of_small_batches(X, seed):
+    return of_stream(X, seed, batch_size=32, total_samples=len(X))
+
+
 METHODS = {
     "stream": of_stream,
     "stream, total_samples given": of_stream_with_end,
+    "stream, total_samples given, batches of 32": of_small_batches,
     "fit to the whole": of_whole,
 }
 
@@ -64,41 +69,51 @@ METHODS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    rows = []
+    rows = stored()
     for name in options.tables:
         X, factors = TABLES[name]()
         known, (new, truth) = X[:N_ROWS], (X[N_ROWS:], factors[N_ROWS:])
         for (method, fit), seed in (
-            (pair, seed) for pair in METHODS.items() for seed in range(options.seeds)
+            ((method, METHODS[method]), seed)
+            for method in options.methods
+            for seed in range(options.seeds)
         ):
             start = time.process_time()
             vae = fit(known, seed)
             seconds = time.process_time() - start
             codes = vae.transform(new)
             mcc = mean_correlation_score(truth, codes, over="factors")
-            rows.append(
-                {
-                    "table": name,
-                    "method": method,
-                    "seed": seed,
-                    "mcc": round(float(np.asarray(mcc)), 4),
-                    "score": round(float(vae.score(new)), 3),
-                    "steps": vae.n_iter_,
-                    "cpu_seconds": round(seconds, 1),
-                }
-            )
-            print(rows[-1], flush=True)
+            found = {
+                "mcc": round(float(mcc), 4),
+                "score": round(float(vae.score(new)), 3),
+                "steps": vae.n_iter_,
+                "cpu_seconds": round(seconds, 1),
+            }
+            print(name, method, seed, found, flush=True)
+            rows[name, method, str(seed)] = found
             write(rows)
 
 
+def stored():
+    """Return the results of earlier runs, by table, method and seed."""
+    if not RESULTS.exists():
+        return {}
+    with RESULTS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {tuple(row.pop(key) for key in KEYS): row for row in rows}
+
+
 def write(rows):
+    """Write all results."""
+    lines = [dict(zip(KEYS, key, strict=True)) | rows[key] for key in sorted(rows)]
     with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
+        writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(lines)
 
 
 if __name__ == "__main__":
