@@ -79,6 +79,7 @@ def test_blocks_add_up_and_what_the_first_one_fixed_stays():
     assert vae.drift_["difference"] < -5 * vae.drift_["standard_error"]
 
 
+@pytest.mark.slow
 def test_a_pickle_goes_on_and_a_clone_begins_anew():
     X = table(100)
     vae = small_vae().partial_fit(X)
@@ -118,6 +119,7 @@ def test_arguments_that_a_stream_cannot_use_are_refused(parameters, options, mes
         small_vae(**parameters).partial_fit(table(50), **options)
 
 
+@pytest.mark.slow
 def test_the_number_of_samples_of_a_stream_cannot_change():
     vae = small_vae().partial_fit(table(50), total_samples=1000)
     with pytest.raises(ValueError, match="differs from that of the first call"):
