@@ -141,6 +141,10 @@ def main():
             }
         )
         print(rows[-1], flush=True)
+        write(rows)
+
+
+def write(rows):
     with RESULTS.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -17,6 +17,9 @@ from ._workers import Workers, with_tables, without_tables
 PROCESS_EFFORT = 1e11
 """Multiplications below which starting other processes takes longer than it saves."""
 
+MAX_ATTEMPTS = 3
+"""How often stacks are sent to a cluster that does not return them."""
+
 LOST = (
     "{n_lost} of {n} stacks of models were not trained by the workers of {backend}, "
     "and are trained in this process ({error}). Check that each worker can import "
@@ -198,28 +201,52 @@ def _train_elsewhere(
         jobs, tables = without_tables([request.job for request in stack])
         threads = [request.n_threads or 1 for request in stack]
         calls.append(((jobs, threads, stack[0].schedule, storage), tables))
+    error = None
+    for _ in range(1 if is_local(workers.backend) else MAX_ATTEMPTS):
+        rest = [i for i, stack in enumerate(stacks) if stack[0].result is None]
+        error = _try_elsewhere(stacks, calls, rest, workers, n_workers, shown)
+        if error is None:
+            return
+    rest = [i for i, stack in enumerate(stacks) if stack[0].result is None]
+    if not is_local(workers.backend):
+        warnings.warn(
+            LOST.format(
+                n_lost=len(rest),
+                n=len(stacks),
+                backend=type(workers.backend).__name__,
+                error=f"{type(error).__name__}: {error}",
+            ),
+            UserWarning,
+            stacklevel=2,
+        )
+    own = [stacks[i] for i in rest], [storages[i] for i in rest]
+    _train_one_by_one(*own, shown)
+
+
+def _try_elsewhere(
+    stacks: list[list[FitRequest]],
+    calls: Sequence[Any],
+    rest: Sequence[int],
+    workers: Workers,
+    n_workers: int,
+    shown: StackProgress,
+) -> Exception | None:
+    """Train some of the stacks by other workers; return what went wrong, if anything.
+
+    A worker died, with data that only it had, or something cannot be sent to it.
+    """
     try:
-        for number, results in workers.map(_train_stack, calls, n_workers):
-            for request, result in zip(stacks[number], results, strict=True):
+        sent = [calls[i] for i in rest]
+        for number, results in workers.map(_train_stack, sent, n_workers):
+            stack = stacks[rest[number]]
+            for request, result in zip(stack, results, strict=True):
                 request.result = result
-            shown.finish(_n_steps(stacks[number]), is_shown=False)
+            shown.finish(_n_steps(stack), is_shown=False)
     except CheckpointError as error:
         fail(str(error), error)
-    except Exception as error:  # a worker died, or something cannot be sent to it
-        rest = [i for i, stack in enumerate(stacks) if stack[0].result is None]
-        if not is_local(workers.backend):
-            warnings.warn(
-                LOST.format(
-                    n_lost=len(rest),
-                    n=len(stacks),
-                    backend=type(workers.backend).__name__,
-                    error=f"{type(error).__name__}: {error}",
-                ),
-                UserWarning,
-                stacklevel=2,
-            )
-        own = [stacks[i] for i in rest], [storages[i] for i in rest]
-        _train_one_by_one(*own, shown)
+    except Exception as error:
+        return error
+    return None
 
 
 def _train_stack(jobs, threads, schedule, storage, *tables):

@@ -209,6 +209,8 @@ OPTIONAL = {
     "classes_",
     "fit_score_",
     "component_names_",
+    "n_samples_seen_",
+    "drift_",
     "explained_variance_ratio_",
     "rotation_",
     "n_components_",

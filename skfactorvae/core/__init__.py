@@ -40,10 +40,18 @@ from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
 from ._priors import PRIORS
-from ._rotation import Rotated, mean_loadings, rotate_latents, without_rotation
-from ._schedule import ANNEALING_FRACTION, Schedule
+from ._rotation import (
+    Rotated,
+    keep_rotation,
+    mean_loadings,
+    rotate_latents,
+    rotation_of,
+    without_rotation,
+)
+from ._schedule import ANNEALING_FRACTION, Schedule, StreamSchedule
 from ._stacking import effort, stack_width
 from ._state import State, Storage
+from ._stream import continue_fit
 from ._tables import RowTable, select_rows
 from ._training import fit_stack
 from ._wrappers import PointPosterior
@@ -101,10 +109,12 @@ __all__ = [
     "Schedule",
     "State",
     "Storage",
+    "StreamSchedule",
     "SupervisedFactorVAE",
     "Watch",
     "attribute_heads",
     "by_column",
+    "continue_fit",
     "decode",
     "effective_sample_size",
     "effort",
@@ -114,11 +124,13 @@ __all__ = [
     "fit_stack",
     "held_out_penalties",
     "impute",
+    "keep_rotation",
     "least_memory",
     "mean_loadings",
     "residual_squares",
     "resolve_device",
     "rotate_latents",
+    "rotation_of",
     "sample",
     "select_rows",
     "split_errors",

@@ -72,6 +72,9 @@ class Job:
         Share of the values of a batch that are treated as missing. That of a row is
         uniform between zero and twice this number. It needs a network that takes
         missing values.
+    stream_size : float or None
+        Effective number of samples of the stream that the rows are a block of; None
+        for rows that are no block.
     """
 
     network: Network
@@ -88,6 +91,7 @@ class Job:
     conditional_noise_std: np.ndarray | None = None
     weight_decay: float = 0.0
     hidden_fraction: float = 0.0
+    stream_size: float | None = None
 
     def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
         """Return whether all weights of the objective have their final values."""
@@ -123,6 +127,13 @@ class Job:
         labels = None if self.labels is None else self.labels[some]
         rows, row_weights = self.rows[some], self.row_weights[some]
         return replace(self, rows=rows, row_weights=row_weights, labels=labels)
+
+    @property
+    def sample_size(self) -> float:
+        """Effective number of samples: of the rows, or of the stream they belong to."""
+        if self.stream_size is not None:
+            return self.stream_size
+        return effective_sample_size(self.row_weights)
 
     @property
     def values(self) -> np.ndarray:

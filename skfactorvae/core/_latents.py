@@ -22,8 +22,15 @@ ROWS_AT_ONCE = 4096
 """Rows whose moments are summed at once; a multiple of every network's block size."""
 
 
+Orientation = tuple[np.ndarray, np.ndarray]
+"""Order of the latents, (d,), and their signs in that order, (d,)."""
+
+
 def order_latents(
-    job: Job, weights: Arrays, device: torch.device
+    job: Job,
+    weights: Arrays,
+    device: torch.device,
+    orientation: Orientation | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Order the latents, choose their signs, and set inactive ones to the prior.
 
@@ -36,6 +43,8 @@ def order_latents(
         The model, and the rows over which moments are taken.
     weights : mapping of str to ndarray
         The trained weights.
+    orientation : tuple (order, sign) or None
+        As :func:`find_orientation` returns it; None finds it.
 
     Returns
     -------
@@ -49,13 +58,9 @@ def order_latents(
     job = job.representative
     readout = job.objective.readout
     kl, variance, correlation = describe_latents(job, weights, device)
-    order = readout.latent_order(kl)
-    direction = strongest_correlation(correlation)
-    targets = readout.sign_targets(job.labels)
-    if targets is not None:
-        covariance = _target_covariance(job, weights, targets, device)
-        direction[: len(covariance)] = covariance
-    sign = np.where(direction < 0, -1.0, 1.0)[order]
+    if orientation is None:
+        orientation = _orientation(job, weights, kl, correlation, device)
+    order, sign = orientation
     declared = job.parameters
     ordered = {
         name: _axes.reorder(declared[name], array, order, sign)
@@ -67,6 +72,36 @@ def order_latents(
         ordered = job.network.set_to_prior(ordered, inactive)
         kl[inactive] = variance[inactive] = 0.0
     return ordered, kl, variance
+
+
+def find_orientation(job: Job, weights: Arrays, device: torch.device) -> Orientation:
+    """Return the order and the signs that :func:`order_latents` gives the latents.
+
+    Parameters
+    ----------
+    job : Job
+    weights : mapping of str to ndarray
+    device : torch.device
+    """
+    kl, _, correlation = describe_latents(job, weights, device)
+    return _orientation(job, weights, kl, correlation, device)
+
+
+def _orientation(
+    job: Job,
+    weights: Arrays,
+    kl: np.ndarray,
+    correlation: np.ndarray,
+    device: torch.device,
+) -> Orientation:
+    readout = job.objective.readout
+    order = readout.latent_order(kl)
+    direction = strongest_correlation(correlation)
+    targets = readout.sign_targets(job.labels)
+    if targets is not None:
+        covariance = _target_covariance(job, weights, targets, device)
+        direction[: len(covariance)] = covariance
+    return order, np.where(direction < 0, -1.0, 1.0)[order]
 
 
 def without_latents(network: Network, weights: Arrays, n: int) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ def held_out_penalties(
     work = len(jobs) * schedule.batch_size * jobs[0].multiplications
     with undisturbed(), process_settings(n_threads, work, device):
         stack = _Stack(held_out, schedule, device)
-        noise = [_noise_std(job.row_weights) for job in jobs]
+        noise = [_noise_std(job.sample_size) for job in jobs]
         stack.instance_noise = stack.rows.new_tensor(noise)  # as in training
         batches = [stack.penalty() for _ in range(PENALTY_BATCHES)]
         return torch.stack(batches).mean(0).cpu().double().numpy()

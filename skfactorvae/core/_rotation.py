@@ -157,6 +157,34 @@ def rotate_latents(
     return {**weights, network.ROTATION: typed}, kl[order], variance[order]
 
 
+def keep_rotation(
+    job: Job, weights: Arrays, rotation: np.ndarray, device: torch.device
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Rotate the latents as those of an earlier model, with its order of components.
+
+    Parameters
+    ----------
+    job, weights, device
+        As :func:`rotate_latents` takes them.
+    rotation : ndarray of shape (d, d)
+        Of the earlier model.
+
+    Returns
+    -------
+    weights, kl, variance
+        As :func:`rotate_latents` returns them.
+    """
+    network = Rotated(job.network)
+    rotated = {**weights, network.ROTATION: rotation}
+    kl, variance, _ = describe_latents(replace(job, network=network), rotated, device)
+    return rotated, kl, variance
+
+
+def rotation_of(weights: Arrays) -> np.ndarray | None:
+    """Return the rotation among weights, None where there is none."""
+    return weights.get(Rotated.ROTATION)
+
+
 def without_rotation(weights: Arrays) -> dict[str, np.ndarray]:
     """Return the weights of the network that is rotated, without the rotation."""
     return {name: w for name, w in weights.items() if name != Rotated.ROTATION}

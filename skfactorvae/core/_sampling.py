@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -99,6 +100,7 @@ def draw_steps(
     widths: Sequence[int],
     batch_size: int,
     *,
+    n_pass_steps: int = 0,
     n_auxiliary: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
     n_noisy_features: int = 0,
@@ -125,6 +127,9 @@ def draw_steps(
         Latents of each model; narrower models are padded with zeros.
     batch_size : int
         Rows of a batch, B.
+    n_pass_steps : int, default=0
+        Steps, the first ones, whose batches pass over the rows once, each row as often
+        as its probability requires. Later rows are drawn with replacement.
     n_auxiliary : int, default=0
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
@@ -147,20 +152,26 @@ def draw_steps(
     n_together = reader.steps_at_once(2 * batch_size)
     input_shape = (2, batch_size, n_noisy_features)
     hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
-    while True:
+    passes = [
+        pass_rows(stream.rows, cdf, (n_pass_steps, 2, batch_size)) + offset
+        for stream, (cdf, _), offset, *_ in models
+    ]
+    for first in itertools.count(0, CHUNK):
         drawn = [
             _draw_chunk(*model, n_together, width, batch_size, n_auxiliary, dtype)
             for model in models
         ]
+        for (rows, *_), own in zip(drawn, passes, strict=True):
+            rows[: len(own) - first] = own[first : first + CHUNK]
         stacked = [torch.stack(part) for part in zip(*drawn, strict=True)]
         rows, labelled = (stacked[i].flatten(2) for i in (0, 4))  # (K, CHUNK, .)
         read = reader.ahead(torch.cat([rows, labelled], dim=-1), n_together)
         chunk = [part.to(device) for part in stacked]
         for t in range(CHUNK):
-            own = [_normal(s.input_noise, input_shape, dtype) for s in streams]
-            input_noise = torch.stack(own).to(device)
-            own = [_uniform(s.hiding, hiding_shape, dtype) for s in streams]
-            hiding = torch.stack(own).to(device)
+            noises = [_normal(s.input_noise, input_shape, dtype) for s in streams]
+            input_noise = torch.stack(noises).to(device)
+            hidings = [_uniform(s.hiding, hiding_shape, dtype) for s in streams]
+            hiding = torch.stack(hidings).to(device)
             values = next(read).to(device)
             parts = (part[:, t] for part in chunk)
             yield Draws._make([*parts, input_noise, hiding, values])
@@ -253,6 +264,32 @@ def draw_blocks(
     rows = torch.searchsorted(cdf, low + u * (cdf[last] - low), right=True)
     rows = torch.minimum(torch.maximum(rows, first), last)
     return rows.view(-1, *shape[1:])[: shape[0]]
+
+
+def pass_rows(
+    generator: torch.Generator, cdf: Tensor, shape: tuple[int, int, int]
+) -> Tensor:
+    """Draw row numbers that pass over the rows, for each batch of a step.
+
+    Each row has its share of all draws, rounded up or down: the distribution function
+    is inverted at one random number in each of equal intervals, in random order.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+    cdf : Tensor of shape (n,)
+        Cumulative probability of the rows, float64.
+    shape : tuple (n_steps, n_batches, batch_size)
+    """
+    n_steps, n_batches, batch_size = shape
+    n = n_steps * batch_size
+    drawn = []
+    for _ in range(n_batches):
+        order = torch.randperm(n, generator=generator, device="cpu")
+        u = torch.rand(n, generator=generator, dtype=torch.float64, device="cpu")
+        rows = torch.searchsorted(cdf, (order + u) / max(n, 1), right=True)
+        drawn.append(rows.clamp_(max=len(cdf) - 1).reshape(n_steps, batch_size))
+    return torch.stack(drawn, dim=1)
 
 
 def _labelled_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 MAX_RECORDS = 200
 """Entries of a history, at most, by default."""
@@ -47,6 +47,11 @@ class Schedule:
     solver: str = "adam"
 
     @property
+    def n_pass_steps(self) -> int:
+        """Steps that pass over the rows once; zero where rows are drawn anew."""
+        return 0
+
+    @property
     def record_every(self) -> int:
         """Steps between two records."""
         return math.ceil(self.max_iter / self.max_records)
@@ -63,3 +68,55 @@ class Schedule:
         """Return the decay of the learning rates, from 1: a power of a cosine."""
         cosine = 0.51 + 0.49 * math.cos(math.pi * step / self.max_iter)
         return cosine ** DECAY_POWER[self.solver]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSchedule(Schedule):
+    """Schedule of one block of a stream, whose training goes on after ``max_iter``.
+
+    Rows are drawn without replacement.
+
+    Parameters
+    ----------
+    first : int
+        Steps that were made before this block.
+    horizon : int or None
+        Steps over which learning rates decay, and warm-up and annealing take place.
+        None has constant rates, and all weights at their final values.
+    """
+
+    first: int
+    horizon: int | None
+
+    @property
+    def n_pass_steps(self) -> int:
+        """Steps of this block."""
+        return self.max_iter - self.first
+
+    @property
+    def record_every(self) -> int:
+        """Steps between two records: one record a block."""
+        return self.max_iter
+
+    @property
+    def _whole(self) -> Schedule | None:
+        """The schedule over the whole stream; None without a horizon."""
+        if self.horizon is None:
+            return None
+        own = {f.name: getattr(self, f.name) for f in fields(Schedule)}
+        return Schedule(**{**own, "max_iter": self.horizon})
+
+    def ramp(self, step: int) -> float:
+        """Return the completed fraction of the warm-up, in [0, 1]."""
+        whole = self._whole
+        return 1.0 if whole is None else whole.ramp(step)
+
+    def annealing(self, step: int) -> float:
+        """Return the completed fraction of the likelihood annealing, in [0, 1]."""
+        whole = self._whole
+        return 1.0 if whole is None else whole.annealing(step)
+
+    def decay(self, step: int) -> float:
+        """Return the decay of the learning rates, constant after the horizon."""
+        whole = self._whole
+        return 1.0 if whole is None else whole.decay(min(step, whole.max_iter))

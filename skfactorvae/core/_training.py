@@ -14,11 +14,11 @@ from torch import Tensor
 from .._moments import trimmed_mean
 from . import _axes
 from ._adam import Adam
-from ._dense import Weights
 from ._devices import process_settings, undisturbed
+from ._first_weights import draw_weights
 from ._inference import elbo
-from ._job import Fit, Job, Record, Status, Watch, effective_sample_size
-from ._latents import order_latents
+from ._job import Fit, Job, Record, Status, Watch
+from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
 from ._parameter_groups import ParameterGroup
 from ._replay import Replay, can_replay, run_eagerly
@@ -116,7 +116,8 @@ class _Stack:
         labels = [job.labels for job in jobs if job.labels is not None]
         self.labels = LabelTable(labels, row_weights, self.rows) if labels else None
         self.row_probabilities = join_probabilities(row_weights).to(self.rows)
-        self.instance_noise = self.rows.new_tensor(list(map(_noise_std, row_weights)))
+        noise = [_noise_std(job.sample_size) for job in jobs]
+        self.instance_noise = self.rows.new_tensor(noise)
         self.input_noise = self.rows.new_tensor([job.input_noise for job in jobs])
         self.max_input_noise_std = self._max_input_noise_std()
         self.weight_decay = self.rows.new_tensor([job.weight_decay for job in jobs])
@@ -129,6 +130,7 @@ class _Stack:
             offsets,
             self.widths,
             schedule.batch_size,
+            n_pass_steps=schedule.n_pass_steps,
             n_auxiliary=self.network.n_auxiliary,
             label_cdfs=self.labels.cdfs if self.labels else (),
             n_noisy_features=p if self.input_noise.any() else 0,
@@ -168,7 +170,7 @@ class _Stack:
         d = self.network.n_components
         models = []
         for job, stream in zip(self.jobs, streams, strict=True):
-            weights = _draw_weights(job, stream)
+            weights = draw_weights(job, stream)
             for name in weights.keys() & job.start.keys():
                 weights[name] = torch.tensor(job.start[name], device="cpu")
             models.append(
@@ -377,9 +379,10 @@ class _Stack:
     ) -> State:
         """Return the state after a step; after the last one, only what is kept.
 
-        Between chunks of draws, the generators determine all later draws.
+        That of a stream is whole. Between chunks of draws, the generators determine all
+        later draws.
         """
-        is_over = self._is_over(number, checkpoints)
+        is_over = not self.schedule.n_pass_steps and self._is_over(number, checkpoints)
         tensors: dict[str, Tensor] = {}
         if not is_over:
             assert self.first_nll is not None
@@ -589,9 +592,11 @@ class _Checkpoint:
             group.restore(self.k, kept)
         self.weights = self.stack.export(self.k)
 
-    def fit(self, device: torch.device) -> Fit:
+    def fit(self, device: torch.device, orientation: Orientation | None = None) -> Fit:
         """Return the result, with ordered latents."""
-        weights, kl, variance = order_latents(self.job, self.weights, device)
+        weights, kl, variance = order_latents(
+            self.job, self.weights, device, orientation
+        )
         return Fit(
             weights=weights,
             kl=kl,
@@ -604,36 +609,13 @@ class _Checkpoint:
         )
 
 
-def _noise_std(row_weights: np.ndarray) -> float:
+def _noise_std(sample_size: float) -> float:
     """Return the standard deviation of instance noise, min(1, 400 / n).
 
     It keeps a discriminator from memorising the code of each row. n is the effective
     sample size; one is the standard deviation of the prior.
     """
-    return min(1.0, FULL_NOISE_SAMPLE_SIZE / effective_sample_size(row_weights))
-
-
-def _draw_weights(job: Job, streams: Streams) -> Weights:
-    """Draw all weights of one model, the adversary's last.
-
-    Raises
-    ------
-    ValueError
-        If the drawn weights are not those that are declared.
-    """
-    d, objective = job.network.n_components, job.objective
-    weights = job.network.draw(streams.network)
-    weights |= job.likelihood.draw(job.network.n_features)
-    weights |= objective.draw(d)
-    if objective.adversary is not None:
-        weights |= objective.adversary.draw(d, streams.adversary)
-    if different := weights.keys() ^ job.parameters.keys():
-        raise ValueError(
-            f"Weights that are drawn and weights that are declared must be the same; "
-            f"these are only one of both: {sorted(different)}. Declare the axes of "
-            "each weight in parameters."
-        )
-    return weights
+    return min(1.0, FULL_NOISE_SAMPLE_SIZE / sample_size)
 
 
 def _weighted_sum(

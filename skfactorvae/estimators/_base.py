@@ -40,6 +40,7 @@ from ._explained_variance import explained_variance_ratio
 from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
 from ._shared_parameters import KEEP
+from ._streams import StreamFitting
 from ._transform import LatentTransformer
 
 ACTIVE_KL = 0.05
@@ -66,7 +67,9 @@ SCORED_ROWS = 500
 
 
 @declared
-class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
+class BaseLatentTransformer(
+    StreamFitting, CallbackSupportMixin, LatentTransformer, ABC
+):
     """Base class of transformers with an encoder and a decoder.
 
     A subclass declares its parameters and implements ``_objective``. Fitted state is
@@ -140,6 +143,14 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         that is more.
     n_iter_ : int
         Number of gradient steps made.
+    n_samples_seen_ : int
+        Number of samples of the stream, held-out ones included. Set by ``partial_fit``.
+    drift_ : dict of str to float
+        Set by ``partial_fit``, from the second block: the mean ``score`` of up to 500
+        samples of the newest block before it was trained on; ``earlier_score``, that of
+        up to 500 held-out samples of earlier blocks; their ``difference``, nats, and
+        its ``standard_error``. A difference of several standard errors below zero is a
+        drift. Empty before, and for a model without a score.
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -352,39 +363,14 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         """
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
-        previous = self._previous_fit()
-        table = self._read_table(X, sample_weight, keeps=previous is not None)
-        self._set_table(table)
-        X, errors = self._training_features(X, previous, error_scale)
         device = core.resolve_device(self.device)
-        data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
-        labelled = () if data.targets is None else (data.targets,)
-        objective = self._objective(*labelled)
-        before = None if previous is None else previous.spec
-        columns = None if table is None else table.kinds
-        options = FitOptions.of(self).of_columns(columns).resolved(data, before)
-        if options.is_whitened:
-            warnings.warn(WHITENED, UserWarning, stacklevel=4)
-        spec = ModelSpec.from_options(
-            options,
-            X.shape[1],
-            objective,
-            wrapper=self._wrapper(),
-            levels=data.levels,
-            takes_errors=errors is not None,
+        prepared = self._prepared(
+            (X, y, sample_weight, sample_groups, error_scale),
+            FitOptions.of(self),
+            self._previous_fit(),
+            lambda: check_random_state(self.random_state).randint(MAX_SEED),
         )
-        prepared = prepare(
-            spec,
-            data,
-            objective,
-            options,
-            check_random_state(self.random_state).randint(MAX_SEED),
-            previous=previous,
-            memoize=memoized,
-            share=shared_array,
-        )
-        if message := self._empty_columns(prepared):
-            warnings.warn(message, UserWarning, stacklevel=4)
+        self._forget_stream()
         with FitProgress(self) as progress:
             prepared = self._regularized(prepared, device, progress)
             schedule = prepared.schedule
@@ -399,9 +385,55 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             )
         fit = prepared.calibrated(fit, device)
         prepared, fit = prepared.rotated(fit, device)
+        self.__dict__.pop("_component_names", None)  # of other components
         self._set_fitted(prepared, fit)
         callbacks.end(lambda: prepared.fitted(self.weights_))
         return self
+
+    def _prepared(self, given, options, previous, draw_seed) -> Prepared:
+        """Check the arguments of a fit, and prepare its training.
+
+        Parameters
+        ----------
+        given : tuple (X, y, sample_weight, sample_groups, error_scale)
+        options : FitOptions
+        previous : PreviousFit or None
+            Fit to continue.
+        draw_seed : callable () -> int
+        """
+        X, y, sample_weight, sample_groups, error_scale = given
+        table = self._read_table(X, sample_weight, keeps=previous is not None)
+        self._set_table(table)
+        X, errors = self._training_features(X, previous, error_scale)
+        data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
+        labelled = () if data.targets is None else (data.targets,)
+        objective = self._objective(*labelled)
+        before = None if previous is None else previous.spec
+        columns = None if table is None else table.kinds
+        options = options.of_columns(columns).resolved(data, before)
+        if options.is_whitened:
+            warnings.warn(WHITENED, UserWarning, stacklevel=5)
+        spec = ModelSpec.from_options(
+            options,
+            X.shape[1],
+            objective,
+            wrapper=self._wrapper(),
+            levels=data.levels,
+            takes_errors=errors is not None,
+        )
+        prepared = prepare(
+            spec,
+            data,
+            objective,
+            options,
+            draw_seed(),
+            previous=previous,
+            memoize=memoized,
+            share=shared_array,
+        )
+        if message := self._empty_columns(prepared):
+            warnings.warn(message, UserWarning, stacklevel=5)
+        return prepared
 
     def _empty_columns(self, prepared: Prepared) -> str | None:
         """Return a warning about columns without any value, if there are some."""
@@ -448,8 +480,8 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             if previous is None:
                 raise
             raise ValueError(
-                f"{error} (warm_start=True continues the earlier fit, with its "
-                "features; warm_start=False starts anew.)"
+                f"{error} (warm_start=True and partial_fit continue the earlier fit, "
+                "with its features; fit with warm_start=False starts anew.)"
             ) from error
 
     def _checked_source(self, source, *, reset):
@@ -481,6 +513,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         """Return the state that this fit continues, if any."""
         if not (self.warm_start and self.__sklearn_is_fitted__()):
             return None
+        return self._as_previous()
+
+    def _as_previous(self) -> PreviousFit:
+        """Return the state of the fitted estimator, from which a fit can continue."""
         return PreviousFit(
             spec=self._spec.unrotated(),
             scaling=self._scaling,
@@ -502,22 +538,30 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        job = prepared.job
-        readout = job.objective.readout
+        readout = prepared.job.objective.readout
         if message := readout.convergence_warning(fit.history):
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        self._set_attributes(prepared, fit)
+        if fit.status != "diverged":
+            for message in fit_warnings(self):
+                warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    def _set_attributes(self, prepared: Prepared, fit: core.Fit):
+        """Set the attributes that describe a trained model."""
+        job = prepared.job
+        readout = job.objective.readout
         shown = slice(readout.n_hidden_components, None)
         kl, variance = fit.kl[shown], fit.variance[shown]
         for values in (*fit.weights.values(), fit.kl, fit.variance):
             _check_fit(values, prepared, fit)
         for name, value in prepared.fitted(fit.weights).items():
             setattr(self, name, value)
-        self.__dict__.pop("_component_names", None)  # of other components
         self.history_ = fit.history
         self.n_iter_ = fit.n_iter
         self.kl_per_component_ = kl
-        n_rows = core.effective_sample_size(job.row_weights)
-        self.active_components_ = active_components(prepared.spec, kl, variance, n_rows)
+        self.active_components_ = active_components(
+            prepared.spec, kl, variance, job.sample_size
+        )
         if not prepared.spec.is_generator:
             some = slice(SCORED_ROWS)  # canonical order is as good as a random one
             bounds = _check_fit(self._bound(job.rows[some]), prepared, fit)
@@ -527,9 +571,6 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             self.explained_variance_ratio_ = explained_variance_ratio(
                 self._decoded, codes, job.values[some], weights
             )
-        if fit.status != "diverged":
-            for message in fit_warnings(self):
-                warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
 
 def _check_fit(values, prepared: Prepared, fit: core.Fit):

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..persistence import Array, Arrays, Entry, Labels, Plain, Series, TrainingNames
+from ..persistence import (
+    Array,
+    Arrays,
+    Entry,
+    Labels,
+    Plain,
+    Series,
+    TrainingNames,
+    Unsaved,
+)
 
 LATENT: dict[str, Entry] = {
     "weights_": Arrays(only_for_training="_training_weights"),
@@ -28,6 +37,9 @@ LATENT: dict[str, Entry] = {
     "max_iter_": Plain(types=(int,)),
     "warmup_fraction_": Plain(types=(float,)),
     "n_iter_": Plain(types=(int,)),
+    "n_samples_seen_": Plain(types=(int,), optional=True),
+    "drift_": Plain(types=(dict,), optional=True),
+    "_stream": Unsaved(types=(dict,), optional=True),
     "_model_spec": Plain(types=(dict,)),
     "_table_state": Plain(types=(dict,), optional=True),
     "_component_names": Labels(types=(str, type(None)), optional=True),

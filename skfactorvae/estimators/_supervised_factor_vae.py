@@ -213,11 +213,8 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
             )
         return read_labels(X, y, weight, self.attribute_types, self.sensitive)
 
-    def _previous_fit(self):
-        previous = super()._previous_fit()
-        if previous is None:
-            return None
-        return replace(previous, target_scales=self._attribute_scales)
+    def _as_previous(self):
+        return replace(super()._as_previous(), target_scales=self._attribute_scales)
 
     def _objective(self, targets=None):
         widths = check_widths(

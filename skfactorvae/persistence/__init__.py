@@ -15,6 +15,7 @@ from ._entries import (
     Requests,
     Series,
     TrainingNames,
+    Unsaved,
 )
 from ._savable import Savable, document_of
 
@@ -30,5 +31,6 @@ __all__ = [
     "Savable",
     "Series",
     "TrainingNames",
+    "Unsaved",
     "document_of",
 ]

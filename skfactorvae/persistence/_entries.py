@@ -118,6 +118,14 @@ class TrainingNames(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unsaved(Plain):
+    """A value that pickles hold, and files do not."""
+
+    def is_stored(self, writer: Writer, value: Any) -> bool:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Array(Entry):
     """An array of numbers or strings.
 

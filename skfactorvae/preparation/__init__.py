@@ -17,17 +17,21 @@ from ._options import FitOptions
 from ._parallel_analysis import n_components_by_parallel_analysis
 from ._rows import rescale_weights
 from ._scaling import Scaling
+from ._stream import STREAM_RATE, Stream, drift
 from ._targets import check_widths
 
 __all__ = [
+    "STREAM_RATE",
     "FitOptions",
     "ModelSpec",
     "Prepared",
     "PreviousFit",
     "Scaling",
+    "Stream",
     "TrainingData",
     "check_state",
     "check_widths",
+    "drift",
     "has_missing",
     "information_of_noise",
     "n_components_by_parallel_analysis",

@@ -76,6 +76,7 @@ class Prepared:
     comparison: Comparison | None = None
     inflation: np.ndarray | None = None
     budget: int = 0
+    has_default_noise: bool = False
 
     def with_decay(
         self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
@@ -269,7 +270,15 @@ def prepare(
         with_weight_decay, keeps_input_noise=options.input_noise != "auto"
     )
     schedule = options.schedule()
-    prepared = Prepared(job, spec, scaling, known, schedule, budget=schedule.max_iter)
+    prepared = Prepared(
+        job,
+        spec,
+        scaling,
+        known,
+        schedule,
+        budget=schedule.max_iter,
+        has_default_noise=options.input_noise == "auto",
+    )
     if options.weight_decay != "auto":
         return prepared.with_decay(with_decay, float(options.weight_decay))
     if previous is not None:

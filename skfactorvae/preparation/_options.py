@@ -95,6 +95,30 @@ class FitOptions:
             noise_scale=noise_scale,
         )
 
+    def of_stream(self, rate: float, *, has_end: bool) -> FitOptions:
+        """Return the options for a block of a stream.
+
+        Samples are seen once, so that no weight decay is needed. Without an end, the
+        learning rate is constant, and so is the objective.
+
+        Parameters
+        ----------
+        rate : float
+            Learning rate by default, without an end.
+        has_end : bool
+            Whether the number of samples of the stream is known.
+        """
+        is_free = self.weight_decay == "auto"
+        options = replace(self, weight_decay=0.0 if is_free else self.weight_decay)
+        if has_end:
+            return options
+        is_free = self.learning_rate == "auto"
+        return replace(
+            options,
+            temperature=1.0,
+            learning_rate=rate if is_free else self.learning_rate,
+        )
+
     def resolved(self, data: TrainingData, previous: Any = None) -> FitOptions:
         """Return the options with ``"auto"`` replaced for what depends on the table.
 

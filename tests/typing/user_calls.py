@@ -124,6 +124,8 @@ def fits() -> np.ndarray:
     X, factors = make_nonlinear_ica(200, 12, n_sources=3, noise=0.1, random_state=0)
     vae = FactorVAETransformer(3, random_state=0).fit(X)
     weighted = FactorVAETransformer(3).fit(X, sample_weight=np.ones(200))
+    streamed = FactorVAETransformer(3).partial_fit(X[:100], total_samples=200)
+    print(streamed.partial_fit(X[100:]).n_samples_seen_)
     codes = vae.transform(X)
     rows = vae.inverse_transform(codes)
     mean, std = vae.posterior(X)
