@@ -86,6 +86,7 @@ MAY_IMPORT = {
         "batching",
         "checkpoints",
         "ground",
+        "moments",
         "validation",
         "compat",
         "persistence",
@@ -94,7 +95,7 @@ MAY_IMPORT = {
     "metrics": {"ground"},
     "evaluation": {"ground"},
     "datasets": {"ground"},
-    "inspection": {"metrics", "evaluation", "ground", "moments"},
+    "inspection": {"columns", "metrics", "evaluation", "ground", "moments"},
     "model_selection": {
         "columns",
         "batching",
@@ -149,6 +150,7 @@ LIBRARIES = {
 """Libraries that a layer imports."""
 
 OPTIONAL_LIBRARIES = {
+    "columns": {"pandas"},
     "persistence": {"sklearn"},  # not needed to read a file
     "interchange": {"onnx", "skl2onnx", "skops", "sklearn"},
     "ground": {"pandas"},

@@ -67,6 +67,11 @@ class TableEncoding:
         return [place[j] for j in range(len(self.columns))]
 
     @property
+    def firsts(self) -> list[int]:
+        """First feature of each column, (p,)."""
+        return [own.start for own in self._slices]
+
+    @property
     def n_features(self) -> int:
         """Number of features, q."""
         return sum(column.width for column in self.columns)
@@ -228,8 +233,7 @@ class TableEncoding:
         is_drawn : bool, default=False
             Whether missing ones are draws.
         """
-        firsts = [own.start for own in self._slices]
-        gaps = missing[:, firsts]  # (n, p)
+        gaps = missing[:, self.firsts]  # (n, p)
         decoded = self._values(features, is_drawn=is_drawn)
         if self.frame_type is not None and hasattr(X, "columns"):
             return self.frame_type.filled(X, decoded, gaps, restores_numbers=is_drawn)

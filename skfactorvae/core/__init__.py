@@ -7,6 +7,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
 from ._column_likelihoods import Composite, by_column
+from ._column_scores import independent_scores, noise_parameters, predicted_scores
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device, torch_version
@@ -112,8 +113,11 @@ __all__ = [
     "fit_stack",
     "held_out_penalties",
     "impute",
+    "independent_scores",
     "least_memory",
     "mean_loadings",
+    "noise_parameters",
+    "predicted_scores",
     "residual_squares",
     "resolve_device",
     "rotate_latents",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows, sum_observed
+from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows
 
 MAX_LOG_RATE = 15.0
 """Bound of the logarithm of a rate, relative to the mean rate of its column."""
@@ -92,17 +92,9 @@ class Poisson(Counts):
 
     kind = "poisson"
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
-        terms = log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
-        return sum_observed(terms, observed)
+        return log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator
@@ -134,31 +126,30 @@ class NegativeBinomial(Counts):
         own = {self.size: torch.zeros(n_features, **PLAIN)}
         return {**super().draw(n_features), **own}
 
+    @property
+    def starts_at_marginal(self) -> bool:
+        return False
+
     def _sizes(self, weights: Weights) -> Tensor:
         log_size = (RATE * weights[self.size]).clamp(
             self.MIN_LOG_SIZE, self.MAX_LOG_SIZE
         )
         return as_rows(log_size.exp())
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        return {"dispersion": self._sizes(weights)[:, 0].reciprocal()}
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
         size = self._sizes(weights)
         log_total = (size + log_rate.exp()).log()
         constant = torch.lgamma(size) + torch.lgamma(counts + 1)
-        terms = (
+        return (
             constant
             - torch.lgamma(counts + size)
             - size * (size.log() - log_total)
             - counts * (log_rate - log_total)
         )
-        return sum_observed(terms, observed)
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._likelihoods import Likelihood
+from ._likelihoods import Likelihood, sum_observed
 
 MAX_LOGIT = 40.0
 """Bound of logits; the bound is smooth, so that gradients remain."""
@@ -105,17 +105,9 @@ class Binary(Standardised):
 
     kind = "binary"
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         logit = self._logits(weights, output)
-        terms = F.softplus(logit) - self.targets(weights, x) * logit
-        return sum_observed(terms, observed)
+        return F.softplus(logit) - self.targets(weights, x) * logit
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         probability = torch.sigmoid(self._logits(weights, output))
@@ -147,12 +139,26 @@ class Categorical(Standardised):
     kind = "categorical"
 
     @property
+    def firsts(self) -> list[int]:
+        """First feature of each column, (q,)."""
+        return list(itertools.accumulate(self.sizes[:-1], initial=0))
+
+    @property
     def column_of(self) -> list[int]:
+        """Column of each feature, (p,)."""
         return [j for j, size in enumerate(self.sizes) for _ in range(size)]
 
     @property
     def description(self) -> dict[str, object]:
         return {**super().description, "sizes": list(self.sizes)}
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        logit = self._logits(weights, output)
+        members = self._members(output)
+        chosen = (self.targets(weights, x) * logit) @ members  # (K, B, q)
+        found = torch.zeros_like(logit)
+        found[..., self.firsts] = (logit.exp() @ members).log() - chosen
+        return found
 
     def nll(
         self,
@@ -166,8 +172,7 @@ class Categorical(Standardised):
         normaliser = (logit.exp() @ self._members(output)).log()  # (K, B, q)
         chosen = sum_observed(self.targets(weights, x) * logit, observed)
         if observed is not None:
-            firsts = list(itertools.accumulate(self.sizes[:-1], initial=0))
-            normaliser = normaliser * observed[..., firsts]
+            normaliser = normaliser * observed[..., self.firsts]
         return normaliser.sum(-1) - chosen
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
@@ -281,14 +286,7 @@ class Ordinal(Standardised):
         end = torch.full_like(raw[..., :1], FAR)
         return torch.cat([-end, inner, end], dim=-1)
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         last = torch.tensor(self.sizes, device=x.device) - 1
         level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)
         bounds = self._bounds(weights).unsqueeze(1)
@@ -298,8 +296,7 @@ class Ordinal(Standardised):
         )
         eta = self.GAIN * output
         log_gap = torch.log(-torch.expm1(below - above))
-        terms = -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
-        return sum_observed(terms, observed)
+        return -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return self.standardised(weights, self._exceeded(weights, output).sum(-1))
@@ -320,11 +317,6 @@ class Ordinal(Standardised):
 def as_rows(weight: Tensor) -> Tensor:
     """Return weights (K, p) for rows, (K, 1, p)."""
     return weight.unsqueeze(1)
-
-
-def sum_observed(terms: Tensor, observed: Tensor | None) -> Tensor:
-    """Return the sum over features of the terms that are observed, (K, B)."""
-    return (terms if observed is None else terms * observed).sum(-1)
 
 
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -24,6 +24,7 @@ from .._validation import (
     check_numbers,
     one_of,
 )
+from ..columns import column_dtypes
 from ..preparation import (
     FitOptions,
     ModelSpec,
@@ -143,6 +144,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         Names of the features, where X had names that are all strings.
     component_names_ : ndarray of str
         Names of the components, see ``set_component_names``.
+    column_report_ : ColumnReport
+        What the fit did with each column of the table: its type and likelihood, one
+        that its values suggest, missing values, noise, and what others tell of it.
     """
 
     n_components: int = parameter(
@@ -349,6 +353,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         check_seed(self.random_state)
         previous = self._previous_fit()
         table = self._read_table(X, sample_weight, keeps=previous is not None)
+        dtypes = column_dtypes(X)
         self._set_table(table)
         X, errors = self._training_features(X, previous, error_scale)
         device = core.resolve_device(self.device)
@@ -395,6 +400,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         fit = prepared.calibrated(fit, device)
         prepared, fit = prepared.rotated(fit, device)
         self._set_fitted(prepared, fit)
+        self._set_columns(dtypes, data)
         callbacks.end(lambda: prepared.fitted(self.weights_))
         return self
 
