@@ -35,7 +35,7 @@ from ._job import (
     least_memory,
 )
 from ._latents import without_latents
-from ._likelihoods import Bernoulli, Gaussian, Likelihood
+from ._likelihoods import Bernoulli, Gaussian, Likelihood, Link
 from ._missing import DecoderFilling, FactorFilling, split_errors
 from ._modules import Modules
 from ._networks import MLP, Network
@@ -91,6 +91,7 @@ __all__ = [
     "InfoGAN",
     "Job",
     "Likelihood",
+    "Link",
     "Modules",
     "Network",
     "Objective",

@@ -25,7 +25,7 @@ from ._discrete_likelihoods import (
     Ordinal,
     as_rows,
 )
-from ._likelihoods import Arrays, Gaussian, Likelihood
+from ._likelihoods import Arrays, Gaussian, Likelihood, Link
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,12 @@ class Composite(Likelihood):
         return self._joined(
             lambda part, own: part.sample(weights, output[..., own], generator)
         )
+
+    def links(self, weights: Arrays) -> list[Link]:
+        """Return how outputs become expectations, block by block, of one model."""
+        own = [name for name in self.parameters if name in weights]
+        stacked = {name: torch.tensor(weights[name]).double()[None] for name in own}
+        return [part.link(stacked, width) for part, width in self.parts]
 
     def marginal_scores(
         self, rows: np.ndarray, variance: np.ndarray, start: Arrays

@@ -15,6 +15,7 @@ from torch import Tensor
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
 from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows
+from ._likelihoods import Link
 
 MAX_LOG_RATE = 15.0
 """Bound of the logarithm of a rate, relative to the mean rate of its column."""
@@ -61,12 +62,15 @@ class Counts(Standardised):
         """Return the counts of rows, (K, B, p)."""
         return self.targets(weights, x).expm1().clamp(min=0.0)
 
-    def log_rates(self, weights: Weights, output: Tensor) -> Tensor:
-        """Return the logarithms of expected counts, (K, B, p)."""
+    def link(self, weights: Weights, n_features: int) -> Link:
         log_mean = weights[self.log_mean]
         gain = weights[self.unit] * (1 + (-log_mean).exp())  # d log c / d log(1 + c)
-        relative = MAX_LOG_RATE * torch.tanh(output * as_rows(gain) / MAX_LOG_RATE)
-        return as_rows(log_mean) + relative
+        parts = gain, torch.zeros_like(gain), log_mean
+        return Link("exp", *parts, MAX_LOG_RATE, (1,) * n_features)
+
+    def log_rates(self, weights: Weights, output: Tensor) -> Tensor:
+        """Return the logarithms of expected counts, (K, B, p)."""
+        return self.link(weights, output.shape[-1]).inner(output)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         rates = self.log_rates(weights, output).exp()

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._likelihoods import Likelihood, sum_observed
+from ._likelihoods import Likelihood, Link, sum_observed
 
 MAX_LOGIT = 40.0
 """Bound of logits; the bound is smooth, so that gradients remain."""
@@ -120,9 +120,13 @@ class Binary(Standardised):
         drawn = u < torch.sigmoid(self._logits(weights, output))
         return self.standardised(weights, drawn.to(output))
 
-    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+    def link(self, weights: Weights, n_features: int) -> Link:
         p = weights[self.offset].clamp(TINY, 1 - TINY)
-        return _bounded(as_rows(p.logit()) + output * as_rows((p * (1 - p)).rsqrt()))
+        parts = (p * (1 - p)).rsqrt(), p.logit(), torch.zeros_like(p)
+        return Link("sigmoid", *parts, MAX_LOGIT, (1,) * n_features)
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.link(weights, output.shape[-1]).inner(output)
 
 
 @dataclass(frozen=True)
@@ -196,9 +200,13 @@ class Categorical(Standardised):
         members = self._members(output)
         return odds / (odds @ members @ members.mT)
 
-    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+    def link(self, weights: Weights, n_features: int) -> Link:
         p = weights[self.offset].clamp(min=TINY)
-        return _bounded(as_rows(p.log()) + output * as_rows(p.rsqrt()))
+        parts = p.rsqrt(), p.log(), torch.zeros_like(p)
+        return Link("softmax", *parts, MAX_LOGIT, self.sizes)
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.link(weights, output.shape[-1]).inner(output)
 
     def _members(self, like: Tensor) -> Tensor:
         """Return which column each feature belongs to, as zeros and ones, (p, q)."""
@@ -298,6 +306,13 @@ class Ordinal(Standardised):
         log_gap = torch.log(-torch.expm1(below - above))
         return -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
 
+    def link(self, weights: Weights, n_features: int) -> Link:
+        thresholds = self._bounds(weights)[..., 1:-1]
+        gain = torch.full_like(weights[self.offset], self.GAIN)
+        zero = torch.zeros_like(gain)
+        sizes = (1,) * n_features
+        return Link("levels", gain, zero, zero, math.inf, sizes, thresholds)
+
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return self.standardised(weights, self._exceeded(weights, output).sum(-1))
 
@@ -321,10 +336,6 @@ def as_rows(weight: Tensor) -> Tensor:
 
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(like.shape, generator=generator, **PLAIN).to(like)
-
-
-def _bounded(logits: Tensor) -> Tensor:
-    return MAX_LOGIT * torch.tanh(logits / MAX_LOGIT)
 
 
 def _cumulative_logits(

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,42 @@ Arrays = Mapping[str, np.ndarray]
 
 LOG_TWO_PI = math.log(2 * math.pi)
 RAW_SCALE = "likelihood.raw_scale"
+
+
+class Link(NamedTuple):
+    r"""How outputs of the decoder become expectations.
+
+    .. math:: f(s + b \tanh((m + a\,o) / b))
+
+    Attributes
+    ----------
+    function : {"identity", "exp", "sigmoid", "softmax", "levels"}
+        The function f. "levels" is the expected number of an ordered level: the sum
+        over thresholds t of sigmoid(u - t).
+    scale, mean, shift : Tensor of shape (K, p)
+        a, m and s.
+    bound : float
+        b; infinite for none.
+    sizes : tuple of int
+        Features of each column.
+    thresholds : Tensor of shape (K, p, levels - 1) or None
+    """
+
+    function: str
+    scale: Tensor
+    mean: Tensor
+    shift: Tensor
+    bound: float
+    sizes: tuple[int, ...]
+    thresholds: Tensor | None = None
+
+    def inner(self, output: Tensor) -> Tensor:
+        """Return the argument of the function for outputs (K, B, p)."""
+        found = torch.addcmul(self.mean.unsqueeze(1), output, self.scale.unsqueeze(1))
+        if math.isinf(self.bound):
+            return found
+        bounded = self.bound * torch.tanh(found / self.bound)
+        return bounded + self.shift.unsqueeze(1)
 
 
 class Likelihood(ABC):
@@ -86,6 +123,12 @@ class Likelihood(ABC):
 
         Of a column of several features it is that of the first, and zero of the others.
         """
+
+    def link(self, weights: Weights, n_features: int) -> Link:
+        """Return how outputs become expectations."""
+        one = torch.ones(1, n_features)
+        zero, sizes = torch.zeros_like(one), (1,) * n_features
+        return Link("identity", one, zero, zero, math.inf, sizes)
 
     def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
         """Return what is learned of the noise of each feature by name, each (K, p).

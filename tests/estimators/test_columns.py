@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.special import expit, softmax
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -214,7 +215,43 @@ def test_files_hold_the_columns(fitted, table, tmp_path):
     with pytest.raises(ValueError, match="columns of several types"):
         skfactorvae.runtime.load(tmp_path / "model")
     with pytest.raises(ValueError, match="columns of several types"):
-        fitted.decoder_layers()
+        fitted.encoder_layers()
+
+
+def by_functions(layer, outputs):
+    """Compute the last layer of a decoder from its description, (n, q)."""
+    u = outputs * layer["scale"] + layer["mean"]
+    bound = layer["bound"]
+    with np.errstate(invalid="ignore"):
+        u = layer["shift"] + np.where(np.isinf(bound), u, bound * np.tanh(u / bound))
+    parts, start, thresholds = [], 0, iter(layer["thresholds"])
+    for name, size in layer["functions"]:
+        own = u[:, start : start + size]
+        start += size
+        if name == "exp":
+            own = np.exp(own)
+        elif name == "sigmoid":
+            own = expit(own)
+        elif name == "softmax":
+            own = softmax(own, axis=1)
+        elif name == "levels":
+            own = expit(own - next(thresholds)).sum(axis=1, keepdims=True)
+        parts.append(own)
+    return np.hstack(parts)[:, layer["order"]]
+
+
+def test_the_layers_of_the_decoder_return_the_numbers_of_the_table(fitted, table):
+    layers = fitted.decoder_layers()
+    codes = fitted.transform(table).astype(float)
+    x = codes
+    for layer in layers[:-1]:
+        if layer["kind"] == "linear":
+            x = x + codes @ layer["weight"]
+        else:
+            x = x @ layer["weight"] + layer["bias"]
+        x = x * expit(x) if layer["activation"] == "silu" else x
+    found = by_functions(layers[-1], x)
+    np.testing.assert_allclose(found, fitted.expected_numbers(codes), rtol=1e-3)
 
 
 def test_displays_and_reports_show_numbers_and_levels(fitted, table):
