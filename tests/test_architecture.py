@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "validation": {"compat"},
     "files": set(),
     "persistence": {"files", "version"},
-    "runtime": {"files"},
+    "runtime": {"columns", "files"},
     "loading": {"estimators", "model_selection", "files"},
     "interchange": {"loading", "persistence", "runtime", "files"},
     "core": {"moments", "locks"},

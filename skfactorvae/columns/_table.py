@@ -26,7 +26,7 @@ from .._inputs import (
     columns,
     read_column,
 )
-from ._encoding import LIKELIHOODS, ColumnEncoding, fit_column
+from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
 from ._frames import FrameType, frame_type_of
 from ._kinds import automatic, likelihood_of_each
 
@@ -113,6 +113,14 @@ class TableEncoding:
         """Names of features, (q,), in their own order."""
         ordered = [self.columns[j] for j in self._order]
         return [name for column in ordered for name in column.feature_names]
+
+    @property
+    def is_continuous(self) -> np.ndarray:
+        """Whether each feature has a density, (q,)."""
+        ordered = [self.columns[j] for j in self._order]
+        return np.array(
+            [c.likelihood in CONTINUOUS for c in ordered for _ in range(c.width)]
+        )
 
     @property
     def log_features(self) -> list[int]:
