@@ -200,14 +200,12 @@ class Composite(Likelihood):
         observed: Tensor | None = None,
         error_variance: Tensor | None = None,
     ) -> Tensor:
+        widths = [width for _, width in self.parts]
+        tables = [t.split(widths, -1) for t in (output, x)]
+        known = [None] * len(widths) if observed is None else observed.split(widths, -1)
         terms = (
-            part.nll(
-                weights,
-                output[..., own],
-                x[..., own],
-                None if observed is None else observed[..., own],
-            )
-            for part, own in self.blocks
+            part.nll(weights, *own)
+            for (part, _), *own in zip(self.parts, *tables, known, strict=True)
         )
         return sum(terms, output.new_zeros(()))
 

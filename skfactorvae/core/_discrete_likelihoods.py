@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -210,8 +211,9 @@ class Categorical(Standardised):
 
     def _members(self, like: Tensor) -> Tensor:
         """Return which column each feature belongs to, as zeros and ones, (p, q)."""
-        columns = torch.tensor(self.column_of, device=like.device)
-        return F.one_hot(columns, len(self.sizes)).to(like)
+        columns = _constant(tuple(self.column_of), like.device)
+        every = _constant(tuple(range(len(self.sizes))), like.device)
+        return (columns.unsqueeze(-1) == every).to(like)
 
 
 @dataclass(frozen=True)
@@ -288,14 +290,14 @@ class Ordinal(Standardised):
         raw = RATE * weights[self.thresholds]  # (K, p, L - 1)
         gaps = F.softplus(raw[..., 1:]) + self.LEAST_GAP
         inner = torch.cat([raw[..., :1], gaps], -1).cumsum(-1)
-        sizes = torch.tensor(self.sizes, device=raw.device)
+        sizes = _constant(self.sizes, raw.device)
         number = torch.arange(1, inner.shape[-1] + 1, device=raw.device)
         inner = inner.masked_fill(number >= sizes[:, None], FAR)
         end = torch.full_like(raw[..., :1], FAR)
         return torch.cat([-end, inner, end], dim=-1)
 
     def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
-        last = torch.tensor(self.sizes, device=x.device) - 1
+        last = _constant(self.sizes, x.device) - 1
         level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)
         bounds = self._bounds(weights).unsqueeze(1)
         bounds = bounds.expand(-1, x.shape[1], -1, -1)  # (K, B, p, L + 1)
@@ -327,6 +329,13 @@ class Ordinal(Standardised):
         """Return the probability that each threshold is exceeded, (K, B, p, L - 1)."""
         inner = self._bounds(weights)[..., 1:-1].unsqueeze(1)
         return torch.sigmoid(self.GAIN * output.unsqueeze(-1) - inner)
+
+
+@lru_cache(maxsize=32)
+def _constant(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return integers as a tensor, which is made once."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, device=device)
 
 
 def as_rows(weight: Tensor) -> Tensor:
