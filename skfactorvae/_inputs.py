@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 DISCRETE, CONTINUOUS = "discrete", "continuous"
 
@@ -254,7 +253,7 @@ def columns(data: Any, name: str, stem: str = "") -> tuple[list[Any], tuple[str,
         If there is no column, or another number of dimensions, or two columns have
         one name.
     """
-    if issparse(data):
+    if hasattr(data, "tocsr"):  # of scipy.sparse, which need not be installed
         raise TypeError(
             f"{name} must be dense, got a sparse matrix; call .toarray() first."
         )

@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "validation": {"compat"},
     "files": set(),
     "persistence": {"files", "version"},
-    "runtime": {"files"},
+    "runtime": {"columns", "files"},
     "loading": {"estimators", "model_selection", "files"},
     "interchange": {"loading", "persistence", "runtime", "files"},
     "core": {"moments", "locks"},
@@ -93,6 +93,7 @@ MAY_IMPORT = {
         "batching",
         "checkpoints",
         "ground",
+        "moments",
         "validation",
         "compat",
         "persistence",
@@ -101,7 +102,7 @@ MAY_IMPORT = {
     "metrics": {"ground"},
     "evaluation": {"ground"},
     "datasets": {"ground"},
-    "inspection": {"metrics", "evaluation", "ground", "moments"},
+    "inspection": {"columns", "metrics", "evaluation", "ground", "moments"},
     "model_selection": {
         "columns",
         "batching",
@@ -157,6 +158,7 @@ LIBRARIES = {
 """Libraries that a layer imports."""
 
 OPTIONAL_LIBRARIES = {
+    "columns": {"pandas"},
     "persistence": {"sklearn"},  # not needed to read a file
     "interchange": {"onnx", "skl2onnx", "skops", "sklearn"},
     "ground": {"matplotlib", "pandas"},

@@ -208,6 +208,7 @@ OPTIONAL = {
     "n_features_in_",
     "classes_",
     "fit_score_",
+    "column_report_",
     "component_names_",
     "n_samples_seen_",
     "drift_",

@@ -11,18 +11,22 @@ from ._encoding import (
     ColumnEncoding,
 )
 from ._kinds import likelihood_of_each
-from ._suggestions import suggested_likelihood
+from ._report import ColumnReport, column_dtypes
+from ._suggestions import Suggestion, suggest_likelihood
 from ._table import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 
 __all__ = [
     "CONTINUOUS",
     "LIKELIHOODS",
     "ColumnEncoding",
+    "ColumnReport",
+    "Suggestion",
     "TableEncoding",
     "check_no_levels",
+    "column_dtypes",
     "fit_table",
     "is_typed",
     "likelihood_of_each",
     "n_rows",
-    "suggested_likelihood",
+    "suggest_likelihood",
 ]

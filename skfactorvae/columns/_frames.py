@@ -134,6 +134,11 @@ class FrameType:
             dtype = getattr(polars, self.dtypes[j]) if is_whole else None
             series = polars.Series(values)
             return series.cast(dtype) if is_whole else series
+        categories = self.categories[j]
+        if categories is not None:
+            return polars.Series(
+                values.tolist(), dtype=polars.Enum(categories.tolist())
+            )
         series = polars.Series(values.tolist())
         is_category = self.dtypes[j].startswith("Categorical")
         return series.cast(polars.Categorical) if is_category else series
@@ -153,14 +158,20 @@ def frame_type_of(X: Any, found: list[Any], read: list[Column]) -> FrameType | N
     library = type(X).__module__.partition(".")[0]
     if library not in ("pandas", "polars"):
         return None
-    is_category = [str(getattr(c, "dtype", "")) == "category" for c in found]
     return FrameType(
         library,
         tuple(str(column.dtype) for column in found),
-        tuple(
-            column.levels if of_categories else None
-            for column, of_categories in zip(read, is_category, strict=True)
-        ),
+        tuple(map(_categories_of, found, read)),
         tuple(column.content == CATEGORY and column.is_ordered for column in read),
         tuple(column.content == INTEGER for column in read),
     )
+
+
+def _categories_of(column: Any, read: Column) -> np.ndarray | None:
+    """Return all levels of a column of a categorical type; None for other types."""
+    dtype: Any = getattr(column, "dtype", None)
+    if str(dtype) == "category":  # of pandas
+        return read.levels
+    if str(dtype).startswith("Enum"):  # of polars
+        return np.array(dtype.categories.to_list(), dtype=str)
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 MIN_VALUES = 50
@@ -21,7 +23,14 @@ DISPERSED = 1.5
 """Variance of a count, in units of its mean, from which it is not Poisson."""
 
 
-def suggested_likelihood(values: np.ndarray) -> str | None:
+class Suggestion(NamedTuple):
+    """A likelihood that describes a column better than a normal one, and why."""
+
+    likelihood: str
+    reason: str
+
+
+def suggest_likelihood(values: np.ndarray) -> Suggestion | None:
     """Return a likelihood that describes a column better than a normal one, or None.
 
     Parameters
@@ -31,7 +40,7 @@ def suggested_likelihood(values: np.ndarray) -> str | None:
 
     Returns
     -------
-    str or None
+    Suggestion or None
         "poisson" or "negative_binomial" for skewed whole numbers from zero on,
         "lognormal" for skewed positive numbers, "student_t" for heavy tails.
     """
@@ -48,7 +57,11 @@ def suggested_likelihood(values: np.ndarray) -> str | None:
     is_count = values.min() >= 0 and np.array_equal(values, np.rint(values))
     mean = values.mean()
     if is_count and mean < SMALL_COUNT and skewness > 0.5:
-        return "poisson" if variance < DISPERSED * mean else "negative_binomial"
+        of_counts = "poisson" if variance < DISPERSED * mean else "negative_binomial"
+        moments = f"a mean of {mean:.3g} and a variance of {variance:.3g}"
+        return Suggestion(of_counts, f"whole numbers with {moments}")
     if values.min() > 0 and skewness > SKEWED:
-        return "lognormal"
-    return "student_t" if excess > HEAVY else None
+        return Suggestion("lognormal", f"positive, with a skewness of {skewness:.1f}")
+    if excess > HEAVY:
+        return Suggestion("student_t", f"an excess kurtosis of {excess:.1f}")
+    return None

@@ -26,7 +26,7 @@ from .._inputs import (
     columns,
     read_column,
 )
-from ._encoding import LIKELIHOODS, ColumnEncoding, fit_column
+from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
 from ._frames import FrameType, frame_type_of
 from ._kinds import automatic, likelihood_of_each
 
@@ -67,6 +67,11 @@ class TableEncoding:
         return [place[j] for j in range(len(self.columns))]
 
     @property
+    def firsts(self) -> list[int]:
+        """First feature of each column, (p,)."""
+        return [own.start for own in self._slices]
+
+    @property
     def n_features(self) -> int:
         """Number of features, q."""
         return sum(column.width for column in self.columns)
@@ -84,6 +89,21 @@ class TableEncoding:
         )
 
     @property
+    def order(self) -> np.ndarray:
+        """Feature that each of the numbers of :meth:`numbers` is of, (q,)."""
+        places = [np.arange(own.start, own.stop) for own in self._slices]
+        return np.concatenate(places)
+
+    @property
+    def number_levels(self) -> list[list[str] | None]:
+        """Levels whose number each of the numbers is; None where it is none, (q,)."""
+        return [
+            [str(v) for v in c.levels.tolist()] if c.likelihood == "ordinal" else None
+            for c in self.columns
+            for _ in range(c.width)
+        ]
+
+    @property
     def feature_names(self) -> list[str]:
         """Names of the numbers of :meth:`numbers`, (q,), column by column."""
         return [name for column in self.columns for name in column.feature_names]
@@ -94,9 +114,19 @@ class TableEncoding:
         ordered = [self.columns[j] for j in self._order]
         return [name for column in ordered for name in column.feature_names]
 
-    def _by_feature(self, function: Callable[[ColumnEncoding], bool]) -> np.ndarray:
+    @property
+    def is_continuous(self) -> np.ndarray:
+        """Whether each feature has a density, (q,)."""
         ordered = [self.columns[j] for j in self._order]
-        return np.array([function(c) for c in ordered for _ in range(c.width)])
+        return np.array(
+            [c.likelihood in CONTINUOUS for c in ordered for _ in range(c.width)]
+        )
+
+    @property
+    def log_features(self) -> list[int]:
+        """Features that are logarithms of lognormal columns."""
+        pairs = zip(self.columns, self.firsts, strict=True)
+        return [first for column, first in pairs if column.likelihood == "lognormal"]
 
     def log_jacobian(self, features: np.ndarray) -> np.ndarray:
         """Return what turns densities of features into those of columns, (n,), nats.
@@ -106,8 +136,7 @@ class TableEncoding:
         features : ndarray of shape (n, q)
             NaN where missing.
         """
-        is_log = self._by_feature(lambda c: c.likelihood == "lognormal")
-        return -np.nan_to_num(features[:, is_log]).sum(axis=1)
+        return -np.nan_to_num(features[:, self.log_features]).sum(axis=1)
 
     # ------------------------------------------------------------------ plain values
     def as_state(self) -> dict[str, Any]:
@@ -228,8 +257,7 @@ class TableEncoding:
         is_drawn : bool, default=False
             Whether missing ones are draws.
         """
-        firsts = [own.start for own in self._slices]
-        gaps = missing[:, firsts]  # (n, p)
+        gaps = missing[:, self.firsts]  # (n, p)
         decoded = self._values(features, is_drawn=is_drawn)
         if self.frame_type is not None and hasattr(X, "columns"):
             return self.frame_type.filled(X, decoded, gaps, restores_numbers=is_drawn)

@@ -7,6 +7,7 @@ Axes: ``K`` models, ``B`` rows of a batch, ``d`` latents, ``p`` features.
 """
 
 from ._column_likelihoods import Composite, by_column
+from ._column_scores import independent_scores, noise_parameters, predicted_scores
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import resolve_device, torch_version
@@ -34,7 +35,7 @@ from ._job import (
     least_memory,
 )
 from ._latents import without_latents
-from ._likelihoods import Bernoulli, Gaussian, Likelihood
+from ._likelihoods import Bernoulli, Gaussian, Likelihood, Link
 from ._missing import DecoderFilling, FactorFilling, split_errors
 from ._modules import Modules
 from ._networks import MLP, Network
@@ -99,6 +100,7 @@ __all__ = [
     "InfoGAN",
     "Job",
     "Likelihood",
+    "Link",
     "Modules",
     "Network",
     "Objective",
@@ -124,9 +126,12 @@ __all__ = [
     "fit_stack",
     "held_out_penalties",
     "impute",
+    "independent_scores",
     "keep_rotation",
     "least_memory",
     "mean_loadings",
+    "noise_parameters",
+    "predicted_scores",
     "residual_squares",
     "resolve_device",
     "rotate_latents",

@@ -24,9 +24,8 @@ from ._discrete_likelihoods import (
     Categorical,
     Ordinal,
     as_rows,
-    sum_observed,
 )
-from ._likelihoods import Arrays, Gaussian, Likelihood
+from ._likelihoods import Arrays, Gaussian, Likelihood, Link
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,10 @@ class StudentT(Likelihood):
     def description(self) -> dict[str, object]:
         return {"kind": "student_t"}
 
+    @property
+    def starts_at_marginal(self) -> bool:
+        return False
+
     def draw(self, n_features: int) -> Weights:
         first = {
             self.SCALE: self.FIRST_SCALE - self.MIN_SCALE,
@@ -70,14 +73,13 @@ class StudentT(Likelihood):
         """Return the degrees of freedom, (K, 1, p)."""
         return as_rows(F.softplus(RATE * weights[self.FREEDOM]) + self.MIN_FREEDOM)
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        return {
+            "noise_scale": self.scales(weights)[:, 0],
+            "degrees_of_freedom": self.freedom(weights)[:, 0],
+        }
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         scale, df = self.scales(weights), self.freedom(weights)
         squares = ((x - output) / scale).square()
         constant = (
@@ -86,9 +88,7 @@ class StudentT(Likelihood):
             + 0.5 * (df * math.pi).log()
             + scale.log()
         )
-        return sum_observed(
-            constant + 0.5 * (df + 1) * torch.log1p(squares / df), observed
-        )
+        return constant + 0.5 * (df + 1) * torch.log1p(squares / df)
 
     def add_input_noise(
         self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
@@ -121,7 +121,8 @@ class Composite(Likelihood):
     parts: tuple[tuple[Likelihood, int], ...]
 
     @property
-    def _slices(self) -> list[tuple[Likelihood, slice]]:
+    def blocks(self) -> list[tuple[Likelihood, slice]]:
+        """Likelihoods with their features."""
         ends = list(itertools.accumulate(width for _, width in self.parts))
         return [
             (part, slice(end - width, end))
@@ -147,9 +148,8 @@ class Composite(Likelihood):
         for part, width in self.parts:
             first = len(found)
             if isinstance(part, Categorical):
-                starts = itertools.accumulate(part.sizes[:-1], initial=first)
-                for start, size in zip(starts, part.sizes, strict=True):
-                    found += [start] * size
+                for start, size in zip(part.firsts, part.sizes, strict=True):
+                    found += [first + start] * size
             else:
                 found += range(first, first + width)
         return tuple(found)
@@ -173,8 +173,23 @@ class Composite(Likelihood):
         step: np.ndarray,
     ) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
-        for part, own in self._slices:
+        for part, own in self.blocks:
             found |= part.start(rows[:, own], row_weights, offset[own], step[own])
+        return found
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        def terms_of(part: Likelihood, own: slice) -> Tensor:
+            return part.terms(weights, output[..., own], x[..., own])
+
+        return self._joined(terms_of)
+
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for part, own in self.blocks:
+            width = own.stop - own.start
+            for name, values in part.noise_parameters(weights, width).items():
+                unknown = values.new_full((len(values), n_features), math.nan)
+                found.setdefault(name, unknown)[:, own] = values
         return found
 
     def nll(
@@ -185,19 +200,17 @@ class Composite(Likelihood):
         observed: Tensor | None = None,
         error_variance: Tensor | None = None,
     ) -> Tensor:
+        widths = [width for _, width in self.parts]
+        tables = [t.split(widths, -1) for t in (output, x)]
+        known = [None] * len(widths) if observed is None else observed.split(widths, -1)
         terms = (
-            part.nll(
-                weights,
-                output[..., own],
-                x[..., own],
-                None if observed is None else observed[..., own],
-            )
-            for part, own in self._slices
+            part.nll(weights, *own)
+            for (part, _), *own in zip(self.parts, *tables, known, strict=True)
         )
         return sum(terms, output.new_zeros(()))
 
     def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
-        for part, own in self._slices:
+        for part, own in self.blocks:
             weights = part.with_variance(weights, variance[own])
         return weights
 
@@ -219,6 +232,12 @@ class Composite(Likelihood):
         return self._joined(
             lambda part, own: part.sample(weights, output[..., own], generator)
         )
+
+    def links(self, weights: Arrays) -> list[Link]:
+        """Return how outputs become expectations, block by block, of one model."""
+        own = [name for name in self.parameters if name in weights]
+        stacked = {name: torch.tensor(weights[name]).double()[None] for name in own}
+        return [part.link(stacked, width) for part, width in self.parts]
 
     def marginal_scores(
         self, rows: np.ndarray, variance: np.ndarray, start: Arrays
@@ -245,7 +264,7 @@ class Composite(Likelihood):
         return -self.nll(weights, output, x.nan_to_num(0.0), observed)[0].numpy()
 
     def _joined(self, function: Callable[[Likelihood, slice], Tensor]) -> Tensor:
-        return torch.cat([function(part, own) for part, own in self._slices], dim=-1)
+        return torch.cat([function(part, own) for part, own in self.blocks], dim=-1)
 
 
 def by_column(kinds: Iterable[tuple[str, int]], noise_scale: str | float) -> Likelihood:

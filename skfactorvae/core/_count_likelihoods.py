@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows, sum_observed
+from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows
+from ._likelihoods import Link
 
 MAX_LOG_RATE = 15.0
 """Bound of the logarithm of a rate, relative to the mean rate of its column."""
@@ -61,12 +62,15 @@ class Counts(Standardised):
         """Return the counts of rows, (K, B, p)."""
         return self.targets(weights, x).expm1().clamp(min=0.0)
 
-    def log_rates(self, weights: Weights, output: Tensor) -> Tensor:
-        """Return the logarithms of expected counts, (K, B, p)."""
+    def link(self, weights: Weights, n_features: int) -> Link:
         log_mean = weights[self.log_mean]
         gain = weights[self.unit] * (1 + (-log_mean).exp())  # d log c / d log(1 + c)
-        relative = MAX_LOG_RATE * torch.tanh(output * as_rows(gain) / MAX_LOG_RATE)
-        return as_rows(log_mean) + relative
+        parts = gain, torch.zeros_like(gain), log_mean
+        return Link("exp", *parts, MAX_LOG_RATE, (1,) * n_features)
+
+    def log_rates(self, weights: Weights, output: Tensor) -> Tensor:
+        """Return the logarithms of expected counts, (K, B, p)."""
+        return self.link(weights, output.shape[-1]).inner(output)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         rates = self.log_rates(weights, output).exp()
@@ -92,17 +96,9 @@ class Poisson(Counts):
 
     kind = "poisson"
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
-        terms = log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
-        return sum_observed(terms, observed)
+        return log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator
@@ -134,31 +130,30 @@ class NegativeBinomial(Counts):
         own = {self.size: torch.zeros(n_features, **PLAIN)}
         return {**super().draw(n_features), **own}
 
+    @property
+    def starts_at_marginal(self) -> bool:
+        return False
+
     def _sizes(self, weights: Weights) -> Tensor:
         log_size = (RATE * weights[self.size]).clamp(
             self.MIN_LOG_SIZE, self.MAX_LOG_SIZE
         )
         return as_rows(log_size.exp())
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        return {"dispersion": self._sizes(weights)[:, 0].reciprocal()}
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
         size = self._sizes(weights)
         log_total = (size + log_rate.exp()).log()
         constant = torch.lgamma(size) + torch.lgamma(counts + 1)
-        terms = (
+        return (
             constant
             - torch.lgamma(counts + size)
             - size * (size.log() - log_total)
             - counts * (log_rate - log_total)
         )
-        return sum_observed(terms, observed)
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._likelihoods import Likelihood
+from ._likelihoods import Likelihood, Link, sum_observed
 
 MAX_LOGIT = 40.0
 """Bound of logits; the bound is smooth, so that gradients remain."""
@@ -105,17 +106,9 @@ class Binary(Standardised):
 
     kind = "binary"
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         logit = self._logits(weights, output)
-        terms = F.softplus(logit) - self.targets(weights, x) * logit
-        return sum_observed(terms, observed)
+        return F.softplus(logit) - self.targets(weights, x) * logit
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         probability = torch.sigmoid(self._logits(weights, output))
@@ -128,9 +121,13 @@ class Binary(Standardised):
         drawn = u < torch.sigmoid(self._logits(weights, output))
         return self.standardised(weights, drawn.to(output))
 
-    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+    def link(self, weights: Weights, n_features: int) -> Link:
         p = weights[self.offset].clamp(TINY, 1 - TINY)
-        return _bounded(as_rows(p.logit()) + output * as_rows((p * (1 - p)).rsqrt()))
+        parts = (p * (1 - p)).rsqrt(), p.logit(), torch.zeros_like(p)
+        return Link("sigmoid", *parts, MAX_LOGIT, (1,) * n_features)
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.link(weights, output.shape[-1]).inner(output)
 
 
 @dataclass(frozen=True)
@@ -147,12 +144,26 @@ class Categorical(Standardised):
     kind = "categorical"
 
     @property
+    def firsts(self) -> list[int]:
+        """First feature of each column, (q,)."""
+        return list(itertools.accumulate(self.sizes[:-1], initial=0))
+
+    @property
     def column_of(self) -> list[int]:
+        """Column of each feature, (p,)."""
         return [j for j, size in enumerate(self.sizes) for _ in range(size)]
 
     @property
     def description(self) -> dict[str, object]:
         return {**super().description, "sizes": list(self.sizes)}
+
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        logit = self._logits(weights, output)
+        members = self._members(output)
+        chosen = (self.targets(weights, x) * logit) @ members  # (K, B, q)
+        found = torch.zeros_like(logit)
+        found[..., self.firsts] = (logit.exp() @ members).log() - chosen
+        return found
 
     def nll(
         self,
@@ -166,8 +177,7 @@ class Categorical(Standardised):
         normaliser = (logit.exp() @ self._members(output)).log()  # (K, B, q)
         chosen = sum_observed(self.targets(weights, x) * logit, observed)
         if observed is not None:
-            firsts = list(itertools.accumulate(self.sizes[:-1], initial=0))
-            normaliser = normaliser * observed[..., firsts]
+            normaliser = normaliser * observed[..., self.firsts]
         return normaliser.sum(-1) - chosen
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
@@ -191,14 +201,19 @@ class Categorical(Standardised):
         members = self._members(output)
         return odds / (odds @ members @ members.mT)
 
-    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+    def link(self, weights: Weights, n_features: int) -> Link:
         p = weights[self.offset].clamp(min=TINY)
-        return _bounded(as_rows(p.log()) + output * as_rows(p.rsqrt()))
+        parts = p.rsqrt(), p.log(), torch.zeros_like(p)
+        return Link("softmax", *parts, MAX_LOGIT, self.sizes)
+
+    def _logits(self, weights: Weights, output: Tensor) -> Tensor:
+        return self.link(weights, output.shape[-1]).inner(output)
 
     def _members(self, like: Tensor) -> Tensor:
         """Return which column each feature belongs to, as zeros and ones, (p, q)."""
-        columns = torch.tensor(self.column_of, device=like.device)
-        return F.one_hot(columns, len(self.sizes)).to(like)
+        columns = _constant(tuple(self.column_of), like.device)
+        every = _constant(tuple(range(len(self.sizes))), like.device)
+        return (columns.unsqueeze(-1) == every).to(like)
 
 
 @dataclass(frozen=True)
@@ -275,21 +290,14 @@ class Ordinal(Standardised):
         raw = RATE * weights[self.thresholds]  # (K, p, L - 1)
         gaps = F.softplus(raw[..., 1:]) + self.LEAST_GAP
         inner = torch.cat([raw[..., :1], gaps], -1).cumsum(-1)
-        sizes = torch.tensor(self.sizes, device=raw.device)
+        sizes = _constant(self.sizes, raw.device)
         number = torch.arange(1, inner.shape[-1] + 1, device=raw.device)
         inner = inner.masked_fill(number >= sizes[:, None], FAR)
         end = torch.full_like(raw[..., :1], FAR)
         return torch.cat([-end, inner, end], dim=-1)
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
-        last = torch.tensor(self.sizes, device=x.device) - 1
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        last = _constant(self.sizes, x.device) - 1
         level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)
         bounds = self._bounds(weights).unsqueeze(1)
         bounds = bounds.expand(-1, x.shape[1], -1, -1)  # (K, B, p, L + 1)
@@ -298,8 +306,14 @@ class Ordinal(Standardised):
         )
         eta = self.GAIN * output
         log_gap = torch.log(-torch.expm1(below - above))
-        terms = -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
-        return sum_observed(terms, observed)
+        return -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
+
+    def link(self, weights: Weights, n_features: int) -> Link:
+        thresholds = self._bounds(weights)[..., 1:-1]
+        gain = torch.full_like(weights[self.offset], self.GAIN)
+        zero = torch.zeros_like(gain)
+        sizes = (1,) * n_features
+        return Link("levels", gain, zero, zero, math.inf, sizes, thresholds)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return self.standardised(weights, self._exceeded(weights, output).sum(-1))
@@ -317,22 +331,20 @@ class Ordinal(Standardised):
         return torch.sigmoid(self.GAIN * output.unsqueeze(-1) - inner)
 
 
+@lru_cache(maxsize=32)
+def _constant(numbers: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return integers as a tensor, which is made once."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, device=device)
+
+
 def as_rows(weight: Tensor) -> Tensor:
     """Return weights (K, p) for rows, (K, 1, p)."""
     return weight.unsqueeze(1)
 
 
-def sum_observed(terms: Tensor, observed: Tensor | None) -> Tensor:
-    """Return the sum over features of the terms that are observed, (K, B)."""
-    return (terms if observed is None else terms * observed).sum(-1)
-
-
 def uniform(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(like.shape, generator=generator, **PLAIN).to(like)
-
-
-def _bounded(logits: Tensor) -> Tensor:
-    return MAX_LOGIT * torch.tanh(logits / MAX_LOGIT)
 
 
 def _cumulative_logits(

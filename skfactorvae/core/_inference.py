@@ -47,7 +47,7 @@ def encode(
         return torch.cat([mean, torch.exp(0.5 * log_var)], dim=-1)
 
     names = network.encoder_parameters
-    both = _map_blocks(moments, network, _chosen(weights, names), rows, device)
+    both = map_blocks(moments, network, _chosen(weights, names), rows, device)
     return both[:, : network.n_columns], both[:, network.n_columns :]
 
 
@@ -67,7 +67,7 @@ def decode(
 
     own = [name for name in likelihood.parameters if name in weights]
     names = [*network.decoder_parameters, *own]
-    return _map_blocks(expect, network, _chosen(weights, names), codes, device)
+    return map_blocks(expect, network, _chosen(weights, names), codes, device)
 
 
 def elbo(
@@ -114,7 +114,7 @@ def elbo(
     chosen = _chosen(weights, [*network.parameters, *likelihood.parameters])
 
     def bounds(some: np.ndarray) -> np.ndarray:
-        found = _map_blocks(bound, network, chosen, some, device, size=size)
+        found = map_blocks(bound, network, chosen, some, device, size=size)
         return found[:, 0].astype(np.float64)
 
     found = bounds(rows)
@@ -151,7 +151,7 @@ def residual_squares(
             total += (values - back).square()
         return total / len(points)
 
-    return _map_blocks(squares, network, weights, rows, device)
+    return map_blocks(squares, network, weights, rows, device)
 
 
 def impute(
@@ -189,24 +189,12 @@ def impute(
     ndarray of shape (n, p) or (n, k, p)
         For all values, those that are observed included.
     """
-    d = network.n_components
-    points = posterior_points(d)
+    points = posterior_points(network.n_components)
     generator = torch.Generator().manual_seed(seed)
 
     def expect(w: Weights, x: Tensor) -> Tensor:
-        mean, log_var = network.encode(w, x)
-        known = Observations.of(x, network.n_features).known
-        noise = points.to(x).unsqueeze(1)  # (L, 1, d)
-        k, b = x.shape[:2]
-        mean_of, log_var_of, *known_of = (
-            t.unsqueeze(1).expand(-1, len(points), -1, -1)
-            for t in (mean, log_var, *known)
-        )  # (K, L, B, .)
-        z = network.draw_codes(mean_of, log_var_of, noise)
-        output = network.decode(w, z.flatten(1, 2))
-        nll = likelihood.nll(w, output, *(t.flatten(1, 2) for t in known_of))
-        own = -0.5 * (noise.square() + log_var_of[..., :d]).sum(-1)  # log q + constant
-        log_weight = PRIORS[prior].log_density(z[..., :d]) - own - nll.view(k, -1, b)
+        b = x.shape[1]
+        output, log_weight = weighted_outputs(network, likelihood, w, x, points, prior)
         shares = log_weight.softmax(1)  # (K, L, B)
         if n_draws is None:
             expected = likelihood.mean(w, output).unflatten(1, (len(points), b))
@@ -219,8 +207,48 @@ def impute(
         ]  # (B, k, p)
         return likelihood.sample(w, drawn.flatten(0, 1)[None], generator).view(1, b, -1)
 
-    found = _map_blocks(expect, network, weights, rows, device, size=POSTERIOR_ROWS)
+    found = map_blocks(expect, network, weights, rows, device, size=POSTERIOR_ROWS)
     return found if n_draws is None else found.reshape(len(rows), n_draws, -1)
+
+
+def weighted_outputs(
+    network: Network,
+    likelihood: Likelihood,
+    weights: Weights,
+    x: Tensor,
+    points: Tensor,
+    prior: str,
+) -> tuple[Tensor, Tensor]:
+    """Return what codes of the posterior of rows are decoded to, with log-weights.
+
+    Parameters
+    ----------
+    x : Tensor of shape (K, B, p)
+        NaN where missing.
+    points : Tensor of shape (L, d)
+        Noise of the codes.
+
+    Returns
+    -------
+    output : Tensor of shape (K, L * B, p)
+        Of the decoder.
+    log_weight : Tensor of shape (K, L, B)
+        Importance weights of :func:`impute`, up to a constant for each row.
+    """
+    d = network.n_components
+    mean, log_var = network.encode(weights, x)
+    known = Observations.of(x, network.n_features).known
+    noise = points.to(x).unsqueeze(1)  # (L, 1, d)
+    k, b = x.shape[:2]
+    mean_of, log_var_of, *known_of = (
+        t.unsqueeze(1).expand(-1, len(points), -1, -1) for t in (mean, log_var, *known)
+    )  # (K, L, B, .)
+    z = network.draw_codes(mean_of, log_var_of, noise)
+    output = network.decode(weights, z.flatten(1, 2))
+    nll = likelihood.nll(weights, output, *(t.flatten(1, 2) for t in known_of))
+    own = -0.5 * (noise.square() + log_var_of[..., :d]).sum(-1)  # log q + constant
+    log_density = PRIORS[prior].log_density(z[..., :d])
+    return output, log_density - own - nll.view(k, -1, b)
 
 
 def sample(
@@ -253,13 +281,13 @@ def sample(
         return likelihood.sample(w, output, generator)
 
     rows = draws.numpy().astype(precision, copy=False)
-    return _map_blocks(draw, network, weights, rows, device)
+    return map_blocks(draw, network, weights, rows, device)
 
 
-def posterior_points(n_dims: int) -> Tensor:
+def posterior_points(n_dims: int, n_points: int = N_POSTERIOR_POINTS) -> Tensor:
     """Return standard normal points in antithetic pairs, (L, d), float64."""
     generator = torch.Generator().manual_seed(0)
-    shape = N_POSTERIOR_POINTS // 2, n_dims
+    shape = n_points // 2, n_dims
     with one_thread():
         half = torch.randn(
             shape, generator=generator, dtype=torch.float64, device="cpu"
@@ -295,7 +323,7 @@ def cubature_points(n_dims: int, n_directions: int | None = None) -> Tensor:
         return math.sqrt(n_dims) * torch.cat([directions, -directions])
 
 
-def _map_blocks(
+def map_blocks(
     function: Callable[[Weights, Tensor], Tensor],
     network: Network,
     weights: Arrays,

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,42 @@ Arrays = Mapping[str, np.ndarray]
 
 LOG_TWO_PI = math.log(2 * math.pi)
 RAW_SCALE = "likelihood.raw_scale"
+
+
+class Link(NamedTuple):
+    r"""How outputs of the decoder become expectations.
+
+    .. math:: f(s + b \tanh((m + a\,o) / b))
+
+    Attributes
+    ----------
+    function : {"identity", "exp", "sigmoid", "softmax", "levels"}
+        The function f. "levels" is the expected number of an ordered level: the sum
+        over thresholds t of sigmoid(u - t).
+    scale, mean, shift : Tensor of shape (K, p)
+        a, m and s.
+    bound : float
+        b; infinite for none.
+    sizes : tuple of int
+        Features of each column.
+    thresholds : Tensor of shape (K, p, levels - 1) or None
+    """
+
+    function: str
+    scale: Tensor
+    mean: Tensor
+    shift: Tensor
+    bound: float
+    sizes: tuple[int, ...]
+    thresholds: Tensor | None = None
+
+    def inner(self, output: Tensor) -> Tensor:
+        """Return the argument of the function for outputs (K, B, p)."""
+        found = torch.addcmul(self.mean.unsqueeze(1), output, self.scale.unsqueeze(1))
+        if math.isinf(self.bound):
+            return found
+        bounded = self.bound * torch.tanh(found / self.bound)
+        return bounded + self.shift.unsqueeze(1)
 
 
 class Likelihood(ABC):
@@ -81,6 +118,25 @@ class Likelihood(ABC):
         return {}
 
     @abstractmethod
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        """Return -log p(x_j | z) of each feature in nats, (K, B, p).
+
+        Of a column of several features it is that of the first, and zero of the others.
+        """
+
+    def link(self, weights: Weights, n_features: int) -> Link:
+        """Return how outputs become expectations."""
+        one = torch.ones(1, n_features)
+        zero, sizes = torch.zeros_like(one), (1,) * n_features
+        return Link("identity", one, zero, zero, math.inf, sizes)
+
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        """Return what is learned of the noise of each feature by name, each (K, p).
+
+        ``noise_scale`` in standardised units, ``degrees_of_freedom``, ``dispersion``.
+        """
+        return {}
+
     def nll(
         self,
         weights: Weights,
@@ -109,6 +165,12 @@ class Likelihood(ABC):
         -------
         Tensor of shape (K, B)
         """
+        return sum_observed(self.terms(weights, output, x), observed)
+
+    @property
+    def starts_at_marginal(self) -> bool:
+        """Whether an output of zero is at first the distribution of a feature alone."""
+        return True
 
     @property
     def takes_errors(self) -> bool:
@@ -262,6 +324,16 @@ class Gaussian(Likelihood):
             variance = np.full_like(variance, variance.mean())
         return np.maximum(variance, self.MIN_SCALE**2)
 
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        scale = self.scales(weights, x)
+        return 0.5 * (((x - output) / scale).square() + LOG_TWO_PI) + scale.log()
+
+    def noise_parameters(self, weights: Weights, n_features: int) -> dict[str, Tensor]:
+        if not self.is_learned:
+            return {"noise_scale": torch.full((1, n_features), float(self.scale))}
+        scales = self.scales(weights, weights[RAW_SCALE])[:, 0]
+        return {"noise_scale": scales.expand(-1, n_features)}
+
     def nll(
         self,
         weights: Weights,
@@ -309,19 +381,15 @@ class Bernoulli(Likelihood):
     def description(self) -> dict[str, object]:
         return {"kind": "bernoulli"}
 
+    @property
+    def starts_at_marginal(self) -> bool:
+        return False
+
     def draw(self, n_features: int) -> Weights:
         return {}
 
-    def nll(
-        self,
-        weights: Weights,
-        output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
-        terms = F.softplus(output) - x * output
-        return (terms if observed is None else terms * observed).sum(-1)
+    def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
+        return F.softplus(output) - x * output
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return torch.sigmoid(output)
@@ -331,3 +399,8 @@ class Bernoulli(Likelihood):
     ) -> Tensor:
         u = torch.rand(output.shape, generator=generator, **PLAIN).to(output)
         return (u < torch.sigmoid(output)).to(output)
+
+
+def sum_observed(terms: Tensor, observed: Tensor | None) -> Tensor:
+    """Return the sum over features of the terms that are observed, (K, B)."""
+    return (terms if observed is None else terms * observed).sum(-1)

@@ -24,6 +24,7 @@ from .._validation import (
     check_numbers,
     one_of,
 )
+from ..columns import column_dtypes
 from ..preparation import (
     FitOptions,
     ModelSpec,
@@ -36,6 +37,7 @@ from ..preparation import (
 )
 from ..sources import check_source
 from ._callbacks import FitCallbacks, restore_on_error
+from ._column_report import JudgedColumns
 from ._explained_variance import explained_variance_ratio
 from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
@@ -157,6 +159,9 @@ class BaseLatentTransformer(
         Names of the features, where X had names that are all strings.
     component_names_ : ndarray of str
         Names of the components, see ``set_component_names``.
+    column_report_ : ColumnReport
+        What the fit did with each column of the table: its type and likelihood, one
+        that its values suggest, missing values, noise, and what others tell of it.
     """
 
     n_components: int | Literal["auto"] = parameter(
@@ -364,7 +369,7 @@ class BaseLatentTransformer(
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         device = core.resolve_device(self.device)
-        prepared = self._prepared(
+        prepared, columns = self._prepared(
             (X, y, sample_weight, sample_groups, error_scale),
             FitOptions.of(self),
             self._previous_fit(),
@@ -387,10 +392,11 @@ class BaseLatentTransformer(
         prepared, fit = prepared.rotated(fit, device)
         self.__dict__.pop("_component_names", None)  # of other components
         self._set_fitted(prepared, fit)
+        self._column_state = self._column_findings(columns)
         callbacks.end(lambda: prepared.fitted(self.weights_))
         return self
 
-    def _prepared(self, given, options, previous, draw_seed) -> Prepared:
+    def _prepared(self, given, options, previous, draw_seed):
         """Check the arguments of a fit, and prepare its training.
 
         Parameters
@@ -400,9 +406,16 @@ class BaseLatentTransformer(
         previous : PreviousFit or None
             Fit to continue.
         draw_seed : callable () -> int
+
+        Returns
+        -------
+        prepared : Prepared
+        columns : JudgedColumns
+            What is reported of the columns of X.
         """
         X, y, sample_weight, sample_groups, error_scale = given
         table = self._read_table(X, sample_weight, keeps=previous is not None)
+        dtypes = column_dtypes(X)
         self._set_table(table)
         X, errors = self._training_features(X, previous, error_scale)
         data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
@@ -433,7 +446,7 @@ class BaseLatentTransformer(
         )
         if message := self._empty_columns(prepared):
             warnings.warn(message, UserWarning, stacklevel=5)
-        return prepared
+        return prepared, JudgedColumns.of(dtypes, data)
 
     def _empty_columns(self, prepared: Prepared) -> str | None:
         """Return a warning about columns without any value, if there are some."""

@@ -21,10 +21,10 @@ from ..preparation import (
     with_errors,
 )
 from ..sources import as_source, map_blocks
+from ._column_report import ColumnReportMixin
 from ._component_names import NamedComponents
 from ._error_scale import FITTED_WITHOUT, NOT_TAKEN, OF_NUMBERS, read_errors
 from ._fitted_state import LATENT
-from ._table_columns import TableColumnsMixin
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
@@ -54,7 +54,11 @@ ERRORS_OF_SOURCE = (
 
 
 class FittedModel(
-    TableColumnsMixin, Savable, NamedComponents, TransformerMixin, BaseEstimator
+    ColumnReportMixin,
+    Savable,
+    NamedComponents,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Networks of a fitted estimator, rebuilt from its attributes, and its files.
 

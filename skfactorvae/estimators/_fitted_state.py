@@ -42,6 +42,8 @@ LATENT: dict[str, Entry] = {
     "_stream": Unsaved(types=(dict,), optional=True),
     "_model_spec": Plain(types=(dict,)),
     "_table_state": Plain(types=(dict,), optional=True),
+    "_column_state": Plain(types=(dict,), optional=True),
+    "_column_scores": Plain(types=(dict,), optional=True),
     "_component_names": Labels(types=(str, type(None)), optional=True),
     "_inflation": Array(axes=("q",), may_be_none=True),
     "_training_weights": TrainingNames(types=(tuple,), optional=True),

@@ -32,6 +32,7 @@ class StreamFitting:
     _as_previous: Any
     _set_attributes: Any
     _bound: Any
+    _column_findings: Any
     _spec: Any
     get_params: Any
     precision: str
@@ -104,7 +105,7 @@ class StreamFitting:
         has_end = stream.horizon is not None if stream else total_samples is not None
         given = X, y, sample_weight, None, None
         seed = stream.seed if stream else self._drawn_seed()
-        prepared = self._prepared(
+        prepared, columns = self._prepared(
             given,
             FitOptions.of(self).of_stream(STREAM_RATE, has_end=has_end),
             self._as_previous() if "weights_" in vars(self) else None,
@@ -116,7 +117,10 @@ class StreamFitting:
         weight = check_sample_weight(sample_weight, _n_rows(X))
         n_samples = int(np.count_nonzero(weight))
         drifted = self._drift(stream, prepared.job.rows)
+        is_first = "weights_" not in vars(self)
         self._train_block(stream, prepared, n_samples, device)
+        if is_first:
+            self._column_state = self._column_findings(columns)
         self.drift_ = drifted
         return self
 

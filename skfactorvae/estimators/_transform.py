@@ -19,6 +19,7 @@ from ..preparation import (
     rescale_weights,
 )
 from ._fitted_model import FittedModel, check_finite, checked
+from ._number_layer import number_layer
 
 N_PAIRS = 16
 """Pairs of codes over which ``components_`` is averaged."""
@@ -489,6 +490,14 @@ class LatentTransformer(FittedModel):
             weight``; "sigmoid"; "scale", ``x * scale + mean``. A layer with an
             ``activation`` other than None ends with it.
 
+            A fit to columns of several types ends with "numbers" in place of "scale",
+            which returns those of ``number_names_``: ``u = shift + bound * tanh((x *
+            scale + mean) / bound)``, without tanh where the bound is infinite. By
+            column, ``functions`` names what follows, with its number of features:
+            "identity", "exp", "sigmoid", "softmax", or "levels", the sum of sigmoid(u -
+            t) over a row t of ``thresholds``. Then features are put into the ``order``
+            of the numbers; ``levels`` are those that numbers of ordered levels are of.
+
         Raises
         ------
         ValueError
@@ -496,4 +505,10 @@ class LatentTransformer(FittedModel):
         """
         check_is_fitted(self)
         layers = self._spec.decoder_layers(self.weights_)
-        return [*layers, {"kind": "scale", "scale": self.scale_, "mean": self.mean_}]
+        table = self._table
+        if table is None:
+            last = {"kind": "scale", "scale": self.scale_, "mean": self.mean_}
+        else:
+            links = self._likelihood.links(self.weights_)
+            last = number_layer(table, links, self.mean_, self.scale_)
+        return [*layers, last]

@@ -5,6 +5,7 @@ matplotlib, and ``plot`` draws. All accept an estimator, a Pipeline or a fitted 
 and show samples in the units they had before the first step of the pipeline.
 """
 
+from ..columns import ColumnReport
 from ._downstream import SampleEfficiencyDisplay, ShiftDisplay, UnfairnessDisplay
 from ._editing import edit
 from ._health import health_marks
@@ -21,6 +22,7 @@ from ._training import TrainingDisplay
 from ._traversal import LatentTraversalDisplay
 
 __all__ = [
+    "ColumnReport",
     "FactorMatrixDisplay",
     "FactorTable",
     "GammaPathDisplay",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._pipelines import number_names
+
 KINDS = ("curve", "bars", "image")
 MOST_BARS = 40
 """Number of features up to which a sample without an axis is drawn as bars."""
@@ -66,7 +68,8 @@ def choose_layout(names, *, model=None, kind="auto", x=None, image_shape=None):
         image_shape = getattr(model, "image_shape", None)
     axis = _axis(x, names)
     if kind == "auto":
-        has_axis = axis is not None or len(names) > MOST_BARS
+        is_long = len(names) > MOST_BARS and number_names(model) is None
+        has_axis = axis is not None or is_long
         kind = "image" if image_shape is not None else "curve" if has_axis else "bars"
     if kind == "image":
         image_shape = _checked_shape(image_shape, len(names))

@@ -13,6 +13,7 @@ from string import Template
 import numpy as np
 from sklearn.utils import Bunch
 
+from .._pipelines import number_names
 from ._health import health_marks
 from ._inversion import inversion_layers
 from ._layout import choose_layout
@@ -64,7 +65,9 @@ def explore(
         Fitted, with dense or convolutional networks. Steps of a pipeline before it are
         inverted in the page, so that units are those of X; their inverse must be
         affine, as that of scalers and PCA, or a function of each column, as that of
-        logarithms and powers.
+        logarithms and powers. Of a fit to columns of several types, the page shows
+        probabilities of levels, and the nearest of ordered levels; steps before it are
+        not inverted.
     X : array-like of shape (n_samples, n_features)
         Samples, from which the mean and standard deviation of codes are computed.
     path : str or path-like, default="components.html"
@@ -127,12 +130,15 @@ def explore(
     )
     survey = reading.survey(X)
     codes, content = _movements(survey, begins_at_a_sample=layout.kind == "bars")
-    samples = reading.model.inverse_transform(codes)
+    is_typed = number_names(reading.model) is not None
+    decode = reading.decode if is_typed else reading.model.inverse_transform
+    samples = decode(codes)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         # The ends of sliders can be beyond the domain of an inverse.
-        limits = _range(reading.undo(samples), samples)
-        inverse = inversion_layers(reading, samples)
+        limits = _range(samples if is_typed else reading.undo(samples), samples)
+        inverse = [] if is_typed else inversion_layers(reading, samples)
         table = tabulate(reading, survey, layout, "quantile")
+    layers = _layers(reading)
     blob = _Blob()
     content |= {
         "kind": layout.kind,
@@ -142,8 +148,10 @@ def explore(
         "y_label": y_label or "",
         "image_shape": layout.image_shape,
         "range": limits,
+        "levels": layers[-1]["levels"] if is_typed else [],
+        "chances": _chances(layers[-1]) if is_typed else [],
         "spread": blob.add(survey.feature_std, "f8"),
-        "layers": [blob.add_layer(layer) for layer in _layers(reading) + inverse],
+        "layers": [blob.add_layer(layer) for layer in layers + inverse],
         "latents": _latents(reading, survey, table),
         "health": _health(estimator),
         "stability": _stability(estimator, others, X),
@@ -167,7 +175,8 @@ def _check_size(reading, max_bytes):
             "SeedEnsemble, pass one of its estimators_."
         )
     layers = reading.model.decoder_layers()
-    size = sum(np.size(part) for layer in layers for part in layer.values())
+    parts = (part for layer in layers for part in layer.values())
+    size = sum(part.size for part in parts if isinstance(part, np.ndarray))
     if size * 16 // 3 > max_bytes:  # four bytes each, three of which become four
         raise ValueError(_too_large(size * 16 // 3, max_bytes))
 
@@ -209,6 +218,7 @@ class _Blob:
         """Replace the arrays of a layer by references; scales need float64."""
         kinds = {"weight": "f4", "bias": "f4", "scale": "f8", "mean": "f8"}
         kinds |= {"values": "f8", "low": "f8", "width": "f8"}
+        kinds |= {"bound": "f8", "shift": "f8", "thresholds": "f8"}
         return {
             name: self.add(value, kinds[name]) if name in kinds else value
             for name, value in layer.items()
@@ -230,6 +240,16 @@ def _layers(reading):
         else:
             layers.append(layer)
     return layers
+
+
+def _chances(layer):
+    """Return whether each number of a table is a probability."""
+    each = [
+        name in ("sigmoid", "softmax")
+        for name, n in layer["functions"]
+        for _ in range(n)
+    ]
+    return [each[feature] for feature in layer["order"]]
 
 
 def _movements(survey, *, begins_at_a_sample):

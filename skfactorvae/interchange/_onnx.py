@@ -92,7 +92,8 @@ def runtime_model(estimator) -> RuntimeModel:
     TypeError
         If the estimator is not one of this package.
     ValueError
-        If its networks are the user's own modules.
+        If its networks are the user's own modules, or it was fitted to columns of
+        several types.
     """
     if not isinstance(estimator, Savable):
         raise TypeError(
@@ -111,7 +112,14 @@ def runtime_model(estimator) -> RuntimeModel:
             "description by layers. Export them with torch.onnx, or fit with "
             "network='mlp' or 'conv'."
         )
-    return RuntimeModel.from_document(document_of(estimator), type(estimator).__name__)
+    model = RuntimeModel.from_document(document_of(estimator), type(estimator).__name__)
+    if model.table is not None:
+        raise ValueError(
+            "An ONNX graph takes one array of numbers, but this model was fitted to "
+            "columns of several types. Use skfactorvae.runtime, which needs numpy "
+            "alone, or encode the columns before a model of numbers."
+        )
+    return model
 
 
 class _OnnxGraph(Graph):

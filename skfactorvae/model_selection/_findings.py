@@ -23,7 +23,7 @@ from .._pipelines import (
 )
 from .._remedies import is_limited
 from .._simple_structure import are_as_independent, are_nearly_normal, non_normality
-from ..columns import suggested_likelihood
+from ..columns import suggest_likelihood
 
 SAME = 0.98
 """Absolute rank correlation from which two components count as the same."""
@@ -226,9 +226,9 @@ def _check_columns(subject):
     if likelihood not in ("auto", "gaussian") and not isinstance(likelihood, Mapping):
         return
     found = {
-        name: suggested
+        name: suggested.likelihood
         for name, values in zip(subject.names, subject.rows.T, strict=True)
-        if (suggested := suggested_likelihood(values)) is not None
+        if (suggested := suggest_likelihood(values)) is not None
         and subject.likelihood_of(name) == "gaussian"
     }
     if not found or len(found) > MAX_SUGGESTIONS:  # series and spectra are alike

@@ -12,7 +12,7 @@ from ..sources import SourceTable
 from ._errors import with_errors
 from ._incomplete import has_missing
 from ._rows import canonical_rows, split_groups, stored_rows, with_label_columns
-from ._scaling import Scaling
+from ._scaling import Scaling, blocks_of
 from ._standardized import StandardizedRows, n_start_rows
 from ._targets import Targets, make_targets
 
@@ -91,6 +91,15 @@ class TrainingData:
     def has_missing(self) -> bool:
         """Whether a value of a sample is missing."""
         return has_missing(self.X)
+
+    def missing_shares(self) -> np.ndarray:
+        """Compute the share of the samples without a value of each feature, (p,)."""
+        found = np.zeros(self.X.shape[1])
+        if self.has_missing:
+            share = self.weight / self.weight.sum()
+            for rows, part in blocks_of(self.X, self.index, share):
+                found += part @ np.isnan(rows)
+        return found
 
     @cached_property
     def has_errors(self) -> bool:

@@ -82,7 +82,8 @@ class Prepared:
         self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
     ) -> Prepared:
         """Return the preparation of a job with this weight decay."""
-        known = self.known | {"weight_decay_": weight_decay, "held_out_": {}}
+        known = self.known | {"weight_decay_": weight_decay}
+        known |= {"held_out_": {}, "_column_scores": {}}
         return replace(self, job=with_decay(self.job, weight_decay), known=known)
 
     def regularized(self, fits: Sequence[core.Fit], device: Any) -> Prepared:
@@ -109,7 +110,8 @@ class Prepared:
             schedule=chosen.schedule,
             inflation=chosen.inflation,
             comparison=None,
-            known=decayed.known | {"held_out_": report},
+            known=decayed.known
+            | {"held_out_": report, "_column_scores": chosen.column_scores},
         )
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:

@@ -329,6 +329,12 @@ class ModelSpec:
         ValueError
             If the networks are the user's own modules.
         """
+        if self.columns is not None:
+            raise ValueError(
+                "The layers of an encoder take arrays of numbers, but this model was "
+                "fitted to columns of several types. Use the estimator itself, or fit "
+                "it to numbers alone."
+            )
         network = self.make_network()
         return self._layers(network, network.encoder_layers, weights)
 
@@ -354,11 +360,6 @@ class ModelSpec:
 
     def _layers(self, network, described, weights) -> list[dict[str, Any]]:
         """Return described layers with their arrays, without hidden components."""
-        if self.columns is not None:
-            raise ValueError(
-                "Layers map arrays of numbers, but this model was fitted to columns of "
-                "several types. Use the estimator itself, or fit it to numbers alone."
-            )
         if described is None:
             raise ValueError(
                 "The network has no description by layers: it is a module of your "

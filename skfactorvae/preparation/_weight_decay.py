@@ -20,6 +20,7 @@ import numpy as np
 from .. import core
 from .._moments import trimmed_mean
 from ._calibration import calibrate, few_rows, held_out_of, noise_inflation
+from ._column_scores import column_scores
 from ._errors import precision_weights
 from ._references import first_component_r2, independent_score, linear_score
 from ._rows import split_groups
@@ -87,12 +88,15 @@ class Regularization:
         Ratio of held-out to training variance of the residuals, >= 1.
     report : dict of str to float
         Scores of the chosen candidate; empty if no samples were held out.
+    column_scores : dict of str to ndarray of shape (p,)
+        Its scores by feature.
     """
 
     weight_decay: float
     schedule: core.Schedule
     inflation: np.ndarray | None = None
     report: Any = None
+    column_scores: Any = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,15 @@ class Comparison:
             self.held_out_weight,
             margin=None if memorises else MIN_GAIN * n_features,
         )
+        c, inflation = len(self.decays), found[best].inflation
+        pairs = zip(self.jobs[best::c], fits[best::c], strict=True)
+        weights = [_calibrated(job, fit, inflation, device) for job, fit in pairs]
         return Regularization(
             self.decays[best],
             short if best or memorises else shortened(free, lost),
-            found[best].inflation,
-            _report(self.jobs[:: len(self.decays)], found[best], self.held_out_weight),
+            inflation,
+            _report(self.jobs[::c], found[best], self.held_out_weight),
+            column_scores(self.jobs[best::c], weights, device),
         )
 
     @property
@@ -355,11 +363,8 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
     inflation = noise_inflation(jobs, fits, device)
     bounds, trained, residual = [], [], []
     for job, fit in zip(jobs, fits, strict=True):
-        few = few_rows(job)
-        weights: core.Arrays = fit.weights
-        if inflation is not None:
-            weights = calibrate(few, weights, inflation, device)
-        rows = held_out_of(job).rows
+        few, rows = few_rows(job), held_out_of(job).rows
+        weights = _calibrated(job, fit, inflation, device)
         bounds.append(_elbo(job, weights, rows, device))
         own = _elbo(job, weights, few.rows, device)
         trained.append(trimmed_mean(own, few.row_weights)[0])
@@ -372,6 +377,13 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
         np.concatenate(residual),
         all(_is_rising(fit) for fit in fits),
     )
+
+
+def _calibrated(job, fit, inflation, device) -> core.Arrays:
+    """Return the weights of a fit, with its noise scale corrected."""
+    if inflation is None:
+        return fit.weights
+    return calibrate(few_rows(job), fit.weights, inflation, device)
 
 
 def _elbo(job, weights, rows, device) -> np.ndarray:

@@ -37,6 +37,17 @@ def erf(x: np.ndarray) -> np.ndarray:
     return found.reshape(x.shape)
 
 
+def lgamma(x: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the gamma function; numpy has none, as for ``erf``."""
+    found = np.fromiter(map(math.lgamma, x.reshape(-1).tolist()), x.dtype, x.size)
+    return found.reshape(x.shape)
+
+
+def log_sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the logistic function, without overflow."""
+    return -softplus(-x)
+
+
 def elu(x: np.ndarray) -> np.ndarray:
     """Return x where it is positive, else exp(x) - 1."""
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))

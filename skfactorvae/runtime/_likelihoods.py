@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ._column_likelihoods import Columns, make_columns
 from ._functions import sigmoid, softplus
 
 LOG_TWO_PI = math.log(2 * math.pi)
@@ -60,7 +61,7 @@ class Bernoulli:
 
 def make_likelihood(
     described: Any, weights: Mapping[str, np.ndarray], n_features: int
-) -> Gaussian | Bernoulli:
+) -> Gaussian | Bernoulli | Columns:
     """Return the likelihood of a description.
 
     Parameters
@@ -79,9 +80,7 @@ def make_likelihood(
     if kind == "bernoulli":
         return Bernoulli()
     if kind == "columns":
-        raise ValueError(
-            "columns of several types, which only skfactorvae.load restores"
-        )
+        return make_columns(described["parts"], weights)
     if kind != "gaussian":
         raise ValueError(f"the likelihood {str(kind)[:40]!r}")
     if "name" in described:

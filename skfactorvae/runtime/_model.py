@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from ..columns import TableEncoding
 from ..files import INCONSISTENT, ModelFileError, Reader, read_document
+from ._column_likelihoods import Columns
 from ._layers import Network, check_sizes, problem_of
 from ._likelihoods import KL, Bernoulli, Gaussian, make_likelihood
 from ._quadrature import cubature_points
@@ -95,8 +97,15 @@ def _model_of(
     given = reader.read(state.get("_component_names"), "_component_names")
     if given is not None and not _are_names(given, d - n_hidden + sum(levels)):
         reader.refuse("its names of components are not one for each.")
+    table = _table(state, reader, p)
+    unknown = reader.read(parts["parameters"].get("handle_unknown", "error"), "unknown")
+    likelihood = make_likelihood(networks["likelihood"], weights, p)
+    if (table is None) == isinstance(likelihood, Columns):
+        reader.refuse("its columns are not those of its likelihood.")
     model = RuntimeModel(
         class_name=class_name,
+        table=table,
+        handle_unknown=unknown,
         mean_=mean,
         scale_=scale,
         feature_names_in_=names,
@@ -106,11 +115,22 @@ def _model_of(
         n_hidden=n_hidden,
         levels=tuple(levels),
         prior=networks["prior"],
-        likelihood=make_likelihood(networks["likelihood"], weights, p),
+        likelihood=likelihood,
         networks={networks["precision"]: _network(networks, weights)},
     )
     check_sizes(model.network, p, d + sum(levels))
     return model
+
+
+def _table(state: Mapping[str, Any], reader: Reader, p: int) -> TableEncoding | None:
+    """Return how columns of several types become features; None for numbers."""
+    if "_table_state" not in state:
+        return None
+    table = TableEncoding.from_state(reader.read(state["_table_state"], "_table_state"))
+    table.check()
+    if table.n_features != p:
+        reader.refuse(f"its columns have {table.n_features} features, not {p}.")
+    return table
 
 
 def _kept(
@@ -194,6 +214,10 @@ class RuntimeModel:
         Distribution of a feature given the code.
     networks : dict of str to Network
         Encoder and decoder, by the name of their precision.
+    table : TableEncoding or None, default=None
+        How columns of several types become features; None for a table of numbers.
+    handle_unknown : {"error", "missing"}, default="error"
+        What is done with levels that the fit did not see.
 
     See Also
     --------
@@ -228,8 +252,10 @@ class RuntimeModel:
     n_hidden: int
     levels: tuple[int, ...]
     prior: str
-    likelihood: Gaussian | Bernoulli
+    likelihood: Gaussian | Bernoulli | Columns
     networks: dict[str, Network]
+    table: TableEncoding | None = None
+    handle_unknown: str = "error"
 
     @classmethod
     def from_document(cls, document, path="model"):
@@ -266,8 +292,15 @@ class RuntimeModel:
 
     @property
     def n_features(self) -> int:
-        """Number of features."""
-        return len(self.mean_)
+        """Number of columns of the table."""
+        return len(self.mean_) if self.table is None else len(self.table.columns)
+
+    @property
+    def number_names_(self) -> np.ndarray | None:
+        """Names of the numbers of ``expected_numbers``; None for a table of numbers."""
+        if self.table is None:
+            return None
+        return np.array(self.table.feature_names, dtype=object)
 
     @property
     def n_codes(self) -> int:
@@ -366,8 +399,36 @@ class RuntimeModel:
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            Means of p(x | z); probabilities for a Bernoulli likelihood.
+        X_original : ndarray or data frame of shape (n_samples, n_features)
+            Means of p(x | z); probabilities for a Bernoulli likelihood. For a fit to
+            columns of several types, a table like that of the fit, as the estimator
+            returns it.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of columns than the codes, or values that are not
+            finite numbers.
+        ImportError
+            If the library of the table of the fit, pandas or polars, is not installed;
+            ``expected_numbers`` needs none.
+        """
+        features = self._expected_features(X)
+        return features if self.table is None else self.table.decode(features)
+
+    def expected_numbers(self, X):
+        """Compute the expectation of each number of a table, given codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_codes)
+            Codes.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_samples, n_numbers)
+            Expectations in the units of the columns, and probabilities of levels, as
+            the estimator returns them. Their names are ``number_names_``.
 
         Raises
         ------
@@ -375,6 +436,11 @@ class RuntimeModel:
             If X has another number of columns than the codes, or values that are not
             finite numbers.
         """
+        features = self._expected_features(X)
+        return features if self.table is None else self.table.numbers(features)
+
+    def _expected_features(self, X) -> np.ndarray:
+        """Return the expected features of codes, in their units."""
         codes = self._checked_codes(X)
         codes = np.pad(codes, ((0, 0), (self.n_hidden, 0)))
         with np.errstate(over="ignore", invalid="ignore"):  # is reported below
@@ -411,14 +477,21 @@ class RuntimeModel:
             lost = ~np.isfinite(bounds)
             if lost.any() and self.dtype != np.float64:
                 bounds[lost] = self._bounds(rows[lost].astype(np.float64))
-        bounds -= ~np.isnan(rows) @ np.log(self.scale_.astype(np.float64))
+        log_scale = np.log(self.scale_.astype(np.float64))
+        if self.table is not None:
+            log_scale = np.where(self.table.is_continuous, log_scale, 0.0)
+            bounds += self.table.log_jacobian(rows * self.scale_ + self.mean_)
+        bounds -= ~np.isnan(rows) @ log_scale
         return _finite(bounds, "scores")
 
     # ----------------------------------------------------------------------- details
     def _standardized(self, X) -> np.ndarray:
         """Return X, checked, in standardised units."""
         self._check_names(X)
-        X = _checked(X, self.n_features, "features", may_be_nan=True)
+        if self.table is None:
+            X = _checked(X, self.n_features, "features", may_be_nan=True)
+        else:
+            X = self.table.encode(X, self.handle_unknown)
         if self.is_binary:
             X = np.clip(X, 0, 1)
         mean, scale = self.mean_.astype(np.float64), self.scale_.astype(np.float64)

@@ -101,6 +101,19 @@ def test_types_of_pandas_return(dtype):
         pd.testing.assert_series_equal(back["x"], X["x"])
 
 
+def test_an_enum_of_polars_returns_with_all_its_categories():
+    sizes = pl.Series("size", ["s", "m", None, "s"], dtype=pl.Enum(["s", "m", "l"]))
+    X = pl.DataFrame([sizes, pl.Series("real", [0.5, 1.0, 2.0, None])])
+    table = encode(X)
+    back = TableEncoding.from_state(table.as_state()).decode(table.encode(X))
+    assert back["size"].equals(X["size"])
+    assert back.schema == X.schema
+    full = table.fill(X, np.nan_to_num(table.encode(X)), np.isnan(table.encode(X)))
+    assert full.schema == X.schema
+    assert full["size"][:2].to_list() == ["s", "m"]
+    assert full.null_count().sum_horizontal().item() == 0
+
+
 def test_expectations_of_integers_stay_floats(frame):
     table = encode(frame)
     assert table.decode(table.encode(frame))["count"].dtype == float

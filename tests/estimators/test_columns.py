@@ -1,11 +1,14 @@
 """Fits to tables of columns of several types."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy.special import expit, softmax
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -22,6 +25,7 @@ from skfactorvae.inspection import (
     ReconstructionDisplay,
     factor_table,
 )
+from skfactorvae.interchange._onnx import runtime_model
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
     SeedEnsemble,
@@ -212,9 +216,88 @@ def test_files_hold_the_columns(fitted, table, tmp_path):
         again.inverse_transform(codes), fitted.inverse_transform(codes)
     )
     with pytest.raises(ValueError, match="columns of several types"):
-        skfactorvae.runtime.load(tmp_path / "model")
-    with pytest.raises(ValueError, match="columns of several types"):
-        fitted.decoder_layers()
+        fitted.encoder_layers()
+    with pytest.raises(ValueError, match=r"columns of several types.*runtime"):
+        runtime_model(fitted)
+
+
+def test_the_runtime_computes_the_same(fitted, table, tmp_path):
+    fitted.save(tmp_path / "model")
+    model = skfactorvae.runtime.load(tmp_path / "model")
+    codes = fitted.transform(table)
+    np.testing.assert_allclose(model.transform(table), codes, atol=1e-4)
+    np.testing.assert_array_equal(model.number_names_, fitted.number_names_)
+    np.testing.assert_allclose(
+        model.expected_numbers(codes), fitted.expected_numbers(codes), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        model.score_samples(table), fitted.score_samples(table), rtol=1e-4
+    )
+    back = model.inverse_transform(codes)
+    assert list(back.dtypes) == list(fitted.inverse_transform(codes).dtypes)
+    with pytest.raises(ValueError, match="the fit had others"):
+        model.transform(table[table.columns[::-1]])
+    with pytest.raises(ValueError, match="levels that the fit did not see: 'z'"):
+        model.transform(table.assign(mode="z"))
+
+
+WITHOUT_TORCH = """
+import sys
+import numpy as np
+import pandas as pd
+sys.modules.update(dict.fromkeys(["torch", "sklearn", "scipy", "joblib"]))
+from skfactorvae import runtime
+model = runtime.load(sys.argv[1])
+np.save(sys.argv[3], model.transform(pd.read_pickle(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_without_torch_encodes_a_table(fitted, table, tmp_path):
+    fitted.save(tmp_path / "model")
+    table.to_pickle(tmp_path / "table")
+    arguments = [tmp_path / name for name in ("model", "table", "codes.npy")]
+    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    codes = np.load(tmp_path / "codes.npy")
+    np.testing.assert_allclose(codes, fitted.transform(table), atol=1e-4)
+
+
+def by_functions(layer, outputs):
+    """Compute the last layer of a decoder from its description, (n, q)."""
+    u = outputs * layer["scale"] + layer["mean"]
+    bound = layer["bound"]
+    with np.errstate(invalid="ignore"):
+        u = layer["shift"] + np.where(np.isinf(bound), u, bound * np.tanh(u / bound))
+    parts, start, thresholds = [], 0, iter(layer["thresholds"])
+    for name, size in layer["functions"]:
+        own = u[:, start : start + size]
+        start += size
+        if name == "exp":
+            own = np.exp(own)
+        elif name == "sigmoid":
+            own = expit(own)
+        elif name == "softmax":
+            own = softmax(own, axis=1)
+        elif name == "levels":
+            own = expit(own - next(thresholds)).sum(axis=1, keepdims=True)
+        parts.append(own)
+    return np.hstack(parts)[:, layer["order"]]
+
+
+def test_the_layers_of_the_decoder_return_the_numbers_of_the_table(fitted, table):
+    layers = fitted.decoder_layers()
+    codes = fitted.transform(table).astype(float)
+    x = codes
+    for layer in layers[:-1]:
+        if layer["kind"] == "linear":
+            x = x + codes @ layer["weight"]
+        else:
+            x = x @ layer["weight"] + layer["bias"]
+        x = x * expit(x) if layer["activation"] == "silu" else x
+    found = by_functions(layers[-1], x)
+    np.testing.assert_allclose(found, fitted.expected_numbers(codes), rtol=1e-3)
 
 
 def test_displays_and_reports_show_numbers_and_levels(fitted, table):

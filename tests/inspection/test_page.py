@@ -5,6 +5,7 @@ import re
 from copy import deepcopy
 
 import numpy as np
+import pandas as pd
 import pytest
 from _fits import small
 from sklearn.decomposition import PCA
@@ -552,3 +553,43 @@ def test_a_step_that_mixes_columns_takes_no_sample(peaks, tmp_path):
     )
     pipe = make_pipeline(StandardScaler(), mix, small(max_iter=3)).fit(peaks.data)
     assert "encoder" not in content_of(explore(pipe, peaks.data, tmp_path / "p.html"))
+
+
+@pytest.mark.slow
+def test_a_page_of_columns_of_several_types_shows_chances_and_levels(browser, tmp_path):
+    rng = np.random.RandomState(0)
+    z = rng.normal(size=200)
+    X = pd.DataFrame(
+        {
+            "kind": np.select([z < -0.5, z < 0.5], ["a", "b"], "c"),
+            "visits": rng.poisson(np.exp(z)),
+            "flag": z + rng.normal(size=200) > 0,
+            "grade": pd.Categorical(
+                np.digitize(z, [-1, 0, 1]), [0, 1, 2, 3], ordered=True
+            ).rename_categories(["low", "fair", "good", "best"]),
+            "price": np.exp(8 + z + 0.1 * rng.normal(size=200)),
+            "size": z + 0.2 * rng.normal(size=200),
+        }
+    )
+    model = small(likelihood={"visits": "poisson", "price": "lognormal"}).fit(X)
+    page = explore(model, X, tmp_path / "page.html")
+    browser.open(page.path)
+    for value in (-3.0, 1.5):
+        code, row = move(browser, 0, value)
+        expected = model.expected_numbers(code[None])[0]
+        np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-6)
+        texts = browser.evaluate(
+            "[...document.querySelectorAll('.bar .value')].map((e) => e.textContent)"
+        )
+        shown = dict(zip(model.number_names_, texts, strict=True))
+        assert shown["kind = a"].endswith("%")
+        share = 100 * row[list(model.number_names_).index("kind = a")]
+        assert float(shown["kind = a"].removesuffix(" %")) == pytest.approx(
+            share, abs=1
+        )
+        assert shown["grade"] == model.inverse_transform(code[None])["grade"][0]
+    widths = browser.evaluate(
+        "[...document.querySelectorAll('.chance .fill')].map((e) => e.style.width)"
+    )
+    assert len(widths) == 4
+    assert browser.errors() == []

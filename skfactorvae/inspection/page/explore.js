@@ -25,6 +25,7 @@
     gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
     tanh: Math.tanh,
   };
+  const logistic = (v) => 1 / (1 + Math.exp(-v));
   const addProduct = (y, x, weight) => {
     for (let i = 0; i < x.length; i++) {
       if (x[i] === 0) continue;
@@ -42,7 +43,31 @@
       return layer.values[k] + (at - i) * (layer.values[k + 1] - layer.values[k]);
     }),
     clip: (x) => x.map((v) => Math.min(Math.max(v, 0), 1)),
-    sigmoid: (x) => x.map((v) => 1 / (1 + Math.exp(-v))),
+    sigmoid: (x) => x.map(logistic),
+    numbers: (x, layer) => {
+      const u = x.map((v, j) => {
+        const own = v * layer.scale[j] + layer.mean[j], bound = layer.bound[j];
+        return layer.shift[j] + (Number.isFinite(bound) ? bound * Math.tanh(own / bound) : own);
+      });
+      const y = Float64Array.from(u);
+      const nLevels = layer.thresholds.length / layer.functions.filter(([f]) => f === "levels").length;
+      let j = 0, ordered = 0;
+      for (const [name, size] of layer.functions) {
+        if (name === "exp") y[j] = Math.exp(u[j]);
+        if (name === "sigmoid") y[j] = logistic(u[j]);
+        if (name === "softmax") {
+          const odds = u.slice(j, j + size).map(Math.exp), sum = odds.reduce((a, b) => a + b, 0);
+          y.set(odds.map((v) => v / sum), j);
+        }
+        if (name === "levels") {
+          const own = layer.thresholds.slice(ordered * nLevels, (ordered + 1) * nLevels);
+          y[j] = own.reduce((sum, t) => sum + logistic(u[j] - t), 0);
+          ordered += 1;
+        }
+        j += size;
+      }
+      return Float64Array.from(layer.order, (place) => y[place]);
+    },
     scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
     conv_transpose: (x, layer) => {
       const [h, w] = layer.from, [height, width] = layer.size;
@@ -75,7 +100,7 @@
   };
   const readLayer = (layer) => {
     const read = { ...layer };
-    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width"]) {
+    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width", "bound", "shift", "thresholds"]) {
       if (layer[part]) read[part] = arrayOf(layer[part]);
     }
     return read;
@@ -169,12 +194,17 @@
       return `highest ${short(row[top])} at ${short(x[top])}, lowest ${short(row[bottom])} at ${short(x[bottom])}`;
     };
   };
+  const told = (v, j) => {
+    if (data.chances[j]) return `${(100 * v).toFixed(v > 0.0995 && v < 0.9905 ? 0 : 1)} %`;
+    const levels = data.levels[j];
+    return levels ? levels[Math.min(Math.max(Math.round(v), 0), levels.length - 1)] : short(v);
+  };
   const bars = () => {
     const list = make("div", { class: "bars", role: "list", tabindex: "0", "aria-label": "Features of the sample" });
     stage.append(list);
-    const lines = data.names.map((name) => {
+    const lines = data.names.map((name, j) => {
       const fill = make("span", { class: "fill" }), value = make("span", { class: "value" });
-      const track = make("span", { class: "track", "aria-hidden": "true" }, fill);
+      const track = make("span", { class: data.chances[j] ? "track chance" : "track", "aria-hidden": "true" }, fill);
       list.append(make("div", { class: "bar", role: "listitem" }, make("span", { text: name }), track, value));
       return { fill, value };
     });
@@ -183,14 +213,15 @@
       lines.forEach(({ fill, value }, j) => {
         const change = scale[j] > 0 ? (row[j] - first[j]) / scale[j] : 0;
         const length = Math.min(Math.abs(change), 4) * 12.5;
-        fill.style.width = length + "%";
-        fill.style.left = (change < 0 ? 50 - length : 50) + "%";
+        const isChance = data.chances[j];
+        fill.style.width = (isChance ? 100 * row[j] : length) + "%";
+        fill.style.left = (isChance ? 0 : change < 0 ? 50 - length : 50) + "%";
         fill.style.background = change < 0 ? "var(--low)" : "var(--high)";
-        value.textContent = short(row[j]);
+        value.textContent = told(row[j], j);
         value.dataset.value = row[j];
         if (Math.abs(change) > far) { far = Math.abs(change); most = j; }
       });
-      return far > 0.005 ? `${data.names[most]} differs most from the mean code's sample: ${short(row[most])}` : "the sample of the mean code";
+      return far > 0.005 ? `${data.names[most]} differs most from the mean code's sample: ${told(row[most], most)}` : "the sample of the mean code";
     };
   };
   const image = () => {
@@ -215,7 +246,8 @@
   const show = { curve, bars, image }[data.kind]();
   byId("caption").textContent = {
     curve: `${data.y_label ? data.y_label + ". " : ""}Solid: the decoded sample. Dashed: the sample of the mean code.`,
-    bars: "Bars: difference from the sample of the mean code, in standard deviations of the feature, up to 4. Numbers: original units.",
+    bars: "Bars: difference from the sample of the mean code, in standard deviations of the feature, up to 4. Numbers: original units." +
+      (data.chances.includes(true) ? " Bars of levels: their probability." : ""),
     image: "Dark: low values. Bright: high values.",
   }[data.kind];
 

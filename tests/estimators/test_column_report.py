@@ -1,0 +1,115 @@
+"""What a fit reports on each column of its table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skfactorvae import FactorVAETransformer, InfoGANTransformer, load
+
+SMALL = {
+    "n_components": 2,
+    "hidden_layer_sizes": (8,),
+    "discriminator_hidden_layer_sizes": (8,),
+    "random_state": 0,
+    "verbose": 0,
+}
+
+
+def make_table(n=300):
+    """Return columns that follow one factor, and one of noise, some values missing."""
+    rng = np.random.RandomState(0)
+    z = rng.normal(size=n)
+    X = pd.DataFrame(
+        {
+            "size": 5 + 2 * z + 0.3 * rng.normal(size=n),
+            "weight": np.exp(1.2 * z + 0.2 * rng.normal(size=n)),
+            "tailed": z + 0.1 * rng.standard_t(3, n),
+            "kind": pd.Categorical(
+                np.where(z + 0.3 * rng.normal(size=n) > 0, "a", "b")
+            ),
+            "visits": rng.negative_binomial(2, 0.3, n),
+            "noise": rng.choice(["x", "y", "z"], n),
+        }
+    )
+    X.loc[:29, "size"] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    likelihood = {"tailed": "student_t", "visits": "negative_binomial"}
+    return FactorVAETransformer(**SMALL, likelihood=likelihood, max_iter=20).fit(
+        make_table()
+    )
+
+
+def test_there_is_a_row_for_each_column(fitted):
+    frame = fitted.column_report_.to_frame().set_index("name")
+    assert list(frame.index) == list(make_table())
+    assert frame.loc["size", "missing"] == pytest.approx(0.1)
+    assert frame.loc["kind", "dtype"] == "category"
+    assert list(frame.n_levels) == [0, 0, 0, 2, 0, 3]
+    assert list(frame.likelihood) == [
+        "gaussian",
+        "gaussian",
+        "student_t",
+        "categorical",
+        "negative_binomial",
+        "categorical",
+    ]
+    has_scale = [True, True, True, False, False, False]
+    assert frame.noise_scale.notna().tolist() == has_scale
+    assert frame.dispersion.notna().sum() == frame.degrees_of_freedom.notna().sum() == 1
+    assert frame.gain.isna().all()  # no sample was held out
+
+
+def test_a_likelihood_is_suggested_with_its_reason(fitted):
+    report = fitted.column_report_
+    assert report.suggested == {"weight": "lognormal"}
+    assert "skewness" in report.reason[1]
+    assert "consider 'lognormal'" in str(report)
+    assert "10 % missing" in repr(report)
+
+
+def test_it_is_in_files(fitted, tmp_path):
+    fitted.save(tmp_path / "model")
+    back = load(tmp_path / "model").column_report_.to_frame()
+    pd.testing.assert_frame_equal(back, fitted.column_report_.to_frame())
+
+
+def test_noise_is_in_the_unit_of_the_column(fitted):
+    raw = fitted.weights_["likelihood.raw_scale"].astype(float)
+    relative = np.log1p(np.exp(10 * raw)) + 0.01
+    expected = relative * fitted.scale_[: len(raw)]
+    np.testing.assert_allclose(
+        fitted.column_report_.noise_scale[:2], expected, rtol=1e-5
+    )
+
+
+def test_tables_of_numbers_have_one_too():
+    X = make_table()[["weight", "visits"]]
+    models = [
+        FactorVAETransformer(**SMALL, max_iter=2).fit(t) for t in (X, X.to_numpy())
+    ]
+    frame, array = (m.column_report_ for m in models)
+    assert list(frame.name) == ["weight", "visits"]
+    assert list(array.name) == ["x0", "x1"]
+    assert list(frame.dtype) == ["float64", "int64"]
+    assert list(frame.suggestion) == ["lognormal", "negative_binomial"]
+    np.testing.assert_array_equal(frame.noise_scale, array.noise_scale)
+
+
+def test_a_generator_without_a_likelihood_has_one_too():
+    X = make_table()[["weight", "visits"]]
+    report = InfoGANTransformer(2, max_iter=2, random_state=0).fit(X).column_report_
+    assert list(report.missing) == [0, 0]
+
+
+@pytest.mark.slow
+def test_other_columns_tell_of_a_value_unless_it_is_noise():
+    X = make_table(600)
+    likelihood = {"weight": "lognormal", "tailed": "student_t"}
+    model = FactorVAETransformer(**SMALL, likelihood=likelihood, max_iter=300).fit(X)
+    gain = model.column_report_.to_frame().set_index("name").gain
+    assert (gain[["size", "weight", "tailed", "kind"]] > 0.3).all()
+    assert (gain[["visits", "noise"]].abs() < 0.1).all()
