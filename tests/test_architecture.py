@@ -16,6 +16,7 @@ PACKAGE = ROOT.name
 
 FOLDERS = (
     "columns",
+    "identification",
     "core",
     "preparation",
     "estimators",
@@ -49,6 +50,7 @@ LAYER_OF = {
     "_undefined": "ground",
     "_pipelines": "ground",
     "_health": "ground",
+    "_joint_diagonalisation": "ground",
     "_remedies": "ground",
     "_loading": "loading",
 }
@@ -70,6 +72,7 @@ MAY_IMPORT = {
     "checkpoints": {"core", "files", "locks", "version"},
     "batching": {"checkpoints", "core", "compat"},
     "columns": {"ground"},
+    "identification": {"ground"},
     "preparation": {
         "core",
         "columns",
@@ -109,6 +112,7 @@ MAY_IMPORT = {
         "metrics",
         "evaluation",
         "datasets",
+        "identification",
         "inspection",
         "model_selection",
         "runtime",
@@ -133,6 +137,7 @@ LIBRARIES = {
     "loading": set(),
     "interchange": {"numpy"},
     "columns": {"numpy"},
+    "identification": {"numpy", "sklearn"},
     "core": {"torch", "numpy"},
     "checkpoints": {"numpy"},
     "batching": {"numpy", "joblib"},
