@@ -50,6 +50,9 @@ RESULTS = Path(__file__).parent / "results" / "identified.csv"
 FIELDS = ("set", "method", "seed", "correlation", "seconds")
 N_SEEDS = 2
 
+POWER = ((4, 1.5), (4, 2.0), (10, 1.5), (10, 2.0), (30, 1.5))
+"""Conditions of 50 samples, and the largest ratio of spreads between them."""
+
 
 @dataclass(frozen=True)
 class Conditioned:
@@ -236,18 +239,17 @@ def power(n_draws: int = 200) -> None:
     """Print how often conditions are accepted: shuffled ones, and ones of an effect."""
     print("| conditions x samples | largest ratio of spreads | accepted | shuffled |")
     print("|---|---|---|---|")
-    for n_conditions, n_each in ((4, 50), (10, 50), (30, 50)):
-        for ratio in (1.5, 2.0):
-            accepted = np.zeros(2)
-            for seed in range(n_draws):
-                rng = np.random.default_rng(seed)
-                aux = np.repeat(np.arange(n_conditions), n_each)
-                spreads = ratio ** rng.uniform(0, 1, (n_conditions, 3))
-                Z = rng.standard_normal((len(aux), 3)) * spreads[aux]
-                for k, given in enumerate((aux, rng.permutation(aux))):
-                    accepted[k] += is_accepted(Z, given)
-            shown = " | ".join(f"{a / n_draws:.2f}" for a in accepted)
-            print(f"| {n_conditions} x {n_each} | {ratio} | {shown} |", flush=True)
+    for n_conditions, ratio in POWER:
+        accepted = np.zeros(2)
+        for seed in range(n_draws):
+            rng = np.random.default_rng(seed)
+            aux = np.repeat(np.arange(n_conditions), 50)
+            spreads = ratio ** rng.uniform(0, 1, (n_conditions, 3))
+            Z = rng.standard_normal((len(aux), 3)) * spreads[aux]
+            for k, given in enumerate((aux, rng.permutation(aux))):
+                accepted[k] += is_accepted(Z, given)
+        shown = " | ".join(f"{a / n_draws:.2f}" for a in accepted)
+        print(f"| {n_conditions} x 50 | {ratio} | {shown} |", flush=True)
 
 
 def is_accepted(Z, aux) -> bool:
