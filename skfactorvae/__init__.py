@@ -5,7 +5,8 @@ autoencoder that penalises the total correlation of its codes.
 :mod:`skfactorvae.inspection` shows what each component represents,
 :mod:`skfactorvae.metrics` measures disentanglement, :mod:`skfactorvae.evaluation`
 measures what codes are worth in later use, :mod:`skfactorvae.datasets` simulates tables
-with known factors, and :mod:`skfactorvae.model_selection` trains searches together and
+with known factors, :mod:`skfactorvae.identification` finds the components that known
+conditions identify, and :mod:`skfactorvae.model_selection` trains searches together and
 selects models without labels.
 
 Importing the package is fast: a name is loaded, and torch with it, when it is first
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from . import (
         datasets,
         evaluation,
+        identification,
         inspection,
         interchange,
         metrics,
@@ -51,6 +53,7 @@ __all__ = [
     "checkpoints",
     "datasets",
     "evaluation",
+    "identification",
     "inspection",
     "interchange",
     "load",

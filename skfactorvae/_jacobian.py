@@ -48,3 +48,34 @@ def prior_codes(
     for group in categories:
         codes[:, group] = 1 / len(group)
     return codes
+
+
+def ima_contrast(derivatives: np.ndarray) -> float:
+    r"""Return how far the columns of Jacobians are from orthogonal, nats, >= 0.
+
+    .. math:: \mathbb{E}\bigl[\sum_j \log\lVert J_j \rVert
+        - \tfrac12 \log|J^T J|\bigr]
+
+    The contrast of independent mechanism analysis: zero if components change the sample
+    in orthogonal directions, wherever this is measured. NaN with fewer than two
+    components, or if a component changes nothing.
+
+    Parameters
+    ----------
+    derivatives : ndarray of shape (d, n, p)
+        Derivative of each feature by each component, at n codes.
+
+    References
+    ----------
+    Gresele et al. (2021), "Independent mechanism analysis, a new concept?"; Ghosh et
+    al. (2023), "Independent mechanism analysis and the manifold hypothesis", for
+    Jacobians that are not square.
+    """
+    if len(derivatives) < 2:
+        return float("nan")
+    gram = np.einsum("inp,jnp->nij", derivatives, derivatives)
+    lengths = np.sqrt(np.diagonal(gram, axis1=1, axis2=2))  # (n, d)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        return float("nan")
+    cosines = gram / (lengths[:, :, None] * lengths[:, None])
+    return float(max(0.0, -0.5 * np.linalg.slogdet(cosines)[1].mean()))

@@ -17,6 +17,7 @@ PACKAGE = ROOT.name
 FOLDERS = (
     "sources",
     "columns",
+    "identification",
     "core",
     "preparation",
     "estimators",
@@ -53,6 +54,7 @@ LAYER_OF = {
     "_undefined": "ground",
     "_pipelines": "ground",
     "_health": "ground",
+    "_joint_diagonalisation": "ground",
     "_remedies": "ground",
     "_loading": "loading",
 }
@@ -75,6 +77,7 @@ MAY_IMPORT = {
     "batching": {"checkpoints", "core", "compat"},
     "sources": {"ground"},
     "columns": {"ground"},
+    "identification": {"ground"},
     "preparation": {
         "core",
         "sources",
@@ -117,6 +120,7 @@ MAY_IMPORT = {
         "metrics",
         "evaluation",
         "datasets",
+        "identification",
         "inspection",
         "model_selection",
         "runtime",
@@ -142,6 +146,7 @@ LIBRARIES = {
     "interchange": {"numpy"},
     "sources": {"numpy", "scipy"},
     "columns": {"numpy"},
+    "identification": {"numpy", "sklearn"},
     "core": {"torch", "numpy"},
     "checkpoints": {"numpy"},
     "batching": {"numpy", "joblib"},

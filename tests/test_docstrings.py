@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 import skfactorvae
 import skfactorvae.datasets
 import skfactorvae.evaluation
+import skfactorvae.identification
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -25,6 +26,7 @@ MODULES = [
     skfactorvae,
     skfactorvae.metrics,
     skfactorvae.evaluation,
+    skfactorvae.identification,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,
@@ -215,6 +217,7 @@ OPTIONAL = {
     "explained_variance_ratio_",
     "rotation_",
     "n_components_",
+    "separation_",
 }
 """Attributes that are there for some data or models only, or properties."""
 

@@ -15,6 +15,7 @@ MODULES = {
     "estimators": skfactorvae,
     "metrics": skfactorvae.metrics,
     "evaluation": skfactorvae.evaluation,
+    "identification": skfactorvae.identification,
     "datasets": skfactorvae.datasets,
     "model_selection": skfactorvae.model_selection,
     "inspection": skfactorvae.inspection,

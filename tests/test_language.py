@@ -9,6 +9,7 @@ import skfactorvae
 import skfactorvae.base
 import skfactorvae.datasets
 import skfactorvae.evaluation
+import skfactorvae.identification
 import skfactorvae.inspection
 import skfactorvae.interchange
 import skfactorvae.metrics
@@ -178,6 +179,7 @@ MODULES = (
     skfactorvae.base,
     skfactorvae.metrics,
     skfactorvae.evaluation,
+    skfactorvae.identification,
     skfactorvae.datasets,
     skfactorvae.model_selection,
     skfactorvae.inspection,

@@ -103,7 +103,8 @@ def make_nonlinear_ica(
       but the nonlinearity is moderate, and a model can do better than linear ICA.
     - "gaussian" without segments: impossible. A rotation of the sources has the same
       distribution, so a high score shows that the metric is wrong.
-    - "gaussian" with segments: only with a prior conditioned on the segment [2]_ [3]_.
+    - "gaussian" with segments: only with the segment, as in a prior conditioned on it
+      [2]_ [3]_ or a rotation by it, ``model.rotate(X, segments)``.
 
     Parameters
     ----------

@@ -31,30 +31,20 @@ from ..preparation import (
     Prepared,
     PreviousFit,
     TrainingData,
-    information_of_noise,
     prepare,
     rescale_weights,
 )
 from ..sources import check_source
+from ._active_components import active_components
 from ._callbacks import FitCallbacks, restore_on_error
 from ._column_report import JudgedColumns
 from ._explained_variance import explained_variance_ratio
 from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
+from ._rotation import RotationMixin
 from ._shared_parameters import KEEP
 from ._streams import StreamFitting
 from ._transform import LatentTransformer
-
-ACTIVE_KL = 0.05
-"""KL divergence, nats per sample, above which a component is active.
-
-A normal code with this divergence has a correlation of .3 with its input. Duan et al.
-(2020) use 0.01. Where the noise scale is learned, inactive latents can reach this value
-on the training samples by chance.
-"""
-
-ACTIVE_VARIANCE = 0.01
-"""Variance of the codes above which a component is active (Burda et al. 2016)."""
 
 WHITENED = (
     "The features of X are uncorrelated and have equal variances, as after whitening. "
@@ -70,7 +60,7 @@ SCORED_ROWS = 500
 
 @declared
 class BaseLatentTransformer(
-    StreamFitting, CallbackSupportMixin, LatentTransformer, ABC
+    StreamFitting, CallbackSupportMixin, RotationMixin, LatentTransformer, ABC
 ):
     """Base class of transformers with an encoder and a decoder.
 
@@ -121,7 +111,13 @@ class BaseLatentTransformer(
         standard deviations, simple from 2. Empty where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
-        ``init="varimax"``: codes are ``latents @ R``. None without a rotation.
+        ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a
+        rotation.
+    separation_ : ndarray of shape (n_components,)
+        Of a model that ``rotate`` returned: how far conditions separate each component
+        from the nearest other one, the standard deviation over conditions of the
+        logarithm of the ratio of their spreads, >= 0. NaN for components that were not
+        rotated, since they are inactive.
     weight_decay_ : float
         Weight decay that was used.
     held_out_ : dict of str to float
@@ -390,7 +386,8 @@ class BaseLatentTransformer(
             )
         fit = prepared.calibrated(fit, device)
         prepared, fit = prepared.rotated(fit, device)
-        self.__dict__.pop("_component_names", None)  # of other components
+        for name in ("_component_names", "separation_"):  # of other components
+            self.__dict__.pop(name, None)
         self._set_fitted(prepared, fit)
         self._column_state = self._column_findings(columns)
         callbacks.end(lambda: prepared.fitted(self.weights_))
@@ -599,24 +596,3 @@ def _check_fit(values, prepared: Prepared, fit: core.Fit):
         "Set standardize='feature', remove outliers from X, raise noise_scale, lower "
         "learning_rate, or set precision='float64'."
     )
-
-
-def active_components(spec: ModelSpec, kl, variance, n_rows: float):
-    """Return the components that hold more information than noise would.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    kl, variance : ndarray of shape (d,)
-        KL divergence from the prior, nats, and variance of each component's codes.
-    n_rows : float
-        Effective number of samples.
-
-    Returns
-    -------
-    ndarray of int
-    """
-    least = ACTIVE_KL
-    if spec.learns_noise:
-        least = max(least, information_of_noise(n_rows, spec.n_features))
-    return np.flatnonzero((kl > least) & (variance > ACTIVE_VARIANCE))

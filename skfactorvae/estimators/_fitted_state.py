@@ -27,6 +27,7 @@ LATENT: dict[str, Entry] = {
     "kl_per_component_": Array(axes=("d",)),
     "active_components_": Array(axes=("active",), kinds="i"),
     "explained_variance_ratio_": Array(axes=("d",), optional=True),
+    "separation_": Array(axes=("d",), may_be_nan=True, optional=True),
     "fit_score_": Plain(types=(float,), optional=True),
     "init_": Plain(types=(str,)),
     "init_criteria_": Plain(types=(dict,), optional=True),

@@ -101,13 +101,14 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
         audit=subject.audit,
         sampled_audit=subject.sampled_audit,
         explained=subject.explained,
+        ima_contrast=subject.ima_contrast,
         findings=sorted(findings, key=lambda f: LEVELS.index(f.level)),
     )
 
 
 @dataclass(frozen=True)
 class LatentReport:
-    """Result of :func:`latent_report`.
+    r"""Result of :func:`latent_report`.
 
     Parameters
     ----------
@@ -143,6 +144,12 @@ class LatentReport:
     explained : dict of str to float
         Share of the samples' variance that the "codes" and as many components of "pca"
         explain, in [0, 1], by the same regression.
+    ima_contrast : float
+        How far the directions in which active components change a standardised sample
+        are from orthogonal, nats, >= 0: zero for PCA. The contrast of independent
+        mechanism analysis, the mean of :math:`\sum_j \log\lVert J_j \rVert -
+        \tfrac12 \log|J^T J|` over 100 samples. NaN with fewer than two such
+        components, without a decoder, and for columns that are not all numbers.
     findings : list of Finding
         Each with ``topic``, ``level`` ("warning", "note" or "fine"), ``message`` and
         ``advice``; warnings first.
@@ -151,7 +158,8 @@ class LatentReport:
     ----------
     Locatello et al. (2019), "Challenging common assumptions in the unsupervised
     learning of disentangled representations"; Kaiser (1974), "An index of factorial
-    simplicity".
+    simplicity"; Gresele et al. (2021), "Independent mechanism analysis, a new
+    concept?"
 
     Examples
     --------
@@ -174,6 +182,7 @@ class LatentReport:
     audit: Bunch
     sampled_audit: Any
     explained: dict[str, float]
+    ima_contrast: float
     findings: list[Finding]
 
     def __str__(self):
@@ -185,6 +194,8 @@ class LatentReport:
                 *self._table(),
                 f"Variance of the samples explained: {shares}.",
                 f"Simplicity of the structure: {indices}.",
+                "Distance of the components' directions from orthogonal (IMA "
+                f"contrast): {self.ima_contrast:.3f} nats (0: orthogonal).",
                 *self._dependence(),
                 *map(str, self.findings),
             ]

@@ -8,6 +8,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_random_state
 
+from .._jacobian import ima_contrast, jacobians
 from .._linear_models import fit_factor_analysis, ica_rotation
 from .._pipelines import (
     category_columns,
@@ -32,6 +33,9 @@ ICA_TOLERANCE, ICA_STEPS = 1e-4, 500
 
 MAX_FACTOR_FEATURES = 300
 """Features up to which factor analysis is compared with."""
+
+N_JACOBIANS = 100
+"""Samples at whose codes the decoder's derivatives are taken, at most."""
 
 LEAST_STD = 1e-9
 """Standard deviation, relative to the largest, of a principal component that varies."""
@@ -69,12 +73,29 @@ class Subject:
             name: simplicity(np.square(correlations(codes, self.completed)).T)
             for name, codes in known.items()
         }
+        self.ima_contrast = self._ima_contrast()
         self.explained = {
             "codes": explained_rows(
                 self.values, np.where(self.active, self.codes, 0.0)
             ),
             "pca": explained_rows(self.values, self.baselines["pca"]),
         }
+
+    def _ima_contrast(self):
+        """Return how far directions of the active components are from orthogonal.
+
+        NaN for models without a decoder, or of columns that are not all numbers.
+        """
+        grouped = [j for group in category_columns(self.model) for j in group]
+        chosen = np.setdiff1d(np.flatnonzero(self.active), grouped)
+        has_numbers = number_names(self.model) is None
+        decode = getattr(self.model, "inverse_transform", None)
+        if decode is None or not has_numbers or len(chosen) < 2:
+            return np.nan
+        spread = self.codes.std(axis=0)
+        derivatives = list(jacobians(decode, self.codes[:N_JACOBIANS], spread))
+        scale = getattr(self.model, "scale_", 1.0)
+        return ima_contrast(np.stack([derivatives[j] for j in chosen]) / scale)
 
     def likelihood_of(self, name):
         """Return the likelihood of a column of numbers."""

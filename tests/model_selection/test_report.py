@@ -173,6 +173,22 @@ class TestComparisons:
         assert plain.simplicity["codes"] == pytest.approx(plain.simplicity["pca"])
         assert "Simplicity of the structure: codes" in str(plain)
 
+    def test_directions_of_principal_components_are_orthogonal(self, data):
+        report = latent_report(PCA(3).fit(data[1]), data[1])
+        assert report.ima_contrast == pytest.approx(0, abs=1e-9)
+        assert "(IMA contrast): 0.000 nats" in str(report)
+
+    def test_the_contrast_is_that_of_the_angle_between_directions(self):
+        mixing = np.array([[1.0, 0.0], [0.6, 0.8]])
+        sources = np.random.RandomState(0).uniform(-1, 1, (2000, 2))
+        X = sources @ mixing
+        report = latent_report(FastICA(2, random_state=0).fit(X), X)
+        assert report.ima_contrast == pytest.approx(-np.log(0.8), rel=0.1)
+
+    def test_one_component_has_no_contrast(self, data):
+        report = latent_report(PCA(1).fit(data[1]), data[1])
+        assert np.isnan(report.ima_contrast)
+
     def test_as_many_factors_as_features_are_not_compared(self, data):
         report = latent_report(PCA(8).fit(data[1]), data[1])
         assert report.varimax is None

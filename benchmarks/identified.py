@@ -1,0 +1,282 @@
+"""Measure how well conditions identify the sources of simulated tables.
+
+    python benchmarks/identified.py                  fit what is missing, and store it
+    python benchmarks/identified.py --stored         print what is stored
+    python benchmarks/identified.py --power          how often conditions are refused
+
+``--sets``, ``--methods`` and ``--seeds`` choose some of them. The number is the mean
+absolute correlation (Pearson) of each source with the component matched to it, of all
+samples; 1 is best. Codes are the posterior means of the encoder, without the condition.
+There are as many components as sources. No result is chosen by the sources.
+
+Sets, each drawn anew for each seed:
+
+- ``mild-var``: 30 conditions of 200 samples, 3 sources with standard deviations uniform
+  in (.1, 2) and means of zero, 12 columns of a smooth map with 5 % of noise;
+- ``mild-mean``: the same with standard normal means, and standard deviations uniform in
+  (.2, .8);
+- ``ivae``: 40 conditions of 1,000 samples, 5 sources with standard deviations uniform
+  in (.5, 3), three layers of mixing with tanh(x) + .1 x between them (Khemakhem et al.
+  2020, "Variational Autoencoders and Nonlinear ICA", Section 5.1, with five columns);
+- ``icebeem-2``, ``icebeem-4``: 20 conditions of 1,000 samples, 5 sources with standard
+  deviations uniform in (.01, 3), one or three orthogonal maps, each after a leaky ReLU
+  of slope .2 (Khemakhem et al. 2020, "ICE-BeeM", Section 5.1).
+
+Methods: columns of the table, PCA and FastICA; PCA with ``align_codes``; the VAE and
+FactorVAE with default settings, alone and after ``rotate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import ortho_group
+from sklearn.decomposition import PCA, FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from skfactorvae import BetaVAETransformer, FactorVAETransformer
+from skfactorvae.identification import align_codes
+
+RESULTS = Path(__file__).parent / "results" / "identified.csv"
+FIELDS = ("set", "method", "seed", "correlation", "seconds")
+N_SEEDS = 2
+
+POWER = ((4, 1.5), (4, 2.0), (10, 1.5), (10, 2.0), (30, 1.5))
+"""Conditions of 50 samples, and the largest ratio of spreads between them."""
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A table (n, p), the condition of each sample (n,), and its sources (n, d)."""
+
+    X: np.ndarray
+    aux: np.ndarray
+    sources: np.ndarray
+
+
+# ------------------------------------------------------------------------------ sets
+def mild(rng, low: float, high: float, mean_std: float) -> Conditioned:
+    """Return 30 conditions of 200 samples, smoothly mixed, with noise."""
+    aux = np.repeat(np.arange(30), 200)
+    means = mean_std * rng.standard_normal((30, 3))
+    spreads = rng.uniform(low, high, (30, 3))
+    sources = means[aux] + spreads[aux] * rng.standard_normal((len(aux), 3))
+    hidden = np.tanh(
+        0.7 * sources @ rng.standard_normal((3, 20)) + 0.3 * rng.standard_normal(20)
+    )
+    X = hidden @ rng.standard_normal((20, 12)) / 4
+    X += 0.3 * sources @ rng.standard_normal((3, 12))
+    return Conditioned(X + 0.05 * X.std() * rng.standard_normal(X.shape), aux, sources)
+
+
+def ivae(rng) -> Conditioned:
+    """Return the set of iVAE's paper: three layers of mixing."""
+    aux = np.repeat(np.arange(40), 1000)
+    spreads = rng.uniform(0.5, 3, (40, 5))
+    sources = spreads[aux] * rng.standard_normal((len(aux), 5))
+    X = sources @ well_conditioned(rng, 5)
+    for _ in range(2):
+        X = np.tanh(X) + 0.1 * X
+        X = X @ well_conditioned(rng, 5)
+    return Conditioned(X, aux, sources)
+
+
+def well_conditioned(rng, d: int, n_draws: int = 2000) -> np.ndarray:
+    """Return a matrix with unit columns, of the best-conditioned quarter of draws."""
+
+    def draw():
+        matrix = rng.uniform(-1, 1, (d, d))
+        return matrix / np.linalg.norm(matrix, axis=0)
+
+    limit = np.quantile([np.linalg.cond(draw()) for _ in range(n_draws)], 0.25)
+    while np.linalg.cond(matrix := draw()) > limit:
+        pass
+    return matrix
+
+
+def icebeem(rng, n_layers: int) -> Conditioned:
+    """Return the set of ICE-BeeM's paper: orthogonal maps after leaky ReLUs."""
+    aux = np.repeat(np.arange(20), 1000)
+    spreads = rng.uniform(0.01, 3, (20, 5))
+    X = sources = spreads[aux] * rng.standard_normal((len(aux), 5))
+    for _ in range(n_layers - 1):
+        turn = ortho_group.rvs(5, random_state=rng.integers(2**30))
+        X = np.where(X > 0, X, 0.2 * X) @ turn
+    return Conditioned(X, aux, sources)
+
+
+SETS: dict[str, Callable[[np.random.Generator], Conditioned]] = {
+    "mild-var": lambda rng: mild(rng, 0.1, 2, 0),
+    "mild-mean": lambda rng: mild(rng, 0.2, 0.8, 1),
+    "icebeem-2": lambda rng: icebeem(rng, 2),
+    "icebeem-4": lambda rng: icebeem(rng, 4),
+    "ivae": ivae,
+}
+
+
+# --------------------------------------------------------------------------- methods
+def linear(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
+    """Return the codes of linear methods, by name."""
+    d = one.sources.shape[1]
+    rows = StandardScaler().fit_transform(one.X)
+    scores = PCA(d, whiten=True).fit_transform(rows)
+    return {
+        "columns": rows,
+        "PCA": scores,
+        "FastICA": FastICA(d, random_state=seed, max_iter=500).fit_transform(rows),
+        "PCA + align_codes": align_codes(scores, one.aux).codes,
+        "PCA + align_codes, orthogonal": align_codes(
+            scores, one.aux, orthogonal=True
+        ).codes,
+    }
+
+
+def rotated(model, name: str) -> Callable[[Conditioned, int], dict[str, np.ndarray]]:
+    """Return a function that fits a model, and rotates it."""
+
+    def codes(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
+        model.set_params(
+            n_components=one.sources.shape[1], random_state=seed, verbose=0
+        )
+        fitted = model.fit(one.X)
+        turned = fitted.rotate(one.X, one.aux)
+        return {
+            name: fitted.transform(one.X),
+            f"{name} + rotate": turned.transform(one.X),
+        }
+
+    return codes
+
+
+METHODS = {
+    "linear": linear,
+    "VAE": rotated(BetaVAETransformer(beta=1.0), "VAE"),
+    "FactorVAE": rotated(FactorVAETransformer(), "FactorVAE"),
+}
+
+
+def correlation(sources: np.ndarray, codes: np.ndarray) -> float:
+    """Return the mean absolute correlation of sources with matched components."""
+    d = sources.shape[1]
+    cross = np.abs(np.corrcoef(sources.T, codes.T)[:d, d:])
+    matched = linear_sum_assignment(-cross)
+    return float(cross[matched].sum() / d)
+
+
+# --------------------------------------------------------------------------- results
+def stored() -> list[dict[str, str]]:
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def add(rows: list[dict[str, object]]) -> None:
+    is_new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def measure(sets, methods, seeds) -> None:
+    """Fit what is not stored, and store it."""
+    done = {(r["set"], r["method"], r["seed"]) for r in stored()}
+    for seed in seeds:
+        for name in sets:
+            one = SETS[name](np.random.default_rng(seed))
+            for method in methods:
+                first = "columns" if method == "linear" else method
+                if (name, first, str(seed)) in done:
+                    continue
+                start = time.process_time()
+                found = METHODS[method](one, seed)
+                seconds = round(time.process_time() - start, 1)
+                values = {k: correlation(one.sources, z) for k, z in found.items()}
+                add(
+                    [
+                        {
+                            "set": name,
+                            "method": key,
+                            "seed": seed,
+                            "correlation": round(value, 4),
+                            "seconds": seconds,
+                        }
+                        for key, value in values.items()
+                    ]
+                )
+                shown = ", ".join(f"{k} {v:.3f}" for k, v in values.items())
+                print(f"{name}, seed {seed}: {shown} ({seconds} s)", flush=True)
+
+
+def show() -> None:
+    """Print a table of the stored results: sets by methods, seeds in a cell."""
+    rows = stored()
+    methods = list(dict.fromkeys(r["method"] for r in rows))
+    sets = [name for name in SETS if name in {r["set"] for r in rows}]
+    print("| method | " + " | ".join(sets) + " |")
+    print("|---" * (1 + len(sets)) + "|")
+    for method in methods:
+        cells = []
+        for name in sets:
+            found = [r for r in rows if r["set"] == name and r["method"] == method]
+            found.sort(key=lambda r: int(r["seed"]))
+            cells.append(", ".join(f"{float(r['correlation']):.3f}"[1:] for r in found))
+        print(f"| {method} | " + " | ".join(cells) + " |")
+
+
+def power(n_draws: int = 200) -> None:
+    """Print how often conditions are accepted: shuffled ones, and ones of an effect."""
+    print("| conditions x samples | largest ratio of spreads | accepted | shuffled |")
+    print("|---|---|---|---|")
+    for n_conditions, ratio in POWER:
+        accepted = np.zeros(2)
+        for seed in range(n_draws):
+            rng = np.random.default_rng(seed)
+            aux = np.repeat(np.arange(n_conditions), 50)
+            spreads = ratio ** rng.uniform(0, 1, (n_conditions, 3))
+            Z = rng.standard_normal((len(aux), 3)) * spreads[aux]
+            for k, given in enumerate((aux, rng.permutation(aux))):
+                accepted[k] += is_accepted(Z, given)
+        shown = " | ".join(f"{a / n_draws:.2f}" for a in accepted)
+        print(f"| {n_conditions} x 50 | {ratio} | {shown} |", flush=True)
+
+
+def is_accepted(Z, aux) -> bool:
+    try:
+        align_codes(Z, aux, n_permutations=99)
+    except ValueError:
+        return False
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--stored", action="store_true", help="print what is stored")
+    parser.add_argument("--power", action="store_true", help="shares that are refused")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(N_SEEDS))
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", message=".*components are not separated")
+    if options.power:
+        power()
+    elif not options.stored:
+        measure(options.sets, options.methods, options.seeds)
+    if not options.power:
+        show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Joint diagonalisation of covariances within conditions, or at lags in time.
+
+Independence alone identifies no components of normal data. Conditions under which
+components differ in spread do: the matrix that makes components uncorrelated under all
+conditions is unique up to order, sign and scale.
+"""
+
+from ._conditions import LAGS, Auxiliary, Conditions, TimeOrder, read_auxiliary
+from ._diagonalisation import diagonalise, rotate_to_diagonal
+from ._rotation import best_rotation
+from ._separation import Separation, spreads_of
+
+__all__ = [
+    "LAGS",
+    "Auxiliary",
+    "Conditions",
+    "Separation",
+    "TimeOrder",
+    "best_rotation",
+    "diagonalise",
+    "read_auxiliary",
+    "rotate_to_diagonal",
+    "spreads_of",
+]

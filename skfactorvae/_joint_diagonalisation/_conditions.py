@@ -1,0 +1,300 @@
+"""Auxiliary columns: conditions of samples, or their order in time.
+
+Axes: ``n`` samples, ``K`` conditions, ``d`` components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .._inputs import CONTINUOUS, TIME, columns, read_column
+
+KINDS = ("auto", "conditions", "time")
+
+MIN_ROWS = 10
+"""Samples of a condition, at least; with more than five components, two for each."""
+
+MAX_BINS, ROWS_PER_BIN = 20, 50
+"""Conditions that a continuous column is cut into, at most, and samples of each, at
+least."""
+
+LAGS = (1, 2, 3, 5, 8, 12, 20)
+"""Lags at which covariances in time are computed."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The condition of each sample.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n,)
+        Number of each sample's condition; -1 where it is unknown.
+    labels : tuple of str
+        Name of each condition.
+    """
+
+    index: np.ndarray
+    labels: tuple[str, ...]
+    noun: ClassVar[str] = "conditions"
+
+    @cached_property
+    def groups(self) -> list[np.ndarray]:
+        """Indices of the samples of each condition."""
+        return [np.flatnonzero(self.index == k) for k in range(len(self.labels))]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Share of the samples in each condition, (K,)."""
+        sizes = np.array([len(group) for group in self.groups], dtype=np.float64)
+        return sizes / sizes.sum()
+
+    def check(self, n_components: int) -> None:
+        """Raise if there are too few conditions, or one has too few samples.
+
+        Raises
+        ------
+        ValueError
+        """
+        if len(self.labels) < 2:
+            what = f"one condition, {self.labels[0]}" if self.labels else "no condition"
+            raise ValueError(
+                f"aux has {what}; expected at least two that differ in the spread of "
+                "the components. Pass another column, or do not rotate."
+            )
+        least = max(MIN_ROWS, 2 * n_components)
+        small = [
+            f"{label} ({len(group)})"
+            for label, group in zip(self.labels, self.groups, strict=True)
+            if len(group) < least
+        ]
+        if small:
+            more = ", ..." if len(small) > 5 else ""
+            raise ValueError(
+                f"aux has {len(small)} conditions of fewer than {least} samples: "
+                f"{', '.join(small[:5])}{more}. A covariance of {n_components} "
+                f"components needs at least {least}. Join conditions, or write NaN for "
+                "the condition of these samples, which are then left out."
+            )
+
+    def centred(self, codes: np.ndarray) -> np.ndarray:
+        """Return codes (n, d) without the mean of their condition.
+
+        They are scaled such that mean squares are unbiased.
+        """
+        centred = codes.astype(np.float64)
+        for group in self.groups:
+            part = centred[group] - centred[group].mean(axis=0)
+            centred[group] = part * np.sqrt(len(group) / (len(group) - 1))
+        return centred
+
+    def covariances(self, centred, variances=None, rng=None) -> np.ndarray:
+        """Return the covariance matrices within conditions, (K, d, d).
+
+        Parameters
+        ----------
+        centred : ndarray of shape (n, d)
+            By :meth:`centred`.
+        variances : ndarray of shape (n, d), default=None
+            Posterior variances, whose means are added.
+        rng : RandomState or None
+            Permutes the conditions of the samples.
+        """
+        groups = self.groups
+        if rng is not None:
+            shuffled = rng.permutation(np.concatenate(groups))
+            groups = np.split(shuffled, np.cumsum([len(g) for g in groups])[:-1])
+        return np.stack([_second_moment(centred, variances, g) for g in groups])
+
+
+@dataclass(frozen=True)
+class TimeOrder:
+    r"""The order of samples in time, for covariances at several lags.
+
+    At each lag there are two matrices, of sums and of differences of codes,
+    :math:`(z_t \pm z_{t+\tau}) / \sqrt 2`. Their covariances are C_0 + C_tau and C_0 -
+    C_tau, which are positive definite, as lagged covariances are not.
+
+    Attributes
+    ----------
+    order : ndarray of int
+        Samples in the order of time.
+    lags : tuple of int
+    """
+
+    order: np.ndarray
+    lags: tuple[int, ...] = LAGS
+    noun: ClassVar[str] = "sums and differences of lagged codes"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the matrices."""
+        signs = ("sum", "difference")
+        return tuple(f"{sign} at lag {lag}" for lag in self.lags for sign in signs)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the matrices, (K,)."""
+        return np.full(2 * len(self.lags), 0.5 / len(self.lags))
+
+    def check(self, n_components: int) -> None:
+        """Raise if there are too few samples for the lags.
+
+        Raises
+        ------
+        ValueError
+        """
+        least = max(MIN_ROWS, 2 * n_components) + max(self.lags)
+        if len(self.order) < least:
+            raise ValueError(
+                f"aux orders {len(self.order)} samples in time; expected at least "
+                f"{least} for lags up to {max(self.lags)} and {n_components} "
+                "components. Pass smaller lags, or more samples."
+            )
+
+    def centred(self, codes: np.ndarray) -> np.ndarray:
+        """Return codes (n, d) without their mean."""
+        return codes - codes[self.order].mean(axis=0, dtype=np.float64)
+
+    def covariances(self, centred, variances=None, rng=None) -> np.ndarray:
+        """Return the covariances of sums and differences at each lag, (K, d, d).
+
+        Parameters
+        ----------
+        centred, variances, rng
+            As those of :meth:`Conditions.covariances`; ``rng`` permutes the order.
+        """
+        order = self.order if rng is None else rng.permutation(self.order)
+        series = centred[order]
+        added = 0.0 if variances is None else np.diag(variances[order].mean(axis=0))
+        found = []
+        for lag in self.lags:
+            early, late = series[:-lag], series[lag:]
+            for pair in (early + late, early - late):
+                found.append(pair.T @ pair / (2 * len(pair)) + added)
+        return np.stack(found)
+
+
+Auxiliary = Conditions | TimeOrder
+
+
+def _second_moment(centred, variances, chosen):
+    part = centred[chosen]
+    moment = part.T @ part / len(part)
+    if variances is not None:
+        moment += np.diag(variances[chosen].mean(axis=0))
+    return moment
+
+
+# ------------------------------------------------------------------------- reading
+def read_auxiliary(
+    aux: Any, n_samples: int, kind: str = "auto", lags: Sequence[int] = LAGS
+) -> Auxiliary:
+    """Read auxiliary columns as conditions, or as an order in time.
+
+    Parameters
+    ----------
+    aux : array-like or frame of shape (n,) or (n, m)
+        Several columns are conditions together: each combination is one. Continuous
+        columns are cut into at most 20 conditions of equally many samples. A sample of
+        which a column is missing has no known condition.
+    n_samples : int
+    kind : {"auto", "conditions", "time"}
+        ``"auto"`` takes one column of times as an order in time, and all else as
+        conditions.
+    lags : sequence of int
+        Lags of an order in time, in samples.
+
+    Raises
+    ------
+    ValueError
+        If aux is of another length, is infinite, has no known entry, or two samples
+        have the same time.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
+    raw, names = columns(aux, "aux")
+    found = [
+        read_column(column, f"Column {name!r} of aux")
+        for name, column in zip(names, raw, strict=True)
+    ]
+    n_given = len(found[0].values)
+    if n_given != n_samples:
+        raise ValueError(
+            f"aux has {n_given} rows, but X has {n_samples} samples. Give one row per "
+            "sample, NaN where a condition is unknown."
+        )
+    for column, name in zip(found, names, strict=True):
+        if np.isinf(column.values).any():
+            raise ValueError(
+                f"Column {name!r} of aux holds infinity; expected finite numbers, or "
+                "NaN where a condition is unknown."
+            )
+    is_known = ~np.any([np.isnan(column.values) for column in found], axis=0)
+    if not is_known.any():
+        raise ValueError(
+            "aux is missing for all samples; expected the condition or the time of at "
+            "least some of them. Check how aux was read."
+        )
+    is_time = len(found) == 1 and found[0].content == TIME
+    if kind == "time" or (kind == "auto" and is_time):
+        return _read_order(found, is_known, lags)
+    return _read_conditions(found, names, is_known)
+
+
+def _read_order(found, is_known, lags) -> TimeOrder:
+    if len(found) > 1 or not found[0].is_ordered:
+        raise ValueError(
+            f"kind='time' needs one column of numbers or times, got {len(found)} "
+            "columns, or names without an order. Pass the time of each sample."
+        )
+    if not lags or any(lag != int(lag) or lag < 1 for lag in lags):
+        raise ValueError(
+            f"lags must be integers of at least 1, in samples; got {tuple(lags)!r}."
+        )
+    known = np.flatnonzero(is_known)
+    times = found[0].values[known]
+    if len(np.unique(times)) < len(times):
+        raise ValueError(
+            "aux gives the same time to several samples, so that their order is "
+            "unknown. Pass distinct times; for kind='conditions', each value of aux is "
+            "a condition."
+        )
+    order = known[np.argsort(times)]
+    return TimeOrder(order, tuple(sorted({int(lag) for lag in lags})))
+
+
+def _read_conditions(found, names, is_known) -> Conditions:
+    parts = [_levels(column, is_known) for column in found]
+    codes = np.stack([index[is_known] for index, _ in parts], axis=1)
+    distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
+    index = np.full(len(is_known), -1)
+    index[is_known] = inverse.reshape(-1)
+    texts = [texts for _, texts in parts]
+    labels = []
+    for row in distinct:
+        values = [t[int(level)] for t, level in zip(texts, row, strict=True)]
+        if len(names) > 1:
+            values = [f"{n}={v}" for n, v in zip(names, values, strict=True)]
+        labels.append(", ".join(values))
+    return Conditions(index, tuple(labels))
+
+
+def _levels(column, is_known):
+    """Return each sample's level, NaN where missing, and the name of each level."""
+    if column.kind(is_known) != CONTINUOUS:
+        index, levels = column.as_levels()
+        return index, [str(level) for level in levels]
+    values = np.where(is_known, column.values, np.nan)
+    n_bins = int(np.clip(is_known.sum() // ROWS_PER_BIN, 2, MAX_BINS))
+    edges = np.nanquantile(values, np.linspace(0, 1, n_bins + 1)[1:-1])
+    index = np.where(np.isnan(values), np.nan, np.searchsorted(edges, values))
+    bounds = [np.nanmin(values), *edges, np.nanmax(values)]
+    names = [f"{a:.3g} to {b:.3g}" for a, b in pairwise(bounds)]
+    return index, names

@@ -1,0 +1,9 @@
+"""Components that known conditions, or an order in time, identify.
+
+Independence alone identifies no components of normal data. Conditions under which
+components differ in spread do.
+"""
+
+from ._alignment import align_codes
+
+__all__ = ["align_codes"]

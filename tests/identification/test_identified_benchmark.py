@@ -1,0 +1,61 @@
+"""The benchmark of conditions keeps working, and its page quotes what is stored."""
+
+import re
+from pathlib import Path
+
+import identified
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "evidence" / "identified.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guide" / "known.md").read_text("utf-8")
+
+
+def small(rng):
+    """Return 200 samples of two sources with conditional spreads."""
+    aux = np.repeat(np.arange(4), 50)
+    sources = rng.standard_normal((200, 2)) * rng.uniform(0.1, 3, (4, 2))[aux]
+    return identified.Conditioned(sources @ rng.normal(size=(2, 5)), aux, sources)
+
+
+@pytest.mark.slow
+def test_a_set_is_measured_once_and_stored(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(identified, "RESULTS", tmp_path / "stored.csv")
+    monkeypatch.setitem(identified.SETS, "mild-var", small)
+    model = identified.BetaVAETransformer(beta=1.0, max_iter=30, weight_decay=0)
+    monkeypatch.setitem(identified.METHODS, "VAE", identified.rotated(model, "VAE"))
+    for _ in range(2):
+        identified.measure(["mild-var"], ["linear", "VAE"], [0])
+    assert len(identified.stored()) == 7
+    assert all(0 < float(r["correlation"]) <= 1 for r in identified.stored())
+    capsys.readouterr()
+    identified.show()
+    assert capsys.readouterr().out.count("\n| ") == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", identified.SETS)
+def test_conditions_of_a_set_differ_in_spread(name):
+    one = identified.SETS[name](np.random.default_rng(0))
+    assert len(one.X) == len(one.aux) == len(one.sources)
+    spreads = [one.sources[one.aux == k].std(axis=0) for k in np.unique(one.aux)]
+    assert np.log(spreads).std(axis=0).min() > 0.2
+
+
+def test_the_correlation_is_one_for_permuted_and_scaled_sources():
+    sources = np.random.default_rng(0).normal(size=(50, 3))
+    codes = sources[:, [2, 0, 1]] * [-1, 2, 3]
+    assert identified.correlation(sources, codes) == pytest.approx(1)
+
+
+def test_the_page_has_the_stored_numbers(capsys):
+    identified.show()
+    for line in capsys.readouterr().out.splitlines():
+        assert line in PAGE
+
+
+@pytest.mark.slow
+def test_the_example_of_the_guide_runs():
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
+    exec(compile(code, "known.md", "exec"), {})
