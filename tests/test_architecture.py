@@ -98,7 +98,7 @@ MAY_IMPORT = {
     "metrics": {"ground"},
     "evaluation": {"ground"},
     "datasets": {"ground"},
-    "inspection": {"metrics", "evaluation", "ground", "moments"},
+    "inspection": {"metrics", "evaluation", "ground", "moments", "sources"},
     "model_selection": {
         "columns",
         "batching",

@@ -13,7 +13,7 @@ from sklearn.preprocessing import MaxAbsScaler
 
 from skfactorvae import FactorVAETransformer, SupervisedFactorVAETransformer
 from skfactorvae.core._sampling import draw_blocks
-from skfactorvae.datasets import make_gaussian_peaks, make_nonlinear_ica
+from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.inspection import factor_table
 from skfactorvae.metrics import mean_correlation_score, mig_scorer
 from skfactorvae.model_selection import BatchedGridSearchCV
@@ -113,7 +113,7 @@ def test_a_fit_of_each_transformer_equals_that_to_the_array(
     ids=str,
 )
 def test_fits_with_other_parameters_are_equal(parameters, tmp_path):
-    X = data()
+    X = data(330)
     if parameters.get("likelihood"):
         X = (np.median(X, axis=0) < X).astype(np.float32)
     table = stored(X, "memory map", tmp_path)
@@ -184,17 +184,16 @@ def test_rows_of_a_few_steps_come_from_a_few_blocks():
 def test_recovery_is_equal_in_stored_order(tmp_path, monkeypatch):
     """Of samples that are sorted by a factor, which is the worst order."""
     monkeypatch.setattr(_standardized, "START_ROWS", 1000)
-    X, factors = make_gaussian_peaks(6000, random_state=0)
+    X, factors = make_nonlinear_ica(6000, random_state=0)
     order = np.argsort(factors[:, 0])
     X, factors = X[order].astype(np.float32), factors[order]
-    model = partial(FactorVAETransformer, 3, max_iter=600, random_state=0)
-    model = partial(model, weight_decay=0.0, verbose=0)
+    small = {**SMALL, "hidden_layer_sizes": 32, "batch_size": 128}
+    small |= {"n_components": factors.shape[1], "max_iter": 400, "weight_decay": 0.0}
     table = stored(X, "memory map", tmp_path)
-    found = [model().fit(x) for x in (X, table)]
+    found = [FactorVAETransformer(**small).fit(x) for x in (X, table)]
     scores = [mean_correlation_score(factors, m.transform(X)) for m in found]
-    assert abs(scores[0] - scores[1]) < 0.05
-    bounds = [m.score(X) for m in found]
-    assert abs(bounds[0] - bounds[1]) < 0.02 * abs(bounds[0])
+    assert min(scores) > 0.97
+    assert abs(found[0].score(X) - found[1].score(X)) < 1.5
     np.testing.assert_allclose(found[0].mean_, found[1].mean_, rtol=1e-5)
     np.testing.assert_allclose(found[0].scale_, found[1].scale_, rtol=1e-5)
 
@@ -252,9 +251,11 @@ def test_scorers_tables_and_searches_take_them(tmp_path):
     table = stored(X.astype(np.float32), "memory map", tmp_path)
     model = FactorVAETransformer(**SMALL).fit(table)
     assert mig_scorer(model, table, factors) == mig_scorer(model, X, factors)
-    found, expected = (factor_table(model, x) for x in (table, np.array(table)))
-    np.testing.assert_allclose(found.effect, expected.effect, rtol=1e-6)
-    np.testing.assert_allclose(found.feature_std, expected.feature_std, rtol=1e-6)
+    expected = factor_table(model, np.array(table))
+    for source in (table, [tmp_path / "0.npy"], sparse.csr_array(table)):
+        found = factor_table(model, source)
+        np.testing.assert_allclose(found.effect, expected.effect, rtol=1e-6)
+        np.testing.assert_allclose(found.feature_std, expected.feature_std, rtol=1e-6)
     search = BatchedGridSearchCV(
         FactorVAETransformer(**SMALL), {"gamma": [0, 5]}, cv=2
     ).fit(table)
@@ -269,10 +270,10 @@ def test_a_stack_reads_its_table_once(tmp_path):
     X = data()
     table = stored(X, "CSR", tmp_path)
     one, other = (
-        SeedEnsemble(FactorVAETransformer(**SMALL), n_fits=3, random_state=0).fit(x)
+        SeedEnsemble(FactorVAETransformer(**SMALL), n_seeds=3, random_state=0).fit(x)
         for x in (X, table)
     )
-    np.testing.assert_allclose(one.stability_, other.stability_, atol=1e-6)
+    np.testing.assert_allclose(one.agreement_, other.agreement_, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -281,8 +282,8 @@ def test_sparse_tables_pass_through_pipelines():
     pipe = make_pipeline(MaxAbsScaler(), FactorVAETransformer(**SMALL)).fit(X)
     codes = pipe.transform(X)
     np.testing.assert_array_equal(codes, pipe.transform(X.tocsc()))
-    dense = make_pipeline(MaxAbsScaler(), FactorVAETransformer(**SMALL))
-    np.testing.assert_array_equal(codes, dense.fit_transform(X.toarray()))
+    dense = FactorVAETransformer(**SMALL).fit(pipe[0].transform(X).toarray())
+    np.testing.assert_array_equal(codes, dense.transform(pipe[0].transform(X)))
 
 
 def test_a_sparse_table_is_never_dense_as_a_whole(monkeypatch):
