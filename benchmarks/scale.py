@@ -155,6 +155,13 @@ def load():
         return list(csv.DictReader(file))
 
 
+def store(records):
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(records)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -179,11 +186,9 @@ def main():
         n_rows, n_features = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             write_table(Path(folder), n_rows, n_features, "HDF5" in args.kinds)
-            records += [run(kind, Path(folder), args.steps) for kind in args.kinds]
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(records)
+            for kind in args.kinds:
+                records.append(run(kind, Path(folder), args.steps))
+                store(records)
     show(records)
 
 
