@@ -1,12 +1,15 @@
 """Supervised transformers with default labels, for tests of all transformers."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 import skfactorvae
 
 
 def labels_of(X):
     """Return a label for each row that depends on the row alone; None for no table."""
+    if issparse(X):
+        X = X.toarray()
     try:
         table = np.asarray(np.real(X), dtype=np.float64)
     except (TypeError, ValueError):

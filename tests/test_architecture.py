@@ -105,7 +105,7 @@ MAY_IMPORT = {
     "metrics": {"ground"},
     "evaluation": {"ground"},
     "datasets": {"ground"},
-    "inspection": {"columns", "metrics", "evaluation", "ground", "moments"},
+    "inspection": {"columns", "metrics", "evaluation", "ground", "moments", "sources"},
     "model_selection": {
         "columns",
         "batching",

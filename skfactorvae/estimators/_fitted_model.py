@@ -25,6 +25,7 @@ from ._column_report import ColumnReportMixin
 from ._component_names import NamedComponents
 from ._error_scale import FITTED_WITHOUT, NOT_TAKEN, OF_NUMBERS, read_errors
 from ._fitted_state import LATENT
+from ._table_columns import TYPED_SOURCE
 
 STATE = ("_model_spec", "mean_", "scale_", "weights_")
 """Fitted attributes that the methods of a fitted estimator read."""
@@ -37,13 +38,6 @@ OVERFLOW = (
 )
 """Error about values that overflow."""
 
-
-TYPED_SOURCE = (
-    "X is {name}, which is read in parts, but this fit has columns of several types, "
-    "which are encoded as a whole. Pass a data frame or an array of some of its rows, "
-    "or use likelihood='gaussian' or 'bernoulli'."
-)
-"""Error about columns of several types in a table that is read in parts."""
 
 ERRORS_OF_SOURCE = (
     "error_scale cannot be used with X, {name}, which is read in parts, while the "

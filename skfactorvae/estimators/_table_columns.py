@@ -11,6 +11,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._inputs import check_sample_weight
 from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
+from ..sources import as_source
+
+TYPED_SOURCE = (
+    "X is {name}, which is read in parts, but this fit has columns of several types, "
+    "which are encoded as a whole. Pass a data frame or an array of some of its rows, "
+    "or use likelihood='gaussian' or 'bernoulli'."
+)
+"""Error about columns of several types in a table that is read in parts."""
 
 
 class TableColumnsMixin:
@@ -61,6 +69,9 @@ class TableColumnsMixin:
             return None
         if not is_typed(X, likelihood):
             return None
+        source = as_source(X)
+        if source is not None and not source.is_small:
+            raise ValueError(TYPED_SOURCE.format(name=source.name))
         weight = check_sample_weight(sample_weight, n_rows(X))
         return fit_table(
             X,

@@ -23,6 +23,7 @@ from .._pipelines import (
     number_names,
     numbers_of,
 )
+from ..sources import as_source
 
 VALUES_AT_ONCE = 2**22
 """Largest number of values in a chunk."""
@@ -377,8 +378,14 @@ def spans(n_rows, width):
 
 
 def as_table(X):
-    """Convert lists to an array; return arrays and DataFrames as they are."""
-    return X if hasattr(X, "shape") else np.asarray(X)
+    """Convert lists to an array, or to a row source if they are of files.
+
+    Arrays, DataFrames and tables that are read in parts are returned as they are.
+    """
+    if hasattr(X, "shape"):
+        return X
+    shards = as_source(X)
+    return np.asarray(X) if shards is None else shards
 
 
 def take(X, rows):

@@ -12,7 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from ._incomplete import has_missing
 from ._rows import subsample
-from ._scaling import blocks_of, column_moments
+from ._scaling import column_moments
 
 CONDITIONAL_NOISE_ROWS = 2000
 """Samples from which the correlation of features is estimated, at most."""
@@ -225,7 +225,7 @@ def are_uncorrelated(X, index, weight):
         places = np.linspace(0, len(columns) - 1, min(MAX_COMPARED, len(columns)))
         columns = columns[places.astype(int)]
         return all(
-            _mean_square_in_passes(X, index, weight, chosen) < UNCORRELATED
+            _mean_square_in_parts(X, index, weight, chosen) < UNCORRELATED
             for chosen in (few, columns)
         )
     return all(
@@ -241,15 +241,23 @@ def _vary(X):
     return X.high > X.low
 
 
-def _mean_square_in_passes(X, index, weight, columns):
-    """Return the same as :func:`_mean_square_correlation` of a table read in parts."""
-    share = weight / weight.sum()
-    mean = sum(part @ rows[:, columns] for rows, part in blocks_of(X, index, share))
+def _mean_square_in_parts(X, index, weight, columns):
+    """Return the same as :func:`_mean_square_correlation` of a table read in parts.
+
+    It is read once, in the order in which it is stored.
+    """
+    share = np.zeros(len(X))
+    share[index] = weight / weight.sum()
+    middle = X.low[columns] / 2 + X.high[columns].astype(np.float64) / 2
+    mean = np.zeros(len(columns))
     products = np.zeros((len(columns), len(columns)))
-    for rows, part in blocks_of(X, index, share):
-        centred = (rows[:, columns] - mean) * np.sqrt(part)[:, None]
-        products += centred.T @ centred
-    std = np.sqrt(np.diag(products))
+    for start, rows in X.blocks():
+        part = share[start : start + len(rows)]
+        shifted = rows[:, columns] - middle
+        mean += part @ shifted
+        products += (shifted * part[:, None]).T @ shifted
+    products -= np.outer(mean, mean)
+    std = np.sqrt(np.maximum(np.diag(products), 0.0))
     correlation = products[np.ix_(std > 0, std > 0)]
     correlation /= np.outer(std[std > 0], std[std > 0])
     n_columns = len(correlation)

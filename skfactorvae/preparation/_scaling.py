@@ -152,11 +152,7 @@ def column_moments(X, index, weight):
             X, index, weight
         )
     share = weight / weight.sum()
-    largest = np.zeros(X.shape[1])
-    for rows, _ in blocks_of(X, index, share):
-        top, bottom = rows.max(axis=0), rows.min(axis=0)
-        np.maximum(largest, np.maximum(top, -bottom), out=largest)
-    power = np.frexp(largest)[1]
+    power = np.frexp(_largest(X, index, share))[1]
     origin = np.ldexp(X[index[0]].astype(np.float64), -power)
 
     def shifted():
@@ -183,6 +179,21 @@ def _moments_of_observed(X, index, weight):
                 column_moments(values, np.arange(len(present)), own)
             )
     return moments[0], moments[1]
+
+
+def _largest(X, index, share):
+    """Return the largest magnitude of each column, (p,).
+
+    Of float32 that is read in parts, that of all samples, which is known, will do: in
+    double precision, moments are the same for every power of two.
+    """
+    if not isinstance(X, np.ndarray) and X.dtype == np.float32:
+        return np.maximum(-X.low, X.high).astype(np.float64)
+    largest = np.zeros(X.shape[1])
+    for rows, _ in blocks_of(X, index, share):
+        top, bottom = rows.max(axis=0), rows.min(axis=0)
+        np.maximum(largest, np.maximum(top, -bottom), out=largest)
+    return largest
 
 
 def _moments_in_passes(X, index, weight):

@@ -18,6 +18,9 @@ RELEASED_BYTES = 2**26
 FAULT_BYTES = 2**16
 """Bytes of a file that Linux maps around the one that is read."""
 
+ROWS_BETWEEN_RELEASES = 1024
+"""Single rows that are read before pages are released, at most."""
+
 MAX_BLOCK_ROWS = 1024
 """Rows of a block, at most."""
 
@@ -62,15 +65,15 @@ def _has_slices(X: Any) -> bool:
 
     Data frames have no dtype, and tensors one of their own.
     """
-    names = dir(type(X))
-    if not {"shape", "dtype", "__getitem__"} <= set(names):
+    if not hasattr(type(X), "__getitem__"):
         return False
     try:
-        return isinstance(X.dtype, np.dtype) and len(X.shape) == 2
+        dtype, shape = (getattr(X, name, None) for name in ("dtype", "shape"))
     except Exception as error:  # of any library
         raise ValueError(
             f"X, {_name_of(X)}, cannot be read: {error} Check that its file is open."
         ) from error
+    return isinstance(dtype, np.dtype) and isinstance(shape, tuple) and len(shape) == 2
 
 
 def _name_of(X: Any) -> str:
@@ -96,8 +99,11 @@ class MappedSource(RowSource):
         return rows
 
     def _read_at(self, index):
-        rows = self._as_stored(index)
-        self._release(len(index) * max(self.row_bytes, FAULT_BYTES))
+        rows = np.empty((len(index), self.shape[1]), dtype=self.array.dtype)
+        for start in range(0, len(index), ROWS_BETWEEN_RELEASES):
+            some = slice(start, start + ROWS_BETWEEN_RELEASES)
+            rows[some] = self._as_stored(index[some])
+            self._release(len(index[some]) * max(self.row_bytes, FAULT_BYTES))
         return rows
 
     def _as_stored(self, rows) -> np.ndarray:

@@ -35,6 +35,16 @@ def row_keys(X: np.ndarray) -> np.ndarray:
 
 
 def row_digests(X: np.ndarray) -> np.ndarray:
-    """Return a 32-bit hash of each sample, (n,), the two halves of its key combined."""
-    keys = row_keys(X)
-    return (keys ^ (keys >> np.uint64(32))).astype(np.uint32)
+    """Return a 32-bit hash of each sample, (n,), that differs if one value does.
+
+    It is a sum of products with odd numbers modulo 2**32, which is computed faster than
+    a key is.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p), float32 or float64
+    """
+    bits = np.ascontiguousarray(X).view(np.uint32)
+    rng = np.random.RandomState(0)
+    odd = rng.randint(0, 2**31, size=bits.shape[1], dtype=np.uint32) * 2 + 1
+    return np.einsum("ij,j->i", bits, odd.astype(np.uint32))

@@ -69,6 +69,10 @@ class RowSource(ABC):
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
+        return self.read(start, stop)
+
     @property
     def nbytes(self) -> int:
         """Size of the dense table, bytes."""
