@@ -45,6 +45,7 @@ LAYER_OF = {
     "_jacobian": "ground",
     "_sample_types": "ground",
     "_linear_models": "ground",
+    "_pairs": "ground",
     "_simple_structure": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",
@@ -115,6 +116,7 @@ MAY_IMPORT = {
         "interchange",
         "loading",
         "checkpoints",
+        "ground",
         "version",
     },
 }

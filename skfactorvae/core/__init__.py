@@ -58,6 +58,7 @@ from .objectives import (
     Forward,
     InfoGAN,
     Objective,
+    PairedVAE,
     SupervisedFactorVAE,
     attribute_heads,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "Modules",
     "Network",
     "Objective",
+    "PairedVAE",
     "PointPosterior",
     "Record",
     "Rotated",

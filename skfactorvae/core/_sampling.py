@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ._compat import set_generator_state
+from ._pairs import PairTable
 
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
@@ -32,6 +33,7 @@ class Streams:
     labels: torch.Generator
     input_noise: torch.Generator
     hiding: torch.Generator
+    pairs: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
@@ -59,15 +61,19 @@ class Streams:
 
 
 class Draws(NamedTuple):
-    """The random numbers of one step of a stack."""
+    """The random numbers of one step of a stack, for b batches.
 
-    rows: Tensor  # (K, 2, B) row numbers of two independent batches
-    noise: Tensor  # (K, 2, B, d) standard normal
+    Two batches are independent. Where rows have partners, those of the first batch are
+    a third one.
+    """
+
+    rows: Tensor  # (K, b, B) row numbers
+    noise: Tensor  # (K, b, B, d) standard normal
     auxiliary_noise: Tensor  # (K, B, a) standard normal, beside that of the latents
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     labelled: Tensor  # (K, m, B) numbers of rows whose label of an attribute is known
     label_noise: Tensor  # (K, m, B, d) standard normal
-    input_noise: Tensor  # (K, 2, B, q) standard normal, for q features
+    input_noise: Tensor  # (K, b, B, q) standard normal, for q features
     hiding: Tensor  # (K, B, q + 1) uniform, for q features that can be hidden
 
 
@@ -80,6 +86,7 @@ def draw_steps(
     *,
     n_auxiliary: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
+    pair_tables: Sequence[PairTable] = (),
     n_noisy_features: int = 0,
     n_hidden_features: int = 0,
     device: torch.device,
@@ -107,6 +114,8 @@ def draw_steps(
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
         For each attribute, cumulative probability of the rows that have its label.
+    pair_tables : sequence of K PairTable
+        Partners of each model's rows; empty where rows have none.
     n_noisy_features : int, default=0
         Features that receive input noise, q. This noise is drawn step by step, since a
         chunk of it would be large.
@@ -118,12 +127,13 @@ def draw_steps(
     width = max(widths)
     label_cdfs = label_cdfs or [()] * len(streams)
     models = list(zip(streams, cdfs, offsets, widths, label_cdfs, strict=True))
-    input_shape = (2, batch_size, n_noisy_features)
+    tables: Sequence[PairTable | None] = pair_tables or [None] * len(streams)
+    input_shape = (3 if pair_tables else 2, batch_size, n_noisy_features)
     hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
     while True:
         drawn = [
-            _draw_chunk(*model, width, batch_size, n_auxiliary, dtype)
-            for model in models
+            _draw_chunk(*model, width, batch_size, n_auxiliary, dtype, pairs)
+            for model, pairs in zip(models, tables, strict=True)
         ]
         chunk = [torch.stack(part).to(device) for part in zip(*drawn, strict=True)]
         for t in range(CHUNK):
@@ -144,20 +154,25 @@ def _draw_chunk(
     batch_size: int,
     n_auxiliary: int,
     dtype: torch.dtype,
+    pairs: PairTable | None,
 ) -> tuple[Tensor, ...]:
     """Return one model's draws of CHUNK steps: ``Draws`` but the last two fields.
 
     Latents are padded with zeros from ``d`` to ``width``.
     """
-    rows = draw_rows(streams.rows, cdf, (CHUNK, 2, batch_size)) + offset
+    rows = draw_rows(streams.rows, cdf, (CHUNK, 2, batch_size))
     noise = _normal(streams.noise, (CHUNK, 2, batch_size, d), dtype)
+    if pairs is not None:
+        partners = pairs.draw(streams.pairs, rows[:, :1])
+        own = _normal(streams.pairs, (CHUNK, 1, batch_size, d), dtype)
+        rows, noise = torch.cat([rows, partners], 1), torch.cat([noise, own], 1)
     auxiliary_noise = _normal(streams.noise, (CHUNK, batch_size, n_auxiliary), dtype)
     order = _permutations(streams.order, (CHUNK, batch_size, d))
     labelled = _labelled_rows(streams.labels, label_cdfs, batch_size) + offset
     label_shape = (CHUNK, len(label_cdfs), batch_size, d)
     label_noise = _normal(streams.labels, label_shape, dtype)
     return (
-        rows,
+        rows + offset,
         _pad(noise, width),
         auxiliary_noise,
         _pad(order, width),

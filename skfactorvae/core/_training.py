@@ -14,17 +14,18 @@ from torch import Tensor
 from .._moments import trimmed_mean
 from . import _axes
 from ._adam import Adam
-from ._dense import Weights
 from ._devices import process_settings, undisturbed
 from ._inference import elbo
 from ._job import Fit, Job, Record, Status, Watch, effective_sample_size
 from ._latents import order_latents
 from ._optimiser import Optimiser
+from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
 from ._soap import Soap
+from ._start import draw_weights
 from ._state import Restoring, State, Storage, as_array
 from ._tables import LabelTable, cumulative, join_probabilities, join_tables
 from .objectives import Batch, Extras, Forward, InputNoise, Labelled
@@ -131,6 +132,9 @@ class _Stack:
             schedule.batch_size,
             n_auxiliary=self.network.n_auxiliary,
             label_cdfs=self.labels.cdfs if self.labels else (),
+            pair_tables=[
+                PairTable(j.pairs, j.row_weights) for j in jobs if j.pairs is not None
+            ],
             n_noisy_features=p if self.input_noise.any() else 0,
             n_hidden_features=p if self.hidden_fraction.any() else 0,
             device=device,
@@ -167,7 +171,7 @@ class _Stack:
         d = self.network.n_components
         models = []
         for job, stream in zip(self.jobs, streams, strict=True):
-            weights = _draw_weights(job, stream)
+            weights = draw_weights(job, stream)
             for name in weights.keys() & job.start.keys():
                 weights[name] = torch.tensor(job.start[name], device="cpu")
             models.append(
@@ -282,6 +286,11 @@ class _Stack:
             instance_noise=self.instance_noise,
             input_noise=self._input_noise(draws, reconstruction_weight),
             extras=Extras(draws.auxiliary_noise, self._labelled(draws, row_numbers)),
+            is_paired=(
+                draws.rows[:, 0] != draws.rows[:, 2]
+                if draws.rows.shape[1] > 2
+                else None
+            ),
         )
         groups = self.parameter_groups.values()
         weights = {k: w for group in groups for k, w in group.weights.items()}
@@ -610,29 +619,6 @@ def _noise_std(row_weights: np.ndarray) -> float:
     sample size; one is the standard deviation of the prior.
     """
     return min(1.0, FULL_NOISE_SAMPLE_SIZE / effective_sample_size(row_weights))
-
-
-def _draw_weights(job: Job, streams: Streams) -> Weights:
-    """Draw all weights of one model, the adversary's last.
-
-    Raises
-    ------
-    ValueError
-        If the drawn weights are not those that are declared.
-    """
-    d, objective = job.network.n_components, job.objective
-    weights = job.network.draw(streams.network)
-    weights |= job.likelihood.draw(job.network.n_features)
-    weights |= objective.draw(d)
-    if objective.adversary is not None:
-        weights |= objective.adversary.draw(d, streams.adversary)
-    if different := weights.keys() ^ job.parameters.keys():
-        raise ValueError(
-            f"Weights that are drawn and weights that are declared must be the same; "
-            f"these are only one of both: {sorted(different)}. Declare the axes of "
-            "each weight in parameters."
-        )
-    return weights
 
 
 def _weighted_sum(

@@ -17,6 +17,7 @@ from .._checkpoints import check_seed
 from .._compat import CallbackSupportMixin, _fit_context
 from .._health import fit_warnings
 from .._inputs import check_sample_groups, check_sample_weight
+from .._pairs import check_pairs
 from .._validation import (
     MAX_SEED,
     POSITIVE,
@@ -345,6 +346,10 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             reconstructs more of the variance, or that FactorAnalysis has a higher
             likelihood: each with the numbers and what to do.
         """
+        return self._fit(X, y, sample_weight, sample_groups, error_scale)
+
+    def _fit(self, X, y, sample_weight, sample_groups, error_scale, pairs=None):
+        """Go through the stages of a fit; ``pairs`` as a subclass takes them."""
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         previous = self._previous_fit()
@@ -352,14 +357,16 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         self._set_table(table)
         X, errors = self._training_features(X, previous, error_scale)
         device = core.resolve_device(self.device)
-        data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
+        data = self._training_data(
+            X, y, sample_weight, sample_groups, errors, pairs, previous
+        )
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         before = None if previous is None else previous.spec.noise_scale
         columns = None if table is None else table.kinds
         options = FitOptions.of(self).of_columns(columns).resolved(data, before)
         if options.is_whitened:
-            warnings.warn(WHITENED, UserWarning, stacklevel=4)
+            warnings.warn(WHITENED, UserWarning, stacklevel=5)
         spec = ModelSpec.from_options(
             options,
             X.shape[1],
@@ -379,7 +386,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             share=shared_array,
         )
         if message := self._empty_columns(prepared):
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warnings.warn(message, UserWarning, stacklevel=5)
         with FitProgress(self) as progress:
             prepared = self._regularized(prepared, device, progress)
             schedule = prepared.schedule
@@ -446,7 +453,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             ) from error
 
     def _training_data(
-        self, X, y, sample_weight, sample_groups, errors, previous
+        self, X, y, sample_weight, sample_groups, errors, pairs, previous
     ) -> TrainingData:
         """Return the distinct samples, with their weights, groups and targets."""
         # Only ratios of weights matter: near one, their sums cannot overflow.
@@ -454,7 +461,9 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
         groups = check_sample_groups(sample_groups, weight)
         attributes = self._attributes(X, y, weight)
         scales = None if previous is None else previous.target_scales
-        return TrainingData.from_arrays(X, weight, attributes, scales, groups, errors)
+        return TrainingData.from_arrays(
+            X, weight, attributes, scales, groups, errors, check_pairs(pairs, weight)
+        )
 
     def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""
@@ -487,12 +496,12 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
                 f"learning_rate (now {prepared.schedule.learning_rate:g}), look for "
                 "outliers in X, or raise noise_scale.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         job = prepared.job
         readout = job.objective.readout
         if message := readout.convergence_warning(fit.history):
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
         shown = slice(readout.n_hidden_components, None)
         kl, variance = fit.kl[shown], fit.variance[shown]
         for values in (*fit.weights.values(), fit.kl, fit.variance):
@@ -516,7 +525,7 @@ class BaseLatentTransformer(CallbackSupportMixin, LatentTransformer, ABC):
             )
         if fit.status != "diverged":
             for message in fit_warnings(self):
-                warnings.warn(message, ConvergenceWarning, stacklevel=5)
+                warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
 
 def _check_fit(values, prepared: Prepared, fit: core.Fit):

@@ -67,7 +67,7 @@ class TableColumnsMixin:
             likelihood,
             weight,
             getattr(self, "min_frequency", None),
-            lambda message: warnings.warn(message, UserWarning, stacklevel=6),
+            lambda message: warnings.warn(message, UserWarning, stacklevel=7),
         )
 
     def _table_features(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
