@@ -49,10 +49,10 @@ class PairedVAETransformer(BaseVAETransformer):
 
     Notes
     -----
-    A sample without a partner has the terms of FactorVAE, so that few pairs among many
-    samples are of use. Groups of three and more are accepted: in each step, the partner
-    of a sample is another one of its group, drawn by weight. With several columns of
-    ``pairs``, one of those in which the sample has a partner is drawn first.
+    A sample without a partner has the terms of FactorVAE. Groups of three and more are
+    accepted: in each step, the partner of a sample is another one of its group, drawn
+    by weight. With several columns of ``pairs``, one of those in which the sample has a
+    partner is drawn first.
 
     Held-out samples, for ``weight_decay="auto"`` and ``early_stopping``, are whole
     pairs. In cross-validation, pass ``groups`` to ``GroupKFold``: other splitters
@@ -93,7 +93,7 @@ class PairedVAETransformer(BaseVAETransformer):
         kind="float",
         rules=[NOT_NEGATIVE],
         description="""Weight of the total correlation, >= 0. Zero gives the Ada-GVAE or
-        ML-VAE of the papers; a positive one is of use where few samples are paired.""",
+        ML-VAE of the papers.""",
     )
     beta: float = shared_parameter(BETA, default=1.0)
     n_changed: Any = parameter(
