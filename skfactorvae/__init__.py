@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from ._checkpoints import CheckpointError, checkpoints
     from ._loading import load
+    from ._pairs import pairs_to_groups, successive_pairs
     from .estimators import (
         AAETransformer,
         BetaTCVAETransformer,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         DIPVAETransformer,
         FactorVAETransformer,
         InfoGANTransformer,
+        PairedVAETransformer,
         SupervisedFactorVAETransformer,
     )
 
@@ -49,6 +51,7 @@ __all__ = [
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
+    "PairedVAETransformer",
     "SupervisedFactorVAETransformer",
     "checkpoints",
     "datasets",
@@ -59,7 +62,9 @@ __all__ = [
     "load",
     "metrics",
     "model_selection",
+    "pairs_to_groups",
     "runtime",
+    "successive_pairs",
 ]
 
 
@@ -71,6 +76,8 @@ def __getattr__(name):
         value = getattr(import_module(f"{__name__}.estimators"), name)
     elif name in ("CheckpointError", "checkpoints"):
         value = getattr(import_module(f"{__name__}._checkpoints"), name)
+    elif name in ("pairs_to_groups", "successive_pairs"):
+        value = getattr(import_module(f"{__name__}._pairs"), name)
     elif name == "load":
         value = import_module(f"{__name__}._loading").load
     else:

@@ -481,14 +481,15 @@ def identity_of(jobs: Sequence[core.Job], schedule: core.Schedule) -> dict[str, 
 def _parts(job: core.Job) -> dict[str, Any]:
     """Return what determines the training of a job, by names for messages."""
     held_out = job.held_out
-    rows, weights, labels = (
+    rows, weights, labels, pairs = (
         [getattr(part, name) for part in (job, held_out) if part is not None]
-        for name in ("rows", "row_weights", "labels")
+        for name in ("rows", "row_weights", "labels", "pairs")
     )
     return {
         "X": rows,
         "sample_weight": weights,
         "y": labels,
+        "pairs": pairs,
         "the network": [job.network, job.network.shapes],
         "the likelihood": job.likelihood,
         "the objective": job.objective,

@@ -50,6 +50,7 @@ LAYER_OF = {
     "_sample_types": "ground",
     "_linear_models": "ground",
     "_matplotlib": "ground",
+    "_pairs": "ground",
     "_simple_structure": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",
@@ -127,6 +128,7 @@ MAY_IMPORT = {
         "interchange",
         "loading",
         "checkpoints",
+        "ground",
         "version",
     },
 }

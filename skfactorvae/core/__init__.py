@@ -68,6 +68,7 @@ from .objectives import (
     Forward,
     InfoGAN,
     Objective,
+    PairedVAE,
     SupervisedFactorVAE,
     attribute_heads,
 )
@@ -104,6 +105,7 @@ __all__ = [
     "Modules",
     "Network",
     "Objective",
+    "PairedVAE",
     "PointPosterior",
     "Record",
     "Rotated",

@@ -24,7 +24,7 @@ Status = Literal["budget", "early_stopping", "stopped", "diverged"]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows that are not trained on, their weights (m,), and their labels.
+    """Rows that are not trained on, their weights (m,), labels, and pairs.
 
     Rows have the shape (m, p), or (m, 2 p) with known errors, as those of a job.
     """
@@ -32,6 +32,7 @@ class HeldOut:
     rows: Any
     row_weights: np.ndarray
     labels: np.ndarray | None = None
+    pairs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,9 @@ class Job:
         linearly in its logarithm. The weights of penalties never exceed it meanwhile.
     labels : ndarray of shape (n, m) or None
         Attributes of each row; NaN where unknown.
+    pairs : ndarray of shape (n, c) or None
+        Number of each row's group in c pairings, -1 for none: rows of one group are
+        partners of each other.
     input_noise : float, default=0
         Standard deviation of the noise that is added to the encoder's input, in units
         of the likelihood's own standard deviation. It is multiplied by the square root
@@ -87,6 +91,7 @@ class Job:
     held_out: HeldOut | None = None
     temperature: float = 1.0
     labels: np.ndarray | None = None
+    pairs: np.ndarray | None = None
     input_noise: float = 0.0
     conditional_noise_std: np.ndarray | None = None
     weight_decay: float = 0.0
@@ -111,6 +116,7 @@ class Job:
             self.rows.dtype,
             self.rows.shape[1],
             self.labels is None,
+            self.pairs is None,
         )
 
     @property
@@ -125,8 +131,11 @@ class Job:
             return self
         some = slice(n_leading)
         labels = None if self.labels is None else self.labels[some]
+        pairs = None if self.pairs is None else self.pairs[some]
         rows, row_weights = self.rows[some], self.row_weights[some]
-        return replace(self, rows=rows, row_weights=row_weights, labels=labels)
+        return replace(
+            self, rows=rows, row_weights=row_weights, labels=labels, pairs=pairs
+        )
 
     @property
     def sample_size(self) -> float:

@@ -67,6 +67,7 @@ def _on_held_out(job: Job, fit: Fit) -> Job:
         rows=held_out.rows,
         row_weights=held_out.row_weights,
         labels=held_out.labels,
+        pairs=held_out.pairs,
         start=fit.weights,
         input_noise=0.0,
     )

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ._compat import set_generator_state
+from ._pairs import PairTable
 from ._tables import Reader
 
 CHUNK = 32
@@ -39,6 +40,7 @@ class Streams:
     labels: torch.Generator
     input_noise: torch.Generator
     hiding: torch.Generator
+    pairs: torch.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> Streams:
@@ -66,15 +68,19 @@ class Streams:
 
 
 class Draws(NamedTuple):
-    """The random numbers of one step of a stack."""
+    """The random numbers of one step of a stack, for b batches.
 
-    rows: Tensor  # (K, 2, B) row numbers of two independent batches
-    noise: Tensor  # (K, 2, B, d) standard normal
+    Two batches are independent. Where rows have partners, those of the first batch are
+    a third one.
+    """
+
+    rows: Tensor  # (K, b, B) row numbers
+    noise: Tensor  # (K, b, B, d) standard normal
     auxiliary_noise: Tensor  # (K, B, a) standard normal, beside that of the latents
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     labelled: Tensor  # (K, m, B) numbers of rows whose label of an attribute is known
     label_noise: Tensor  # (K, m, B, d) standard normal
-    input_noise: Tensor  # (K, 2, B, q) standard normal, for q features
+    input_noise: Tensor  # (K, b, B, q) standard normal, for q features
     hiding: Tensor  # (K, B, q + 1) uniform, for q features that can be hidden
     values: Tensor  # (K, 2 B + m B, p) rows that are not in memory; else (K, 0, p)
 
@@ -103,6 +109,7 @@ def draw_steps(
     n_pass_steps: int = 0,
     n_auxiliary: int = 0,
     label_cdfs: Sequence[Sequence[Tensor]] = (),
+    pair_tables: Sequence[PairTable] = (),
     n_noisy_features: int = 0,
     n_hidden_features: int = 0,
     reader: Reader | None = None,
@@ -134,6 +141,8 @@ def draw_steps(
         Normal numbers of a row beside those of its latents, a.
     label_cdfs : sequence of K sequences of m tensors of shape (n_k,)
         For each attribute, cumulative probability of the rows that have its label.
+    pair_tables : sequence of K PairTable
+        Partners of each model's rows; empty where rows have none.
     n_noisy_features : int, default=0
         Features that receive input noise, q. This noise is drawn step by step, since a
         chunk of it would be large.
@@ -148,9 +157,11 @@ def draw_steps(
     label_cdfs = label_cdfs or [()] * len(streams)
     reader = reader or Reader.of_memory(len(streams))
     tables = list(zip(cdfs, reader.block_rows, strict=True))
+    pairings: Sequence[PairTable | None] = pair_tables or [None] * len(streams)
     models = list(zip(streams, tables, offsets, widths, label_cdfs, strict=True))
-    n_together = reader.steps_at_once(2 * batch_size)
-    input_shape = (2, batch_size, n_noisy_features)
+    n_batches = 3 if pair_tables else 2
+    n_together = reader.steps_at_once(n_batches * batch_size)
+    input_shape = (n_batches, batch_size, n_noisy_features)
     hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
     passes = [
         pass_rows(stream.rows, cdf, (n_pass_steps, 2, batch_size)) + offset
@@ -158,8 +169,10 @@ def draw_steps(
     ]
     for first in itertools.count(0, CHUNK):
         drawn = [
-            _draw_chunk(*model, n_together, width, batch_size, n_auxiliary, dtype)
-            for model in models
+            _draw_chunk(
+                *model, pairs, n_together, width, batch_size, n_auxiliary, dtype
+            )
+            for model, pairs in zip(models, pairings, strict=True)
         ]
         for (rows, *_), own in zip(drawn, passes, strict=True):
             rows[: len(own) - first] = own[first : first + CHUNK]
@@ -183,6 +196,7 @@ def _draw_chunk(
     offset: int,
     d: int,
     label_cdfs: Sequence[Tensor],
+    pairs: PairTable | None,
     n_together: int,
     width: int,
     batch_size: int,
@@ -196,17 +210,21 @@ def _draw_chunk(
     cdf, block_rows = table
     shape = (CHUNK, 2, batch_size)
     if block_rows is None:
-        rows = draw_rows(streams.rows, cdf, shape) + offset
+        rows = draw_rows(streams.rows, cdf, shape)
     else:
-        rows = draw_blocks(streams.rows, cdf, block_rows, shape, n_together) + offset
+        rows = draw_blocks(streams.rows, cdf, block_rows, shape, n_together)
     noise = _normal(streams.noise, (CHUNK, 2, batch_size, d), dtype)
+    if pairs is not None:
+        partners = pairs.draw(streams.pairs, rows[:, :1])
+        own = _normal(streams.pairs, (CHUNK, 1, batch_size, d), dtype)
+        rows, noise = torch.cat([rows, partners], 1), torch.cat([noise, own], 1)
     auxiliary_noise = _normal(streams.noise, (CHUNK, batch_size, n_auxiliary), dtype)
     order = _permutations(streams.order, (CHUNK, batch_size, d))
     labelled = _labelled_rows(streams.labels, label_cdfs, batch_size) + offset
     label_shape = (CHUNK, len(label_cdfs), batch_size, d)
     label_noise = _normal(streams.labels, label_shape, dtype)
     return (
-        rows,
+        rows + offset,
         _pad(noise, width),
         auxiliary_noise,
         _pad(order, width),

@@ -20,6 +20,7 @@ from ._inference import elbo
 from ._job import Fit, Job, Record, Status, Watch
 from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
+from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
@@ -133,6 +134,9 @@ class _Stack:
             n_pass_steps=schedule.n_pass_steps,
             n_auxiliary=self.network.n_auxiliary,
             label_cdfs=self.labels.cdfs if self.labels else (),
+            pair_tables=[
+                PairTable(j.pairs, j.row_weights) for j in jobs if j.pairs is not None
+            ],
             n_noisy_features=p if self.input_noise.any() else 0,
             n_hidden_features=p if self.hidden_fraction.any() else 0,
             reader=Reader([job.rows for job in jobs], offsets),
@@ -285,6 +289,11 @@ class _Stack:
             instance_noise=self.instance_noise,
             input_noise=self._input_noise(draws, reconstruction_weight),
             extras=Extras(draws.auxiliary_noise, self._labelled(draws, row_numbers)),
+            is_paired=(
+                draws.rows[:, 0] != draws.rows[:, 2]
+                if draws.rows.shape[1] > 2
+                else None
+            ),
         )
         groups = self.parameter_groups.values()
         weights = {k: w for group in groups for k, w in group.weights.items()}

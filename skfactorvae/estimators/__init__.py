@@ -12,6 +12,7 @@ from ._beta_vae import BetaVAETransformer
 from ._dip_vae import DIPVAETransformer
 from ._factor_vae import FactorVAETransformer
 from ._infogan import InfoGANTransformer
+from ._paired_vae import PairedVAETransformer
 from ._parameters import declared, parameter, with_default
 from ._supervised_factor_vae import SupervisedFactorVAETransformer
 
@@ -24,6 +25,7 @@ __all__ = [
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",
+    "PairedVAETransformer",
     "SupervisedFactorVAETransformer",
     "declared",
     "parameter",

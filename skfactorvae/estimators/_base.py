@@ -17,6 +17,7 @@ from .._checkpoints import check_seed
 from .._compat import CallbackSupportMixin, _fit_context
 from .._health import fit_warnings
 from .._inputs import check_sample_groups, check_sample_weight
+from .._pairs import check_pairs
 from .._validation import (
     MAX_SEED,
     POSITIVE,
@@ -39,6 +40,7 @@ from ._active_components import active_components
 from ._callbacks import FitCallbacks, restore_on_error
 from ._column_report import JudgedColumns
 from ._explained_variance import explained_variance_ratio
+from ._fit_arguments import FitArguments
 from ._parameters import declared, parameter, shared_parameter
 from ._progress import FitProgress
 from ._rotation import RotationMixin
@@ -364,11 +366,15 @@ class BaseLatentTransformer(
             reconstructs more of the variance, or that FactorAnalysis has a higher
             likelihood: each with the numbers and what to do.
         """
+        return self._fit(X, y, sample_weight, sample_groups, error_scale)
+
+    def _fit(self, X, y, sample_weight, sample_groups, error_scale, pairs=None):
+        """Go through the stages of a fit; ``pairs`` as a subclass takes them."""
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         device = core.resolve_device(self.device)
         prepared, columns = self._prepared(
-            (X, y, sample_weight, sample_groups, error_scale),
+            FitArguments(X, y, sample_weight, sample_groups, error_scale, pairs),
             FitOptions.of(self),
             self._previous_fit(),
             lambda: check_random_state(self.random_state).randint(MAX_SEED),
@@ -400,7 +406,7 @@ class BaseLatentTransformer(
 
         Parameters
         ----------
-        given : tuple (X, y, sample_weight, sample_groups, error_scale)
+        given : FitArguments
         options : FitOptions
         previous : PreviousFit or None
             Fit to continue.
@@ -412,19 +418,20 @@ class BaseLatentTransformer(
         columns : JudgedColumns
             What is reported of the columns of X.
         """
-        X, y, sample_weight, sample_groups, error_scale = given
-        table = self._read_table(X, sample_weight, keeps=previous is not None)
-        dtypes = column_dtypes(X)
+        table = self._read_table(
+            given.X, given.sample_weight, keeps=previous is not None
+        )
+        dtypes = column_dtypes(given.X)
         self._set_table(table)
-        X, errors = self._training_features(X, previous, error_scale)
-        data = self._training_data(X, y, sample_weight, sample_groups, errors, previous)
+        X, errors = self._training_features(given.X, previous, given.error_scale)
+        data = self._training_data(X, given, errors, previous)
         labelled = () if data.targets is None else (data.targets,)
         objective = self._objective(*labelled)
         before = None if previous is None else previous.spec
         columns = None if table is None else table.kinds
         options = options.of_columns(columns).resolved(data, before)
         if options.is_whitened:
-            warnings.warn(WHITENED, UserWarning, stacklevel=5)
+            warnings.warn(WHITENED, UserWarning, stacklevel=6)
         spec = ModelSpec.from_options(
             options,
             X.shape[1],
@@ -444,7 +451,7 @@ class BaseLatentTransformer(
             share=shared_array,
         )
         if message := self._empty_columns(prepared):
-            warnings.warn(message, UserWarning, stacklevel=5)
+            warnings.warn(message, UserWarning, stacklevel=6)
         return prepared, JudgedColumns.of(dtypes, data)
 
     def _empty_columns(self, prepared: Prepared) -> str | None:
@@ -502,16 +509,17 @@ class BaseLatentTransformer(
         owner = type(self).__name__
         return check_source(source, owner, allow_nan=self._takes_missing, min_rows=2)
 
-    def _training_data(
-        self, X, y, sample_weight, sample_groups, errors, previous
-    ) -> TrainingData:
+    def _training_data(self, X, given, errors, previous) -> TrainingData:
         """Return the distinct samples, with their weights, groups and targets."""
         # Only ratios of weights matter: near one, their sums cannot overflow.
-        weight = rescale_weights(check_sample_weight(sample_weight, len(X)))
-        groups = check_sample_groups(sample_groups, weight)
-        attributes = self._attributes(X, y, weight)
+        weight = rescale_weights(check_sample_weight(given.sample_weight, len(X)))
+        groups = check_sample_groups(given.sample_groups, weight)
+        attributes = self._attributes(X, given.y, weight)
         scales = None if previous is None else previous.target_scales
-        return TrainingData.from_arrays(X, weight, attributes, scales, groups, errors)
+        pairs = check_pairs(given.pairs, weight)
+        return TrainingData.from_arrays(
+            X, weight, attributes, scales, groups, errors, pairs
+        )
 
     def _attributes(self, X, y, weight):
         """Return the attributes that y labels; none, unless a subclass reads them."""
@@ -548,15 +556,15 @@ class BaseLatentTransformer(
                 f"learning_rate (now {prepared.schedule.learning_rate:g}), look for "
                 "outliers in X, or raise noise_scale.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         readout = prepared.job.objective.readout
         if message := readout.convergence_warning(fit.history):
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
         self._set_attributes(prepared, fit)
         if fit.status != "diverged":
             for message in fit_warnings(self):
-                warnings.warn(message, ConvergenceWarning, stacklevel=5)
+                warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
     def _set_attributes(self, prepared: Prepared, fit: core.Fit):
         """Set the attributes that describe a trained model."""

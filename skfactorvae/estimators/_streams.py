@@ -16,6 +16,7 @@ from .._validation import MAX_SEED, check_numbers
 from .._workers import count_cores
 from ..preparation import STREAM_RATE, FitOptions, Prepared, Stream, drift
 from ._callbacks import restore_on_error
+from ._fit_arguments import FitArguments
 
 SCORED_ROWS = 500
 """Samples of the newest block that are scored for drift, at most."""
@@ -103,7 +104,7 @@ class StreamFitting:
         self._check_stream(stream, total_samples, validation_fraction)
         device = core.resolve_device(self.device)
         has_end = stream.horizon is not None if stream else total_samples is not None
-        given = X, y, sample_weight, None, None
+        given = FitArguments(X, y, sample_weight)
         seed = stream.seed if stream else self._drawn_seed()
         prepared, columns = self._prepared(
             given,

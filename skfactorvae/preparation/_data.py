@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._pairs import UNPAIRED, joined_groups
 from ..sources import SourceTable
 from ._errors import with_errors
 from ._incomplete import has_missing
@@ -38,6 +39,9 @@ class TrainingData:
         Standard deviations of the known errors of the user's table.
     n_leading : int or None
         How many of the first samples are a random sample of all; None means all.
+    pairs : ndarray of shape (m, c) or None
+        Number of each distinct sample's pair in c pairings, -1 for none; pairs are
+        held out together.
     """
 
     X: Any
@@ -47,16 +51,24 @@ class TrainingData:
     groups: np.ndarray | None = None
     errors: np.ndarray | None = None
     n_leading: int | None = None
+    pairs: np.ndarray | None = None
 
     @classmethod
     def from_arrays(
-        cls, X, weight, attributes=(), scales=None, groups=None, errors=None
+        cls,
+        X,
+        weight,
+        attributes=(),
+        scales=None,
+        groups=None,
+        errors=None,
+        pairs=None,
     ) -> TrainingData:
         """Find the distinct samples and the training targets.
 
         Samples are distinct if they differ in a feature, in what is missing, in a known
-        error, in a label or in their group. Samples of which nothing is observed are
-        left out.
+        error, in a label, or in their group or pair. Samples of which nothing is
+        observed are left out.
 
         Parameters
         ----------
@@ -70,10 +82,14 @@ class TrainingData:
             Number of each sample's group.
         errors : ndarray of shape (n, p) or None
             Standard deviations of known errors, zero where a value is missing.
+        pairs : ndarray of shape (n, c) or None
+            Number of each sample's pair in c pairings, -1 for none.
         """
         weight = _without_empty(X, weight)
         labels = [attribute.labels for attribute in attributes]
         own = [] if groups is None else [groups.astype(np.float64)]
+        if pairs is not None:
+            own += [np.where(c == UNPAIRED, np.nan, c) for c in pairs.T]
         has_errors = errors is not None and errors.any()
         known = np.hstack([X, errors]) if has_errors else X
         n_leading = None
@@ -85,7 +101,11 @@ class TrainingData:
             index, weight = canonical_rows(joined, weight)
         targets = make_targets(attributes, index, weight, scales)
         kept = None if groups is None else groups[index]
-        return cls(X, index, weight, targets, kept, errors, n_leading)
+        if pairs is not None:
+            pairs = pairs[index]
+            joint = [pairs] if kept is None else [pairs, kept[:, None]]
+            kept = joined_groups(np.hstack(joint))
+        return cls(X, index, weight, targets, kept, errors, n_leading, pairs)
 
     @cached_property
     def has_missing(self) -> bool:
@@ -176,6 +196,7 @@ class TrainingData:
             index=self.index[chosen],
             weight=self.weight[chosen],
             groups=None if self.groups is None else self.groups[chosen],
+            pairs=None if self.pairs is None else self.pairs[chosen],
         )
 
 

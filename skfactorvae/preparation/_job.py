@@ -34,9 +34,9 @@ PCA_TEMPERATURE = 30.0
 
 CANNOT_ROTATE = (
     "init='varimax' rotates components after the fit, but those of this model are "
-    "distinct: they belong to groups or to attributes, or their posterior or prior is "
-    "that of an adversarial autoencoder. Use init='ica' or init='pca', or leave "
-    "groups= and labels out."
+    "distinct: they belong to groups or to attributes, pairs identify them, or their "
+    "posterior or prior is that of an adversarial autoencoder. Use init='ica' or "
+    "init='pca', or leave groups= and labels out."
 )
 """Error about components that cannot be rotated."""
 
@@ -257,6 +257,7 @@ def prepare(
         temperature=start.temperature,
         held_out=None if held_out is None else _held_out(held_out, scaling, dtype),
         labels=labels,
+        pairs=training.pairs,
         hidden_fraction=options.hidden_fraction,
     )
     known = {

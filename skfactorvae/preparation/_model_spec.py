@@ -192,10 +192,11 @@ class ModelSpec:
     def can_rotate(self) -> bool:
         """Whether the latents are exchangeable under rotation by the objective.
 
-        Their prior is normal then, and none of them belongs to an attribute, to a group
-        or to categories.
+        Their prior is normal then, none of them belongs to an attribute, to a group or
+        to categories, and pairs do not identify them.
         """
         is_grouped = self.objective.get("groups") is not None
+        is_grouped |= "n_changed" in self.objective  # of the objective of pairs
         is_free = self.wrapper is None and self.levels is None and not self.n_hidden
         return is_free and not is_grouped and self.prior == "normal"
 

@@ -341,7 +341,7 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     is_kept = np.ones(len(job.rows), dtype=bool)
     is_kept[held_out] = False
     kept = np.flatnonzero(is_kept)
-    labels = job.labels
+    labels, pairs = job.labels, job.pairs
     rows, row_weights = core.select_rows(job.rows, kept), job.row_weights[kept]
     kept_labels = None if labels is None else labels[kept]
     return replace(
@@ -349,11 +349,13 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
         rows=rows,
         row_weights=row_weights,
         labels=kept_labels,
+        pairs=None if pairs is None else pairs[kept],
         start=start(rows, row_weights, kept_labels),
         held_out=core.HeldOut(
             job.rows[held_out],
             job.row_weights[held_out],
             None if labels is None else labels[held_out],
+            None if pairs is None else pairs[held_out],
         ),
     )
 

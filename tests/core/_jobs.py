@@ -34,6 +34,13 @@ def make_labels(rows):
     return labels
 
 
+def make_pairs(n_rows):
+    """Return groups of two, three and one; the last fifth of the rows has none."""
+    groups = np.arange(n_rows) * 2 // 5
+    groups[-n_rows // 5 :] = -1
+    return groups[:, None]
+
+
 def make_job(
     *,
     gamma=5.0,
@@ -55,6 +62,8 @@ def make_job(
             network = core.GAN(network, n_noise=2, levels=(3, 2))
     if isinstance(objective, core.SupervisedFactorVAE):
         job.setdefault("labels", make_labels(rows))
+    if isinstance(objective, core.PairedVAE):
+        job.setdefault("pairs", make_pairs(len(rows)))
     return core.Job(
         network=network,
         likelihood=likelihood or core.Gaussian("feature"),

@@ -37,6 +37,10 @@ FAMILY = {
         opponent_layer_sizes=(12,),
         **DISCRIMINATOR,
     ),
+    "PairedVAE": lambda w: core.PairedVAE(gamma=w, beta=1 + w, **DISCRIMINATOR),
+    "PairedVAE, n_changed": lambda w: core.PairedVAE(
+        gamma=w, beta=w, n_changed=1, average="geometric", **DISCRIMINATOR
+    ),
     "InfoGAN": lambda w: core.InfoGAN(
         lambda_=w, gradient_penalty=w, learning_rate=1e-3
     ),

@@ -17,7 +17,10 @@ from skfactorvae import (
     DIPVAETransformer,
     FactorVAETransformer,
     InfoGANTransformer,
+    PairedVAETransformer,
     SupervisedFactorVAETransformer,
+    pairs_to_groups,
+    successive_pairs,
 )
 from skfactorvae.datasets import (
     fetch_mpi3d,
@@ -113,6 +116,8 @@ def estimators() -> list[object]:
     AAETransformer(5, gamma=10, prior="uniform", encoder="stochastic")
     InfoGANTransformer()
     InfoGANTransformer(5, lambda_=1, n_categories=[3, 2], n_noise=4, random_state=None)
+    PairedVAETransformer()
+    PairedVAETransformer(5, n_changed=1, average="geometric", gamma=10)
     SupervisedFactorVAETransformer()
     SupervisedFactorVAETransformer(
         5, supervision=10, sensitive="site", components_per_attribute=2, masking=1
@@ -135,6 +140,9 @@ def fits() -> np.ndarray:
     print(vae.kl_per_component_, vae.history_["kl"], vae.get_feature_names_out())
     named = vae.set_output(transform="pandas").fit(X).transform(X)
     told = SupervisedFactorVAETransformer(3, random_state=0).fit(X, factors[:, :1])
+    pairs = successive_pairs(np.arange(200))
+    paired = PairedVAETransformer(3, random_state=0).fit(X, pairs=pairs)
+    print(paired.fit_transform(X, pairs=pairs_to_groups([[0, 1], [2, 3]], 200)))
     print(named, told.fit_transform(X, factors[:, 0]), vae.get_params()["gamma"])
     return FactorVAETransformer(3).set_params(gamma=1.0).fit(X).transform(X)
 

@@ -7,6 +7,7 @@ from ._dip_vae import DIPVAE
 from ._factor_vae import FactorVAE
 from ._forward import Batch, Extras, Forward, InputNoise, Labelled
 from ._infogan import InfoGAN
+from ._paired import PairedVAE
 from ._readout import Readout
 from ._supervised import SupervisedFactorVAE, attribute_heads
 from ._vae import VAE, CapacityVAE
@@ -27,6 +28,7 @@ __all__ = [
     "InputNoise",
     "Labelled",
     "Objective",
+    "PairedVAE",
     "Readout",
     "SupervisedFactorVAE",
     "Terms",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -41,22 +41,36 @@ class Extras:
 class InputNoise:
     """Noise on the encoder's input, in units of the likelihood's scale."""
 
-    noise: Tensor  # (K, 2, B, p) normal, of both batches
+    noise: Tensor  # (K, b, B, p) normal, of all batches
     max_std: Tensor  # (K, 1, p) upper bound of that unit
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows and the random numbers of one step."""
+    """The rows and the random numbers of one step, for b batches.
 
-    rows: Tensor  # (K, 2, B, p or 2 p) two independent batches
-    noise: Tensor  # (K, 2, B, d) standard normal
+    Two batches are independent. Where rows have partners, those of the first batch are
+    a third one.
+    """
+
+    rows: Tensor  # (K, b, B, p or 2 p)
+    noise: Tensor  # (K, b, B, d) standard normal
     order: Tensor  # (K, B, d) a permutation of the batch for each latent
     row_numbers: Tensor  # (K, B) of the first batch, in its model's table
     table_probabilities: Tensor  # (K, n) probability of drawing each row of a table
     instance_noise: Tensor  # (K,) standard deviation of noise on discriminator inputs
     input_noise: InputNoise | None = None
     extras: Extras = Extras()
+    is_paired: Tensor | None = None  # (K, B) whether the partner is another row
+
+    @property
+    def partners(self) -> Batch:
+        """The partners of the first batch, as the first batch of another step."""
+        noise = self.input_noise
+        if noise is not None:
+            noise = replace(noise, noise=noise.noise[:, 2:])
+        rows, own = self.rows[:, 2:], self.noise[:, 2:]
+        return replace(self, rows=rows, noise=own, input_noise=noise)
 
     @property
     def row_probabilities(self) -> Tensor:
@@ -82,6 +96,8 @@ class Forward:
         One where a latent exists; None if all do.
     ramp : float, or Tensor of shape (K,), in [0, 1]
         Completed fraction of the warm-up.
+    posterior : tuple of two Tensors of shape (K, B, d), or None
+        Means and log-variances in place of those of the encoder.
     """
 
     network: Network
@@ -90,6 +106,7 @@ class Forward:
     batch: Batch
     mask: Tensor | None = None
     ramp: Tensor | float = 1.0
+    posterior: tuple[Tensor, Tensor] | None = None
     _results: dict[Any, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -113,6 +130,15 @@ class Forward:
             self._results[function] = function(self)
         return self._results[function]
 
+    @cached_property
+    def partners(self) -> Forward:
+        """The forward pass of the partners of the first batch's rows."""
+        return replace(self, batch=self.batch.partners)
+
+    def with_posterior(self, mean: Tensor, log_var: Tensor) -> Forward:
+        """Return the forward pass of these rows with another posterior, (K, B, d)."""
+        return replace(self, posterior=(mean, log_var))
+
     @property
     def x(self) -> Tensor:
         """Rows of the first batch, (K, B, p); zero where missing."""
@@ -132,11 +158,13 @@ class Forward:
 
     @cached_property
     def _posterior(self) -> tuple[Tensor, Tensor]:
+        if self.posterior is not None:
+            return self.posterior
         return self.network.encode(self.weights, self._encoder_inputs[:, 0])
 
     @cached_property
     def _encoder_inputs(self) -> Tensor:
-        """Rows of both batches with noise on their values, (K, 2, B, p or 2 p)."""
+        """Rows of all batches with noise on their values, (K, b, B, p or 2 p)."""
         rows, added = self.batch.rows, self.batch.input_noise
         if added is None:
             return rows
