@@ -18,7 +18,7 @@ def correlate_factors(
     correlation: float = 0.6,
     random_state: Any = None,
 ) -> np.ndarray:
-    r"""Rearrange the values of some factors so that they correlate.
+    r"""Return factors with values rearranged so that some of them correlate.
 
     Each column keeps its values, and so its distribution; they are assigned to other
     samples. The ranks are those of normal variables :math:`u_j` with

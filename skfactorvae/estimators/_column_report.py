@@ -17,8 +17,14 @@ from ._table_columns import TableColumnsMixin
 MAX_JUDGED_COLUMNS = 300
 """Columns of which likelihoods are suggested, at most."""
 
+READ_ROWS = 1000
+"""Samples that are read at once."""
+
 JUDGED_ROWS = 10_000
 """Distinct samples by which columns are judged, at most."""
+
+JUDGED_VALUES = JUDGED_ROWS * MAX_JUDGED_COLUMNS
+"""Values by which columns are judged, at most."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,12 @@ class JudgedColumns:
 
     @classmethod
     def of(cls, dtypes: tuple[str, ...], data: TrainingData) -> JudgedColumns:
-        """Take samples from those of a fit; a large table is not copied."""
-        return cls(dtypes, data.missing_shares(), data.X[data.index[:JUDGED_ROWS]])
+        """Take samples from those of a fit, a few at a time."""
+        n_rows = max(1, min(JUDGED_ROWS, JUDGED_VALUES // data.X.shape[1]))
+        chosen = data.index[:n_rows]
+        blocks = range(0, len(chosen), READ_ROWS)
+        rows = np.concatenate([data.X[chosen[i : i + READ_ROWS]] for i in blocks])
+        return cls(dtypes, data.missing_shares(), rows)
 
 
 class ColumnReportMixin(TableColumnsMixin):

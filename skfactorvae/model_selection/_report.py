@@ -194,12 +194,19 @@ class LatentReport:
                 *self._table(),
                 f"Variance of the samples explained: {shares}.",
                 f"Simplicity of the structure: {indices}.",
-                "Distance of the components' directions from orthogonal (IMA "
-                f"contrast): {self.ima_contrast:.3f} nats (0: orthogonal).",
+                *self._directions(),
                 *self._dependence(),
                 *map(str, self.findings),
             ]
         )
+
+    def _directions(self):
+        if np.isnan(self.ima_contrast):
+            return []
+        return [
+            "Distance of the components' directions from orthogonal (IMA contrast): "
+            f"{self.ima_contrast:.3f} nats (0: orthogonal)."
+        ]
 
     def to_frame(self):
         """Return a DataFrame with one row per component.
