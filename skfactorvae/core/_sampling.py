@@ -175,7 +175,7 @@ def draw_steps(
             for model, pairs in zip(models, pairings, strict=True)
         ]
         for (rows, *_), own in zip(drawn, passes, strict=True):
-            rows[: len(own) - first] = own[first : first + CHUNK]
+            rows[: len(own) - first, :2] = own[first : first + CHUNK]
         stacked = [torch.stack(part) for part in zip(*drawn, strict=True)]
         rows, labelled = (stacked[i].flatten(2) for i in (0, 4))  # (K, CHUNK, .)
         read = reader.ahead(torch.cat([rows, labelled], dim=-1), n_together)
