@@ -12,6 +12,7 @@ FIRST = (
     "plot_digits.py",
     "plot_choosing_gamma.py",
     "plot_negative_control.py",
+    "plot_pairs.py",
     "plot_compare_objectives.py",
 )
 
