@@ -13,6 +13,7 @@ FIRST = (
     "plot_choosing_gamma.py",
     "plot_negative_control.py",
     "plot_pairs.py",
+    "plot_conditions.py",
     "plot_compare_objectives.py",
 )
 
