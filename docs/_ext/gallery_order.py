@@ -12,6 +12,8 @@ FIRST = (
     "plot_digits.py",
     "plot_choosing_gamma.py",
     "plot_negative_control.py",
+    "plot_pairs.py",
+    "plot_conditions.py",
     "plot_compare_objectives.py",
 )
 

@@ -84,18 +84,18 @@ class Conditions:
             )
 
     def centred(self, codes: np.ndarray) -> np.ndarray:
-        """Return codes (n, d) without the mean of their condition.
-
-        They are scaled such that mean squares are unbiased.
-        """
+        """Return codes (n, d) without the mean of their condition."""
         centred = codes.astype(np.float64)
         for group in self.groups:
-            part = centred[group] - centred[group].mean(axis=0)
-            centred[group] = part * np.sqrt(len(group) / (len(group) - 1))
+            centred[group] -= centred[group].mean(axis=0)
         return centred
 
     def covariances(self, centred, variances=None, rng=None) -> np.ndarray:
         """Return the covariance matrices within conditions, (K, d, d).
+
+        Permuted conditions have means of their own, which are subtracted as well:
+        second moments about zero would vary less between permuted conditions than
+        covariances do between given ones.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ class Conditions:
         if rng is not None:
             shuffled = rng.permutation(np.concatenate(groups))
             groups = np.split(shuffled, np.cumsum([len(g) for g in groups])[:-1])
-        return np.stack([_second_moment(centred, variances, g) for g in groups])
+        return np.stack([_covariance(centred, variances, g) for g in groups])
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,13 @@ class TimeOrder:
 Auxiliary = Conditions | TimeOrder
 
 
-def _second_moment(centred, variances, chosen):
-    part = centred[chosen]
-    moment = part.T @ part / len(part)
+def _covariance(codes, variances, chosen):
+    """Return the unbiased covariance of some samples, (d, d)."""
+    part = codes[chosen] - codes[chosen].mean(axis=0)
+    covariance = part.T @ part / (len(part) - 1)
     if variances is not None:
-        moment += np.diag(variances[chosen].mean(axis=0))
-    return moment
+        covariance += np.diag(variances[chosen].mean(axis=0))
+    return covariance
 
 
 # ------------------------------------------------------------------------- reading

@@ -59,7 +59,7 @@ def best_rotation(
     auxiliary : Conditions or TimeOrder
     variances : ndarray of shape (n, d) or None
         Posterior variances of the codes.
-    find : callable (covariances, weights) -> matrix
+    find : callable (covariances, weights, n_starts) -> matrix
     n_permutations, random_state
         As those of :func:`align_codes`.
 
@@ -92,7 +92,7 @@ def best_rotation(
     matrix = find(covariances, weights)
     separation = Separation(
         by_component=component_separations(spreads_of(covariances, matrix), weights),
-        chance=chance_separation(*permuted),
+        chance=chance_separation(*permuted, find),
         p_value=p_value,
     )
     close = np.flatnonzero(separation.by_component <= separation.chance)

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._diagonalisation import rotate_to_diagonal
-
 N_ROTATED = 50
-"""Permutations after which components are rotated, at most, to learn what separation
-chance gives."""
+"""Permutations of which components are found, at most, to learn what separation chance
+gives."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +104,20 @@ def compare_shapes(auxiliary, codes, variances, n_permutations, rng) -> float:
     return n_as_large / (1 + n_permutations)
 
 
-def chance_separation(auxiliary, codes, variances, n_permutations, rng) -> float:
-    """Return the separation that rotated components exceed by chance, in 1 of 100.
+def chance_separation(auxiliary, codes, variances, n_permutations, rng, find) -> float:
+    """Return the separation that components exceed by chance, in 1 of 100.
 
     Parameters
     ----------
     auxiliary, codes, variances, n_permutations, rng
         As those of :func:`compare_shapes`; at most 50 permutations are made.
+    find : callable (covariances, weights, n_starts) -> matrix
+        Finds components of permuted conditions, as of given ones.
     """
     centred, weights = auxiliary.centred(codes), auxiliary.weights
     found = []
     for _ in range(min(n_permutations, N_ROTATED)):
         permuted = auxiliary.covariances(centred, variances, rng)
-        turn = rotate_to_diagonal(permuted, weights, n_starts=0)
-        found.append(component_separations(spreads_of(permuted, turn), weights))
+        matrix = find(permuted, weights, n_starts=0)
+        found.append(component_separations(spreads_of(permuted, matrix), weights))
     return float(np.quantile(np.concatenate(found), 0.99))

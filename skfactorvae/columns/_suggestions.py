@@ -41,11 +41,17 @@ def suggest_likelihood(values: np.ndarray) -> Suggestion | None:
     Returns
     -------
     Suggestion or None
-        "poisson" or "negative_binomial" for skewed whole numbers from zero on,
-        "lognormal" for skewed positive numbers, "student_t" for heavy tails.
+        "bernoulli" for zeros and ones, "poisson" or "negative_binomial" for skewed
+        whole numbers from zero on, "lognormal" for skewed positive numbers,
+        "student_t" for heavy tails.
     """
     values = values[~np.isnan(values)]
-    if len(values) < MIN_VALUES or len(np.unique(values)) < 3:
+    if len(values) < MIN_VALUES:
+        return None
+    levels = np.unique(values)
+    if np.array_equal(levels, [0, 1]):
+        return Suggestion("bernoulli", f"zeros, and {100 * values.mean():.3g} % ones")
+    if len(levels) < 3:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         centred = values - values.mean()

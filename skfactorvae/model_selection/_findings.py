@@ -44,8 +44,8 @@ SIMPLER = 0.05
 """Difference of the index of simplicity that is reported."""
 
 MAX_SUGGESTIONS = 12
-"""Columns of which likelihoods are suggested, at most: the channels of spectra and
-series are of one kind."""
+"""Columns of which likelihoods other than Bernoulli are suggested, and columns that are
+listed, at most: the channels of spectra and series are of one kind."""
 
 FOLLOWS_GAPS = 0.5
 """Correlation of a component with an indicator of missing values to be reported."""
@@ -228,18 +228,32 @@ def _check_columns(subject):
     found = {
         name: suggested.likelihood
         for name, values in zip(subject.names, subject.rows.T, strict=True)
-        if (suggested := suggest_likelihood(values)) is not None
-        and subject.likelihood_of(name) == "gaussian"
+        if subject.likelihood_of(name) == "gaussian"
+        and (suggested := suggest_likelihood(values)) is not None
     }
-    if not found or len(found) > MAX_SUGGESTIONS:  # series and spectra are alike
+    binary = {name: kind for name, kind in found.items() if kind == "bernoulli"}
+    if len(found) > MAX_SUGGESTIONS:  # series and spectra are alike
+        found = binary
+    if not found:
         return
+    kinds = "zeros and ones"
+    if found != binary:
+        kinds = "skewness, counts, zeros and ones, or heavy tails"
+    p = len(subject.names)
+    asked = "'bernoulli'" if len(binary) == p else f"{{{_first_of(found.items())}}}"
+    names = _first_of((name,) for name in found)
     yield Finding(
         "columns",
         "note",
-        f"{len(found)} columns of numbers are skewed, counts or have heavy tails: "
-        f"{', '.join(map(repr, found))}.",
-        f"Consider likelihood={found}.",
+        f"Columns of numbers with {kinds}: {len(found)} of {p} ({names}).",
+        f"Consider likelihood={asked}.",
     )
+
+
+def _first_of(entries):
+    """Return the first entries as text, with an ellipsis if there are more."""
+    shown = [": ".join(map(repr, entry)) for entry in entries]
+    return ", ".join(shown[:MAX_SUGGESTIONS] + ["..."] * (len(shown) > MAX_SUGGESTIONS))
 
 
 def _check_outliers(subject):

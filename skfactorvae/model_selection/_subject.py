@@ -98,9 +98,9 @@ class Subject:
         return ima_contrast(np.stack([derivatives[j] for j in chosen]) / scale)
 
     def likelihood_of(self, name):
-        """Return the likelihood of a column of numbers."""
+        """Return the likelihood of a column; None for an indicator of a level."""
         chosen = getattr(self.model, "column_likelihoods_", {})
-        return chosen.get(name, "gaussian")
+        return chosen.get(name) if chosen else "gaussian"
 
     def _shrunk(self):
         """Return the samples, those with known errors shrunk to the mean by these."""

@@ -99,6 +99,20 @@ def test_tables_of_numbers_have_one_too():
     np.testing.assert_array_equal(frame.noise_scale, array.noise_scale)
 
 
+def test_zeros_and_ones_are_suggested_to_be_probabilities():
+    rng = np.random.RandomState(0)
+    X = np.c_[rng.normal(size=(60, 2)), rng.rand(60, 2) > 0.5]
+    X[:3, 3] = np.nan
+    X[:, 1] = X[:, 1] > 9  # a column of one value
+    report = FactorVAETransformer(**SMALL, max_iter=1).fit(X).column_report_
+    assert report.suggested == {"x2": "bernoulli", "x3": "bernoulli"}
+    assert report.reason[2] == f"zeros, and {100 * X[:, 2].mean():.3g} % ones"
+    again = FactorVAETransformer(**SMALL, max_iter=1, likelihood=report.suggested)
+    found = again.fit(X).column_report_
+    assert found.suggested == {}
+    assert list(found.likelihood) == ["gaussian"] * 2 + ["bernoulli"] * 2
+
+
 def test_a_generator_without_a_likelihood_has_one_too():
     X = make_table()[["weight", "visits"]]
     report = InfoGANTransformer(2, max_iter=2, random_state=0).fit(X).column_report_

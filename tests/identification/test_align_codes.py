@@ -3,10 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
-from skfactorvae._joint_diagonalisation import diagonalise, rotate_to_diagonal
+from skfactorvae._joint_diagonalisation import (
+    diagonalise,
+    read_auxiliary,
+    rotate_to_diagonal,
+)
 from skfactorvae._joint_diagonalisation._diagonalisation import criterion
 from skfactorvae._joint_diagonalisation._separation import (
+    compare_shapes,
     component_separations,
     shape_difference,
 )
@@ -168,8 +174,9 @@ class TestRefusals:
             align_codes(Z * scale, aux, n_permutations=99)
 
     @pytest.mark.slow
-    def test_components_that_are_not_separated_are_named_by_a_warning(self):
-        rng = np.random.RandomState(0)
+    @pytest.mark.parametrize("seed", range(6))
+    def test_components_that_are_not_separated_are_named_by_a_warning(self, seed):
+        rng = np.random.RandomState(seed)
         aux = np.repeat(np.arange(8), 100)
         spread = np.ones((8, 3))
         spread[:, 0] = rng.uniform(0.2, 3, 8)
@@ -240,3 +247,19 @@ def test_shuffled_conditions_are_refused():
         except ValueError:
             refused += 1
     assert refused >= 14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["conditions", "time"])
+def test_one_in_twenty_tables_without_a_difference_has_a_p_value_of_one_in_twenty(kind):
+    """Conditions of ten samples differ in means; their covariances are equal."""
+    rng = np.random.RandomState(0)
+    site = np.repeat(np.arange(20), 10)
+    auxiliary = read_auxiliary(site if kind == "conditions" else range(200), 200, kind)
+    means = 1.0 if kind == "conditions" else 0.0
+    n_rejected = 0
+    for _ in range(300):
+        Z = rng.normal(size=(200, 2)) + means * rng.normal(size=(20, 2))[site]
+        n_rejected += compare_shapes(auxiliary, Z, None, 19, rng) <= 0.05
+    low, high = binom.interval(0.998, 300, 0.05)
+    assert low <= n_rejected <= high

@@ -140,6 +140,54 @@ class TestHealth:
         assert "Feature 3 has a value" in findings(vae, rows)["outliers"].message
 
 
+class TestZerosAndOnes:
+    """Columns of two values that a fit took as numbers."""
+
+    def report(self, X, likelihood="auto"):
+        vae = FactorVAETransformer(
+            2, hidden_layer_sizes=(), max_iter=1, likelihood=likelihood, random_state=0
+        )
+        return findings(vae.fit(X), X).get("columns")
+
+    def binary(self, p):
+        z = np.random.RandomState(0).normal(size=(80, p + 1))
+        return (z[:, :p] + z[:, p:] > 0).astype(int)
+
+    def test_a_likelihood_is_suggested_for_a_table_of_them(self):
+        X = self.binary(15)
+        found = self.report(X)
+        assert "with zeros and ones: 15 of 15 ('x0', 'x1', " in found.message
+        assert "'x11', ...)." in found.message
+        assert found.advice == "Consider likelihood='bernoulli'."
+        assert self.report(X, "bernoulli") is None
+
+    @pytest.mark.slow
+    def test_a_likelihood_is_suggested_for_some_columns(self):
+        rng = np.random.RandomState(1)
+        X = np.c_[self.binary(2), rng.normal(size=(80, 2))]
+        found = self.report(X)
+        assert "with zeros and ones: 2 of 4 ('x0', 'x1')." in found.message
+        asked = {"x0": "bernoulli", "x1": "bernoulli"}
+        assert found.advice == f"Consider likelihood={asked}."
+        assert self.report(X, asked) is None
+        wide = np.c_[self.binary(14), rng.normal(size=80), rng.lognormal(0, 2, 80)]
+        found = self.report(wide)
+        assert "with zeros and ones: 14 of 16 " in found.message
+        assert found.advice.endswith("'x11': 'bernoulli', ...}.")
+        skewed = self.report(wide[:, 10:])
+        assert (
+            "with skewness, counts, zeros and ones, or heavy tails: 5 of 6 ('x0', "
+            in (skewed.message)
+        )
+
+    @pytest.mark.slow
+    def test_indicators_of_levels_are_no_columns_of_zeros_and_ones(self):
+        pd = pytest.importorskip("pandas")
+        rng = np.random.RandomState(2)
+        X = pd.DataFrame({"mode": rng.choice(["a", "b"], 80), "on": rng.rand(80) > 0.5})
+        assert self.report(X.assign(size=rng.normal(size=80))) is None
+
+
 class TestComparisons:
     def test_pca_is_recognised(self, data):
         X = StandardScaler().fit_transform(data[1])
