@@ -1,6 +1,7 @@
 """SeedEnsemble measures which components of a transformer are stable across seeds."""
 
 import pickle
+from itertools import starmap
 from unittest import SkipTest
 
 import numpy as np
@@ -77,7 +78,14 @@ yielded = parametrize_with_checks(
 names, cases = yielded.args
 
 
-@pytest.mark.parametrize(names, list(cases), **yielded.kwargs)
+def with_tier(estimator, check):
+    """Return a case; fits to eight formats of sparse tables take long."""
+    is_slow = "sparse_" in check.func.__name__
+    marks = [pytest.mark.slow] if is_slow else []
+    return pytest.param(estimator, check, marks=marks)
+
+
+@pytest.mark.parametrize(names, list(starmap(with_tier, cases)), **yielded.kwargs)
 def test_scikit_learns_estimator_checks_pass(estimator, check):
     try:
         check(estimator)
