@@ -58,10 +58,12 @@ from ._training import fit_stack
 from ._wrappers import PointPosterior
 from .objectives import (
     AAE,
+    CONDITIONAL_PRIOR,
     DIPVAE,
     VAE,
     WEIGHT,
     Adversary,
+    AuxiliaryVAE,
     BetaTCVAE,
     CapacityVAE,
     FactorVAE,
@@ -71,12 +73,14 @@ from .objectives import (
     PairedVAE,
     SupervisedFactorVAE,
     attribute_heads,
+    conditional_prior,
 )
 
 __all__ = [
     "AAE",
     "ACTIVATIONS",
     "ANNEALING_FRACTION",
+    "CONDITIONAL_PRIOR",
     "DIPVAE",
     "GAN",
     "MLP",
@@ -85,6 +89,7 @@ __all__ = [
     "WEIGHT",
     "Adversary",
     "Arrays",
+    "AuxiliaryVAE",
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
@@ -118,6 +123,7 @@ __all__ = [
     "Watch",
     "attribute_heads",
     "by_column",
+    "conditional_prior",
     "continue_fit",
     "decode",
     "effective_sample_size",

@@ -1,0 +1,101 @@
+"""Start of a model whose prior depends on the condition of a sample.
+
+Axes: ``n`` samples, ``p`` features, ``d`` components, ``r`` directions of a linear
+start, ``K`` conditions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .. import core
+from .._joint_diagonalisation import diagonalise
+from ._initialization import LinearStart
+
+RIDGE = 1e-6
+"""Added to the variances of white codes within conditions."""
+
+PRIOR_SAMPLES = 1.0
+"""Samples of the standard normal prior that count to each condition."""
+
+
+def conditional_start(
+    start: LinearStart, rows, labels, weight, n_conditions: int
+) -> tuple[LinearStart, dict[str, np.ndarray]]:
+    """Diagonalise the codes of a linear start jointly within conditions.
+
+    Parameters
+    ----------
+    start : LinearStart
+        Returned as it is where its encoder is zero, or fewer than two conditions have
+        more samples than it has directions.
+    rows : ndarray of shape (n, p)
+        Standardised samples.
+    labels : ndarray of shape (n, 1)
+        Number of each sample's condition, NaN where unknown.
+    weight : ndarray of shape (n,)
+    n_conditions : int
+
+    Returns
+    -------
+    start : LinearStart
+        Its codes have variance one.
+    prior : dict of str to ndarray
+        The weight of :class:`core.AuxiliaryVAE`, moments of codes by condition.
+    """
+    used = np.flatnonzero(start.encoder.any(axis=0))
+    moments = np.zeros((n_conditions, 2, start.encoder.shape[1]))
+    if not len(used):
+        return start, {core.CONDITIONAL_PRIOR: moments}
+    groups = [np.flatnonzero(labels[:, 0] == k) for k in range(n_conditions)]
+    share = weight / weight.sum()
+    codes = rows.astype(np.float64) @ start.encoder[:, used]
+    turn = _diagonalising(codes, share, groups)
+    codes = codes @ turn.T
+    encoder, decoder = start.encoder.copy(), start.decoder.copy()
+    encoder[:, used] = start.encoder[:, used] @ turn.T
+    decoder[used] = np.linalg.solve(turn.T, start.decoder[used])
+    mean, log_var = _moments(codes, len(rows) * share, groups)
+    moments[:, 0, used], moments[:, 1, used] = mean, log_var
+    found = replace(start, encoder=encoder, decoder=decoder)
+    return found, {core.CONDITIONAL_PRIOR: moments}
+
+
+def _diagonalising(codes, share, groups):
+    """Return the matrix (r, r) whose codes are uncorrelated under all conditions.
+
+    All samples together have a variance of one in these codes.
+    """
+    r = codes.shape[1]
+    large = [group for group in groups if len(group) > r]
+    matrix = np.eye(r)
+    if r > 1 and len(large) > 1:
+        sizes = np.array([share[group].sum() for group in large])
+        covariances = np.stack([_covariance(codes[g], share[g]) for g in large])
+        matrix = diagonalise(covariances + RIDGE * np.eye(r), sizes / sizes.sum())
+    spread = np.diag(_covariance(codes @ matrix.T, share))
+    return matrix / np.sqrt(np.maximum(spread, RIDGE))[:, None]
+
+
+def _covariance(codes, share):
+    share = share / share.sum()
+    centred = codes - share @ codes
+    return (centred * share[:, None]).T @ centred
+
+
+def _moments(codes, weight, groups):
+    """Return means and log-variances of each condition's codes, (K, r) each.
+
+    The mean weight of a sample is one.
+    """
+    found = []
+    for group in groups:
+        own, w = codes[group], weight[group]
+        total = w.sum() + PRIOR_SAMPLES
+        mean = w @ own / total
+        squares = w @ np.square(own - mean) + PRIOR_SAMPLES * (1 + np.square(mean))
+        found.append((mean, np.log(squares / total)))
+    means, log_vars = zip(*found, strict=True)
+    return np.stack(means), np.stack(log_vars)
