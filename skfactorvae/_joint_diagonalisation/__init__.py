@@ -17,11 +17,12 @@ from ._conditions import (
     read_columns,
 )
 from ._diagonalisation import diagonalise, rotate_to_diagonal
-from ._rotation import best_rotation
-from ._separation import Separation, spreads_of
+from ._rotation import LEVEL, best_rotation
+from ._separation import Separation, compare_shapes, spreads_of
 
 __all__ = [
     "LAGS",
+    "LEVEL",
     "Auxiliary",
     "ConditionTable",
     "ConditionalPrior",
@@ -29,6 +30,7 @@ __all__ = [
     "Separation",
     "TimeOrder",
     "best_rotation",
+    "compare_shapes",
     "diagonalise",
     "known_rows",
     "read_auxiliary",

@@ -66,7 +66,9 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
     their codes; ``temperature`` is 1, since annealing would undo this start. Models
     without a linear path start from standard normal priors. Conditions of no more
     samples than there are principal components do not take part in the
-    diagonalisation.
+    diagonalisation. ``init_criteria_["conditions_p"]`` is the share of 99 permutations
+    of the conditions under which the covariances of principal components differ as
+    much; above .01, conditions identify no components, of which ``fit`` warns.
 
     Weighted by the shares of the conditions, the priors together have mean zero and
     variance one in each component. ``sample``, ``impute``, ``score`` and
@@ -170,8 +172,12 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
 
         Warns
         -----
-        UserWarning, ConvergenceWarning
+        UserWarning
             As ``FactorVAETransformer.fit``.
+        ConvergenceWarning
+            As ``FactorVAETransformer.fit``; and if conditions do not differ in the
+            spread of components more than permuted ones (p > 0.01), so that they
+            identify none.
         """
         known = X, y, sample_weight, sample_groups, error_scale
         return self._fit(*known, aux=aux)

@@ -11,11 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from .. import core
-from .._joint_diagonalisation import diagonalise
+from .._joint_diagonalisation import Conditions, compare_shapes, diagonalise
 from ._initialization import LinearStart
 
 RIDGE = 1e-6
 """Added to the variances of white codes within conditions."""
+
+N_PERMUTATIONS = 99
+"""Permutations of the conditions that covariances are compared with."""
 
 PRIOR_SAMPLES = 1.0
 """Samples of the standard normal prior that count to each condition."""
@@ -49,7 +52,7 @@ def conditional_start(
     moments = np.zeros((n_conditions, 2, start.encoder.shape[1]))
     if not len(used):
         return start, {core.CONDITIONAL_PRIOR: moments}
-    groups = [np.flatnonzero(labels[:, 0] == k) for k in range(n_conditions)]
+    groups = _groups(labels, n_conditions)
     share = weight / weight.sum()
     codes = rows.astype(np.float64) @ start.encoder[:, used]
     turn = _diagonalising(codes, share, groups)
@@ -63,17 +66,57 @@ def conditional_start(
     return found, {core.CONDITIONAL_PRIOR: moments}
 
 
+def compare_conditions(start, rows, labels, n_conditions: int) -> dict[str, float]:
+    """Test whether covariances within conditions differ in shape.
+
+    Parameters
+    ----------
+    start, rows, labels, n_conditions
+        As those of :func:`conditional_start`.
+
+    Returns
+    -------
+    criteria : dict of str to float
+        ``conditions_p``, the share of permuted conditions whose covariances differ as
+        much; empty where fewer than two conditions, or two directions, are compared.
+    """
+    used = np.flatnonzero(start.encoder.any(axis=0))
+    codes = rows.astype(np.float64) @ start.encoder[:, used]
+    groups = _compared(_groups(labels, n_conditions), 2 * len(used))
+    if len(used) < 2 or len(groups) < 2:
+        return {}
+    index = np.full(len(codes), -1)
+    for k, group in enumerate(groups):
+        index[group] = k
+    conditions = Conditions(index, tuple(map(str, range(len(groups)))))
+    ridge = np.full(codes.shape, RIDGE)
+    rng = np.random.RandomState(0)
+    return {
+        "conditions_p": compare_shapes(conditions, codes, ridge, N_PERMUTATIONS, rng)
+    }
+
+
+def _groups(labels, n_conditions):
+    """Return the indices of the samples of each condition."""
+    return [np.flatnonzero(labels[:, 0] == k) for k in range(n_conditions)]
+
+
+def _compared(groups, n_samples):
+    """Return the groups of more samples than this."""
+    return [group for group in groups if len(group) > n_samples]
+
+
 def _diagonalising(codes, share, groups):
     """Return the matrix (r, r) whose codes are uncorrelated under all conditions.
 
     All samples together have a variance of one in these codes.
     """
     r = codes.shape[1]
-    large = [group for group in groups if len(group) > r]
+    groups = _compared(groups, r)
     matrix = np.eye(r)
-    if r > 1 and len(large) > 1:
-        sizes = np.array([share[group].sum() for group in large])
-        covariances = np.stack([_covariance(codes[g], share[g]) for g in large])
+    if r > 1 and len(groups) > 1:
+        sizes = np.array([share[group].sum() for group in groups])
+        covariances = np.stack([_covariance(codes[g], share[g]) for g in groups])
         matrix = diagonalise(covariances + RIDGE * np.eye(r), sizes / sizes.sum())
     spread = np.diag(_covariance(codes @ matrix.T, share))
     return matrix / np.sqrt(np.maximum(spread, RIDGE))[:, None]

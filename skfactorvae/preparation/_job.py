@@ -14,7 +14,7 @@ from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
-from ._conditional_start import conditional_start
+from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
 from ._initialization import has_independent_components, linear_start
@@ -401,8 +401,11 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     sizes = spec.n_components, seed, spec.can_rotate, n_directions
     start = memoize(linear_start, options.init, rows, weight, *sizes)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
+    criteria = dict(start.criteria)
+    if isinstance(objective, core.AuxiliaryVAE):
+        criteria |= compare_conditions(start, rows, labels, objective.n_conditions)
     temperature = _temperature(start.kind, *settings)
-    return Start(start.kind, given | weights, temperature, start.criteria)
+    return Start(start.kind, given | weights, temperature, criteria)
 
 
 def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:

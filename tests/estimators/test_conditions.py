@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 import skfactorvae
 from skfactorvae import AuxiliaryVAETransformer, BetaVAETransformer
+from skfactorvae._health import check_fit
 from skfactorvae.metrics import mean_correlation_score
 from skfactorvae.model_selection import SeedEnsemble
 
@@ -47,6 +49,17 @@ class TestFit:
         X, site, factors = table()
         codes = fitted(X, site, max_iter=1).transform(X)
         assert mean_correlation_score(factors, codes) > 0.98
+
+    def test_conditions_that_do_not_differ_are_warned_of(self):
+        X, site, _ = table()
+        assert fitted(X, site, max_iter=1).init_criteria_["conditions_p"] == 0.01
+        rng = np.random.default_rng(0)
+        Z = rng.normal(size=(len(X), 2)) @ rng.normal(size=(2, 5))
+        flat = Z + 0.1 * rng.normal(size=X.shape)
+        with pytest.warns(ConvergenceWarning, match="identify no components"):
+            model = fitted(flat, site, max_iter=1)
+        verdicts = {v.name: v.level for v in check_fit(model)}
+        assert verdicts["conditions"] == "warning"
 
     @pytest.mark.slow
     def test_without_conditions_it_is_a_vae_bit_for_bit(self):
