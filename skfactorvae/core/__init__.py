@@ -34,9 +34,10 @@ from ._job import (
     effective_sample_size,
     least_memory,
 )
-from ._latents import without_latents
+from ._latents import order_latents, without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Link
 from ._missing import DecoderFilling, FactorFilling, split_errors
+from ._mixing import can_mix, mix_latents
 from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
@@ -123,6 +124,7 @@ __all__ = [
     "Watch",
     "attribute_heads",
     "by_column",
+    "can_mix",
     "conditional_prior",
     "continue_fit",
     "decode",
@@ -138,7 +140,9 @@ __all__ = [
     "keep_rotation",
     "least_memory",
     "mean_loadings",
+    "mix_latents",
     "noise_parameters",
+    "order_latents",
     "predicted_scores",
     "residual_squares",
     "resolve_device",

@@ -70,6 +70,13 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
     of the conditions under which the covariances of principal components differ as
     much; above .01, conditions identify no components, of which ``fit`` warns.
 
+    After the last step, components are replaced by linear combinations of them that are
+    uncorrelated within conditions, by the same diagonalisation, and priors by the
+    moments of their codes. This changes weights of the networks: means of posteriors
+    and the decoder are combined exactly, standard deviations by least squares. It is
+    not done where conditions identify nothing, where it would lower the bound of the
+    training samples, or for networks of the user's own.
+
     Weighted by the shares of the conditions, the priors together have mean zero and
     variance one in each component. ``sample``, ``impute``, ``score`` and
     ``kl_per_component_`` use the standard normal prior, which has the same moments, and

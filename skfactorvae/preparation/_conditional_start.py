@@ -52,15 +52,15 @@ def conditional_start(
     moments = np.zeros((n_conditions, 2, start.encoder.shape[1]))
     if not len(used):
         return start, {core.CONDITIONAL_PRIOR: moments}
-    groups = _groups(labels, n_conditions)
+    groups = condition_groups(labels, n_conditions)
     share = weight / weight.sum()
     codes = rows.astype(np.float64) @ start.encoder[:, used]
-    turn = _diagonalising(codes, share, groups)
+    turn = diagonalising(codes, share, groups)
     codes = codes @ turn.T
     encoder, decoder = start.encoder.copy(), start.decoder.copy()
     encoder[:, used] = start.encoder[:, used] @ turn.T
     decoder[used] = np.linalg.solve(turn.T, start.decoder[used])
-    mean, log_var = _moments(codes, len(rows) * share, groups)
+    mean, log_var = condition_moments(codes, len(rows) * share, groups)
     moments[:, 0, used], moments[:, 1, used] = mean, log_var
     found = replace(start, encoder=encoder, decoder=decoder)
     return found, {core.CONDITIONAL_PRIOR: moments}
@@ -82,7 +82,7 @@ def compare_conditions(start, rows, labels, n_conditions: int) -> dict[str, floa
     """
     used = np.flatnonzero(start.encoder.any(axis=0))
     codes = rows.astype(np.float64) @ start.encoder[:, used]
-    groups = _compared(_groups(labels, n_conditions), 2 * len(used))
+    groups = _compared(condition_groups(labels, n_conditions), 2 * len(used))
     if len(used) < 2 or len(groups) < 2:
         return {}
     index = np.full(len(codes), -1)
@@ -96,7 +96,7 @@ def compare_conditions(start, rows, labels, n_conditions: int) -> dict[str, floa
     }
 
 
-def _groups(labels, n_conditions):
+def condition_groups(labels, n_conditions):
     """Return the indices of the samples of each condition."""
     return [np.flatnonzero(labels[:, 0] == k) for k in range(n_conditions)]
 
@@ -106,39 +106,55 @@ def _compared(groups, n_samples):
     return [group for group in groups if len(group) > n_samples]
 
 
-def _diagonalising(codes, share, groups):
+def diagonalising(codes, share, groups, variances=None):
     """Return the matrix (r, r) whose codes are uncorrelated under all conditions.
 
     All samples together have a variance of one in these codes.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, r)
+    share : ndarray of shape (n,)
+        Weights of the samples, which sum to one.
+    groups : sequence of K ndarrays of int
+        Samples of each condition; those of no more than r samples are left out.
+    variances : ndarray of shape (n, r) or None
+        Posterior variances of the codes.
     """
+    added = np.zeros_like(codes) if variances is None else variances
     r = codes.shape[1]
     groups = _compared(groups, r)
     matrix = np.eye(r)
     if r > 1 and len(groups) > 1:
         sizes = np.array([share[group].sum() for group in groups])
-        covariances = np.stack([_covariance(codes[g], share[g]) for g in groups])
+        covariances = np.stack(
+            [_covariance(codes[g], share[g], added[g]) for g in groups]
+        )
         matrix = diagonalise(covariances + RIDGE * np.eye(r), sizes / sizes.sum())
-    spread = np.diag(_covariance(codes @ matrix.T, share))
+    spread = np.diag(_covariance(codes @ matrix.T, share, added @ np.square(matrix).T))
     return matrix / np.sqrt(np.maximum(spread, RIDGE))[:, None]
 
 
-def _covariance(codes, share):
+def _covariance(codes, share, variances):
     share = share / share.sum()
     centred = codes - share @ codes
-    return (centred * share[:, None]).T @ centred
+    return (centred * share[:, None]).T @ centred + np.diag(share @ variances)
 
 
-def _moments(codes, weight, groups):
+def condition_moments(codes, weight, groups, variances=None):
     """Return means and log-variances of each condition's codes, (K, r) each.
 
-    The mean weight of a sample is one.
+    The mean weight of a sample is one. Posterior variances, (n, r), are added.
     """
+    added = np.zeros_like(codes) if variances is None else variances
     found = []
     for group in groups:
-        own, w = codes[group], weight[group]
+        own, w, more = codes[group], weight[group], added[group]
         total = w.sum() + PRIOR_SAMPLES
         mean = w @ own / total
-        squares = w @ np.square(own - mean) + PRIOR_SAMPLES * (1 + np.square(mean))
+        squares = w @ (np.square(own - mean) + more) + PRIOR_SAMPLES * (
+            1 + np.square(mean)
+        )
         found.append((mean, np.log(squares / total)))
     means, log_vars = zip(*found, strict=True)
     return np.stack(means), np.stack(log_vars)

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from .. import core
+from .._joint_diagonalisation import LEVEL
 from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
+from ._conditional_axes import diagonalised
 from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
@@ -125,12 +127,16 @@ class Prepared:
     def rotated(self, fit: core.Fit, device: Any) -> tuple[Prepared, core.Fit]:
         """Rotate active latents to simple structure after a start by varimax.
 
+        Those of a model with conditions become uncorrelated within these.
+
         Parameters
         ----------
         fit : core.Fit
             The finished fit.
         device : torch.device
         """
+        if isinstance(self.job.objective, core.AuxiliaryVAE):
+            return self, self._diagonalised(fit, device)
         is_active = fit.kl > ROTATED_KL
         asked = self.known["init_"] == "varimax" and fit.status != "diverged"
         if not asked or is_active.sum() < 2:
@@ -146,6 +152,12 @@ class Prepared:
             replace(self, spec=spec),
             replace(fit, weights=weights, kl=kl, variance=variance),
         )
+
+    def _diagonalised(self, fit: core.Fit, device: Any) -> core.Fit:
+        p_value = self.known["init_criteria_"].get("conditions_p", 0.0)
+        if fit.status == "diverged" or p_value > LEVEL:
+            return fit
+        return diagonalised(self.job, fit, device)
 
     def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the attributes with which a fitted estimator transforms."""

@@ -134,3 +134,29 @@ class TestObjective:
         options = {"rows": rows, "network": network, "hidden_fraction": 0.1}
         (found,) = fit([make_job(objective=make_objective(), **options)])
         assert found.status == "budget"
+
+
+class TestMixing:
+    matrix = np.array([[1.0, 0.3, 0.0], [-0.2, 0.9, 0.1], [0.4, 0.0, -1.2]])
+
+    def test_means_are_combined_and_the_decoder_undoes_it(self):
+        (found,) = fit([job := make_job(objective=core.VAE(beta=1.0))])
+        mixed = core.mix_latents(job, found.weights, self.matrix, CPU)
+        rows = job.rows
+        mean, std = core.encode(job.network, found.weights, rows, device=CPU)
+        new_mean, new_std = core.encode(job.network, mixed, rows, device=CPU)
+        np.testing.assert_allclose(new_mean, mean @ self.matrix.T, atol=1e-4)
+        parts = job.network, job.likelihood
+        back = core.decode(*parts, found.weights, mean, device=CPU)
+        again = core.decode(*parts, mixed, new_mean, device=CPU)
+        np.testing.assert_allclose(again, back, atol=1e-4)
+        expected = (std**-2.0 @ np.square(np.linalg.inv(self.matrix))) ** -0.5
+        np.testing.assert_allclose(new_std, expected, rtol=0.05)
+
+    def test_the_user_s_modules_cannot_be_mixed(self):
+        def build(n_features, n_components):
+            outputs = torch.nn.Linear(n_features, 2 * n_components)
+            return outputs, torch.nn.Linear(n_components, n_features)
+
+        assert core.can_mix(make_job().network)
+        assert not core.can_mix(core.Modules(6, 3, build))
