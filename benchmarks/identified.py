@@ -182,6 +182,8 @@ def conditional(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
             **options,
         )
         found[name] = model.fit(one.X, aux=aux).transform(one.X)
+        for criterion, value in model.init_criteria_.items():
+            print(f"{name}: {criterion} {value:.2g}")
     return found
 
 

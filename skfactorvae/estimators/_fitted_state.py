@@ -65,6 +65,6 @@ SUPERVISED: dict[str, Entry] = {
 CONDITIONAL: dict[str, Entry] = {
     **LATENT,
     "_conditions": Plain(types=(dict,), optional=True),
-    "_condition_shares": Array(axes=("condition",), is_positive=True, optional=True),
+    "_condition_shares": Array(axes=("condition",), optional=True),
 }
 """Attributes of estimators that are given conditions, where they were given any."""

@@ -127,6 +127,17 @@ class TestFit:
         assert np.isfinite(model.transform(X, aux=site)).all()
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("n_direct", [10**6, 0])
+    def test_tables_that_are_read_in_parts(self, n_direct, tmp_path, monkeypatch):
+        X, site, factors = table()
+        np.save(tmp_path / "X.npy", X)
+        source = np.load(tmp_path / "X.npy", mmap_mode="r")
+        monkeypatch.setattr("skfactorvae.sources._source.SMALL_BYTES", 0)
+        monkeypatch.setattr("skfactorvae.sources._table.DIRECT_ROWS", n_direct)
+        codes = fitted(source, site, max_iter=60).transform(source, aux=site)
+        assert mean_correlation_score(factors, codes) > 0.98
+
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options",
         [
