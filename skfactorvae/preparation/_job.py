@@ -37,9 +37,9 @@ PCA_TEMPERATURE = 30.0
 
 CANNOT_ROTATE = (
     "init='varimax' rotates components after the fit, but those of this model are "
-    "distinct: they belong to groups or to attributes, pairs or conditions identify "
-    "them, or their posterior or prior is that of an adversarial autoencoder. Use "
-    "init='ica' or init='pca', or leave groups=, labels and conditions out."
+    "distinct: they belong to groups or to attributes, pairs identify them, or "
+    "conditions do, or their posterior or prior is that of an adversarial autoencoder. "
+    "Use init='ica' or init='pca', or leave groups=, labels and conditions out."
 )
 """Error about components that cannot be rotated."""
 

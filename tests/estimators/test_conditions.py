@@ -323,7 +323,7 @@ class TestRefusals:
     @pytest.mark.slow
     def test_components_cannot_be_rotated(self):
         X, site, _ = table()
-        with pytest.raises(ValueError, match="conditions identify"):
+        with pytest.raises(ValueError, match="pairs identify them, or conditions do"):
             fitted(X, site, init="varimax")
         with pytest.raises(ValueError, match="conditions or pairs identify"):
             fitted(X, site).rotate(X, site)
