@@ -23,7 +23,9 @@ Sets, each drawn anew for each seed:
   of slope .2 (Khemakhem et al. 2020, "ICE-BeeM", Section 5.1).
 
 Methods: columns of the table, PCA and FastICA; PCA with ``align_codes``; the VAE and
-FactorVAE with default settings, alone and after ``rotate``.
+FactorVAE with default settings, alone and after ``rotate``; AuxiliaryVAE with 1,000
+steps and no weight decay, also without its start (``init="random"``), and with shuffled
+conditions.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import BetaVAETransformer, FactorVAETransformer
+from skfactorvae import (
+    AuxiliaryVAETransformer,
+    BetaVAETransformer,
+    FactorVAETransformer,
+)
 from skfactorvae.identification import align_codes
 
 RESULTS = Path(__file__).parent / "results" / "identified.csv"
@@ -157,10 +163,35 @@ def rotated(model, name: str) -> Callable[[Conditioned, int], dict[str, np.ndarr
     return codes
 
 
+def conditional(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
+    """Return the codes of models with a prior for each condition."""
+    shuffled = np.random.default_rng(seed).permutation(one.aux)
+    fits = {
+        "AuxiliaryVAE": ({}, one.aux),
+        "AuxiliaryVAE, random start": ({"init": "random"}, one.aux),
+        "AuxiliaryVAE, shuffled conditions": ({}, shuffled),
+    }
+    found = {}
+    for name, (options, aux) in fits.items():
+        model = AuxiliaryVAETransformer(
+            one.sources.shape[1],
+            max_iter=1000,
+            weight_decay=0.0,
+            random_state=seed,
+            verbose=0,
+            **options,
+        )
+        found[name] = model.fit(one.X, aux=aux).transform(one.X)
+        for criterion, value in model.init_criteria_.items():
+            print(f"{name}: {criterion} {value:.2g}")
+    return found
+
+
 METHODS = {
     "linear": linear,
     "VAE": rotated(BetaVAETransformer(beta=1.0), "VAE"),
     "FactorVAE": rotated(FactorVAETransformer(), "FactorVAE"),
+    "AuxiliaryVAE": conditional,
 }
 
 

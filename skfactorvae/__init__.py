@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ._pairs import pairs_to_groups, successive_pairs
     from .estimators import (
         AAETransformer,
+        AuxiliaryVAETransformer,
         BetaTCVAETransformer,
         BetaVAETransformer,
         DIPVAETransformer,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AAETransformer",
+    "AuxiliaryVAETransformer",
     "BetaTCVAETransformer",
     "BetaVAETransformer",
     "CheckpointError",

@@ -212,6 +212,7 @@ OPTIONAL = {
     "fit_score_",
     "column_report_",
     "component_names_",
+    "conditional_prior_",
     "n_samples_seen_",
     "drift_",
     "explained_variance_ratio_",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._components import check_components
+from ._conditions import check_conditions
 from ._discriminators import check_batch_size, check_discriminator
 from ._held_out import check_generalisation, check_likelihood, check_reconstruction
 from ._training import check_convergence, check_training
@@ -20,7 +21,8 @@ def check_fit(model: Any) -> list[Verdict]:
         Fitted. Public attributes and parameters are read, as far as there are any:
         ``history_``, ``n_iter_``, ``max_iter``, ``early_stopping``,
         ``kl_per_component_``, ``active_components_``, ``held_out_``,
-        ``weight_decay_``, ``n_features_in_``, and parameters such as ``gamma``.
+        ``weight_decay_``, ``init_criteria_``, ``n_features_in_``, and parameters such
+        as ``gamma``.
 
     Returns
     -------
@@ -32,6 +34,7 @@ def check_fit(model: Any) -> list[Verdict]:
         check_training(model, history),
         check_convergence(model, history),
         check_components(model),
+        check_conditions(model),
         check_generalisation(model),
         check_likelihood(model),
         check_reconstruction(model),
@@ -42,7 +45,7 @@ def check_fit(model: Any) -> list[Verdict]:
 
 
 def fit_warnings(model: Any) -> list[str]:
-    """Return what ``fit`` warns of: collapse, an overfit, or a worse fit than linear.
+    """Return what ``fit`` warns of, such as collapse, or a worse fit than linear.
 
     Parameters
     ----------
@@ -57,6 +60,7 @@ def fit_warnings(model: Any) -> list[str]:
     """
     checks = (
         check_components,
+        check_conditions,
         check_generalisation,
         check_likelihood,
         check_reconstruction,

@@ -5,20 +5,36 @@ components differ in spread do: the matrix that makes components uncorrelated un
 conditions is unique up to order, sign and scale.
 """
 
-from ._conditions import LAGS, Auxiliary, Conditions, TimeOrder, read_auxiliary
+from ._condition_table import ConditionTable
+from ._conditional_prior import ConditionalPrior
+from ._conditions import (
+    LAGS,
+    Auxiliary,
+    Conditions,
+    TimeOrder,
+    known_rows,
+    read_auxiliary,
+    read_columns,
+)
 from ._diagonalisation import diagonalise, rotate_to_diagonal
-from ._rotation import best_rotation
-from ._separation import Separation, spreads_of
+from ._rotation import LEVEL, best_rotation
+from ._separation import Separation, compare_shapes, spreads_of
 
 __all__ = [
     "LAGS",
+    "LEVEL",
     "Auxiliary",
+    "ConditionTable",
+    "ConditionalPrior",
     "Conditions",
     "Separation",
     "TimeOrder",
     "best_rotation",
+    "compare_shapes",
     "diagonalise",
+    "known_rows",
     "read_auxiliary",
+    "read_columns",
     "rotate_to_diagonal",
     "spreads_of",
 ]

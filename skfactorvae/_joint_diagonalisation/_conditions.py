@@ -8,21 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._inputs import CONTINUOUS, TIME, columns, read_column
+from .._inputs import TIME, Column, columns, read_column
+from ._condition_table import ConditionTable
 
 KINDS = ("auto", "conditions", "time")
 
 MIN_ROWS = 10
 """Samples of a condition, at least; with more than five components, two for each."""
-
-MAX_BINS, ROWS_PER_BIN = 20, 50
-"""Conditions that a continuous column is cut into, at most, and samples of each, at
-least."""
 
 LAGS = (1, 2, 3, 5, 8, 12, 20)
 """Lags at which covariances in time are computed."""
@@ -220,33 +216,60 @@ def read_auxiliary(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
+    found, names = read_columns(aux, n_samples)
+    is_known = known_rows(found)
+    is_time = len(found) == 1 and found[0].content == TIME
+    if kind == "time" or (kind == "auto" and is_time):
+        return _read_order(found, is_known, lags)
+    table = ConditionTable.of(found, names, np.flatnonzero(is_known))
+    return Conditions(table.index_of(found), table.labels)
+
+
+def read_columns(
+    aux: Any, n_samples: int, index: Any = slice(None)
+) -> tuple[list[Column], tuple[str, ...]]:
+    """Read auxiliary columns at some samples, and their names.
+
+    Raises
+    ------
+    ValueError
+        If aux is of another length, or infinite.
+    """
     raw, names = columns(aux, "aux")
-    found = [
-        read_column(column, f"Column {name!r} of aux")
-        for name, column in zip(names, raw, strict=True)
-    ]
-    n_given = len(found[0].values)
+    n_given = len(raw[0])
     if n_given != n_samples:
         raise ValueError(
             f"aux has {n_given} rows, but X has {n_samples} samples. Give one row per "
             "sample, NaN where a condition is unknown."
         )
+    found = [
+        read_column(column, f"Column {name!r} of aux", index)
+        for name, column in zip(names, raw, strict=True)
+    ]
     for column, name in zip(found, names, strict=True):
         if np.isinf(column.values).any():
             raise ValueError(
                 f"Column {name!r} of aux holds infinity; expected finite numbers, or "
                 "NaN where a condition is unknown."
             )
+    return found, names
+
+
+def known_rows(found: Sequence[Column]) -> np.ndarray:
+    """Return which samples have an entry in each column, (n,).
+
+    Raises
+    ------
+    ValueError
+        If none has.
+    """
     is_known = ~np.any([np.isnan(column.values) for column in found], axis=0)
     if not is_known.any():
         raise ValueError(
             "aux is missing for all samples; expected the condition or the time of at "
             "least some of them. Check how aux was read."
         )
-    is_time = len(found) == 1 and found[0].content == TIME
-    if kind == "time" or (kind == "auto" and is_time):
-        return _read_order(found, is_known, lags)
-    return _read_conditions(found, names, is_known)
+    return is_known
 
 
 def _read_order(found, is_known, lags) -> TimeOrder:
@@ -269,33 +292,3 @@ def _read_order(found, is_known, lags) -> TimeOrder:
         )
     order = known[np.argsort(times)]
     return TimeOrder(order, tuple(sorted({int(lag) for lag in lags})))
-
-
-def _read_conditions(found, names, is_known) -> Conditions:
-    parts = [_levels(column, is_known) for column in found]
-    codes = np.stack([index[is_known] for index, _ in parts], axis=1)
-    distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
-    index = np.full(len(is_known), -1)
-    index[is_known] = inverse.reshape(-1)
-    texts = [texts for _, texts in parts]
-    labels = []
-    for row in distinct:
-        values = [t[int(level)] for t, level in zip(texts, row, strict=True)]
-        if len(names) > 1:
-            values = [f"{n}={v}" for n, v in zip(names, values, strict=True)]
-        labels.append(", ".join(values))
-    return Conditions(index, tuple(labels))
-
-
-def _levels(column, is_known):
-    """Return each sample's level, NaN where missing, and the name of each level."""
-    if column.kind(is_known) != CONTINUOUS:
-        index, levels = column.as_levels()
-        return index, [str(level) for level in levels]
-    values = np.where(is_known, column.values, np.nan)
-    n_bins = int(np.clip(is_known.sum() // ROWS_PER_BIN, 2, MAX_BINS))
-    edges = np.nanquantile(values, np.linspace(0, 1, n_bins + 1)[1:-1])
-    index = np.where(np.isnan(values), np.nan, np.searchsorted(edges, values))
-    bounds = [np.nanmin(values), *edges, np.nanmax(values)]
-    names = [f"{a:.3g} to {b:.3g}" for a, b in pairwise(bounds)]
-    return index, names

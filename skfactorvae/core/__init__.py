@@ -34,9 +34,10 @@ from ._job import (
     effective_sample_size,
     least_memory,
 )
-from ._latents import without_latents
+from ._latents import order_latents, without_latents
 from ._likelihoods import Bernoulli, Gaussian, Likelihood, Link
 from ._missing import DecoderFilling, FactorFilling, split_errors
+from ._mixing import can_mix, mix_latents
 from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
@@ -58,10 +59,12 @@ from ._training import fit_stack
 from ._wrappers import PointPosterior
 from .objectives import (
     AAE,
+    CONDITIONAL_PRIOR,
     DIPVAE,
     VAE,
     WEIGHT,
     Adversary,
+    AuxiliaryVAE,
     BetaTCVAE,
     CapacityVAE,
     FactorVAE,
@@ -71,12 +74,14 @@ from .objectives import (
     PairedVAE,
     SupervisedFactorVAE,
     attribute_heads,
+    conditional_prior,
 )
 
 __all__ = [
     "AAE",
     "ACTIVATIONS",
     "ANNEALING_FRACTION",
+    "CONDITIONAL_PRIOR",
     "DIPVAE",
     "GAN",
     "MLP",
@@ -85,6 +90,7 @@ __all__ = [
     "WEIGHT",
     "Adversary",
     "Arrays",
+    "AuxiliaryVAE",
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
@@ -118,6 +124,8 @@ __all__ = [
     "Watch",
     "attribute_heads",
     "by_column",
+    "can_mix",
+    "conditional_prior",
     "continue_fit",
     "decode",
     "effective_sample_size",
@@ -132,7 +140,9 @@ __all__ = [
     "keep_rotation",
     "least_memory",
     "mean_loadings",
+    "mix_latents",
     "noise_parameters",
+    "order_latents",
     "predicted_scores",
     "residual_squares",
     "resolve_device",

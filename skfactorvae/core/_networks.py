@@ -23,6 +23,9 @@ from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
 LOG_VAR_CENTRE, LOG_VAR_RADIUS = -3.0, 7.0
 FIRST_LOG_VAR = -2.0
 
+MAX_SHARE = 0.999
+"""Distance from the centre, in radii, up to which a log-variance is mapped back."""
+
 FULL_LR_FEATURES = 600
 """Features up to which weights that multiply the input have the full learning rate."""
 
@@ -433,6 +436,12 @@ def bound_log_var(raw: Tensor) -> Tensor:
 def raw_log_var(log_var: float) -> float:
     """Return the inverse of :func:`bound_log_var`."""
     return LOG_VAR_RADIUS * math.atanh((log_var - LOG_VAR_CENTRE) / LOG_VAR_RADIUS)
+
+
+def inverse_bound(log_var: np.ndarray) -> np.ndarray:
+    """Return the inverse of :func:`bound_log_var` for arrays, finite at its bounds."""
+    share = (log_var - LOG_VAR_CENTRE) / LOG_VAR_RADIUS
+    return LOG_VAR_RADIUS * np.arctanh(np.clip(share, -MAX_SHARE, MAX_SHARE))
 
 
 @dataclass(frozen=True)

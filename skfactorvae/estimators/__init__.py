@@ -5,6 +5,7 @@ that a fitted estimator does are in the base classes.
 """
 
 from ._aae import AAETransformer
+from ._auxiliary_vae import AuxiliaryVAETransformer
 from ._base import BaseLatentTransformer
 from ._base_vae import BaseVAETransformer
 from ._beta_tcvae import BetaTCVAETransformer
@@ -18,6 +19,7 @@ from ._supervised_factor_vae import SupervisedFactorVAETransformer
 
 __all__ = [
     "AAETransformer",
+    "AuxiliaryVAETransformer",
     "BaseLatentTransformer",
     "BaseVAETransformer",
     "BetaTCVAETransformer",

@@ -368,13 +368,13 @@ class BaseLatentTransformer(
         """
         return self._fit(X, y, sample_weight, sample_groups, error_scale)
 
-    def _fit(self, X, y, sample_weight, sample_groups, error_scale, pairs=None):
-        """Go through the stages of a fit; ``pairs`` as a subclass takes them."""
+    def _fit(self, X, y, sample_weight, sample_groups, error_scale, **own):
+        """Go through the stages of a fit; ``own`` are arguments of a subclass."""
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         device = core.resolve_device(self.device)
         prepared, columns = self._prepared(
-            FitArguments(X, y, sample_weight, sample_groups, error_scale, pairs),
+            FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
             FitOptions.of(self),
             self._previous_fit(),
             lambda: check_random_state(self.random_state).randint(MAX_SEED),
@@ -514,15 +514,15 @@ class BaseLatentTransformer(
         # Only ratios of weights matter: near one, their sums cannot overflow.
         weight = rescale_weights(check_sample_weight(given.sample_weight, len(X)))
         groups = check_sample_groups(given.sample_groups, weight)
-        attributes = self._attributes(X, given.y, weight)
+        attributes = self._attributes(X, given, weight)
         scales = None if previous is None else previous.target_scales
         pairs = check_pairs(given.pairs, weight)
         return TrainingData.from_arrays(
             X, weight, attributes, scales, groups, errors, pairs
         )
 
-    def _attributes(self, X, y, weight):
-        """Return the attributes that y labels; none, unless a subclass reads them."""
+    def _attributes(self, X, given, weight):
+        """Return the attributes of samples; none, unless a subclass reads them."""
         return ()
 
     def _wrapper(self) -> tuple[str, dict[str, Any]] | None:

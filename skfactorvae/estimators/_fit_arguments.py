@@ -16,6 +16,8 @@ class FitArguments(NamedTuple):
         Standard deviations of known errors.
     pairs : array-like of shape (n,) or (n, c), or None
         Pair of each sample, in c pairings.
+    aux : array-like or frame of shape (n,) or (n, m), or None
+        Auxiliary columns, whose combinations are conditions.
     """
 
     X: Any
@@ -24,3 +26,4 @@ class FitArguments(NamedTuple):
     sample_groups: Any = None
     error_scale: Any = None
     pairs: Any = None
+    aux: Any = None

@@ -61,3 +61,10 @@ SUPERVISED: dict[str, Entry] = {
     "_attribute_scales": Labels(types=(tuple,)),
 }
 """Attributes of estimators that are given labels."""
+
+CONDITIONAL: dict[str, Entry] = {
+    **LATENT,
+    "_conditions": Plain(types=(dict,), optional=True),
+    "_condition_shares": Array(axes=("condition",), optional=True),
+}
+"""Attributes of estimators that are given conditions, where they were given any."""

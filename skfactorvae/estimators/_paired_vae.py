@@ -177,7 +177,8 @@ class PairedVAETransformer(BaseVAETransformer):
         UserWarning, ConvergenceWarning
             As ``FactorVAETransformer.fit``.
         """
-        return self._fit(X, y, sample_weight, sample_groups, error_scale, pairs)
+        known = X, y, sample_weight, sample_groups, error_scale
+        return self._fit(*known, pairs=pairs)
 
     def fit_transform(
         self,

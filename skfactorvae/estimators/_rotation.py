@@ -218,7 +218,8 @@ def check_can_rotate(spec):
     if not spec.can_rotate:
         raise ValueError(
             "The components of this model cannot be rotated: they belong to groups or "
-            "attributes, or their prior or posterior are those of an adversarial model."
+            "attributes, conditions or pairs identify them, or their prior or "
+            "posterior are those of an adversarial model."
         )
 
 

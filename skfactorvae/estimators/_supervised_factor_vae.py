@@ -203,15 +203,15 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
         tags.target_tags.required = True
         return tags
 
-    def _attributes(self, X, y, weight):
-        if y is None:
+    def _attributes(self, X, given, weight):
+        if given.y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "
                 "the target y is None. Pass labels of shape (n_samples,) or "
                 "(n_samples, n_attributes), NaN where unknown; or use "
                 "FactorVAETransformer, which needs none."
             )
-        return read_labels(X, y, weight, self.attribute_types, self.sensitive)
+        return read_labels(X, given.y, weight, self.attribute_types, self.sensitive)
 
     def _as_previous(self):
         return replace(super()._as_previous(), target_scales=self._attribute_scales)

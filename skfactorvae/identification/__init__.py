@@ -4,6 +4,7 @@ Independence alone identifies no components of normal data. Conditions under whi
 components differ in spread do.
 """
 
+from .._joint_diagonalisation import ConditionalPrior
 from ._alignment import align_codes
 
-__all__ = ["align_codes"]
+__all__ = ["ConditionalPrior", "align_codes"]

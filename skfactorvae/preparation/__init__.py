@@ -10,7 +10,7 @@ from ._data import TrainingData
 from ._errors import with_errors
 from ._incomplete import has_missing
 from ._job import Prepared, PreviousFit, prepare
-from ._labels import read_labels
+from ._labels import Attribute, distinct_samples, read_labels
 from ._model_spec import ModelSpec, check_state
 from ._noise_levels import information_of_noise
 from ._options import FitOptions
@@ -22,6 +22,7 @@ from ._targets import check_widths
 
 __all__ = [
     "STREAM_RATE",
+    "Attribute",
     "FitOptions",
     "ModelSpec",
     "Prepared",
@@ -31,6 +32,7 @@ __all__ = [
     "TrainingData",
     "check_state",
     "check_widths",
+    "distinct_samples",
     "drift",
     "has_missing",
     "information_of_noise",

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import core
+from .._joint_diagonalisation import LEVEL
 from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
+from ._conditional_axes import diagonalised
+from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
 from ._initialization import has_independent_components, linear_start
@@ -34,9 +37,9 @@ PCA_TEMPERATURE = 30.0
 
 CANNOT_ROTATE = (
     "init='varimax' rotates components after the fit, but those of this model are "
-    "distinct: they belong to groups or to attributes, pairs identify them, or their "
-    "posterior or prior is that of an adversarial autoencoder. Use init='ica' or "
-    "init='pca', or leave groups= and labels out."
+    "distinct: they belong to groups or to attributes, pairs identify them, or "
+    "conditions do, or their posterior or prior is that of an adversarial autoencoder. "
+    "Use init='ica' or init='pca', or leave groups=, labels and conditions out."
 )
 """Error about components that cannot be rotated."""
 
@@ -124,12 +127,16 @@ class Prepared:
     def rotated(self, fit: core.Fit, device: Any) -> tuple[Prepared, core.Fit]:
         """Rotate active latents to simple structure after a start by varimax.
 
+        Those of a model with conditions become uncorrelated within these.
+
         Parameters
         ----------
         fit : core.Fit
             The finished fit.
         device : torch.device
         """
+        if isinstance(self.job.objective, core.AuxiliaryVAE):
+            return self, self._diagonalised(fit, device)
         is_active = fit.kl > ROTATED_KL
         asked = self.known["init_"] == "varimax" and fit.status != "diverged"
         if not asked or is_active.sum() < 2:
@@ -145,6 +152,12 @@ class Prepared:
             replace(self, spec=spec),
             replace(fit, weights=weights, kl=kl, variance=variance),
         )
+
+    def _diagonalised(self, fit: core.Fit, device: Any) -> core.Fit:
+        p_value = self.known["init_criteria_"].get("conditions_p", 0.0)
+        if fit.status == "diverged" or p_value > LEVEL:
+            return fit
+        return diagonalised(self.job, fit, device)
 
     def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the attributes with which a fitted estimator transforms."""
@@ -330,7 +343,7 @@ def _weights_of(init, spec, objective, seed, factors, given, rows, weight, label
     if init == "random":
         return given
     rows, weight = completion.expected, completion.weight
-    sizes = spec.n_components, seed, False, completion.n_directions
+    sizes = spec.n_components, seed, False, _n_directions(completion, objective, spec)
     start = linear_start(init, rows, weight, *sizes)
     return given | _linear_weights(start, spec, objective, rows, labels, weight)
 
@@ -347,11 +360,27 @@ def _given_weights(spec, factors, rows, weight, scaling) -> dict[str, np.ndarray
     return filling | spec.make_likelihood().start(rows, weight, *scales)
 
 
+def _n_directions(completion, objective, spec) -> int | None:
+    """Return how many directions a linear start has, at most; None: by their variance.
+
+    Joint diagonalisation separates factors in directions of little variance, too.
+    """
+    found = completion.n_directions
+    if found is None and isinstance(objective, core.AuxiliaryVAE):
+        return spec.n_components
+    return found
+
+
 def _linear_weights(start, spec, objective, rows, labels, weight):
     """Return the weights of a linear start, aligned with labels where there are any."""
-    if labels is not None:
+    own: dict[str, np.ndarray] = {}
+    if isinstance(objective, core.AuxiliaryVAE):
+        start, own = conditional_start(
+            start, rows, labels, weight, objective.n_conditions
+        )
+    elif labels is not None:
         start = align_start(start, rows, labels, weight, objective)
-    return spec.make_network().linear_start(start.encoder, start.decoder)
+    return own | spec.make_network().linear_start(start.encoder, start.decoder)
 
 
 def _held_out(data: TrainingData, scaling: Scaling, dtype) -> core.HeldOut:
@@ -380,11 +409,15 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     if options.init == "varimax" and not spec.can_rotate:
         raise ValueError(CANNOT_ROTATE)
     rows = completion.expected
-    sizes = spec.n_components, seed, spec.can_rotate, completion.n_directions
+    n_directions = _n_directions(completion, objective, spec)
+    sizes = spec.n_components, seed, spec.can_rotate, n_directions
     start = memoize(linear_start, options.init, rows, weight, *sizes)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
+    criteria = dict(start.criteria)
+    if isinstance(objective, core.AuxiliaryVAE):
+        criteria |= compare_conditions(start, rows, labels, objective.n_conditions)
     temperature = _temperature(start.kind, *settings)
-    return Start(start.kind, given | weights, temperature, start.criteria)
+    return Start(start.kind, given | weights, temperature, criteria)
 
 
 def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:

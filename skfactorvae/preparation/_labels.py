@@ -100,8 +100,8 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
         _labels(name, column, present) for name, column in zip(names, raw, strict=True)
     ]
     if "auto" in asked:
-        table = with_label_columns(X[present], [column.values for column in found])
-        distinct = canonical_rows(table, weight[present])[0]
+        entries = [column.values for column in found]
+        distinct = distinct_samples(X, entries, weight, present)
         asked = [
             column.kind(distinct) if kind == "auto" else kind
             for column, kind in zip(found, asked, strict=True)
@@ -112,6 +112,21 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
         values[present], levels = _values(name, column, kind)
         attributes.append(Attribute(name, j, values, levels, j in chosen))
     return tuple(sorted(attributes, key=lambda a: not a.is_sensitive))
+
+
+def distinct_samples(X, labels, weight, present) -> np.ndarray:
+    """Return distinct samples among those of positive weight, as numbers among these.
+
+    Parameters
+    ----------
+    X : ndarray or SourceTable of shape (n, p)
+    labels : sequence of m ndarrays of shape (k,)
+        Of the samples at ``present``.
+    weight : ndarray of shape (n,)
+    present : ndarray of shape (k,)
+    """
+    table = with_label_columns(X[present], labels)
+    return canonical_rows(table, weight[present])[0]
 
 
 def _kinds(kinds: Any, n_attributes: int) -> list[str]:

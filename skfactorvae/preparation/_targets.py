@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import core
 from .._validation import check_sizes
 from ._initialization import LinearStart
 from ._labels import Attribute
@@ -269,7 +270,7 @@ def fitted_attributes(targets: Targets | None, objective) -> dict:
     Parameters
     ----------
     targets : Targets or None
-    objective : core.SupervisedFactorVAE
+    objective : core.SupervisedFactorVAE or core.AuxiliaryVAE
 
     Returns
     -------
@@ -278,6 +279,8 @@ def fitted_attributes(targets: Targets | None, objective) -> dict:
     """
     if targets is None:
         return {}
+    if isinstance(objective, core.AuxiliaryVAE):
+        return {"_condition_shares": np.array(targets.marginals[0])}
     place = np.argsort([a.column for a in targets.attributes])
     ordered = [targets.attributes[j] for j in place]
     blocks = [

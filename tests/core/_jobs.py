@@ -41,6 +41,13 @@ def make_pairs(n_rows):
     return groups[:, None]
 
 
+def make_conditions(n_rows):
+    """Return three conditions, (n, 1), unknown for the last fifth of the rows."""
+    labels = np.arange(n_rows, dtype=float) % 3
+    labels[-n_rows // 5 :] = np.nan
+    return labels[:, None]
+
+
 def make_job(
     *,
     gamma=5.0,
@@ -62,6 +69,8 @@ def make_job(
             network = core.GAN(network, n_noise=2, levels=(3, 2))
     if isinstance(objective, core.SupervisedFactorVAE):
         job.setdefault("labels", make_labels(rows))
+    if isinstance(objective, core.AuxiliaryVAE):
+        job.setdefault("labels", make_conditions(len(rows)))
     if isinstance(objective, core.PairedVAE):
         job.setdefault("pairs", make_pairs(len(rows)))
     return core.Job(

@@ -37,6 +37,9 @@ FAMILY = {
         opponent_layer_sizes=(12,),
         **DISCRIMINATOR,
     ),
+    "AuxiliaryVAE": lambda w: core.AuxiliaryVAE(
+        beta=w, encoder_share=w / 10, shares=(0.2, 0.3, 0.5), n_conditions=3
+    ),
     "PairedVAE": lambda w: core.PairedVAE(gamma=w, beta=1 + w, **DISCRIMINATOR),
     "PairedVAE, n_changed": lambda w: core.PairedVAE(
         gamma=w, beta=w, n_changed=1, average="geometric", **DISCRIMINATOR

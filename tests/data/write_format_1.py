@@ -49,6 +49,13 @@ def labels(X):
     return pd.DataFrame({"size": order, "dose": X["column 1"], "is_ill": is_ill})
 
 
+def conditions(X):
+    """Return two conditions, some unknown."""
+    dose = np.where(X["column 1"] > 0.5, 2.0, 1.0)
+    dose[:5] = np.nan
+    return pd.DataFrame({"dose": dose})
+
+
 def small(cls, **parameters):
     known = {k: v for k, v in SMALL.items() if k in cls().get_params()}
     return cls(**{"n_components": 3, **known, **parameters})
@@ -72,7 +79,8 @@ def models():
 def main(folder):
     X = samples()
     for name, model in models().items():
-        model.fit(X, labels(X))
+        takes_aux = name == "AuxiliaryVAETransformer"
+        model.fit(X, labels(X), **({"aux": conditions(X)} if takes_aux else {}))
         path = Path(folder) / f"{name}.safetensors"
         model.save(path)
         codes = model.transform(X)

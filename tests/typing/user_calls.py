@@ -12,6 +12,7 @@ from torch import nn
 
 from skfactorvae import (
     AAETransformer,
+    AuxiliaryVAETransformer,
     BetaTCVAETransformer,
     BetaVAETransformer,
     DIPVAETransformer,
@@ -116,6 +117,8 @@ def estimators() -> list[object]:
     AAETransformer(5, gamma=10, prior="uniform", encoder="stochastic")
     InfoGANTransformer()
     InfoGANTransformer(5, lambda_=1, n_categories=[3, 2], n_noise=4, random_state=None)
+    AuxiliaryVAETransformer()
+    AuxiliaryVAETransformer(5, encoder_share=0.2, beta=2, random_state=None)
     PairedVAETransformer()
     PairedVAETransformer(5, n_changed=1, average="geometric", gamma=10)
     SupervisedFactorVAETransformer()
@@ -143,6 +146,9 @@ def fits() -> np.ndarray:
     pairs = successive_pairs(np.arange(200))
     paired = PairedVAETransformer(3, random_state=0).fit(X, pairs=pairs)
     print(paired.fit_transform(X, pairs=pairs_to_groups([[0, 1], [2, 3]], 200)))
+    site = np.arange(200) % 4
+    auxiliary = AuxiliaryVAETransformer(3, random_state=0).fit(X, aux=site)
+    print(auxiliary.transform(X, aux=site), auxiliary.conditional_prior_.to_frame())
     print(named, told.fit_transform(X, factors[:, 0]), vae.get_params()["gamma"])
     return FactorVAETransformer(3).set_params(gamma=1.0).fit(X).transform(X)
 

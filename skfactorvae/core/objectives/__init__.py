@@ -1,6 +1,11 @@
 """Objectives: the loss that a fit minimises, one final class each."""
 
 from ._aae import AAE
+from ._auxiliary import (
+    CONDITIONAL_PRIOR,
+    AuxiliaryVAE,
+    conditional_prior,
+)
 from ._base import WEIGHT, Adversary, Objective, Terms
 from ._beta_tcvae import BetaTCVAE
 from ._dip_vae import DIPVAE
@@ -14,10 +19,12 @@ from ._vae import VAE, CapacityVAE
 
 __all__ = [
     "AAE",
+    "CONDITIONAL_PRIOR",
     "DIPVAE",
     "VAE",
     "WEIGHT",
     "Adversary",
+    "AuxiliaryVAE",
     "Batch",
     "BetaTCVAE",
     "CapacityVAE",
@@ -33,4 +40,5 @@ __all__ = [
     "SupervisedFactorVAE",
     "Terms",
     "attribute_heads",
+    "conditional_prior",
 ]
