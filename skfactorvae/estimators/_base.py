@@ -394,7 +394,11 @@ class BaseLatentTransformer(
             )
         fit = prepared.calibrated(fit, device)
         prepared, fit = prepared.rotated(fit, device)
-        for name in ("_component_names", "separation_"):  # of other components
+        for name in (
+            "_component_names",
+            "separation_",
+            "_column_scores",
+        ):  # of another fit
             self.__dict__.pop(name, None)
         self._set_fitted(prepared, fit)
         self._column_state = self._column_findings(columns)

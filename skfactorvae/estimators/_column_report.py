@@ -81,11 +81,11 @@ class ColumnReportMixin(TableColumnsMixin):
             j: suggest_likelihood(judged[:, j])
             for j in np.flatnonzero(is_judged).tolist()
         }
-        return {
-            "dtypes": columns.dtypes,
-            "missing": columns.missing[places],
-            "suggestions": tuple((j, *s) for j, s in found.items() if s is not None),
-        }
+        suggestions = tuple((j, *s) for j, s in found.items() if s is not None)
+        state: dict[str, Any] = {"dtypes": columns.dtypes}
+        if columns.missing.any():
+            state["missing"] = columns.missing[places]
+        return state | ({"suggestions": suggestions} if suggestions else {})
 
     @property
     def _column_places(self) -> np.ndarray:
@@ -107,6 +107,7 @@ class ColumnReportMixin(TableColumnsMixin):
         check_is_fitted(self)
         state = vars(self).get("_column_state", {})
         table, places, p = self._table, self._column_places, self.n_features_in_
+        unknown = 0.0 if state else np.nan  # as in files that are older than reports
         suggestion, reason = np.full(p, None), np.full(p, "", dtype=object)
         for j, name, why in state.get("suggestions", ()):
             suggestion[j], reason[j] = name, why
@@ -125,7 +126,7 @@ class ColumnReportMixin(TableColumnsMixin):
             likelihood=self._column_kinds,
             suggestion=suggestion,
             reason=reason,
-            missing=state.get("missing", np.full(p, np.nan)),
+            missing=np.broadcast_to(state.get("missing", unknown), (p,)).copy(),
             n_levels=np.zeros(p, dtype=int)
             if table is None
             else np.array([len(c.levels) and c.n_levels for c in table.columns]),

@@ -85,8 +85,7 @@ class Prepared:
         self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
     ) -> Prepared:
         """Return the preparation of a job with this weight decay."""
-        known = self.known | {"weight_decay_": weight_decay}
-        known |= {"held_out_": {}, "_column_scores": {}}
+        known = self.known | {"weight_decay_": weight_decay, "held_out_": {}}
         return replace(self, job=with_decay(self.job, weight_decay), known=known)
 
     def regularized(self, fits: Sequence[core.Fit], device: Any) -> Prepared:
@@ -108,13 +107,14 @@ class Prepared:
             for name, value in chosen.report.items()
         }
         report["max_iter"] = chosen.schedule.max_iter
+        found = chosen.column_scores
+        scores = {"_column_scores": found} if found else {}
         return replace(
             decayed,
             schedule=chosen.schedule,
             inflation=chosen.inflation,
             comparison=None,
-            known=decayed.known
-            | {"held_out_": report, "_column_scores": chosen.column_scores},
+            known=decayed.known | {"held_out_": report} | scores,
         )
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:

@@ -64,7 +64,7 @@ def assert_equal_fits(one, other):
     for name, value in one.history_.items():
         np.testing.assert_array_equal(value, other.history_[name], err_msg=name)
     assert (one.held_out_, one.init_) == (other.held_out_, other.init_)
-    if hasattr(one, "score"):
+    if hasattr(one, "fit_score_"):
         assert one.fit_score_ == other.fit_score_
 
 
