@@ -54,7 +54,7 @@ def ima_contrast(derivatives: np.ndarray) -> float:
     r"""Return how far the columns of Jacobians are from orthogonal, nats, >= 0.
 
     .. math:: \mathbb{E}\bigl[\sum_j \log\lVert J_j \rVert
-        - \tfrac12 \log|J^T J|\bigr]
+        - \tfrac{1}{2} \log|J^T J|\bigr]
 
     The contrast of independent mechanism analysis: zero if components change the sample
     in orthogonal directions, wherever this is measured. NaN with fewer than two

@@ -64,7 +64,7 @@ def component_separations(spreads, weights) -> np.ndarray:
 def shape_difference(covariances, weights) -> float:
     r"""Return how far covariances differ in shape, nats, >= 0.
 
-    .. math:: \tfrac12 \sum_k w_k [d \log(\operatorname{tr} M_k / d) - \log|M_k|]
+    .. math:: \tfrac{1}{2} \sum_k w_k [d \log(\operatorname{tr} M_k / d) - \log|M_k|]
 
     for covariances M_k that are whitened by their mean. It is zero if all are
     proportional to each other, so that they identify no rotation. It does not depend on

@@ -103,7 +103,10 @@ class ColumnReportMixin(TableColumnsMixin):
 
     @property
     def column_report_(self):
-        """What the fit did with each column: a :class:`ColumnReport`."""
+        """What the fit did with each column of the table.
+
+        A :class:`~skfactorvae.inspection.ColumnReport`.
+        """
         check_is_fitted(self)
         state = vars(self).get("_column_state", {})
         table, places, p = self._table, self._column_places, self.n_features_in_

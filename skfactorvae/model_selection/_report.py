@@ -148,7 +148,7 @@ class LatentReport:
         How far the directions in which active components change a standardised sample
         are from orthogonal, nats, >= 0: zero for PCA. The contrast of independent
         mechanism analysis, the mean of :math:`\sum_j \log\lVert J_j \rVert -
-        \tfrac12 \log|J^T J|` over 100 samples. NaN with fewer than two such
+        \tfrac{1}{2} \log|J^T J|` over 100 samples. NaN with fewer than two such
         components, without a decoder, and for columns that are not all numbers.
     findings : list of Finding
         Each with ``topic``, ``level`` ("warning", "note" or "fine"), ``message`` and
