@@ -59,7 +59,7 @@ def mix_latents(
     back = np.square(np.linalg.inv(matrix))
     old, new = (inverse_bound(-np.log(p)) for p in (precision, precision @ back))
     inputs = np.column_stack([old, np.ones(len(old))])  # (n, d + 1)
-    *slopes, offset = np.linalg.lstsq(inputs, new)[0]
+    *slopes, offset = np.linalg.lstsq(inputs, new, rcond=None)[0]
     mixed = dict(weights)
     for name, axes in network.encoder_parameters.items():
         if LATENT not in axes:

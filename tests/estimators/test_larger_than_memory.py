@@ -56,6 +56,13 @@ def in_hdf5(X, folder):
     return h5py.File(folder / "table.h5")["X"]
 
 
+def sparse_table(n, p):
+    """A table of which three tenths are not zero, as coordinates."""
+    rng = np.random.default_rng(0)
+    values = rng.uniform(size=(n, p))
+    return sparse.coo_array(np.where(rng.uniform(size=(n, p)) < 0.3, values, 0.0))
+
+
 def assert_equal_fits(one, other):
     for name, value in one.weights_.items():
         np.testing.assert_array_equal(value, other.weights_[name], err_msg=name)
@@ -279,7 +286,7 @@ def test_a_stack_reads_its_table_once(tmp_path):
 
 @pytest.mark.slow
 def test_sparse_tables_pass_through_pipelines():
-    X = sparse.random_array((150, 12), density=0.3, rng=np.random.default_rng(0))
+    X = sparse_table(150, 12)
     pipe = make_pipeline(MaxAbsScaler(), FactorVAETransformer(**SMALL)).fit(X)
     codes = pipe.transform(X)
     np.testing.assert_array_equal(codes, pipe.transform(X.tocsc()))
@@ -299,7 +306,7 @@ def test_a_sparse_table_is_never_dense_as_a_whole(monkeypatch):
     monkeypatch.setattr("skfactorvae.sources._table.BLOCK_VALUES", 2**13)
     monkeypatch.setattr("skfactorvae.preparation._scaling.CHUNK", 1024)
     monkeypatch.setattr("skfactorvae.core._latents.ROWS_AT_ONCE", 1024)
-    X = sparse.random_array((3000, 8), density=0.3, rng=np.random.default_rng(0))
+    X = sparse_table(3000, 8)
     model = FactorVAETransformer(**SMALL | {"init": "random", "temperature": 1.0})
     model.fit(X.astype(np.float32)).transform(X)
     assert largest
