@@ -144,6 +144,7 @@ class TestScore:
         shift = X.shape[1] * np.log(1024)
         assert fitted.score(X) == pytest.approx(other.score(1024 * X) + shift)
 
+    @pytest.mark.slow
     def test_gamma_and_beta_do_not_enter_it(self, table, fitted):
         X, _ = table
         score = fitted.score(X)
@@ -216,6 +217,7 @@ class TestHistory:
 
 
 class TestEarlyStopping:
+    @pytest.mark.slow
     def test_it_stops_before_the_budget_and_records_the_held_out_bound(self, table):
         vae = make_vae(
             max_iter=3000, early_stopping=True, n_iter_no_change=30, warmup=0.01
@@ -231,6 +233,7 @@ class TestEarlyStopping:
 
 
 class TestWarmStart:
+    @pytest.mark.slow
     def test_it_continues_from_the_fitted_weights(self, table):
         X, _ = table
         vae = make_vae(warm_start=True).fit(X)
@@ -294,6 +297,7 @@ class TestInit:
         X = (table[0] > np.median(table[0], axis=0)).astype(float)
         assert make_vae(max_iter=2, likelihood="bernoulli").fit(X).temperature_ == 1
 
+    @pytest.mark.slow
     def test_a_warm_start_is_not_annealed_again(self, table):
         X, _ = table
         vae = make_vae(init="pca", warm_start=True).fit(X)

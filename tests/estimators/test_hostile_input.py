@@ -577,6 +577,7 @@ def test_a_single_group_cannot_be_held_out(small):
 @pytest.mark.one_member
 @pytest.mark.takes("weight_decay")
 @pytest.mark.parametrize("sizes", [[40], [1, 39], [1, 1, 38], [20, 20], [3, 17, 20]])
+@pytest.mark.slow
 def test_few_unequal_groups_give_a_finite_fit(small, sizes):
     """Without a comparison, where fewer than four samples could be held out."""
     groups = np.repeat(np.arange(len(sizes)), sizes)

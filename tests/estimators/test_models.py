@@ -69,6 +69,7 @@ class TestMembers:
         ).fit(X)
         assert vae.history_["kl"][-20:].mean() == pytest.approx(4.0, abs=0.3)
 
+    @pytest.mark.slow
     def test_beta_tcvae_warns_of_batches_that_are_too_small(self, table):
         X, _ = table
         vae = skfactorvae.BetaTCVAETransformer(
@@ -86,6 +87,7 @@ class TestMembers:
         assert "ower beta (now 30)" in str(caught[0].message)
         assert caught[0].filename == __file__
 
+    @pytest.mark.slow
     def test_a_fit_warns_where_a_linear_model_is_better(self, table):
         X, _ = table
         vae = skfactorvae.BetaVAETransformer(

@@ -72,10 +72,18 @@ def keeps(check, *arguments):
 # ---------------------------------------------------------- scikit-learn's checks
 yielded = parametrize_with_checks([short(cls) for cls in TRANSFORMERS])
 names, cases = yielded.args
-cases = [
-    pytest.param(estimator, check, marks=pytest.mark.member(type(estimator).__name__))
-    for estimator, check in cases
-]
+EIGHT_FORMATS = "check_estimator_sparse_array", "check_estimator_sparse_matrix"
+"""Checks that fit eight formats of sparse tables, which takes long."""
+
+
+def with_tier(estimator, check):
+    marks = [pytest.mark.member(type(estimator).__name__)]
+    if check.func.__name__ in EIGHT_FORMATS:
+        marks.append(pytest.mark.slow)
+    return pytest.param(estimator, check, marks=marks)
+
+
+cases = [with_tier(*case) for case in cases]
 
 
 @pytest.mark.one_member

@@ -542,6 +542,7 @@ class TestStability:
         )
         assert display.components.tolist() == [0]
 
+    @pytest.mark.slow
     def test_estimators_are_compared_by_their_codes(self, peaks):
         fits = [small(random_state=seed).fit(peaks.data) for seed in range(3)]
         display = StabilityDisplay.from_estimators(fits, peaks.data)

@@ -64,6 +64,7 @@ def test_sparse_samples_are_shown_after_a_decomposition(peaks):
     np.testing.assert_allclose(table.feature_std, X.toarray().std(axis=0))
 
 
+@pytest.mark.slow
 def test_units_are_those_of_X_whatever_the_scaler(peaks):
     """1024 times the data, in a pipeline with a scaler, has 1024 times the effect."""
     tables = [

@@ -226,6 +226,7 @@ def test_cross_validation_trains_its_folds_together(X, stacks):
         )
 
 
+@pytest.mark.slow
 def test_networks_and_budgets_form_stacks_of_their_own(X, stacks):
     grid = {"hidden_layer_sizes": [(8,), (6,)], "max_iter": [10, 20], "gamma": [0, 1]}
     theirs = GridSearchCV(make_vae(), grid, cv=CV).fit(X)
@@ -245,6 +246,7 @@ def test_a_search_clones_and_keeps_its_parameters():
 
 
 # ---------------------------------------------------------- estimators around ours
+@pytest.mark.slow
 def test_a_pipeline_keeps_its_steps_before_and_after_the_model(X, y, stacks):
     pipe = Pipeline(
         [
@@ -303,6 +305,7 @@ class Twice(Wrapped):
         return self
 
 
+@pytest.mark.slow
 def test_successive_fits_of_each_task_are_trained_in_successive_stacks(X, stacks):
     grid = {"transformer__gamma": [0.0, 5.0]}
     theirs = GridSearchCV(Twice(make_vae()), grid, cv=CV).fit(X)
@@ -326,6 +329,7 @@ def test_branches_of_a_feature_union_are_trained_together(X, y, stacks):
     assert_same_table(ours.cv_results_, theirs.cv_results_)
 
 
+@pytest.mark.slow
 def test_a_search_inside_a_cross_validation_trains_all_at_once(X, stacks):
     search = GridSearchCV(make_vae(), {"gamma": [0.0, 5.0]}, cv=CV)
     theirs = cross_validate(search, X, cv=CV)
@@ -442,6 +446,7 @@ def break_fits(monkeypatch, is_broken):
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
+@pytest.mark.slow
 def test_a_stack_that_fails_is_halved_until_the_failing_job_is_alone(X, monkeypatch):
     theirs = GridSearchCV(make_vae(), GRID, cv=CV, refit=False).fit(X)
     refused = break_fits(

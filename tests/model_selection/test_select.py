@@ -262,6 +262,7 @@ class TestSelection:
         assert {values.shape for values in found.scores.values()} == {(2, 2)}
         assert found.best_estimator.predict(gaps).shape == y.shape
 
+    @pytest.mark.slow
     def test_the_same_random_state_gives_the_same_selection(self, selection, rows):
         pipe = make_pipeline(StandardScaler(), FactorVAETransformer(**TINY))
         again = select_gamma(pipe, rows, [10, 0], n_seeds=2, random_state=0)

@@ -22,6 +22,7 @@ def test_the_page_names_every_tool_and_rule():
 
 
 @pytest.mark.parametrize("name", MODULES)
+@pytest.mark.slow
 def test_the_examples_of_a_module_run(name):
     module = importlib.import_module(f"skfactorvae.model_selection.{name}")
     assert doctest.testmod(module).failed == 0
