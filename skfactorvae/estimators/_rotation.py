@@ -191,7 +191,7 @@ def rotate_components(estimator, rotation, X):
     rotated = copy(estimator)
     rotated.weights_, rotated.kl_per_component_ = weights, kl
     rotated.active_components_ = active_components(spec, kl, variance, len(rows))
-    rotated._model_spec = dict(vars(spec.rotated()))
+    rotated._model_spec = spec.rotated().to_state()
     for name in ("_component_names", "separation_"):  # of other components
         rotated.__dict__.pop(name, None)
     shown = rows[:SHOWN_ROWS]

@@ -149,7 +149,7 @@ class LatentTransformer(FittedModel):
         """Return a copy whose components are the latents of the networks."""
         plain = copy(self)
         plain.weights_ = core.without_rotation(self.weights_)
-        plain._model_spec = dict(vars(self._spec.unrotated()))
+        plain._model_spec = self._spec.unrotated().to_state()
         return plain
 
     def inverse_transform(self, X):

@@ -116,7 +116,7 @@ def explore(
     >>> X, _ = make_gaussian_peaks(200, random_state=0)
     >>> vae = FactorVAETransformer(3, max_iter=50, random_state=0).fit(X)
     >>> page = explore(vae, X, Path(tempfile.mkdtemp()) / "components.html")
-    >>> page.n_bytes < 300_000
+    >>> page.n_bytes < 500_000
     True
     """
     reading = read(estimator, feature_names, X)

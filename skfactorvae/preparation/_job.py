@@ -165,7 +165,7 @@ class Prepared:
             "mean_": self.scaling.mean,
             "scale_": self.scaling.scale,
             "weights_": weights,
-            "_model_spec": dict(vars(self.spec)),
+            "_model_spec": self.spec.to_state(),
             "solver_": self.schedule.solver,
             "max_iter_": self.budget,
             "_inflation": self.inflation,

@@ -183,6 +183,15 @@ class ModelSpec:
         check_state(needed - state.keys(), state.keys() - names, version)
         return cls(**state)
 
+    def to_state(self) -> dict[str, Any]:
+        """Return plain values, from which :meth:`from_state` restores the model."""
+        defaults = {f.name: f.default for f in fields(self)}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if value is not defaults[name]
+        }
+
     @property
     def is_generator(self) -> bool:
         """Whether the model is a generator without an encoder trained on data."""
