@@ -28,5 +28,15 @@ class SupervisedFactorVAETransformer(skfactorvae.SupervisedFactorVAETransformer)
         return super().fit(X, y, sample_weight, sample_groups)
 
 
-LABELLED = {cls.__name__: cls for cls in (SupervisedFactorVAETransformer,)}
+class CausalVAETransformer(skfactorvae.CausalVAETransformer):
+    """The public class, with labels made of the rows if y is missing."""
+
+    def fit(self, X, y=None, sample_weight=None, sample_groups=None):
+        y = labels_of(X) if y is None else y
+        return super().fit(X, y, sample_weight, sample_groups)
+
+
+LABELLED = {
+    cls.__name__: cls for cls in (SupervisedFactorVAETransformer, CausalVAETransformer)
+}
 """Stands in for members that require labels, by name."""

@@ -37,6 +37,7 @@ LAYER_OF = {
     "_version": "version",
     "base": "base",
     "_batching": "batching",
+    "_causal_graphs": "ground",
     "_checkpoints": "checkpoints",
     "_batch_progress": "batching",
     "_batch_training": "batching",
@@ -166,6 +167,7 @@ LIBRARIES = {
 
 OPTIONAL_LIBRARIES = {
     "columns": {"pandas"},
+    "files": {"pandas"},
     "persistence": {"sklearn"},  # not needed to read a file
     "interchange": {"onnx", "skl2onnx", "skops", "sklearn"},
     "ground": {"matplotlib", "pandas"},

@@ -217,6 +217,7 @@ OPTIONAL = {
     "drift_",
     "explained_variance_ratio_",
     "rotation_",
+    "structural_noise_",
     "n_components_",
     "separation_",
 }

@@ -67,6 +67,7 @@ from .objectives import (
     AuxiliaryVAE,
     BetaTCVAE,
     CapacityVAE,
+    CausalVAE,
     FactorVAE,
     Forward,
     InfoGAN,
@@ -75,6 +76,7 @@ from .objectives import (
     SupervisedFactorVAE,
     attribute_heads,
     conditional_prior,
+    structural_moments,
 )
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "Bernoulli",
     "BetaTCVAE",
     "CapacityVAE",
+    "CausalVAE",
     "Composite",
     "ConvNet",
     "DecoderFilling",
@@ -152,6 +155,7 @@ __all__ = [
     "select_rows",
     "split_errors",
     "stack_width",
+    "structural_moments",
     "torch_version",
     "without_latents",
     "without_rotation",

@@ -261,16 +261,19 @@ def sample(
     seed: int,
     prior: str = "normal",
     precision: str = "float32",
+    codes_of: Callable[[np.ndarray], np.ndarray] = np.asarray,
     device: torch.device,
 ) -> np.ndarray:
     """Draw codes from the prior, and rows from the likelihood, (n_samples, p).
 
     Normal numbers have single precision; ``precision`` is that of the computation.
+    ``codes_of`` maps standard normal draws to codes of the same shape, (n_samples, d).
     """
     generator = torch.Generator().manual_seed(seed)
     d, a = network.n_components, network.n_auxiliary
     with one_thread():
         draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
+    draws[:, :d] = torch.from_numpy(codes_of(draws[:, :d].numpy()))
 
     def draw(w: Weights, u: Tensor) -> Tensor:
         latents, auxiliary_noise = u.split([d, a], dim=-1)

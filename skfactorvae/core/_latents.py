@@ -101,6 +101,7 @@ def _orientation(
     if targets is not None:
         covariance = _target_covariance(job, weights, targets, device)
         direction[: len(covariance)] = covariance
+    direction[: readout.n_oriented] = 1.0
     return order, np.where(direction < 0, -1.0, 1.0)[order]
 
 

@@ -10,6 +10,7 @@ from ._base import BaseLatentTransformer
 from ._base_vae import BaseVAETransformer
 from ._beta_tcvae import BetaTCVAETransformer
 from ._beta_vae import BetaVAETransformer
+from ._causal_vae import CausalVAETransformer
 from ._dip_vae import DIPVAETransformer
 from ._factor_vae import FactorVAETransformer
 from ._infogan import InfoGANTransformer
@@ -24,6 +25,7 @@ __all__ = [
     "BaseVAETransformer",
     "BetaTCVAETransformer",
     "BetaVAETransformer",
+    "CausalVAETransformer",
     "DIPVAETransformer",
     "FactorVAETransformer",
     "InfoGANTransformer",

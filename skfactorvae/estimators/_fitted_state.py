@@ -62,6 +62,12 @@ SUPERVISED: dict[str, Entry] = {
 }
 """Attributes of estimators that are given labels."""
 
+CAUSAL: dict[str, Entry] = {
+    **SUPERVISED,
+    "graph_": Array(axes=("m", "m"), kinds="i"),
+}
+"""Attributes of estimators that are given labels and a graph of them."""
+
 CONDITIONAL: dict[str, Entry] = {
     **LATENT,
     "_conditions": Plain(types=(dict,), optional=True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -14,6 +13,7 @@ from .._validation import NOT_NEGATIVE, at_least, check_sizes, one_of
 from ..preparation import check_widths, read_labels
 from ._base_vae import BaseVAETransformer
 from ._fitted_state import SUPERVISED
+from ._labelled import LabelledVAETransformer
 from ._parameters import declared, parameter, shared_parameter, with_default
 from ._shared_parameters import (
     BETA,
@@ -24,7 +24,7 @@ from ._shared_parameters import (
 
 
 @declared
-class SupervisedFactorVAETransformer(BaseVAETransformer):
+class SupervisedFactorVAETransformer(LabelledVAETransformer):
     r"""FactorVAE with labels: each attribute has components of its own.
 
     Some samples have labels, as few as one in a hundred. An attribute a is predicted
@@ -194,27 +194,14 @@ class SupervisedFactorVAETransformer(BaseVAETransformer):
     # those that transform returns.
     input_noise: Any = with_default(BaseVAETransformer, "input_noise", default=0.0)
     # The few steps that suffice for samples do not suffice to mask attributes.
-    weight_decay: Any = with_default(BaseVAETransformer, "weight_decay", default=0.0)
+    weight_decay: Any = with_default(
+        LabelledVAETransformer, "weight_decay", default=0.0
+    )
 
     _fitted_state = SUPERVISED
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
-
-    def _attributes(self, X, given, weight):
-        if given.y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but "
-                "the target y is None. Pass labels of shape (n_samples,) or "
-                "(n_samples, n_attributes), NaN where unknown; or use "
-                "FactorVAETransformer, which needs none."
-            )
-        return read_labels(X, given.y, weight, self.attribute_types, self.sensitive)
-
-    def _as_previous(self):
-        return replace(super()._as_previous(), target_scales=self._attribute_scales)
+    def _read_labels(self, X, y, weight):
+        return read_labels(X, y, weight, self.attribute_types, self.sensitive)
 
     def _objective(self, targets=None):
         widths = check_widths(

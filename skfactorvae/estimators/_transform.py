@@ -346,11 +346,16 @@ class LatentTransformer(FittedModel):
             seed=check_random_state(random_state).randint(MAX_SEED),
             prior=self._spec.prior,
             precision=self._spec.precision,
+            codes_of=self._codes_of_noise,
             device=self._device,
         )
         features = self._in_original_units(rows, "samples")
         table = self._table
         return features if table is None else table.decode(features, is_drawn=noise)
+
+    def _codes_of_noise(self, noise):
+        """Return codes drawn from the prior, (n, d), from standard normal draws."""
+        return noise
 
     def score_samples(self, X, error_scale=None):
         r"""Compute a lower bound of each sample's log-density, in nats.

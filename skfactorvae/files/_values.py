@@ -1,14 +1,16 @@
 """Plain values as JSON and arrays, and back, without the import of any name.
 
 A value is stored as JSON has it, or as ``{"$": kind, ...}``: tuples, sets of numbers
-and strings that are numpy's, generators of random numbers, and arrays, whose numbers
-are stored apart. Functions are named, and restored from what the caller passes.
+and strings that are numpy's, generators of random numbers, data frames, and arrays,
+whose numbers are stored apart. Functions are named, and restored from what the caller
+passes.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -84,13 +86,15 @@ class Writer:
             return self._generator(value, name)
         if isinstance(value, Nested):
             return {TAG: "estimator", "of": value._to_node(self, f"{name}/")}
+        if is_frame(value):
+            return self._frame(value, name)
         if name.rpartition("/")[2] == "network" and callable(value):
             return {TAG: "function", "of": name_of(value)}
         raise TypeError(
             f"{name} is of type {type(value).__name__}, which a model file cannot "
-            "hold: expected numbers, strings, None, and arrays, tuples, lists and "
-            "dicts of them, or an estimator of skfactorvae. Set it to such a value, or "
-            "save estimators of scikit-learn with skops."
+            "hold: expected numbers, strings, None, and arrays, data frames, tuples, "
+            "lists and dicts of them, or an estimator of skfactorvae. Set it to such a "
+            "value, or save estimators of scikit-learn with skops."
         )
 
     def array(self, value: np.ndarray, name: str) -> dict[str, Any]:
@@ -116,6 +120,11 @@ class Writer:
             f"{name} is an array of dtype {value.dtype}, which a model file cannot "
             "hold: expected numbers, booleans, strings or objects."
         )
+
+    def _frame(self, value: Any, name: str) -> dict[str, Any]:
+        labels = {"index": value.index, "columns": value.columns}
+        parts = {key: self.write(list(names), name) for key, names in labels.items()}
+        return {TAG: "frame", "of": self.array(value.to_numpy(), name), **parts}
 
     def _dict(self, value: dict, name: str) -> dict[str, Any]:
         if not all(type(key) is str for key in value) or TAG in value:
@@ -143,6 +152,12 @@ class Writer:
             "gauss": float(state["gauss"]),
         }
         return {TAG: "random_state", "of": self._dict(plain, name)}
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether a value is a data frame of pandas, without importing it."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def name_of(function: Callable) -> str:
@@ -275,6 +290,20 @@ class Reader:
     def _array(self, node: dict, name: str, depth: int) -> np.ndarray:
         return self.array(name)
 
+    def _frame(self, node: dict, name: str, depth: int) -> Any:
+        try:
+            import pandas as pd
+        except ImportError:
+            self.refuse(f"{name} is a data frame, which needs pandas. Install it.")
+        values = self.read(node["of"], name, depth)
+        if not isinstance(values, np.ndarray):
+            self.refuse(f"{name} is not a data frame.")
+        index, columns = (
+            self.read(self._list(node[key], name), name, depth)
+            for key in ("index", "columns")
+        )
+        return pd.DataFrame(values, index=index, columns=columns)
+
     def _entries(self, node: dict, name: str, depth: int) -> np.ndarray:
         entries = self.read(self._list(node["of"], name), name, depth)
         code, shape = str(node["dtype"]), tuple(self._list(node["shape"], name))
@@ -339,6 +368,7 @@ KINDS = {
     "float": Reader._float,
     "tuple": Reader._tuple,
     "array": Reader._array,
+    "frame": Reader._frame,
     "entries": Reader._entries,
     "scalar": Reader._scalar,
     "random_state": Reader._random_state,

@@ -229,7 +229,8 @@ def _values(name: str, column: Column, kind: str):
     if values is None:
         raise ValueError(
             f"Attribute {name!r} of y holds {column.as_levels()[1][0]!r}, ..., which "
-            "are not numbers, so its type cannot be 'continuous'. Use 'auto' or "
-            "'discrete', or convert the column to numbers."
+            "are not numbers, so its type cannot be 'continuous'. Convert the column "
+            "to numbers, or set its type to 'discrete' where the estimator has "
+            "attribute_types."
         )
     return values, None

@@ -67,7 +67,7 @@ def make_job(
         network = core.MLP(*sizes, "relu", linear_path=False)
         if isinstance(objective, core.InfoGAN):
             network = core.GAN(network, n_noise=2, levels=(3, 2))
-    if isinstance(objective, core.SupervisedFactorVAE):
+    if isinstance(objective, core.SupervisedFactorVAE | core.CausalVAE):
         job.setdefault("labels", make_labels(rows))
     if isinstance(objective, core.AuxiliaryVAE):
         job.setdefault("labels", make_conditions(len(rows)))

@@ -37,6 +37,9 @@ FAMILY = {
         opponent_layer_sizes=(12,),
         **DISCRIMINATOR,
     ),
+    "CausalVAE": lambda w: core.CausalVAE(
+        beta=w, supervision=1 + w, graph=((0, 1), (0, 0)), structural_layer_sizes=(4,)
+    ),
     "AuxiliaryVAE": lambda w: core.AuxiliaryVAE(
         beta=w, encoder_share=w / 10, shares=(0.2, 0.3, 0.5), n_conditions=3
     ),

@@ -72,6 +72,7 @@ def models():
     made["own"] = small(vae, network=own_modules)
     made["incomplete"] = small(vae, hidden_fraction=0.2, init="pca")
     made["categories"] = small(skfactorvae.InfoGANTransformer, n_categories=(2, 3))
+    made["CausalVAETransformer"].set_params(graph=[[0, 1], [0, 0]])
     made["ensemble"] = SeedEnsemble(small(vae), n_seeds=2, random_state=0)
     return made
 
@@ -80,7 +81,10 @@ def main(folder):
     X = samples()
     for name, model in models().items():
         takes_aux = name == "AuxiliaryVAETransformer"
-        model.fit(X, labels(X), **({"aux": conditions(X)} if takes_aux else {}))
+        y = labels(X)
+        if name == "CausalVAETransformer":
+            y = y[["dose", "is_ill"]].astype(float)
+        model.fit(X, y, **({"aux": conditions(X)} if takes_aux else {}))
         path = Path(folder) / f"{name}.safetensors"
         model.save(path)
         codes = model.transform(X)

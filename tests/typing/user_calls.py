@@ -15,6 +15,7 @@ from skfactorvae import (
     AuxiliaryVAETransformer,
     BetaTCVAETransformer,
     BetaVAETransformer,
+    CausalVAETransformer,
     DIPVAETransformer,
     FactorVAETransformer,
     InfoGANTransformer,
@@ -119,6 +120,8 @@ def estimators() -> list[object]:
     InfoGANTransformer(5, lambda_=1, n_categories=[3, 2], n_noise=4, random_state=None)
     AuxiliaryVAETransformer()
     AuxiliaryVAETransformer(5, encoder_share=0.2, beta=2, random_state=None)
+    CausalVAETransformer()
+    CausalVAETransformer(5, graph="learn", supervision=2, beta=1, random_state=None)
     PairedVAETransformer()
     PairedVAETransformer(5, n_changed=1, average="geometric", gamma=10)
     SupervisedFactorVAETransformer()
@@ -146,6 +149,8 @@ def fits() -> np.ndarray:
     pairs = successive_pairs(np.arange(200))
     paired = PairedVAETransformer(3, random_state=0).fit(X, pairs=pairs)
     print(paired.fit_transform(X, pairs=pairs_to_groups([[0, 1], [2, 3]], 200)))
+    causal = CausalVAETransformer(3, graph=[[0, 1], [0, 0]]).fit(X, factors[:, :2])
+    print(causal.intervene({0: 1.0}, X), causal.structural_noise_, causal.graph_)
     site = np.arange(200) % 4
     auxiliary = AuxiliaryVAETransformer(3, random_state=0).fit(X, aux=site)
     print(auxiliary.transform(X, aux=site), auxiliary.conditional_prior_.to_frame())

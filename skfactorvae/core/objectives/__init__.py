@@ -8,6 +8,7 @@ from ._auxiliary import (
 )
 from ._base import WEIGHT, Adversary, Objective, Terms
 from ._beta_tcvae import BetaTCVAE
+from ._causal import CausalVAE, structural_moments
 from ._dip_vae import DIPVAE
 from ._factor_vae import FactorVAE
 from ._forward import Batch, Extras, Forward, InputNoise, Labelled
@@ -28,6 +29,7 @@ __all__ = [
     "Batch",
     "BetaTCVAE",
     "CapacityVAE",
+    "CausalVAE",
     "Extras",
     "FactorVAE",
     "Forward",
@@ -41,4 +43,5 @@ __all__ = [
     "Terms",
     "attribute_heads",
     "conditional_prior",
+    "structural_moments",
 ]

@@ -27,6 +27,11 @@ class Readout:
         """Number of latents, the first ones, that the estimator does not return."""
         return 0
 
+    @property
+    def n_oriented(self) -> int:
+        """Number of latents, the first ones, whose sign the objective determines."""
+        return 0
+
     def latent_order(self, kl: np.ndarray) -> np.ndarray:
         """Return the order of the latents: descending KL, within each group.
 

@@ -228,14 +228,30 @@ def predict(
     -------
     list of m Tensor of shape (K, B, n_outputs)
     """
-    inputs = codes * visible  # (K, m, B, d)
-    layers = [weights[name].flatten(0, 1) for name in network.names]
-    outputs, _ = network.forward(layers, inputs.flatten(0, 1))
-    outputs = outputs.unflatten(0, inputs.shape[:2])  # (K, m, B, c)
+    outputs = run_each(network, weights, codes * visible)
     return [outputs[:, j, :, : n_outputs(n)] for j, n in enumerate(levels)]
 
 
-def _with_attributes(network: Dense) -> Parameters:
+def run_each(network: Dense, weights: Weights, inputs: Tensor) -> Tensor:
+    """Run the network of each attribute on inputs of its own.
+
+    Parameters
+    ----------
+    network : Dense
+        Its weights have an axis of attributes, (K, m, ...).
+    weights : Weights
+    inputs : Tensor of shape (K, m, B, i)
+
+    Returns
+    -------
+    Tensor of shape (K, m, B, c)
+    """
+    layers = [weights[name].flatten(0, 1) for name in network.names]
+    outputs, _ = network.forward(layers, inputs.flatten(0, 1))
+    return outputs.unflatten(0, inputs.shape[:2])
+
+
+def with_attributes(network: Dense) -> Parameters:
     """Declare one network for each attribute."""
     return {name: ("m", *axes) for name, axes in network.parameters.items()}
 
@@ -265,7 +281,7 @@ class AttributeHeads:
     @property
     def parameters(self) -> Parameters:
         """Names and axes of the weights."""
-        return _with_attributes(self.network(1))
+        return with_attributes(self.network(1))
 
     def draw(self, n_components: int) -> Weights:
         """Return heads that increase with the first latent of their block."""
@@ -352,7 +368,7 @@ class AttributeAdversary(Adversary):
         d = network.n_components
         return {
             **self.discriminator(d).parameters,
-            **_with_attributes(self.predictor(d)),
+            **with_attributes(self.predictor(d)),
         }
 
     def draw(self, n_components: int, generator: torch.Generator) -> Weights:
