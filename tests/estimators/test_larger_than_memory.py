@@ -14,6 +14,7 @@ from sklearn.preprocessing import MaxAbsScaler
 from skfactorvae import FactorVAETransformer, SupervisedFactorVAETransformer
 from skfactorvae.core._sampling import draw_blocks
 from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.estimators._labelled import LabelledVAETransformer
 from skfactorvae.inspection import factor_table
 from skfactorvae.metrics import mean_correlation_score, mig_scorer
 from skfactorvae.model_selection import BatchedGridSearchCV
@@ -99,7 +100,8 @@ def test_a_fit_of_each_transformer_equals_that_to_the_array(
     y = (X[:, :1] > np.median(X[:, 0])).astype(float)
     weight = np.arange(len(X)) % 3
     table = stored(X, kind, tmp_path)
-    labels = (y,) if issubclass(Transformer, SupervisedFactorVAETransformer) else ()
+    is_labelled = issubclass(Transformer, LabelledVAETransformer)
+    labels = (y,) if is_labelled else ()
     one, other = (small().fit(x, *labels, sample_weight=weight) for x in (X, table))
     assert_equal_fits(one, other)
     np.testing.assert_array_equal(one.transform(X), other.transform(table))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .._axes import Parameters
 from .._dense import PLAIN, Dense, Weights
+from .._devices import one_thread
 from .._priors import PRIORS
 from ._auxiliary import Moments, normal_kl
 from ._base import WEIGHT, Objective, Terms, warmed_up
@@ -253,12 +254,9 @@ def structural_moments(
     """
     plain = tuple(tuple(int(v) for v in row) for row in graph)
     equations = StructuralEquations(plain, hidden_layer_sizes)
-    given = {
-        name: torch.from_numpy(weights[name].astype(np.float64))[None]
-        for name in equations.parameters
-    }
-    values = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float64))[None]
-    with torch.no_grad():
-        mean, log_var = equations.moments(given, values)
-    scale = (0.5 * log_var[0]).exp().numpy()
-    return mean[0].numpy(), scale[0] if len(scale) else np.ones(len(plain))
+    given = {name: weights[name].astype(np.float64) for name in equations.parameters}
+    with one_thread(), torch.no_grad():
+        stacked = {name: torch.from_numpy(w)[None] for name, w in given.items()}
+        values = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.float64))[None]
+        mean, log_var = equations.moments(stacked, values)
+        return mean[0].numpy(), (0.5 * log_var[0, 0]).exp().numpy()
