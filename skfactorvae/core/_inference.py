@@ -273,7 +273,7 @@ def sample(
     d, a = network.n_components, network.n_auxiliary
     with one_thread():
         draws = torch.randn((n_samples, d + a), generator=generator, **PLAIN)
-    draws[:, :d] = torch.from_numpy(codes_of(draws[:, :d].numpy()))
+        draws[:, :d] = torch.from_numpy(codes_of(draws[:, :d].numpy()))
 
     def draw(w: Weights, u: Tensor) -> Tensor:
         latents, auxiliary_noise = u.split([d, a], dim=-1)
