@@ -6,6 +6,7 @@ FIRST = (
     "plot_oscillator.py",
     "plot_spectra.py",
     "plot_sensors.py",
+    "plot_penguins.py",
     "plot_wine.py",
     "plot_nuclei.py",
     "plot_abilities.py",
