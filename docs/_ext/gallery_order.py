@@ -8,6 +8,7 @@ FIRST = (
     "plot_sensors.py",
     "plot_penguins.py",
     "plot_wine.py",
+    "plot_bicycles.py",
     "plot_nuclei.py",
     "plot_abilities.py",
     "plot_digits.py",
