@@ -145,10 +145,10 @@ for title, found in {
 #
 # Three numbers describe a day: how many ride, whether they commute, and how many ride
 # at midday. How many ride goes with the temperature; the commuting component hardly
-# does. Its exceptions are days that the calendar calls by the wrong name. Of the working
-# days, 25 November follows Thanksgiving, and a snow storm began on 26 January. Of the
-# others, 15 April (Emancipation Day) and 11 November (Veterans Day) are holidays on
-# which many work.
+# does. Its exceptions are days that the calendar calls by the wrong name. Of the
+# working days, 25 November follows Thanksgiving, and a snow storm began on 26 January.
+# Of the others, 15 April (Emancipation Day) and 11 November (Veterans Day) are holidays
+# on which many work.
 #
 # PCA finds the commuting component as well, in no time. What FactorVAE adds is a
 # reconstruction that is somewhat better, and a first component that does not depend on
