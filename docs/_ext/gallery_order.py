@@ -9,6 +9,7 @@ FIRST = (
     "plot_penguins.py",
     "plot_wine.py",
     "plot_bicycles.py",
+    "plot_hospitals.py",
     "plot_nuclei.py",
     "plot_abilities.py",
     "plot_digits.py",
