@@ -175,12 +175,13 @@ print(areas.T.round(2).to_string())
 # What was learned
 # ----------------
 #
-# Without the diagnosis, one component of thirteen incomplete columns orders the patients
-# by it as well as classifiers that are trained on it do, and in each of the hospitals.
-# The linear components after imputation tell less of the disease, and one of them more
-# of the hospital.
+# Without the diagnosis, one component of thirteen incomplete columns orders the
+# patients by it as well as classifiers that are trained on it do, and in each of the
+# hospitals. The linear components after imputation tell less of the disease, and one of
+# them more of the hospital.
 #
 # A linear method is the better choice for the diagnosis alone: a logistic regression
-# after imputation is as good, takes a fraction of a second, and gives a probability. The
-# component is worth its time where there are no diagnoses to train with, or where one
-# wants to know what else patients differ in: here age, blood sugar and blood pressure.
+# after imputation is as good, takes a fraction of a second, and gives a probability.
+# The component is worth its time where there are no diagnoses to train with, or where
+# one wants to know what else patients differ in: here age, blood sugar and blood
+# pressure.
