@@ -97,7 +97,7 @@ found["FactorVAE"] = codes
 # determines it, 0 if it is independent of it.
 
 figure, axes = plt.subplots(
-    2, 4, figsize=(10.5, 4.6), height_ratios=(3, 1.3), layout="constrained"
+    2, 4, figsize=(10.5, 5), height_ratios=(3, 1.3), layout="constrained"
 )
 for (top, bottom), (name, Z) in zip(axes.T, found.items(), strict=True):
     for species, group in known.groupby("species"):
