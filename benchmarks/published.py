@@ -175,7 +175,7 @@ def run_oscillator(options):
             drawn[name] = model
         write(records, RESULTS / "published_oscillator.csv")
     draw_oscillator(drawn, RESULTS / "published_oscillator.png")
-    paper = ["SciNet, Iten et al. 2020", "2", "one component", "one component", "", "< 2"]
+    paper = ["SciNet, Iten et al. 2020", "2", *2 * ["one component"], "", "< 2"]
     rows = [
         [name, "/".join(str(a) for a in of(records, name, "active"))]
         + [spread(of(records, name, key)) for key in ("frequency", "damping", "other")]
