@@ -90,13 +90,22 @@ def _steps(reading, X) -> tuple[list[Layer] | None, bool]:
         return [], True
     table = as_table(X)
     every = slice(None, None, max(1, table.shape[0] // N_ROWS))
-    samples = numbers(take(table, every))
-    samples = samples[np.isfinite(samples).all(axis=1)]
+    samples = _completed(numbers(take(table, every)))
     if len(samples) < 2:
         return None, False
     steps = [(name, _without_names(step).transform) for name, step in reading.before]
     found = [layer for _, layer in chained(steps, samples) if layer is not None]
     return found if len(found) == len(steps) else None, _keep_missing(steps, samples)
+
+
+def _completed(samples):
+    """Return samples with a value of another sample where one is missing."""
+    samples = samples.copy()
+    for column in samples.T:
+        seen, gaps = column[np.isfinite(column)], ~np.isfinite(column)
+        if len(seen):
+            column[gaps] = np.resize(seen, gaps.sum())
+    return samples[np.isfinite(samples).all(axis=1)]
 
 
 def _keep_missing(steps, samples) -> bool:

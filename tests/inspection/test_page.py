@@ -639,6 +639,14 @@ def test_steps_that_change_missing_values_need_complete_samples(
     assert content["encoder"]["complete_for"] == expected
 
 
+def test_a_sample_is_taken_where_every_sample_of_the_data_has_gaps(peaks, tmp_path):
+    X = np.where(np.random.RandomState(0).uniform(size=(300, 30)) < 0.2, np.nan, 1.0)
+    X *= peaks.data
+    assert np.isnan(X).any(axis=1).mean() > 0.99
+    pipe = make_pipeline(StandardScaler(), small(max_iter=3)).fit(X)
+    assert content_of(explore(pipe, X, tmp_path / "p.html"))["encoder"]["fill"]
+
+
 def test_a_model_that_takes_no_missing_values_says_so(peaks, tmp_path):
     model = InfoGANTransformer(2, hidden_layer_sizes=8, max_iter=3).fit(peaks.data)
     content = content_of(explore(model, peaks.data, tmp_path / "page.html"))
