@@ -147,7 +147,7 @@ def oscillator_record(name, model, seed, X, X_new, truth):
 
 
 def draw_oscillator(models, path):
-    """Plot each latent of each model over damping and stiffness, as in the paper."""
+    """Plot each component of each model over damping and stiffness, as in the paper."""
     plt, fig, axes = canvas(len(models), 3, (8, 2.2 * len(models)), sharex=True)
     damping, stiffness = np.meshgrid(np.linspace(0.5, 1, 40), np.linspace(5, 10, 40))
     X, _ = oscillations(damping.ravel(), stiffness.ravel())
@@ -155,7 +155,7 @@ def draw_oscillator(models, path):
         for i, (ax, z) in enumerate(zip(row, model.transform(X).T, strict=True)):
             surface = ax.contourf(damping, stiffness, z.reshape(40, 40), 15)
             fig.colorbar(surface, ax=ax)
-            ax.set_title(f"{name}, latent {i}", fontsize=7)
+            ax.set_title(f"{name}, component {i}", fontsize=7)
         row[0].set_ylabel("kappa")
     for ax in axes[-1]:
         ax.set_xlabel("b")
@@ -175,7 +175,7 @@ def run_oscillator(options):
             drawn[name] = model
         write(records, RESULTS / "published_oscillator.csv")
     draw_oscillator(drawn, RESULTS / "published_oscillator.png")
-    paper = ["SciNet, Iten et al. 2020", "2", "one latent", "one latent", "", "< 2"]
+    paper = ["SciNet, Iten et al. 2020", "2", *2 * ["one component"], "", "< 2"]
     rows = [
         [name, "/".join(str(a) for a in of(records, name, "active"))]
         + [spread(of(records, name, key)) for key in ("frequency", "damping", "other")]

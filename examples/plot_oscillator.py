@@ -4,8 +4,8 @@ Damped oscillator: finding the number of components
 
 The position of a mass on a spring is recorded at fifty times. The fifty columns depend
 on two factors, a damping and a stiffness. Iten et al. (2020) trained a network with one
-latent more than there are factors. Here the model has five components, three more than
-there are factors, and the question is whether the additional ones become inactive.
+component more than there are factors. Here the model has five, three more than there
+are factors, and the question is whether the additional ones become inactive.
 """
 
 # %%

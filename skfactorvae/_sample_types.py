@@ -45,11 +45,14 @@ def _about_axes(X: Any) -> str:
     n, *rest = X.shape
     n_features = int(np.prod(rest))
     shown = ", ".join(map(str, rest))
+    options = f"images with image_shape=({shown})"
+    if len(rest) == 2:
+        options += f", windows (n_times, n_channels) with window_shape=({shown})"
     return (
         f"Found array with dim {X.ndim}: X has shape ({n}, {shown}), expected "
         "(n_samples, n_features). Make each sample one row: X.reshape(len(X), -1), of "
         f"{n_features} features; reconstructions become windows or images again by "
-        f".reshape(-1, {shown}), and plots show images with image_shape=({shown})."
+        f".reshape(-1, {shown}), and plots show {options}."
     )
 
 

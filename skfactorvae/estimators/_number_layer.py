@@ -1,4 +1,4 @@
-"""The last layer of a decoder of columns of several types, as plain arrays.
+"""The outer layers of networks of columns of several types, as plain values.
 
 Axes: ``q`` features, in the order of the decoder's outputs.
 """
@@ -12,6 +12,29 @@ import numpy as np
 
 from ..columns import TableEncoding
 from ..core import Link
+
+
+def table_layer(table: TableEncoding) -> dict[str, Any]:
+    """Return the layer that turns a row of a table into features.
+
+    Parameters
+    ----------
+    table : TableEncoding
+    """
+    described = [
+        {
+            "name": column.name,
+            "likelihood": column.likelihood,
+            "first": first,
+            "size": column.width,
+            "levels": [str(level) for level in column.levels.tolist()],
+            "level_of": column.level_of.tolist(),
+            "declared": [str(level) for level in column.declared.tolist()],
+            "zero": column.zero,
+        }
+        for column, first in zip(table.columns, table.firsts, strict=True)
+    ]
+    return {"kind": "table", "activation": None, "columns": described}
 
 
 def number_layer(

@@ -19,7 +19,7 @@ from ..preparation import (
     rescale_weights,
 )
 from ._fitted_model import FittedModel, check_finite, checked
-from ._number_layer import number_layer
+from ._number_layer import number_layer, table_layer
 
 N_PAIRS = 16
 """Pairs of codes over which ``components_`` is averaged."""
@@ -468,6 +468,14 @@ class LatentTransformer(FittedModel):
             the probabilities of each category; "rotation", of rotated components:
             ``mean @ weight``, and ``variance @ weight**2``.
 
+            A fit to columns of several types begins with "table", which turns a row
+            into features. For each of its ``columns`` it has the ``name``, the
+            ``likelihood`` and the place of the ``first`` of ``size`` features. These
+            are an indicator of each level ("categorical"), the number of the level
+            (other columns with ``levels``; ``level_of`` numbers them, and levels that
+            are merely ``declared`` are missing), log(x) ("lognormal", with ``zero`` in
+            place of 0), log(1 + x) (counts), or x.
+
         Raises
         ------
         NotFittedError
@@ -478,6 +486,8 @@ class LatentTransformer(FittedModel):
         check_is_fitted(self)
         layers = self._spec.encoder_layers(self.weights_)
         first = [{"kind": "clip"}] * (self._spec.likelihood == "bernoulli")
+        if self._table is not None:
+            first = [table_layer(self._table)]
         scaling = {"kind": "standardize", "scale": self.scale_, "mean": self.mean_}
         return [*first, scaling, *layers]
 

@@ -221,6 +221,7 @@ class FactorMatrixDisplay:
             ax.tick_params("x", rotation=30)
             for tick in ax.get_xticklabels():
                 tick.set_ha("right")
+        ax.set_xlabel("known factor", fontsize=9)
         title(ax, self.measure)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -56,7 +56,9 @@ def explore(
     record with health marks and, given other fits, the stability of each component. It
     contains no samples of X, but the codes of at most six of them as starting points.
     Where it has room for the encoder of a dense network, a sample of the reader's own
-    can be pasted or opened: complete, of numbers; it stays in the browser.
+    can be pasted or opened; it stays in the browser. Values may be missing, unless the
+    model or a step before it needs complete samples; columns of several types have
+    their numbers and levels.
     Shares of variance above 1 (see :class:`FactorTable`) are shown as 1.
 
     Parameters
@@ -152,6 +154,7 @@ def explore(
         "chances": _chances(layers[-1]) if is_typed else [],
         "spread": blob.add(survey.feature_std, "f8"),
         "layers": [blob.add_layer(layer) for layer in layers + inverse],
+        "n_decoding": len(layers),
         "latents": _latents(reading, survey, table),
         "health": _health(estimator),
         "stability": _stability(estimator, others, X),
@@ -191,11 +194,28 @@ def _too_large(size, max_bytes):
 
 def _encoder(reading, X, blob):
     """Return what the page needs to encode a sample; nothing if it cannot."""
-    layers = encoding_layers(reading, X)
-    if layers is None:
+    found = encoding_layers(reading, X)
+    if found is None:
         return {}
-    added = {name: [blob.add_layer(v) for v in part] for name, part in layers.items()}
-    return {"encoder": added, "columns": reading.feature_names.tolist()}
+    added = {
+        name: [blob.add_layer(layer) for layer in part]
+        for name, part in found.items()
+        if name != "complete_for"
+    }
+    first = found["before"][0]
+    names = reading.feature_names.tolist()
+    if first["kind"] == "table":
+        names = [column["name"] for column in first["columns"]]
+    return {
+        "encoder": added | {"complete_for": found["complete_for"]},
+        "columns": names,
+        "handles_unknown": _handles_unknown(reading.model),
+    }
+
+
+def _handles_unknown(model):
+    """Return whether levels that the fit did not see are missing values."""
+    return getattr(model, "handle_unknown", "error") == "missing"
 
 
 # ---------------------------------------------------------------------- contents
@@ -219,6 +239,7 @@ class _Blob:
         kinds = {"weight": "f4", "bias": "f4", "scale": "f8", "mean": "f8"}
         kinds |= {"values": "f8", "low": "f8", "width": "f8"}
         kinds |= {"bound": "f8", "shift": "f8", "thresholds": "f8"}
+        kinds |= {"loadings": "f8", "noise": "f8"}
         return {
             name: self.add(value, kinds[name]) if name in kinds else value
             for name, value in layer.items()

@@ -15,7 +15,7 @@ from .._matplotlib import (
     title,
 )
 from .._moments import sum_columns
-from ._layout import choose_layout
+from ._layout import choose_layout, labels_of_channels
 from ._reading import as_table, name_features, numbers, read, spans, take
 
 
@@ -31,7 +31,7 @@ class ReconstructionDisplay:
     errors : ndarray of shape (n_samples,)
         Root mean square error of every sample: for a table, with each feature in its
         own standard deviations; for curves and images, in the root mean square of all
-        standard deviations.
+        standard deviations; for windows, in that of the channel.
     r2 : ndarray of shape (n_features,)
         R² of each feature, the share of its variance that is reconstructed; at most 1,
         NaN for a constant feature.
@@ -79,6 +79,7 @@ class ReconstructionDisplay:
         x=None,
         feature_names=None,
         image_shape=None,
+        window_shape=None,
     ):
         """Create a display from a fitted estimator.
 
@@ -94,13 +95,17 @@ class ReconstructionDisplay:
             worst.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
             How to draw a sample; for a table, the R² of its features is drawn instead.
-        x : array-like of shape (n_features,), default=None
+        x : array-like of shape (n_features,) or (n_times,), default=None
             Axis of curves.
         feature_names : array-like of str, default=None
             Names to use instead of those seen in ``fit`` or of the columns of X.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
+        window_shape : tuple, default=None
+            (n_times, n_channels) of windows that were flattened by
+            ``X.reshape(len(X), -1)``. Each channel is drawn as a curve in a panel of
+            its own.
 
         Returns
         -------
@@ -122,6 +127,7 @@ class ReconstructionDisplay:
             kind=kind,
             x=x,
             image_shape=image_shape,
+            window_shape=window_shape,
         )
 
         X = as_table(X)
@@ -145,6 +151,7 @@ class ReconstructionDisplay:
         x=None,
         feature_names=None,
         image_shape=None,
+        window_shape=None,
     ):
         """Create a display from samples and their reconstructions.
 
@@ -156,12 +163,14 @@ class ReconstructionDisplay:
             Number of samples to show.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
             How to draw a sample.
-        x : array-like of shape (n_features,), default=None
+        x : array-like of shape (n_features,) or (n_times,), default=None
             Axis of curves.
         feature_names : array-like of str, default=None
             Names of the features. None takes the columns of a DataFrame.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width).
+        window_shape : tuple, default=None
+            (n_times, n_channels) of windows that were flattened.
 
         Returns
         -------
@@ -180,7 +189,9 @@ class ReconstructionDisplay:
                 f"{np.shape(X)} and {np.shape(reconstructions)}."
             )
         names = name_features(np.shape(X)[1], feature_names, X)
-        layout = choose_layout(names, kind=kind, x=x, image_shape=image_shape)
+        layout = choose_layout(
+            names, kind=kind, x=x, image_shape=image_shape, window_shape=window_shape
+        )
 
         reconstructions = as_table(reconstructions)
         X = as_table(X)
@@ -222,10 +233,11 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            For curves, one that can be divided, or one for each sample; else one. None
-            makes a figure.
+            For curves, one that can be divided, or one for each sample (and channel of
+            windows, channel by channel); else one. None makes a figure.
         x_label, y_label : str, default=None
-            Labels of a curve's axes, with units.
+            Labels of a curve's axes, with units. Of windows, ``y_label`` can be a
+            sequence of one label for each channel.
 
         Returns
         -------
@@ -240,28 +252,40 @@ class ReconstructionDisplay:
             self.figure_ = self.ax_.figure
         else:
             x_label = self.layout.x_label if x_label is None else x_label
-            self.ax_ = self._plot_curves(ax, x_label, y_label or "")
+            self.ax_ = self._plot_curves(ax, x_label, y_label)
             self.figure_ = self.ax_[0].figure
         return self
 
     def _plot_curves(self, ax, x_label, y_label):
+        n_channels, n_rows = self.layout.n_channels, len(self.rows)
+        labels = labels_of_channels(y_label, n_channels)
+        is_window = n_channels > 1
+        columns = n_rows if is_window else min(3, n_rows)
         axes = panels(
-            ax, len(self.rows), columns=3, size=(2.9, 2.2), sharex=True, sharey=True
+            ax,
+            n_rows * n_channels,
+            columns=columns,
+            size=(2.3, 1.7) if is_window else (2.9, 2.2),
+            sharex=True,
+            sharey="row" if is_window else True,
         )
+        curves = [
+            np.moveaxis(self.layout.channels(rows), -1, 0).reshape(len(axes), -1)
+            for rows in (self.rows, self.reconstructions)
+        ]  # (n_channels * n_rows, n_times)
         notes = self._notes()
-        for i, (panel, row, back) in enumerate(
-            zip(axes, self.rows, self.reconstructions, strict=True)
-        ):
+        for i, (panel, row, back) in enumerate(zip(axes, *curves, strict=True)):
             panel.plot(self.layout.x, row, color=GREY, lw=2.2, alpha=0.7)
             panel.plot(self.layout.x, back, color=ORANGE, lw=1.2)
             tidy(panel, grid="y")
             panel.margins(x=0)
-            title(panel, f"sample {self.index[i]}", notes[i])
-            if i + 3 >= len(axes):
+            if i < n_rows:
+                title(panel, f"sample {self.index[i]}", notes[i])
+            if i + columns >= len(axes):
                 panel.set_xlabel(x_label, fontsize=9)
                 panel.tick_params(labelbottom=True)
-            if i % 3 == 0:
-                panel.set_ylabel(y_label, fontsize=9)
+            if i % columns == 0:
+                panel.set_ylabel(labels[i // n_rows], fontsize=9)
         for text, y, colour in (("data", 0.97, "#6A6F77"), ("model", 0.86, ORANGE)):
             axes[0].text(
                 0.03,

@@ -20,7 +20,7 @@ from .._matplotlib import (
     title,
 )
 from ._editing import edit
-from ._layout import choose_layout
+from ._layout import choose_layout, labels_of_channels
 from ._reading import check_latents, positions_of, read
 from ._wording import pair
 
@@ -70,8 +70,9 @@ class LatentTraversalDisplay:
 
     Attributes
     ----------
-    ax_ : ndarray of Axes, shape (n_latents,)
-        One panel per component.
+    ax_ : ndarray of Axes, shape (n_latents,) or (n_channels * n_latents,)
+        One panel per component; of windows, one per channel and component, channel by
+        channel.
     figure_ : Figure
         The figure of these axes.
 
@@ -132,6 +133,7 @@ class LatentTraversalDisplay:
         x=None,
         feature_names=None,
         image_shape=None,
+        window_shape=None,
     ):
         """Create a display from a fitted estimator.
 
@@ -153,7 +155,7 @@ class LatentTraversalDisplay:
         kind : {"auto", "curve", "bars", "image"}, default="auto"
             How to draw a sample. "auto" means images if there is an image shape, curves
             if there is an axis or there are more than 40 features, and else bars.
-        x : array-like of shape (n_features,), default=None
+        x : array-like of shape (n_features,) or (n_times,), default=None
             Axis of curves, such as wavelengths or times. The name of a Series is its
             label.
         feature_names : array-like of str, default=None
@@ -161,6 +163,10 @@ class LatentTraversalDisplay:
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
+        window_shape : tuple, default=None
+            (n_times, n_channels) of windows that were flattened by
+            ``X.reshape(len(X), -1)``. Each channel is drawn as a curve in a panel of
+            its own.
 
         Returns
         -------
@@ -182,6 +188,7 @@ class LatentTraversalDisplay:
             kind=kind,
             x=x,
             image_shape=image_shape,
+            window_shape=window_shape,
         )
         survey = reading.survey(X)
         latents = check_latents(latents, reading, len(survey.centre))
@@ -214,6 +221,7 @@ class LatentTraversalDisplay:
         x=None,
         feature_names=None,
         image_shape=None,
+        window_shape=None,
     ):
         """Create a display of one sample with one component moved at a time.
 
@@ -236,13 +244,17 @@ class LatentTraversalDisplay:
             Whether what the model does not reconstruct of the sample is kept.
         kind : {"auto", "curve", "bars", "image"}, default="auto"
             How to draw a sample. See :meth:`from_estimator`.
-        x : array-like of shape (n_features,), default=None
+        x : array-like of shape (n_features,) or (n_times,), default=None
             Axis of curves, such as wavelengths or times.
         feature_names : array-like of str, default=None
             Names to use instead of those seen in ``fit`` or of the columns of X.
         image_shape : tuple, default=None
             (height, width) or (channels, height, width). None takes that of the
             estimator.
+        window_shape : tuple, default=None
+            (n_times, n_channels) of windows that were flattened by
+            ``X.reshape(len(X), -1)``. Each channel is drawn as a curve in a panel of
+            its own.
 
         Returns
         -------
@@ -263,6 +275,7 @@ class LatentTraversalDisplay:
             kind=kind,
             x=x,
             image_shape=image_shape,
+            window_shape=window_shape,
         )
         survey = reading.survey(X)
         latents = check_latents(latents, reading, len(survey.centre))
@@ -296,7 +309,8 @@ class LatentTraversalDisplay:
         Parameters
         ----------
         ax : Axes or array-like of Axes, default=None
-            One that can be divided, or one for each component. None makes a figure.
+            One that can be divided, or one for each component (and channel of windows,
+            channel by channel). None makes a figure.
         values : {"auto", "samples", "differences"}, default="auto"
             What curves and images show: decoded samples, or their differences from the
             decoded sample of the mean code. "auto" means differences for curves that
@@ -305,7 +319,8 @@ class LatentTraversalDisplay:
             Whether curves show only the part of the axis in which something moves, if
             that is less than half of it.
         x_label, y_label : str, default=None
-            Labels of a curve's axes, with units.
+            Labels of a curve's axes, with units. Of windows, ``y_label`` can be a
+            sequence of one label for each channel.
         max_features : int, default=12
             Largest number of bars in a panel, those of the largest effects.
 
@@ -334,7 +349,8 @@ class LatentTraversalDisplay:
         }
         self.ax_ = draw[self.layout.kind](ax, max_features=max_features, **labels)
         self.figure_ = self.ax_[0].figure
-        for panel, name, note in zip(self.ax_, *self._titles(), strict=True):
+        first = self.ax_[: len(self.rows)]
+        for panel, name, note in zip(first, *self._titles(), strict=True):
             title(panel, name, note)
         return self
 
@@ -349,9 +365,10 @@ class LatentTraversalDisplay:
     def _are_differences(self, values):
         """Return whether to draw differences from the sample of the mean code."""
         if values == "auto":
-            movement = np.ptp(self.rows, axis=1).max()
-            is_small = movement < SAME_SHAPE * np.ptp(self.rows)
-            return self.layout.kind == "curve" and bool(is_small)
+            curves = self.layout.channels(self.rows)  # (latents, steps, times, C)
+            movement = np.ptp(curves, axis=1).max(axis=(0, 1))
+            is_small = movement < SAME_SHAPE * np.ptp(curves, axis=(0, 1, 2))
+            return self.layout.kind == "curve" and bool(is_small.all())
         return values == "differences"
 
     def _drawn(self, are_differences):
@@ -359,7 +376,8 @@ class LatentTraversalDisplay:
 
     def _moving_part(self):
         """Return the ends of the axis between which curves move, as places of it."""
-        movement = np.ptp(self.rows, axis=1).max(axis=0)  # (p,)
+        moves = self.layout.channels(np.ptp(self.rows, axis=1).max(axis=0))
+        movement = (moves / np.maximum(moves.max(axis=0), 1e-300)).max(axis=1)
         x = self.layout.x[movement > STILL * movement.max()]
         whole = np.ptp(self.layout.x)
         if not len(x) or np.ptp(x) > NARROW * whole:
@@ -369,22 +387,29 @@ class LatentTraversalDisplay:
         return max(low, x.min() - margin), min(high, x.max() + margin)
 
     def _plot_curves(self, ax, *, x_label, y_label, are_differences, zoom, **_):
-        columns = 3 if len(self.rows) in (5, 6, 9) else min(4, len(self.rows))
+        n_latents, n_channels = len(self.rows), self.layout.n_channels
+        is_window = n_channels > 1
+        columns = 3 if n_latents in (5, 6, 9) else min(4, n_latents)
+        columns = n_latents if is_window else columns
         axes = panels(
             ax,
-            len(self.rows),
+            n_latents * n_channels,
             columns=columns,
-            size=(2.9, 2.4),
+            size=(2.6, 2.0) if is_window else (2.9, 2.4),
             sharex=True,
-            sharey=True,
+            sharey="row" if is_window else True,
         )
         n = len(self.positions)
         colours = diverging()(np.linspace(0, 1, n))
         part = self._moving_part() if zoom else None
-        if y_label is None:
-            y_label = "difference from the mean code" if are_differences else ""
+        labels = labels_of_channels(y_label, n_channels)
+        if y_label is None and are_differences:
+            note = "difference from the mean code"
+            labels = [f"{name}\n{note}".strip() for name in labels]
         order = np.argsort(np.abs(np.arange(n) - (n - 1) / 2), kind="stable")
-        for panel, rows in zip(axes, self._drawn(are_differences), strict=True):
+        drawn = self.layout.channels(self._drawn(are_differences))
+        curves = np.moveaxis(drawn, -1, 0).reshape(len(axes), n, -1)
+        for panel, rows in zip(axes, curves, strict=True):
             for step in order[::-1]:
                 panel.plot(self.layout.x, rows[step], color=colours[step], lw=1.3)
             tidy(panel, grid="y")
@@ -396,7 +421,7 @@ class LatentTraversalDisplay:
                 panel.set_xlabel(x_label, fontsize=9)
                 panel.tick_params(labelbottom=True)
             if i % columns == 0:
-                panel.set_ylabel(y_label, fontsize=9)
+                panel.set_ylabel(labels[i // n_latents], fontsize=9)
         _label_ends(axes[0], [self._position(p) for p in self.positions[[0, -1]]])
         return axes
 

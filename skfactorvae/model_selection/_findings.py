@@ -148,7 +148,7 @@ def _check_baselines(subject):
 
 
 def _check_structure(subject):
-    """Report simpler structure of rotated factors where independence is no guide."""
+    """Report simpler structure of rotated components where independence is no guide."""
     codes, factors = (subject.simplicity.get(k) for k in ("codes", "varimax"))
     if factors is None or not factors > codes + SIMPLER:
         return
@@ -162,7 +162,7 @@ def _check_structure(subject):
             "FactorAnalysis with varimax has simpler structure (Kaiser's index "
             f"{factors:.2f}; the codes: {codes:.2f}), and independence does not decide "
             "between them: FastICA's components are nearly normal, or no farther "
-            "from normal than its factors.",
+            "from normal than those of FactorAnalysis.",
             "If features should depend on few components each, set init='varimax', or "
             "use FactorAnalysis(rotation='varimax').",
         )

@@ -339,12 +339,6 @@ class ModelSpec:
         ValueError
             If the networks are the user's own modules.
         """
-        if self.columns is not None:
-            raise ValueError(
-                "The layers of an encoder take arrays of numbers, but this model was "
-                "fitted to columns of several types. Use the estimator itself, or fit "
-                "it to numbers alone."
-            )
         network = self.make_network()
         return self._layers(network, network.encoder_layers, weights)
 

@@ -1,6 +1,7 @@
 """``encoder_layers`` computes the same as ``transform`` and ``posterior``."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from torch import nn
 
@@ -42,6 +43,52 @@ def posterior(layers, X):
         if layer.get("activation"):
             x = ACTIVATIONS[layer["activation"]](x)
     return mean, log_var
+
+
+def features_of(row, layer):
+    """Apply a layer "table" to a row of a data frame."""
+    features = {}
+    for value, column in zip(row, layer["columns"], strict=True):
+        if column["levels"]:
+            number = column["level_of"][column["levels"].index(str(value))]
+        else:
+            number = float(value)
+        if column["likelihood"] == "categorical":
+            own = np.arange(column["size"]) == number
+        elif column["likelihood"] == "lognormal":
+            own = [np.log(number or column["zero"])]
+        else:
+            is_count = column["likelihood"] == "poisson"
+            own = [np.log1p(number) if is_count else number]
+        features |= {column["first"] + k: value for k, value in enumerate(own)}
+    return [features[place] for place in range(len(features))]
+
+
+def test_the_first_layer_of_a_table_of_several_types_makes_its_features():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(
+        {
+            "mode": rng.choice(["eco", "fast", "off"], 60),
+            "count": rng.poisson(2, 60),
+            "is_on": rng.uniform(size=60) > 0.4,
+            "grade": pd.Categorical(rng.choice([1, 2, 3], 60), ordered=True),
+            "price": np.exp(rng.normal(size=60)) * (rng.uniform(size=60) > 0.1),
+            "size": rng.normal(size=60),
+        }
+    )
+    model = skfactorvae.FactorVAETransformer(
+        2,
+        likelihood={"count": "poisson", "price": "lognormal"},
+        hidden_layer_sizes=8,
+        max_iter=5,
+        random_state=0,
+    ).fit(X)
+    first, *layers = model.encoder_layers()
+    assert first["kind"] == "table"
+    assert [column["name"] for column in first["columns"]] == list(X)
+    rows = [features_of(row, first) for row in X.itertuples(index=False)]
+    mean, _ = posterior(layers, rows)
+    np.testing.assert_allclose(mean, model.transform(X), rtol=1e-4, atol=1e-5)
 
 
 def table():

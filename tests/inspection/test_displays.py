@@ -273,6 +273,87 @@ class TestReconstruction:
             ReconstructionDisplay.from_predictions(np.eye(3), np.eye(4))
 
 
+@pytest.fixture(scope="module")
+def windows():
+    """Return 60 windows of 10 times and 3 channels of different units, flattened."""
+    rng = np.random.default_rng(0)
+    level, slope = rng.normal(size=(2, 60, 1))
+    curves = [level + np.zeros(10), 1000 * slope * np.arange(10), level - slope]
+    cube = np.stack([np.broadcast_to(c, (60, 10)) for c in curves], axis=-1)
+    return (cube + 0.1 * rng.normal(size=cube.shape)).reshape(60, -1)
+
+
+class TestWindows:
+    """Flattened windows are drawn as one curve for each channel."""
+
+    def test_a_reconstruction_has_a_panel_for_each_channel_and_sample(self, windows):
+        display = ReconstructionDisplay.from_estimator(
+            PCA(2).fit(windows), windows, n_rows=4, window_shape=(10, 3)
+        ).plot(y_label=("a", "b", "c"))
+        cubes = [r.reshape(4, 10, 3) for r in (display.rows, display.reconstructions)]
+        assert len(display.ax_) == 12
+        for i, ax in enumerate(display.ax_):
+            channel, sample = divmod(i, 4)
+            drawn = [y for _, y in lines_of(ax)]
+            expected = [cube[sample, :, channel] for cube in cubes]
+            np.testing.assert_array_equal(drawn, expected)
+        assert [ax.get_ylabel() for ax in display.ax_[::4]] == ["a", "b", "c"]
+
+    def test_an_error_is_in_the_standard_deviations_of_its_channel(self, windows):
+        back = windows + np.tile([0, 500.0, 0], 10)
+        display = ReconstructionDisplay.from_predictions(
+            windows, back, window_shape=(10, 3)
+        )
+        each = windows.reshape(60, 10, 3).std(axis=0)
+        expected = 500 / np.sqrt((each[:, 1] ** 2).mean()) / np.sqrt(3)
+        np.testing.assert_allclose(display.errors, expected)
+
+    def test_a_traversal_has_a_panel_for_each_channel_and_component(self, windows):
+        display = LatentTraversalDisplay.from_estimator(
+            PCA(2).fit(windows),
+            windows,
+            n_steps=5,
+            window_shape=(10, 3),
+            x=np.linspace(0, 1, 10),
+        ).plot(values="samples", zoom=False)
+        assert len(display.ax_) == 6
+        cube = display.rows.reshape(2, 5, 10, 3)
+        for i, ax in enumerate(display.ax_):
+            channel, component = divmod(i, 2)
+            drawn = sorted(tuple(y) for _, y in lines_of(ax))
+            assert drawn == sorted(map(tuple, cube[component, :, :, channel]))
+        assert display.ax_[2].get_ylabel() == "channel 1"
+        assert display.ax_[0].get_title(loc="left") == "component 0"
+        assert display.ax_[2].get_title(loc="left") == ""
+
+    def test_one_channel_is_drawn_as_a_curve(self, windows):
+        display = LatentTraversalDisplay.from_sample(
+            PCA(2).fit(windows), windows[0], windows, window_shape=(30, 1)
+        ).plot()
+        assert len(display.ax_) == 2
+        assert display.ax_[0].get_ylabel() in ("", "difference from the mean code")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"window_shape": (10, 4)}, "of 30 values in total; got \\(10, 4\\)"),
+            ({"window_shape": 30}, "must be \\(n_times, n_channels\\)"),
+            ({"window_shape": (10, 3), "kind": "bars"}, "drawn as curves"),
+            ({"window_shape": (10, 3), "x": np.arange(30)}, "x must hold 10 finite"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, windows, options, message):
+        with pytest.raises(ValueError, match=message):
+            ReconstructionDisplay.from_predictions(windows, windows, **options)
+
+    def test_labels_that_do_not_fit_are_refused(self, windows):
+        display = ReconstructionDisplay.from_predictions(
+            windows, windows, window_shape=(10, 3)
+        )
+        with pytest.raises(ValueError, match="one for each of 3 channels; got 2"):
+            display.plot(y_label=("a", "b"))
+
+
 HELD_OUT = {
     "n_samples": 20,
     "score": 3.0,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from _fits import small
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -18,6 +19,7 @@ from sklearn.preprocessing import (
 )
 from torch import nn
 
+from skfactorvae import InfoGANTransformer
 from skfactorvae.inspection import explore
 
 MOVE = """(() => {{
@@ -495,7 +497,6 @@ def test_a_bad_value_of_a_sample_is_named(browser, vae, peaks, tmp_path):
         "": "There are 0 values; expected 30 numbers: width, the rest",
         "1,2": "There are 2 values; expected 30",
         ",".join(["abc", *values[1:]]): "column width is not a number: abc",
-        ",".join(["1", "", *values[2:]]): "column the rest has no value",
         "a,b\n1,2": "no column width",
         ",".join(["1e999", *values[1:]]): "column width is not a number: 1e999",
     }
@@ -534,6 +535,132 @@ def test_the_steps_before_the_model_are_applied_to_a_sample(browser, peaks, tmp_
     np.testing.assert_allclose(shown["code"], pipe.transform(X[3:4])[0], atol=1e-3)
     shown = enter(browser, " ".join(["1e6", *(repr(float(v)) for v in X[3, 1:])]))
     assert "column x0 is beyond those that the page can transform" in shown["note"]
+
+
+def mixed_table(n=200):
+    """Return a table of columns of six types, which depend on one number."""
+    rng = np.random.RandomState(0)
+    z = rng.normal(size=n)
+    grades = pd.Categorical.from_codes(
+        np.digitize(z, [-1, 0, 1]), ["low", "fair", "good", "best"], ordered=True
+    )
+    return pd.DataFrame(
+        {
+            "visits": rng.poisson(np.exp(z)),
+            "size": z + 0.2 * rng.normal(size=n),
+            "kind": np.select([z < -0.5, z < 0.5], ["a", "b"], "c"),
+            "price": np.exp(8 + z + 0.1 * rng.normal(size=n)),
+            "flag": z + rng.normal(size=n) > 0,
+            "grade": grades,
+        }
+    )
+
+
+MIXED = {"likelihood": {"visits": "poisson", "price": "lognormal"}, "max_iter": 60}
+
+
+def written(row):
+    """Return a row of a table as a reader types it."""
+    return ",".join("" if pd.isna(value) else str(value) for value in row)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_complete", [True, False], ids=["complete", "gaps"])
+def test_a_sample_of_several_types_has_the_codes_of_transform(
+    browser, tmp_path, is_complete
+):
+    X = mixed_table()
+    gaps = np.random.RandomState(1).uniform(size=X.shape) < 0.2
+    X_gaps = X.astype({"flag": object}).mask(gaps)
+    model = small(**MIXED).fit(X if is_complete else X_gaps)
+    page = explore(model, X if is_complete else X_gaps, tmp_path / "page.html")
+    browser.open(page.path)
+    for i in range(4):
+        for table in (X, X_gaps):
+            code = model.transform(table[i : i + 1])[0]
+            shown = enter(browser, written(table.iloc[i]))
+            assert not shown["is_wrong"], shown["note"]
+            np.testing.assert_allclose(shown["code"], code, atol=5e-4)
+        assert ("are missing: " in shown["note"]) == bool(gaps[i].any())
+    for text, message in {
+        "1,1,z,1,True,low": "column kind has no level z; expected one of a, b, c",
+        "-1,1,a,1,True,low": "column visits is negative: -1",
+        "1,x,a,1,True,low": "column size is not a number: x",
+    }.items():
+        shown = enter(browser, text)
+        assert shown["is_wrong"]
+        assert message in shown["note"]
+    shown = enter(browser, "NA,NA,NA,NA,NA,NA")
+    assert shown["code"] == [0.0] * len(code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parameters", [{}, {"init": "varimax"}], ids=str)
+@pytest.mark.parametrize("is_complete", [True, False], ids=["complete", "gaps"])
+def test_a_sample_with_gaps_has_the_codes_of_transform(
+    browser, peaks, tmp_path, parameters, is_complete
+):
+    gaps = np.random.RandomState(0).uniform(size=peaks.data.shape) < 0.2
+    X_gaps = np.where(gaps, np.nan, peaks.data)
+    X = peaks.data if is_complete else X_gaps
+    pipe = make_pipeline(StandardScaler(), small(max_iter=40, **parameters)).fit(X)
+    browser.open(explore(pipe, X, tmp_path / "page.html").path)
+    for row in X_gaps[:4]:
+        shown = enter(browser, written(row))
+        code = pipe.transform(row[None])[0]
+        np.testing.assert_allclose(shown["code"], code, atol=5e-4)
+    assert "Expected where values are missing: " in shown["note"]
+
+
+@pytest.mark.slow
+def test_a_page_says_what_needs_a_complete_sample(browser, peaks, tmp_path):
+    pipe = make_pipeline(PCA(5), small(max_iter=3)).fit(peaks.data)
+    browser.open(explore(pipe, peaks.data, tmp_path / "page.html").path)
+    shown = enter(browser, ",".join(["1", "", *["1"] * 28]))
+    assert shown["is_wrong"]
+    assert "x1 has no value; a step before the model needs a complete" in shown["note"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ((), None),
+        ((StandardScaler(),), None),
+        ((SimpleImputer(),), "a step before the model"),
+        ((PCA(5),), "a step before the model"),
+    ],
+    ids=["none", "scaler", "imputer", "pca"],
+)
+def test_steps_that_change_missing_values_need_complete_samples(
+    peaks, tmp_path, steps, expected
+):
+    pipe = make_pipeline(*steps, small(max_iter=3)).fit(peaks.data)
+    content = content_of(explore(pipe, peaks.data, tmp_path / "page.html"))
+    assert content["encoder"]["complete_for"] == expected
+
+
+def test_a_sample_is_taken_where_every_sample_of_the_data_has_gaps(peaks, tmp_path):
+    X = np.where(np.random.RandomState(0).uniform(size=(300, 30)) < 0.2, np.nan, 1.0)
+    X *= peaks.data
+    assert np.isnan(X).any(axis=1).mean() > 0.99
+    pipe = make_pipeline(StandardScaler(), small(max_iter=3)).fit(X)
+    assert content_of(explore(pipe, X, tmp_path / "p.html"))["encoder"]["fill"]
+
+
+def test_a_model_that_takes_no_missing_values_says_so(peaks, tmp_path):
+    model = InfoGANTransformer(2, hidden_layer_sizes=8, max_iter=3).fit(peaks.data)
+    content = content_of(explore(model, peaks.data, tmp_path / "page.html"))
+    assert content["encoder"]["complete_for"] == "InfoGANTransformer"
+
+
+def test_a_page_of_several_types_has_the_columns_of_the_table(tmp_path):
+    X = mixed_table(60)
+    model = small(**MIXED | {"max_iter": 3}, handle_unknown="missing").fit(X)
+    content = content_of(explore(model, X, tmp_path / "page.html"))
+    assert content["columns"] == list(X)
+    assert content["handles_unknown"]
+    first = content["encoder"]["before"][0]
+    assert [column["levels"] for column in first["columns"]][2] == ["a", "b", "c"]
 
 
 def test_images_and_large_models_take_no_sample(images, vae, peaks, tmp_path):

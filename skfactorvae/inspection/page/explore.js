@@ -33,6 +33,10 @@
     }
     return y;
   };
+  const featureOf = (number, { likelihood, zero }) => {
+    if (likelihood === "lognormal") return Math.log(number === 0 ? zero : number);
+    return ["poisson", "negative_binomial"].includes(likelihood) ? Math.log1p(number) : number;
+  };
   const kinds = {
     dense: (x, layer) => addProduct(Float64Array.from(layer.bias), x, layer.weight),
     linear: (x, layer, code) => addProduct(x, code, layer.weight),
@@ -42,6 +46,14 @@
       const i = Math.min(Math.max(Math.floor(at), 0), n - 2), k = j * n + i;
       return layer.values[k] + (at - i) * (layer.values[k + 1] - layer.values[k]);
     }),
+    table: (x, layer) => {
+      const y = new Float64Array(layer.columns.reduce((sum, column) => sum + column.size, 0));
+      layer.columns.forEach((column, j) => {
+        if (column.likelihood !== "categorical") y[column.first] = featureOf(x[j], column);
+        else for (let k = 0; k < column.size; k++) y[column.first + k] = Number.isNaN(x[j]) ? NaN : Number(x[j] === k);
+      });
+      return y;
+    },
     clip: (x) => x.map((v) => Math.min(Math.max(v, 0), 1)),
     sigmoid: (x) => x.map(logistic),
     numbers: (x, layer) => {
@@ -100,7 +112,7 @@
   };
   const readLayer = (layer) => {
     const read = { ...layer };
-    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width", "bound", "shift", "thresholds"]) {
+    for (const part of ["weight", "bias", "scale", "mean", "values", "low", "width", "bound", "shift", "thresholds", "loadings", "noise"]) {
       if (layer[part]) read[part] = arrayOf(layer[part]);
     }
     return read;
@@ -167,13 +179,14 @@
     const [left, right] = extent(x).map((i) => x[i]);
     const svg = draw(stage, "svg", { role: "img" });
     return (row) => {
-      for (const value of [...row, ...(own ?? [])]) { low = Math.min(low, value); high = Math.max(high, value); }
+      for (const value of [...row, ...(own ?? [])].filter(Number.isFinite)) { low = Math.min(low, value); high = Math.max(high, value); }
       const width = Math.max(260, stage.clientWidth);
       const height = Math.max(190, Math.min(380, 0.55 * width, 0.45 * innerHeight));
       const edge = { left: 52, right: 12, top: 10, bottom: data.x_label ? 42 : 26 };
       const across = (v) => edge.left + (v - left) / (right - left || 1) * (width - edge.left - edge.right);
       const down = (v) => height - edge.bottom - (v - low) / (high - low || 1) * (height - edge.top - edge.bottom);
-      const path = (values) => values.reduce((d, v, i) => d + (i ? "L" : "M") + across(x[i]) + "," + down(v), "");
+      const path = (values) => values.reduce((d, v, i) => Number.isNaN(v) ? d
+        : d + (i && !Number.isNaN(values[i - 1]) ? "L" : "M") + across(x[i]) + "," + down(v), "");
       svg.replaceChildren();
       svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       for (const v of ticks(low, high, height / 55)) {
@@ -379,28 +392,108 @@
     return hasCommas ? rows.map((cells) => cells.map((cell) => cell.replace(/^([-+]?\d+),(\d+)$/, "$1.$2"))) : rows;
   };
   const isNumber = (cell) => cell !== "" && Number.isFinite(Number(cell));
+  const isGap = (cell) => ["", "na", "nan", "none", "null", "<na>", "?"].includes(cell.toLowerCase());
+  const typed = data.encoder?.before[0]?.kind === "table" ? data.encoder.before[0].columns : null;
   const chosenCells = (rows) => {
     const columns = data.columns, p = columns.length, [head = [], second] = rows;
-    const expected = `expected ${p} numbers: ${columns.slice(0, 5).join(", ")}${p > 5 ? ", …" : ""}.`;
+    const expected = `expected ${p} ${typed ? "values" : "numbers"}: ${columns.slice(0, 5).join(", ")}${p > 5 ? ", …" : ""}.`;
+    if (rows.length === p && rows.every((cells) => cells.length === 1)) return rows.flat();
     const places = columns.map((name) => head.indexOf(name));
     const missing = columns.filter((_, j) => places[j] < 0);
     if (second && !missing.length) return places.map((i) => second[i] ?? "");
-    if (second && head.some((cell) => cell && !isNumber(cell))) {
+    if (second && head.some((cell) => !isGap(cell) && !isNumber(cell))) {
       const isSaved = rows.length === p + 1 && head[1] === "value";  // by this page
-      if (isSaved) return rows.slice(1).map((cells) => cells[1] ?? "");
+      if (isSaved && !typed) return rows.slice(1).map((cells) => cells[1] ?? "");
       throw new Error(`The first line has no column ${missing[0]}; ${expected}`);
     }
     const cells = head.length === p ? head : rows.flat();
     if (cells.length !== p) throw new Error(`There are ${cells.length} values; ${expected}`);
     return cells;
   };
-  const parse = (text) => chosenCells(cellsOf(text)).map((cell, j) => {
-    if (cell === "") throw new Error(`The column ${data.columns[j]} has no value; a complete sample is needed.`);
-    if (!isNumber(cell)) throw new Error(`The value of the column ${data.columns[j]} is not a number: ${cell}`);
+  const sameLevel = (cell, level) => cell === level || (isNumber(cell) && isNumber(level) && Number(cell) === Number(level))
+    || (["True", "False"].includes(level) && (cell.toLowerCase() === level.toLowerCase() || cell === String(Number(level === "True"))));
+  const levelOf = (cell, column) => {
+    const found = column.levels.findIndex((level) => sameLevel(cell, level));
+    if (found >= 0) return column.level_of[found];
+    if (isGap(cell) || data.handles_unknown || column.declared.includes(cell)) return NaN;
+    const most = 10, more = column.levels.length > most ? ", …" : "";
+    throw new Error(`The column ${column.name} has no level ${cell}; expected one of ${column.levels.slice(0, most).join(", ")}${more}.`);
+  };
+  const valueOf = (cell, j) => {
+    const column = typed?.[j], name = data.columns[j];
+    if (column?.levels.length) return levelOf(cell, column);
+    if (isGap(cell)) return NaN;
+    if (!isNumber(cell)) throw new Error(`The value of the column ${name} is not a number: ${cell}`);
+    const isNegative = Number(cell) < 0 && ["lognormal", "poisson", "negative_binomial"].includes(column?.likelihood);
+    if (isNegative) throw new Error(`The value of the column ${name} is negative: ${cell}`);
     return Number(cell);
-  });
+  };
+  const parse = (text) => {
+    const values = chosenCells(cellsOf(text)).map(valueOf);
+    const gap = values.findIndex(Number.isNaN), complete = data.encoder.complete_for;
+    if (gap >= 0 && complete) {
+      throw new Error(`The column ${data.columns[gap]} has no value; ${complete} needs a complete sample.`);
+    }
+    return values;
+  };
   const encoder = data.encoder && {
-    before: data.encoder.before.map(readLayer), network: data.encoder.network.map(readLayer),
+    before: data.encoder.before.map(readLayer), fill: data.encoder.fill.map(readLayer), network: data.encoder.network.map(readLayer),
+  };
+  const solved = (matrix, right) => {
+    // Gaussian elimination; the matrix is positive definite.
+    const r = right.length, rows = matrix.map((line, i) => [...line, right[i]]);
+    for (let i = 0; i < r; i++) {
+      for (let k = i + 1; k < r; k++) {
+        const factor = rows[k][i] / rows[i][i];
+        for (let j = i; j <= r; j++) rows[k][j] -= factor * rows[i][j];
+      }
+    }
+    const x = new Array(r).fill(0);
+    for (let i = r - 1; i >= 0; i--) {
+      let rest = rows[i][r];
+      for (let j = i + 1; j < r; j++) rest -= rows[i][j] * x[j];
+      x[i] = rest / rows[i][i];
+    }
+    return x;
+  };
+  const filledIn = (rows, { mean, loadings, noise }) => {
+    // Expectations of missing values given the others, under factor analysis.
+    const r = loadings.length / mean.length;
+    const precision = Array.from({ length: r }, (_, a) => Array.from({ length: r }, (_, b) => Number(a === b)));
+    const right = new Array(r).fill(0);
+    rows.forEach((v, j) => {
+      if (Number.isNaN(v)) return;
+      for (let a = 0; a < r; a++) {
+        const scaled = loadings[j * r + a] / noise[j];
+        right[a] += scaled * (v - mean[j]);
+        for (let b = 0; b < r; b++) precision[a][b] += scaled * loadings[j * r + b];
+      }
+    });
+    const scores = solved(precision, right);
+    return rows.map((v, j) => Number.isNaN(v) ? scores.reduce((sum, s, a) => sum + s * loadings[j * r + a], mean[j]) : v);
+  };
+  const decoder = layers.slice(0, data.n_decoding - (rotation ? 1 : 0));
+  const featuresOf = (row) => {
+    // Decoded numbers, in the model's units, as standardised features.
+    let j = 0;
+    const y = Float64Array.from(row);
+    for (const column of typed ?? []) {
+      for (let k = 0; k < column.size; k++, j++) y[column.first + k] = featureOf(row[j], column);
+    }
+    return through(encoder.before.slice(-1), y);
+  };
+  const N_ROUNDS = 10;
+  const codeOf = (rows) => {
+    const [fill] = encoder.fill, gaps = rows.map((v) => Number(Number.isNaN(v)));
+    if (!gaps.includes(0)) return new Float64Array(data.centre.length);  // the prior
+    const encoded = (filled) => through(encoder.network, fill?.has_mask ? Float64Array.from([...filled, ...gaps]) : filled, filled);
+    if (fill) return encoded(filledIn(rows, fill));
+    let filled = rows.map((v) => Number.isNaN(v) ? 0 : v);
+    for (let round = 0; round < N_ROUNDS && gaps.includes(1); round++) {
+      const code = latentsOf(encoded(filled)), back = featuresOf(through(decoder, code, code));
+      filled = rows.map((v, j) => gaps[j] ? back[j] : v);
+    }
+    return encoded(filled);
   };
   const encode = (values) => {
     let rows = Float64Array.from(values);
@@ -413,16 +506,40 @@
       });
       rows = through([layer], rows);
     }
-    const found = through(encoder.network, rows, rows);
+    const found = codeOf(rows);
     if (!found.every(Number.isFinite)) throw new Error("The values are too large to encode.");
     return found;
+  };
+  const numbersOf = (values) => Float64Array.from(values.flatMap((v, j) => typed?.[j].likelihood !== "categorical" ? [v]
+    : Array.from({ length: typed[j].size }, (_, k) => Number.isNaN(v) ? NaN : Number(v === k))));
+  const numberNames = () => data.names.length ? data.names : data.columns;
+  const errorNote = () => {
+    const seen = Array.from(own, (_, j) => j).filter((j) => !Number.isNaN(own[j]));
+    if (!seen.length) return "Your sample has no value: its code is the mean of the prior.";
+    const error = seen.map((j) => Math.abs(row[j] - own[j]) / (scale[j] || 1));
+    const worst = seen[extent(error)[1]], mean = error.reduce((sum, v) => sum + v, 0) / error.length;
+    return `Your sample is decoded with an error of ${mean.toFixed(2)} standard deviations of a column on average; `
+      + `the largest is in ${numberNames()[worst]}: ${told(own[worst], worst)} is decoded as ${told(row[worst], worst)}.`;
+  };
+  const gapNote = (values) => {
+    let first = 0;
+    const found = [];
+    values.forEach((v, j) => {
+      const size = typed?.[j].size ?? 1, places = Array.from({ length: size }, (_, k) => first + k);
+      first += size;
+      if (!Number.isNaN(v)) return;
+      const best = places[extent(places.map((place) => row[place]))[1]];
+      found.push(`${numberNames()[best]} (${told(row[best], best)})`);
+    });
+    if (!found.length) return "";
+    return ` Expected where values are missing: ${found.slice(0, 5).join(", ")}${found.length > 5 ? `, and ${found.length - 5} more` : ""}.`;
   };
   const showOwn = (text) => {
     const note = byId("own-note");
     note.classList.remove("wrong");
     try {
       const values = parse(text), found = encode(values);
-      own = Float64Array.from(values);
+      own = numbersOf(values);
       const start = { label: "your sample", code: Array.from(found) };
       if (data.starts.at(-1).label === start.label) data.starts.pop();
       else select.append(make("option", { value: data.starts.length, text: start.label }));
@@ -432,20 +549,21 @@
       if (data.kind === "curve" && !byId("caption").textContent.includes("Dotted")) {
         byId("caption").textContent += " Dotted: your sample.";
       }
-      const error = Array.from(row, (v, j) => Math.abs(v - own[j]) / (scale[j] || 1));
-      const [, worst] = extent(error);
-      const mean = error.reduce((sum, v) => sum + v, 0) / error.length;
-      note.textContent = `Your sample is decoded with an error of ${mean.toFixed(2)} standard deviations of a column on average; `
-        + `the largest is in ${data.columns[worst]}: ${short(own[worst])} is decoded as ${short(row[worst])}.`;
+      note.textContent = errorNote() + gapNote(values);
     } catch (error) {
       note.classList.add("wrong");
       note.textContent = error.message;
     }
   };
+  const columnText = (name, j) => {
+    const levels = typed?.[j].levels ?? [];
+    return levels.length ? `${name} (${levels.slice(0, 6).join(", ")}${levels.length > 6 ? ", …" : ""})` : name;
+  };
   if (encoder) {
     byId("own").hidden = false;
+    byId("own-gaps").hidden = Boolean(data.encoder.complete_for);
     byId("own-names").textContent = data.columns.length > 30
-      ? `${data.columns.length}, from ${data.columns[0]} to ${data.columns.at(-1)}` : data.columns.join(", ");
+      ? `${data.columns.length}, from ${data.columns[0]} to ${data.columns.at(-1)}` : data.columns.map(columnText).join(", ");
     byId("own-show").addEventListener("click", () => showOwn(byId("own-text").value));
     byId("own-file").addEventListener("change", async (event) => {
       const [file] = event.target.files;
