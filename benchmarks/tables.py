@@ -382,15 +382,18 @@ def print_step():
         stacks[name] = _Stack([prepared.job], prepared.schedule, device)
     torch.set_num_threads(1)
     times = {name: [] for name in stacks}
-    for block in range(20):
+    for block in range(200):
         for name, stack in stacks.items():
             start = time.perf_counter()
-            for number in range(50):
-                stack.step(50 * block + number)
-            times[name].append((time.perf_counter() - start) / 50)
-    least = {name: np.median(values) for name, values in times.items()}
-    for name, value in least.items():
-        print(f"{name}: {1e3 * value:.2f} ms, {value / least['numbers']:.2f}")
+            for number in range(5):
+                stack.step(5 * block + number)
+            times[name].append((time.perf_counter() - start) / 5)
+    numbers = np.array(times["numbers"])
+    print("medians of 200 times, and of ratios to the step of numbers beside")
+    for name, values in times.items():
+        low, middle, high = np.quantile(np.array(values) / numbers, [0.25, 0.5, 0.75])
+        spread = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        print(f"{name}: {1e3 * np.median(values):.2f} ms, {spread}")
 
 
 def print_prepare():
