@@ -24,7 +24,9 @@ or the median where a value is missing.
 Imputation: ``rmse`` of hidden numbers, in standard deviations; ``wrong``, the share of
 hidden levels that are not the imputed ones; ``coverage`` of the interval between the
 5 % and 95 % quantiles of 100 draws, over hidden numbers; ``log_loss`` of hidden levels
-by the frequencies of these draws, nats.
+by the frequencies of these draws, nats. Of the same fits, the log-density of values
+of held-out samples given others of the sample (``column_report_``), and that under a
+distribution of the column alone, are in ``benchmarks/results/tables_density.csv``.
 
 Noise: the same correlation, of ``FactorVAE, named``, after 20 columns of noise of one
 likelihood are added to a table. Gradients: the root mean square, over samples, of the
@@ -307,7 +309,7 @@ def gradient_sizes(stack, table):
 
 # ------------------------------------------------------------------------ imputation
 def imputed(method, X, seed):
-    """Return imputed features by column, and draws as frames."""
+    """Return imputed features by column, draws as frames, and a report on columns."""
     view = Indicators(X)
     features, places = view.numbers(X)
     if method != "FactorVAE":
@@ -318,10 +320,11 @@ def imputed(method, X, seed):
         )
         full = features.copy()
         full[:, known] = scaler.inverse_transform(rows)
-        return view, places, full, None
+        return view, places, full, None, None
     model = FactorVAETransformer(random_state=seed, verbose=0).fit(X)
     full, _ = view.numbers(model.impute(X))
-    return view, places, full, model.impute(X, n_draws=N_DRAWS, random_state=seed)
+    draws = model.impute(X, n_draws=N_DRAWS, random_state=seed)
+    return view, places, full, draws, model.column_report_
 
 
 def score_imputed(X, hidden, view, places, full, draws):
@@ -358,9 +361,9 @@ def score_imputed(X, hidden, view, places, full, draws):
     }
 
 
-def measure_imputation(tables, methods):
+def measure_imputation(tables, methods, rates):
     """Hide values of real tables, and compare what imputers return."""
-    for table, rate, method in itertools.product(tables, RATES, methods):
+    for table, rate, method in itertools.product(tables, rates, methods):
         key = ("impute", table, "at random", str(rate), "0", method)
         if key in stored():
             continue
@@ -371,11 +374,32 @@ def measure_imputation(tables, methods):
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = imputed(method, gaps, 0)
+            *found, report = imputed(method, gaps, 0)
         seconds = time.perf_counter() - start
+        if report is not None:
+            store_density(table, rate, report)
         store(key, **score_imputed(X, hidden, *found), seconds=seconds)
 
 
+def store_density(table, rate, report):
+    """Add the nats of held-out values of each column to those that are stored."""
+    own = report.to_frame()[["name", "likelihood", "predicted", "independent"]]
+    own = own.round(4).assign(table=table, rate=rate)
+    own.to_csv(DENSITY, mode="a", header=not DENSITY.exists(), index=False)
+
+
+def print_density():
+    """Print the nats that other columns tell of a held-out value, by likelihood."""
+    frame = pd.read_csv(DENSITY)
+    frame["gain"] = frame.predicted - frame.independent
+    frame["above"] = frame.gain > 0
+    groups = frame.groupby(["rate", "likelihood"]).agg(
+        columns=("gain", "size"), median=("gain", "median"), above=("above", "mean")
+    )
+    print(f"\nNats of a held-out value above independent columns:\n{groups.round(3)}")
+
+
+DENSITY = RESULTS.with_name("tables_density.csv")
 REAL = {**tables_data.TUNING, **tables_data.SET_ASIDE}
 IMPUTERS = "FactorVAE", "mean", "kNN", "iterative", "forest"
 
@@ -423,6 +447,8 @@ def print_stored():
         sizes = pd.read_csv(GRADIENTS)
         print("\nGradients by the codes, relative to the mean of all columns:")
         print(sizes.pivot_table(index="likelihood", columns="stage", values="gradient"))
+    if DENSITY.exists():
+        print_density()
     for role, tables in (
         ("tuning", tables_data.TUNING),
         ("set aside", tables_data.SET_ASIDE),
@@ -545,6 +571,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -553,7 +580,7 @@ def main() -> None:
         measure_factors(tables, options.methods or METHODS, options.seeds)
     if options.impute:
         tables = options.tables or list(REAL)
-        measure_imputation(tables, options.methods or IMPUTERS)
+        measure_imputation(tables, options.methods or IMPUTERS, options.rates)
     if options.noise:
         tables = options.tables or NOISY
         measure_noise(tables, options.methods or tables_data.NOISE_KINDS, options.seeds)
