@@ -188,9 +188,8 @@ class NegativeBinomial(Counts):
             torch.lgamma(size)
             + torch.lgamma(counts + 1)
             - torch.lgamma(both)
-            - size * log_size
-            - counts * inner
-            + both * log_total
+            - size * (log_size - log_total)
+            - counts * (inner - log_total)
         )
 
         def by_log_size(gradient: Tensor) -> Tensor:
