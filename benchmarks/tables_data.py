@@ -132,6 +132,65 @@ def outliers(n, rng):
     return X, z
 
 
+def kinds(n, rng):
+    """Return a column of each likelihood for each of three factors, (n, 24)."""
+    z = rng.normal(size=(n, 3))
+    parts = [pure_noise(kind, n, 3, rng, shift=z) for kind in NOISE_KINDS]
+    return pd.concat(parts, axis=1), z
+
+
+def pure_noise(kind, n, n_columns, rng, shift=None):
+    """Return columns of one kind, independent of each other given their shifts.
+
+    Parameters
+    ----------
+    kind : str
+        Key of NOISE_KINDS.
+    n, n_columns : int
+    rng : RandomState
+    shift : ndarray of shape (n, n_columns) or None
+        Moves the distribution of each value; None for none.
+    """
+    shift = np.zeros((n, n_columns)) if shift is None else shift
+    make = NOISE_KINDS[kind]
+    return pd.DataFrame({f"{kind}{j}": make(s, rng) for j, s in enumerate(shift.T)})
+
+
+def three_levels(shift, rng):
+    logits = np.column_stack([1.5 * shift, -1.5 * shift, np.zeros(len(shift))])
+    return choice(logits, ["a", "b", "c"], rng)
+
+
+def four_levels(shift, rng):
+    edges = np.array([-1.5, 0.0, 1.5])
+    return levels_of(1.5 * shift + rng.logistic(size=len(shift)), edges, [1, 2, 3, 4])
+
+
+NOISE_KINDS = {
+    "gaussian": lambda s, rng: s + 0.7 * rng.normal(size=len(s)),
+    "bernoulli": lambda s, rng: 1.5 * s + rng.logistic(size=len(s)) > 0,
+    "categorical": three_levels,
+    "ordinal": four_levels,
+    "poisson": lambda s, rng: rng.poisson(np.exp(0.8 + 0.6 * s)),
+    "lognormal": lambda s, rng: np.exp(s + 0.7 * rng.normal(size=len(s))),
+    "student_t": lambda s, rng: s + 0.5 * rng.standard_t(3, size=len(s)),
+    "negative_binomial": lambda s, rng: rng.poisson(
+        rng.gamma(2, np.exp(1 + 0.8 * s) / 2)
+    ),
+}
+"""Values of a column of each likelihood, given what moves each, (n,)."""
+
+FROM_TYPES = "gaussian", "bernoulli", "categorical", "ordinal"
+"""Likelihoods that follow from the type of a column."""
+
+
+def named_by_prefix(X):
+    """Return likelihoods by the names of columns, if not those of their types."""
+    names = {name: name.rstrip("0123456789") for name in X}
+    wanted = NOISE_KINDS.keys() - set(FROM_TYPES)
+    return {name: kind for name, kind in names.items() if kind in wanted}
+
+
 SIMULATED: dict[str, Callable] = {
     "sensors": sensors,
     "survey": survey,

@@ -26,10 +26,13 @@ import real_summary
 import real_tables
 import recovery
 import supervised
+import tables
+import tables_data
 import torch
 from scipy import stats
 
 from skfactorvae import FactorVAETransformer
+from skfactorvae.columns import fit_table
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -480,3 +483,23 @@ def test_a_case_that_takes_too_long_is_a_fault(monkeypatch):
     worker.end()
     assert (outcome, text) == ("fault", "no result after 0.01 s")
     assert name == type(fuzz_fits.make_case(3).estimator).__name__
+
+
+def test_columns_of_noise_have_the_likelihood_of_their_name():
+    X, factors = tables_data.kinds(200, np.random.RandomState(0))
+    named = tables_data.named_by_prefix(X)
+    table = fit_table(X, named, np.ones(200), None, print)
+    found = {c.name.rstrip("0123456789"): c.likelihood for c in table.columns}
+    assert found == {kind: kind for kind in tables_data.NOISE_KINDS}
+    assert factors.shape == (200, 3)
+
+
+def test_gradients_are_relative_to_those_of_all_columns():
+    X, _ = tables_data.kinds(200, np.random.RandomState(0))
+    named = tables_data.named_by_prefix(X)
+    table = fit_table(X, named, np.ones(200), None, print)
+    stack = tables.stack_of(table.encode(X), table.kinds, n_components=3)
+    sizes = dict(tables.gradient_sizes(stack, table))
+    assert sizes.keys() == tables_data.NOISE_KINDS.keys()
+    np.testing.assert_allclose(np.mean(list(sizes.values())), 1)
+    assert max(sizes.values()) < 10 * min(sizes.values())

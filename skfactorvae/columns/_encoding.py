@@ -145,12 +145,12 @@ class ColumnEncoding:
         """
         if len(self.levels):
             return self._encode_levels(column, handle_unknown)
-        values = numbers_of(column, self.name, self.likelihood)
+        values = numbers_of(column, self.name, self.likelihood, UNLIKE_THE_FIT)
         if self.likelihood == "lognormal":
-            check_not_negative(values, self.name, self.likelihood)
+            check_not_negative(values, self.name, self.likelihood, UNLIKE_THE_FIT)
             values = np.log(np.where(values == 0, self.zero, values))
         if self.likelihood in COUNTS:  # expectations are not whole numbers
-            check_not_negative(values, self.name, self.likelihood)
+            check_not_negative(values, self.name, self.likelihood, UNLIKE_THE_FIT)
             values = np.log1p(values)
         return values[:, None]
 
@@ -358,7 +358,19 @@ def _rare_levels(totals, min_frequency, name, warn) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------- numbers
-def numbers_of(column: Column, name: str, likelihood: str) -> np.ndarray:
+UNLIKE_THE_FIT = (
+    "The column of the fit had no such values. Convert or correct it, or fit a new "
+    "model with another likelihood of this column."
+)
+"""What to do about values of a new table that those of the fit exclude."""
+
+
+def numbers_of(
+    column: Column,
+    name: str,
+    likelihood: str,
+    remedy: str = "Use likelihood='auto' or 'categorical' for it, or convert it.",
+) -> np.ndarray:
     """Return the entries of a column as numbers, (n,), NaN where missing.
 
     Raises
@@ -371,8 +383,7 @@ def numbers_of(column: Column, name: str, likelihood: str) -> np.ndarray:
         first = "" if column.levels is None else f", such as {str(column.levels[0])!r}"
         raise ValueError(
             f"likelihood={likelihood!r} needs numbers, but column {name!r} of X holds "
-            f"{column.content}{first}. Use likelihood='auto' or 'categorical' for it, "
-            "or convert it."
+            f"{column.content}{first}. {remedy}"
         )
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
@@ -398,12 +409,17 @@ def _as_numbers(column: Column) -> np.ndarray | None:
     return values
 
 
-def check_not_negative(values: np.ndarray, name: str, likelihood: str) -> None:
+def check_not_negative(
+    values: np.ndarray,
+    name: str,
+    likelihood: str,
+    remedy: str = "Use 'gaussian' or 'student_t' for it.",
+) -> None:
     """Raise if a number is negative."""
     if (values < 0).any():
         raise ValueError(
             f"likelihood={likelihood!r} needs numbers >= 0, but column {name!r} of X "
-            f"holds {np.nanmin(values):g}. Use 'gaussian' or 'student_t' for it."
+            f"holds {np.nanmin(values):g}. {remedy}"
         )
 
 

@@ -5,10 +5,13 @@ Axes: ``K`` models, ``B`` rows, ``p`` features.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +26,10 @@ from ._discrete_likelihoods import (
     Binary,
     Categorical,
     Ordinal,
+    Standardised,
     as_rows,
 )
+from ._known_gradients import Density, differentiable
 from ._likelihoods import Arrays, Gaussian, Likelihood, Link
 
 
@@ -64,6 +69,10 @@ class StudentT(Likelihood):
             name: torch.full((n_features,), math.log(math.expm1(value)) / RATE, **PLAIN)
             for name, value in first.items()
         }
+
+    @property
+    def has_input_noise(self) -> bool:
+        return True
 
     def scales(self, weights: Weights) -> Tensor:
         """Return the scales, (K, 1, p)."""
@@ -108,6 +117,96 @@ class StudentT(Likelihood):
         return output + self.scales(weights) * (noise * chi2.rsqrt()).to(output)
 
 
+class _Constants(NamedTuple):
+    """What the inner values of links follow from, each (K, 1, p)."""
+
+    offset: Tensor
+    step: Tensor
+    ratio_mean: Tensor
+    ratio_scale: Tensor
+    bound: Tensor
+    shift: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True)
+class StandardisedColumns:
+    """Adjacent likelihoods of standardised targets, evaluated together.
+
+    Parameters
+    ----------
+    parts : tuple of (Standardised, int)
+        Likelihoods, and the number of features of each.
+    name : str
+        Prefix of the constants that :meth:`derived` returns.
+    """
+
+    parts: tuple[tuple[Standardised, int], ...]
+    name: str
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [f"{self.name}.{field}" for field in _Constants._fields]
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        return [width for _, width in self.parts]
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return sum(self._widths)
+
+    def derived(self, weights: Weights) -> Weights:
+        """Return constants of all features by name, as :meth:`Likelihood.derived`."""
+        return dict(zip(self._names, self._constants(weights), strict=True))
+
+    def _constants(self, weights: Weights) -> _Constants:
+        if self._names[0] in weights:
+            return _Constants(*(weights[name] for name in self._names))
+        offset = torch.cat([weights[part.offset] for part, _ in self.parts], -1)
+        step = torch.cat([weights[part.unit] for part, _ in self.parts], -1)
+        links = [part.link(weights, width) for part, width in self.parts]
+        scale, mean, shift = (
+            torch.cat([getattr(link, field) for link in links], -1)
+            for field in ("scale", "mean", "shift")
+        )
+        bound = torch.cat([torch.full_like(k.scale, k.bound) for k in links], -1)
+        finite = bound.nan_to_num(posinf=0.0)
+        found = offset, step, mean / bound, scale / bound, finite, shift, scale
+        return _Constants(*(part.detach().unsqueeze(1) for part in found))
+
+    def nll(
+        self, weights: Weights, output: Tensor, x: Tensor, observed: Tensor | None
+    ) -> Tensor:
+        """Return -log p(x | z) in nats, summed over features, (K, B)."""
+        with torch.no_grad():
+            density = self._density(weights, output, x, observed)
+        return differentiable(density, output, weights)
+
+    def _density(
+        self, weights: Weights, output: Tensor, x: Tensor, observed: Tensor | None
+    ) -> Density:
+        own = self._constants(weights)
+        ratio = torch.tanh(torch.addcmul(own.ratio_mean, output, own.ratio_scale))
+        inner = torch.addcmul(own.shift, ratio, own.bound)
+        targets = torch.addcmul(own.offset, x, own.step)
+        tables = [t.split(self._widths, -1) for t in (output, inner, targets)]
+        found = [
+            part.density(weights, *table)
+            for (part, _), *table in zip(
+                self.parts, *tables, _split(observed, self._widths), strict=True
+            )
+        ]
+        slopes = torch.cat([density.slopes for density in found], -1)
+        slopes *= torch.addcmul(own.scale, own.scale * ratio, ratio, value=-1)
+        if observed is not None:
+            slopes *= observed
+        values = functools.reduce(torch.add, [density.values for density in found])
+        by_weights = {k: v for d in found for k, v in d.by_weights.items()}
+        return Density(values, slopes, by_weights)
+
+
 @dataclass(frozen=True)
 class Composite(Likelihood):
     """Likelihoods of adjacent blocks of features; each kind occurs once.
@@ -136,6 +235,18 @@ class Composite(Likelihood):
     @property
     def fixed(self) -> frozenset[str]:
         return frozenset().union(*(part.fixed for part, _ in self.parts))
+
+    @property
+    def has_input_noise(self) -> bool:
+        return any(part.has_input_noise for part, _ in self.parts)
+
+    def derived(self, weights: Weights) -> Weights:
+        return {
+            name: value
+            for _, parts in self._groups
+            if isinstance(parts, StandardisedColumns)
+            for name, value in parts.derived(weights).items()
+        }
 
     @property
     def is_learned(self) -> bool:
@@ -200,14 +311,31 @@ class Composite(Likelihood):
         observed: Tensor | None = None,
         error_variance: Tensor | None = None,
     ) -> Tensor:
-        widths = [width for _, width in self.parts]
+        widths = [width for width, _ in self._groups]
         tables = [t.split(widths, -1) for t in (output, x)]
-        known = [None] * len(widths) if observed is None else observed.split(widths, -1)
         terms = (
             part.nll(weights, *own)
-            for (part, _), *own in zip(self.parts, *tables, known, strict=True)
+            for (_, part), *own in zip(
+                self._groups, *tables, _split(observed, widths), strict=True
+            )
         )
-        return sum(terms, output.new_zeros(()))
+        return functools.reduce(torch.add, terms)
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, Likelihood | StandardisedColumns]]:
+        """Likelihoods and their widths; those of standardised targets are joined."""
+        found: list[tuple[int, Likelihood | StandardisedColumns]] = []
+        for part, width in self.parts:
+            if not isinstance(part, Standardised):
+                found.append((width, part))
+                continue
+            last = found[-1][1] if found else None
+            before = last.parts if isinstance(last, StandardisedColumns) else ()
+            found = found[:-1] if before else found
+            name = f"likelihood.columns.{len(found)}"
+            joined = StandardisedColumns((*before, (part, width)), name)
+            found.append((joined.width, joined))
+        return found
 
     def with_variance(self, weights: Arrays, variance: np.ndarray) -> Arrays:
         for part, own in self.blocks:
@@ -217,11 +345,16 @@ class Composite(Likelihood):
     def add_input_noise(
         self, weights: Weights, x: Tensor, noise: Tensor, max_std: Tensor
     ) -> Tensor:
-        def noisy(part: Likelihood, own: slice) -> Tensor:
-            parts = x[..., own], noise[..., own], max_std[..., own]
-            return part.add_input_noise(weights, *parts)
-
-        return self._joined(noisy)
+        parts, end = [], 0
+        for part, own in self.blocks:
+            if part.has_input_noise:
+                table = x[..., own], noise[..., own], max_std[..., own]
+                parts += [
+                    x[..., end : own.start],
+                    part.add_input_noise(weights, *table),
+                ]
+                end = own.stop
+        return torch.cat([*parts, x[..., end:]], dim=-1)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return self._joined(lambda part, own: part.mean(weights, output[..., own]))
@@ -292,6 +425,11 @@ def _part(kind: str, sizes: tuple[int, ...], noise_scale: str | float) -> Likeli
     if kind == "categorical":
         return Categorical(sizes)
     return Ordinal(sizes) if kind == "ordinal" else PARTS[kind]()
+
+
+def _split(table: Tensor | None, widths: list[int]) -> Sequence[Tensor | None]:
+    """Return the features of each part; None for each, without a table."""
+    return [None] * len(widths) if table is None else table.split(widths, -1)
 
 
 PARTS: dict[str, Callable[[], Likelihood]] = {

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
-from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows
-from ._likelihoods import Link
+from ._discrete_likelihoods import RATE, TINY, Standardised, as_rows, by_terms
+from ._known_gradients import Density
+from ._likelihoods import Link, sum_observed
 
 MAX_LOG_RATE = 15.0
 """Bound of the logarithm of a rate, relative to the mean rate of its column."""
@@ -60,7 +61,7 @@ class Counts(Standardised):
 
     def counts(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the counts of rows, (K, B, p)."""
-        return self.targets(weights, x).expm1().clamp(min=0.0)
+        return counts_of(self.targets(weights, x))
 
     def link(self, weights: Weights, n_features: int) -> Link:
         log_mean = weights[self.log_mean]
@@ -90,6 +91,11 @@ class Counts(Standardised):
         """Return the rates of the Poisson distributions of one draw, (K, B, p)."""
 
 
+def counts_of(targets: Tensor) -> Tensor:
+    """Return the counts of targets log(1 + c)."""
+    return targets.expm1().clamp_(min=0.0)
+
+
 @dataclass(frozen=True)
 class Poisson(Counts):
     """Counts whose variance is their mean."""
@@ -99,6 +105,18 @@ class Poisson(Counts):
     def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         counts, log_rate = self.counts(weights, x), self.log_rates(weights, output)
         return log_rate.exp() - counts * log_rate + torch.lgamma(counts + 1)
+
+    def density(
+        self,
+        weights: Weights,
+        output: Tensor,
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        counts, rate = counts_of(targets), inner.exp()
+        terms = rate - counts * inner + torch.lgamma(counts + 1)
+        return Density(sum_observed(terms, observed), rate - counts)
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator
@@ -154,6 +172,35 @@ class NegativeBinomial(Counts):
             - size * (size.log() - log_total)
             - counts * (log_rate - log_total)
         )
+
+    def density(
+        self,
+        weights: Weights,
+        output: Tensor,
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        counts, rate, size = counts_of(targets), inner.exp(), self._sizes(weights)
+        log_size, total, both = size.log(), size + rate, counts + size
+        log_total, ratio = total.log(), both / total
+        terms = (
+            torch.lgamma(size)
+            + torch.lgamma(counts + 1)
+            - torch.lgamma(both)
+            - size * (log_size - log_total)
+            - counts * (inner - log_total)
+        )
+
+        def by_log_size(gradient: Tensor) -> Tensor:
+            slope = torch.digamma(size) - torch.digamma(both) - log_size + log_total
+            raw = RATE * weights[self.size]
+            is_free = (raw >= self.MIN_LOG_SIZE) & (raw <= self.MAX_LOG_SIZE)
+            by_size = (by_terms(gradient, observed) * (slope + ratio - 1)).sum(1)
+            return RATE * size[:, 0] * by_size * is_free
+
+        values = sum_observed(terms, observed)
+        return Density(values, rate * ratio - counts, {self.size: by_log_size})
 
     def _random_rates(
         self, weights: Weights, output: Tensor, generator: torch.Generator

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from ._axes import FEATURE, Parameters, Shapes
 from ._dense import PLAIN, Weights
+from ._known_gradients import Density, Thresholds
 from ._likelihoods import Likelihood, Link, sum_observed
 
 MAX_LOGIT = 40.0
@@ -31,9 +33,6 @@ MAX_LOGIT = 40.0
 
 TINY = 1e-5
 """Probability of a level, at least."""
-
-FAR = 1e4
-"""Threshold that no output reaches."""
 
 RATE = 10.0
 """Factor of the learning rate of scales, thresholds and dispersions, which lag behind
@@ -89,6 +88,35 @@ class Standardised(Likelihood):
     ) -> dict[str, np.ndarray]:
         return {self.offset: np.nan_to_num(offset), self.unit: step}
 
+    @abstractmethod
+    def density(
+        self,
+        weights: Weights,
+        output: Tensor,
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        """Return -log p(x | z) of rows, and its derivatives, without recording them.
+
+        Parameters
+        ----------
+        weights : Weights
+        output : Tensor of shape (K, B, p)
+        inner : Tensor of shape (K, B, p)
+            The output as the argument of the :meth:`link`'s function, if the link has a
+            bound.
+        targets : Tensor of shape (K, B, p)
+            Those of the rows.
+        observed : Tensor of shape (K, B, p) or None
+
+        Returns
+        -------
+        Density
+            Its slopes are derivatives by ``inner``, or by the output times the link's
+            scale, and of any value where a feature is not observed.
+        """
+
     def targets(self, weights: Weights, x: Tensor) -> Tensor:
         """Return the targets of rows (K, B, p)."""
         return torch.addcmul(
@@ -109,6 +137,18 @@ class Binary(Standardised):
     def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
         logit = self._logits(weights, output)
         return F.softplus(logit) - self.targets(weights, x) * logit
+
+    def density(
+        self,
+        weights: Weights,
+        output: Tensor,
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        terms = F.softplus(inner) - targets * inner
+        slopes = torch.sigmoid(inner) - targets
+        return Density(sum_observed(terms, observed), slopes)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         probability = torch.sigmoid(self._logits(weights, output))
@@ -149,11 +189,6 @@ class Categorical(Standardised):
         return list(itertools.accumulate(self.sizes[:-1], initial=0))
 
     @property
-    def column_of(self) -> list[int]:
-        """Column of each feature, (p,)."""
-        return [j for j, size in enumerate(self.sizes) for _ in range(size)]
-
-    @property
     def description(self) -> dict[str, object]:
         return {**super().description, "sizes": list(self.sizes)}
 
@@ -162,23 +197,23 @@ class Categorical(Standardised):
         members = self._members(output)
         chosen = (self.targets(weights, x) * logit) @ members  # (K, B, q)
         found = torch.zeros_like(logit)
-        found[..., self.firsts] = (logit.exp() @ members).log() - chosen
+        found[..., self._firsts(output)] = (logit.exp() @ members).log() - chosen
         return found
 
-    def nll(
+    def density(
         self,
         weights: Weights,
         output: Tensor,
-        x: Tensor,
-        observed: Tensor | None = None,
-        error_variance: Tensor | None = None,
-    ) -> Tensor:
-        logit = self._logits(weights, output)
-        normaliser = (logit.exp() @ self._members(output)).log()  # (K, B, q)
-        chosen = sum_observed(self.targets(weights, x) * logit, observed)
-        if observed is not None:
-            normaliser = normaliser * observed[..., self.firsts]
-        return normaliser.sum(-1) - chosen
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        members, odds = self._members(output), inner.exp()
+        total = odds @ members  # (K, B, q)
+        known = None if observed is None else observed[..., self._firsts(output)]
+        values = sum_observed(total.log(), known)
+        values -= sum_observed(targets * inner, observed)
+        return Density(values, odds / (total @ members.mT) - targets)
 
     def mean(self, weights: Weights, output: Tensor) -> Tensor:
         return self.standardised(weights, self._probabilities(weights, output))
@@ -211,9 +246,10 @@ class Categorical(Standardised):
 
     def _members(self, like: Tensor) -> Tensor:
         """Return which column each feature belongs to, as zeros and ones, (p, q)."""
-        columns = _constant(tuple(self.column_of), like.device)
-        every = _constant(tuple(range(len(self.sizes))), like.device)
-        return (columns.unsqueeze(-1) == every).to(like)
+        return _membership(self.sizes, like.dtype, like.device)
+
+    def _firsts(self, like: Tensor) -> Tensor:
+        return _constant(tuple(self.firsts), like.device)
 
 
 @dataclass(frozen=True)
@@ -287,18 +323,19 @@ class Ordinal(Standardised):
 
     def _bounds(self, weights: Weights) -> Tensor:
         """Return thresholds between two that no output reaches, (K, p, L + 1)."""
-        raw = RATE * weights[self.thresholds]  # (K, p, L - 1)
-        gaps = F.softplus(raw[..., 1:]) + self.LEAST_GAP
-        inner = torch.cat([raw[..., :1], gaps], -1).cumsum(-1)
-        sizes = _constant(self.sizes, raw.device)
-        number = torch.arange(1, inner.shape[-1] + 1, device=raw.device)
-        inner = inner.masked_fill(number >= sizes[:, None], FAR)
-        end = torch.full_like(raw[..., :1], FAR)
-        return torch.cat([-end, inner, end], dim=-1)
+        return self._rule.bounds(weights[self.thresholds])
+
+    @property
+    def _rule(self) -> Thresholds:
+        return Thresholds(self.sizes, RATE, self.LEAST_GAP)
+
+    def _levels(self, targets: Tensor) -> Tensor:
+        """Return the number of the level of each target, (K, B, p)."""
+        last = _constant(tuple(size - 1 for size in self.sizes), targets.device)
+        return targets.round().long().clamp_(min=0).minimum(last)
 
     def terms(self, weights: Weights, output: Tensor, x: Tensor) -> Tensor:
-        last = _constant(self.sizes, x.device) - 1
-        level = self.targets(weights, x).round().long().clamp(min=0).minimum(last)
+        level = self._levels(self.targets(weights, x))
         bounds = self._bounds(weights).unsqueeze(1)
         bounds = bounds.expand(-1, x.shape[1], -1, -1)  # (K, B, p, L + 1)
         below, above = (
@@ -307,6 +344,24 @@ class Ordinal(Standardised):
         eta = self.GAIN * output
         log_gap = torch.log(-torch.expm1(below - above))
         return -F.logsigmoid(above - eta) - F.logsigmoid(eta - below) - log_gap
+
+    def density(
+        self,
+        weights: Weights,
+        output: Tensor,
+        inner: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+    ) -> Density:
+        terms, slopes, by_weight = self._rule.density(
+            weights[self.thresholds], self.GAIN * output, self._levels(targets)
+        )
+
+        def by_thresholds(gradient: Tensor) -> Tensor:
+            return by_weight(by_terms(gradient, observed))
+
+        values = sum_observed(terms, observed)
+        return Density(values, slopes, {self.thresholds: by_thresholds})
 
     def link(self, weights: Weights, n_features: int) -> Link:
         thresholds = self._bounds(weights)[..., 1:-1]
@@ -336,6 +391,22 @@ def _constant(numbers: tuple[int, ...], device: torch.device) -> Tensor:
     """Return integers as a tensor, which is made once."""
     with torch.inference_mode(False):
         return torch.tensor(numbers, device=device)
+
+
+@lru_cache(maxsize=32)
+def _membership(
+    sizes: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return a block of ones for each column, (p, q), which is made once."""
+    with torch.inference_mode(False):
+        ones = [torch.ones(size, 1, dtype=dtype, device=device) for size in sizes]
+        return torch.block_diag(*ones)
+
+
+def by_terms(gradient: Tensor, observed: Tensor | None) -> Tensor:
+    """Return the gradient by terms, given that by their sum, (K, B, 1 or p)."""
+    of_rows = gradient.unsqueeze(-1)
+    return of_rows if observed is None else of_rows * observed
 
 
 def as_rows(weight: Tensor) -> Tensor:

@@ -79,6 +79,24 @@ class Likelihood(ABC):
         """Names of weights that are not trained."""
         return frozenset()
 
+    def derived(self, weights: Weights) -> Weights:
+        """Return what follows from weights that are not trained, by name.
+
+        Methods compute it where it is not among the weights that they get. A fit adds
+        it to them once, in place of at each step.
+
+        Parameters
+        ----------
+        weights : Weights
+            Weights of the stack; at least those that are :attr:`fixed`.
+        """
+        return {}
+
+    @property
+    def has_input_noise(self) -> bool:
+        """Whether :meth:`add_input_noise` changes the rows."""
+        return False
+
     @property
     def hidden_with(self) -> tuple[int, ...] | None:
         """For each feature, the first one that is missing if it is; None: itself."""
@@ -268,6 +286,10 @@ class Gaussian(Likelihood):
 
     @property
     def takes_errors(self) -> bool:
+        return True
+
+    @property
+    def has_input_noise(self) -> bool:
         return True
 
     @property

@@ -108,6 +108,7 @@ class _Stack:
         self.widths = [job.network.n_components for job in jobs]
         self.mask = self._mask()
         self.parameter_groups = self._draw_groups(streams)
+        self.derived = self.likelihood.derived(self.parameter_groups["model"].weights)
         self.optimiser = self._optimiser()
         self.latest: Draws
         self.first_nll: Tensor | None = None
@@ -297,6 +298,7 @@ class _Stack:
         )
         groups = self.parameter_groups.values()
         weights = {k: w for group in groups for k, w in group.weights.items()}
+        weights |= self.derived
         return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
 
     def _batch_rows(self, draws: Draws) -> Tensor:

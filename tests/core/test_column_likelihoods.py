@@ -1,5 +1,7 @@
 """Likelihoods of columns: densities of scipy, marginals, draws, masks, stacks."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -211,3 +213,61 @@ def test_models_of_a_stack_have_their_own_constants(likelihood, table, output):
     for k, alone in enumerate(weights):
         single = likelihood.nll(alone, output, x[k : k + 1])
         np.testing.assert_allclose(both[k].numpy(), single[0].numpy(), rtol=1e-12)
+
+
+def seen_apart(likelihood, weights, output, x, observed):
+    """Sum of each kind's own terms over what is observed, (K, B)."""
+    terms = likelihood.terms(weights, output, x)
+    return (terms if observed is None else terms * observed).sum(-1)
+
+
+def gradients(function, likelihood, weights, output, x, observed):
+    """Values and gradients by output and learned weights, each row weighted."""
+    leaves = {k: v.clone() for k, v in weights.items()}
+    learned = [v for k, v in leaves.items() if k not in likelihood.fixed]
+    output = output.clone()
+    for leaf in (output, *learned):
+        leaf.requires_grad_()
+    values = function(leaves, output, x, observed)
+    rows = torch.linspace(0.5, 2.0, values.shape[1])
+    return values, torch.autograd.grad((values * rows).sum(), [output, *learned])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_the_gradient_is_that_of_the_terms(likelihood, table, output, share):
+    """The written-out derivatives are those that torch finds, for two models."""
+    weights = weights_of(likelihood, table)
+    noise = torch.Generator().manual_seed(0)
+    stacked = {
+        k: torch.cat([v, v + 0.01 * torch.rand(v.shape, generator=noise)])
+        for k, v in weights.items()
+    }
+    x = torch.tensor(table[0])[None].expand(2, -1, -1)
+    firsts = torch.tensor(likelihood.hidden_with)
+    observed = (torch.rand(x.shape, generator=noise) < share).to(x)[..., firsts]
+    outputs = torch.cat([output, -output])
+    arguments = likelihood, stacked, outputs, x, None if share == 1 else observed
+    values, found = gradients(likelihood.nll, *arguments)
+    apart = functools.partial(seen_apart, likelihood)
+    expected_values, expected = gradients(apart, *arguments)
+    np.testing.assert_allclose(values.detach(), expected_values.detach(), rtol=1e-9)
+    for own, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-6, atol=1e-8)
+
+
+def test_what_is_derived_once_changes_nothing(likelihood, table, output):
+    weights, x = weights_of(likelihood, table), torch.tensor(table[0])[None]
+    derived = likelihood.derived(weights)
+    assert not derived.keys() & weights.keys()
+    nll = likelihood.nll(weights, output, x)
+    assert torch.equal(likelihood.nll({**weights, **derived}, output, x), nll)
+    moved = {name: value + 1 for name, value in derived.items()}
+    assert not torch.equal(likelihood.nll({**weights, **moved}, output, x), nll)
+
+
+def test_noise_is_added_to_columns_with_a_scale(likelihood, table):
+    weights, x = weights_of(likelihood, table), torch.tensor(table[0])[None]
+    bound = torch.full_like(x[:, :1], 0.25)
+    noisy = likelihood.add_input_noise(weights, x, torch.ones_like(x), bound)
+    is_moved = (noisy != x).all(1)[0].tolist()
+    assert is_moved == [True] * 3 + [False] * (x.shape[-1] - 3)

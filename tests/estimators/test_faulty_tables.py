@@ -1,0 +1,154 @@
+"""Faulty tables of several types: a clear error, or a finite fit and a warning."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skfactorvae import FactorVAETransformer
+
+N = 90
+SMALL = {
+    "n_components": 2,
+    "max_iter": 3,
+    "hidden_layer_sizes": (6,),
+    "discriminator_hidden_layer_sizes": (6,),
+    "random_state": 0,
+    "verbose": 0,
+}
+
+
+def make_table():
+    rng = np.random.RandomState(0)
+    return pd.DataFrame(
+        {
+            "weight": rng.normal(size=N),
+            "mode": rng.choice(list("xyz"), N),
+            "visits": rng.poisson(3, N),
+        }
+    )
+
+
+def with_value(name, value, row=3):
+    table = make_table().astype({"visits": float})
+    table.loc[row, name] = value
+    return table
+
+
+def objects(values):
+    return make_table().assign(note=pd.Series(values, dtype=object))
+
+
+REFUSED = {
+    "numbers and text in a column": (objects([1, "two", 3.0] * 30), "'note' .*several"),
+    "booleans and text in a column": (objects([True, "yes"] * 45), "'note' .*several"),
+    "lists": (objects([[1]] * N), "'note' .*nested"),
+    "an infinite value": (with_value("weight", np.inf), "'weight' of sample 3"),
+    "a negative infinite value": (with_value("weight", -np.inf), "'weight' of sample"),
+    "an infinite count": (with_value("visits", np.inf), "'visits' of sample 3"),
+    "a negative count": (with_value("visits", -1), r"'visits' .*holds -1.*'gaussian'"),
+    "a fraction of a count": (with_value("visits", 1.5), "whole numbers.*'visits'"),
+    "two columns of one name": (
+        make_table().set_axis(["weight", "mode", "mode"], axis=1),
+        "several called 'mode'",
+    ),
+    "a category without values": (
+        make_table().assign(mode=pd.Categorical([None] * N, ["x", "y"])),
+        "'mode' of X are missing.*Leave it out",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_faulty_table_is_refused_by_name(fault):
+    table, message = REFUSED[fault]
+    likelihood = "auto" if "visits" not in table else {"visits": "poisson"}
+    model = FactorVAETransformer(**SMALL, likelihood=likelihood)
+    with pytest.raises(ValueError, match=message):
+        model.fit(table)
+
+
+def many_levels():
+    return make_table().assign(name=[f"name {j}" for j in range(N)])
+
+
+def without_values():
+    table = make_table().astype({"visits": float})
+    table.loc[4] = None
+    return table
+
+
+TAKEN = {
+    "a category seen once": (with_value("mode", "only"), None),
+    "a single category": (make_table().assign(mode="x"), None),
+    "a sample without values": (without_values(), None),
+    "a column of objects without values": (objects([None] * N), "observed.*'note'"),
+    "a column of NaN": (
+        with_value("weight", np.nan, slice(None)),
+        "observed.*'weight'",
+    ),
+    "a column of names": (many_levels(), "'name' of X looks like an identifier"),
+    "huge numbers": (with_value("weight", 1e300), None),
+}
+
+
+@pytest.mark.parametrize("fault", TAKEN)
+def test_an_unusual_table_is_fitted(fault):
+    table, message = TAKEN[fault]
+    model = FactorVAETransformer(**SMALL, likelihood={"visits": "poisson"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        codes = model.fit_transform(table)
+    assert np.isfinite(codes).all()
+    assert np.isfinite(model.score(table))
+    back = model.inverse_transform(codes)
+    assert back["mode"].isin(table["mode"].dropna().unique()).all()
+    texts = " ".join(str(w.message) for w in caught)
+    assert message is None or re.search(message, texts)
+    assert back.isna().all().equals(table.isna().all())
+
+
+def test_ten_thousand_names_are_called_an_identifier():
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(
+        {"weight": rng.normal(size=10_000), "name": [f"{j:05}" for j in range(10_000)]}
+    )
+    with (
+        pytest.warns(UserWarning, match="'name' of X looks like an identifier"),
+        pytest.warns(UserWarning, match="'name' of X has 10000 levels.*min_frequency"),
+    ):
+        codes = FactorVAETransformer(**SMALL).fit_transform(table)
+    assert np.isfinite(codes).all()
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    likelihood = {"visits": "poisson"}
+    return FactorVAETransformer(**SMALL, likelihood=likelihood).fit(make_table())
+
+
+OTHERS = {
+    "another order": (make_table()[["mode", "weight", "visits"]], "same order"),
+    "an absent column": (make_table().drop(columns="mode"), "now missing:\n- mode"),
+    "one more column": (make_table().assign(more=1), "unseen at fit time:\n- more"),
+    "an unknown level": (with_value("mode", "new"), "'mode'.*'new'.*handle_unknown"),
+    "text in place of numbers": (
+        make_table().assign(weight="heavy"),
+        "'weight' of X holds text.*had no such values",
+    ),
+    "a negative count": (with_value("visits", -2), "'visits' of X holds -2.*no such"),
+    "an infinite value": (with_value("weight", np.inf), "'weight' of sample 3"),
+    "two columns of one name": (
+        make_table().set_axis(["weight", "mode", "mode"], axis=1),
+        "mode",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", OTHERS)
+def test_a_new_table_unlike_that_of_the_fit_is_refused(fitted, fault):
+    table, message = OTHERS[fault]
+    with pytest.raises(ValueError, match=message):
+        fitted.transform(table)
