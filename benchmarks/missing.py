@@ -360,7 +360,7 @@ def summarise() -> None:
     if not simulated.empty:
         table = simulated.pivot_table(index="table", columns="method", values="rmse")
         print("\nmatched correlation, 30 % missing at random")
-        print(table[[f for f in FILLS if f in table]].round(3))
+        print(table[[f for f in FILLS if f in table]].round(3).to_string())
         print((table["missing"] - table["complete"]).describe().round(3))
 
 
