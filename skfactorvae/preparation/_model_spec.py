@@ -251,15 +251,19 @@ class ModelSpec:
         if callable(self.network):
             return core.Modules(*sizes, self.network)
         shared = (*sizes, self.hidden_layer_sizes, self.activation, self.linear_path)
-        mask = {
-            "has_mask": self.n_factors is not None,
-            "mask_in_mean": self.mask_in_code,
-        }
+        has_mask, mask_in_mean = self.n_factors is not None, self.mask_in_code
         if self.image_shape is not None:
-            return core.ConvNet(*shared, self.image_shape, **mask)
+            return core.ConvNet(
+                *shared, self.image_shape, has_mask=has_mask, mask_in_mean=mask_in_mean
+            )
         # Binary features are not standardised, and many are nearly all zeros.
         is_scaled = self.likelihood != "bernoulli"
-        return core.MLP(*shared, scale_input_lr=is_scaled, **mask)
+        return core.MLP(
+            *shared,
+            scale_input_lr=is_scaled,
+            has_mask=has_mask,
+            mask_in_mean=mask_in_mean,
+        )
 
     def make_likelihood(self) -> core.Likelihood:
         """Build the likelihood."""
