@@ -145,7 +145,7 @@ class ConvNet(LinearPathNetwork):
         depth = len(self._channels) - 1
         for i in range(depth):
             a, b = self._channels[i : i + 2]
-            a *= 1 + (self.has_mask and i == 0)
+            a *= 1 + (self.has_mask_inputs and i == 0)
             weights[f"encoder.conv.{i}.weight"] = draw_normal(
                 (b, a, 4, 4), 16 * a, 2.0, generator
             )
@@ -169,7 +169,7 @@ class ConvNet(LinearPathNetwork):
         shapes = {**self._trunk.shapes, **self._stem.shapes}
         for i in range(len(self._channels) - 1):
             a, b = self._channels[i : i + 2]
-            n_inputs = a * (1 + (self.has_mask and i == 0))
+            n_inputs = a * (1 + (self.has_mask_inputs and i == 0))
             for role, bias, width in (("encoder", b, n_inputs), ("decoder", a, a)):
                 shapes[f"{role}.conv.{i}.weight"] = (b, width, 4, 4)
                 shapes[f"{role}.conv.{i}.bias"] = (bias,)
@@ -178,7 +178,7 @@ class ConvNet(LinearPathNetwork):
     @property
     def hidden_layers(self) -> Layers:
         channels, *size = self.image_shape
-        channels *= 1 + self.has_mask
+        channels *= 1 + self.has_mask_inputs
         shape: dict[str, object] = {"kind": "reshape", "shape": (channels, *size)}
         maps: Layers = [
             {"kind": "conv", "name": f"encoder.conv.{i}", "is_activated": True}

@@ -47,7 +47,11 @@ def reliability_of(noise: Any, errors: Any) -> Any:
 
 
 def expected_factors(
-    loadings: Tensor, noise: Tensor, centred: Tensor, reliability: Tensor
+    loadings: Tensor,
+    noise: Tensor,
+    rows: Tensor,
+    reliability: Tensor,
+    mean: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     r"""Return the expected factors given the observed values, and their precision.
 
@@ -61,10 +65,12 @@ def expected_factors(
     loadings : Tensor of shape (K, p, r)
     noise : Tensor of shape (K, p)
         Variance of the noise.
-    centred : Tensor of shape (K, n, p)
-        Rows around their mean, times their reliability.
+    rows : Tensor of shape (K, n, p)
+        Rows times their reliability.
     reliability : Tensor of shape (K, n, p)
         One where a value is exact, zero where it is missing.
+    mean : Tensor of shape (K, p) or None, default=None
+        Mean of the features; None for rows around their mean.
 
     Returns
     -------
@@ -75,11 +81,18 @@ def expected_factors(
     r = loadings.shape[-1]
     scaled = loadings / noise.unsqueeze(-1)  # (K, p, r)
     squares = (loadings.unsqueeze(-1) * scaled.unsqueeze(-2)).flatten(-2)  # (K, p, r r)
-    precision = torch.bmm(reliability, squares).unflatten(-1, (r, r))
+    projected = torch.bmm(rows, scaled)  # (K, n, r)
+    if mean is None:
+        precision = torch.bmm(reliability, squares)
+    else:  # subtracted after the products, which saves a pass over the rows
+        shift = scaled * mean.unsqueeze(-1)
+        products = torch.bmm(reliability, torch.cat([squares, shift], dim=-1))
+        precision, offset = products.tensor_split([r * r], dim=-1)
+        projected = projected - offset
+    precision = precision.unflatten(-1, (r, r))
     precision.diagonal(dim1=-2, dim2=-1).add_(1.0)
     root, _ = torch.linalg.cholesky_ex(precision)
-    projected = torch.bmm(centred, scaled).unsqueeze(-1)  # (K, n, r, 1)
-    return torch.cholesky_solve(projected, root).squeeze(-1), root
+    return torch.cholesky_solve(projected.unsqueeze(-1), root).squeeze(-1), root
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,8 @@ def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
     observed : Tensor of shape (..., p)
         One where a value is observed, else zero.
     """
-    return x.nan_to_num(0.0, math.inf, -math.inf), (x == x).to(x)
+    observed = torch.eq(x, x, out=torch.empty_like(x))
+    return x.nan_to_num(0.0, math.inf, -math.inf), observed
 
 
 def split_errors(rows: Rows, n_features: int) -> tuple[Rows, Rows | None]:
@@ -92,7 +93,7 @@ class FactorFilling(NetworkWrapper):
 
     Its encoder receives, in place of a missing value, the expectation given the
     observed ones under factor analysis, and beside the row an indicator of the missing
-    values, if the network has inputs for it. In a linear Gaussian model the posterior
+    values, if the network takes one. In a linear Gaussian model the posterior
     mean of a code is a linear function of that expectation, for any pattern of missing
     values:
 
@@ -150,8 +151,11 @@ class FactorFilling(NetworkWrapper):
     def encoder_layers(self) -> Layers | None:
         layers = self.network.encoder_layers
         name = self.FACTORS[0].removesuffix(".mean")
-        first = {"kind": "fill", "name": name, "has_mask": self.network.takes_mask}
-        return layers and [first, *layers]
+        if layers is None:
+            return None
+        in_log_var = any("mask" in layer for layer in layers)
+        has_mask = self.network.takes_mask and not in_log_var
+        return [{"kind": "fill", "name": name, "has_mask": has_mask}, *layers]
 
     def draw(self, generator: torch.Generator) -> Weights:
         """Draw the network's weights; without factors, missing values are zero."""
@@ -170,32 +174,46 @@ class FactorFilling(NetworkWrapper):
         return dict(zip(self.FACTORS, arrays, strict=True))
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        filled, reliability = self.fill(weights, x)
-        if self.network.takes_mask:
-            filled = torch.cat([filled, 1 - reliability], dim=-1)
-        mean, log_var = self.network.encode(weights, filled)
-        return _prior_where_empty(mean, log_var, reliability, self.n_components)
+        return self.encode_completed(weights, self.completed(weights, x))
 
     @torch.no_grad()
-    def fill(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows with expected values, and the values' reliability, (K, B, p).
+    def completed(self, weights: Weights, x: Tensor) -> Tensor:
+        """Return rows with expected values, and one minus the values' reliability.
+
+        Passes over memory take most of the time: results are written in place, and the
+        mean is subtracted where rows are multiplied.
 
         Parameters
         ----------
         weights : Weights
-        x : Tensor of shape (K, B, p) or (K, B, 2 p)
+        x : Tensor of shape (K, ..., p) or (K, ..., 2 p)
+
+        Returns
+        -------
+        Tensor of shape (K, ..., 2 p)
         """
         mean, loadings, noise = (weights[name] for name in self.FACTORS)
-        mean = mean.unsqueeze(1)
-        values, errors = split_errors(x, self.n_features)
-        centred, reliability = split_missing(values - mean)
-        own = values.nan_to_num(0.0)
+        values, errors = split_errors(x.flatten(1, -2), self.n_features)
+        both = values.new_empty((*values.shape[:-1], 2 * self.n_features))
+        rows, missing = both.tensor_split([self.n_features], dim=-1)
+        torch.nan_to_num(values, 0.0, math.inf, -math.inf, out=rows)
+        reliability = torch.eq(values, values, out=torch.empty_like(rows))
+        trusted = rows
         if errors is not None:
-            reliability = reliability * reliability_of(noise.unsqueeze(1), errors)
-            centred, own = centred * reliability, own * reliability
-        factors, _ = expected_factors(loadings, noise, centred, reliability)
-        expected = torch.baddbmm(mean, factors, loadings.mT)
-        return torch.addcmul(own, 1 - reliability, expected), reliability
+            reliability *= reliability_of(noise.unsqueeze(1), errors)
+            trusted = rows * reliability
+        factors, _ = expected_factors(loadings, noise, trusted, reliability, mean)
+        expected = torch.baddbmm(mean.unsqueeze(1), factors, loadings.mT)
+        torch.lerp(expected, rows, reliability, out=rows)
+        torch.sub(1.0, reliability, out=missing)
+        return both.unflatten(1, x.shape[1:-1])
+
+    def encode_completed(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        rows, missing = x.tensor_split([self.n_features], dim=-1)
+        taken = x if self.network.takes_mask else rows.contiguous()
+        mean, log_var = self.network.encode(weights, taken)
+        is_empty = missing.amin(-1, keepdim=True) == 1
+        return _prior_where(is_empty, mean, log_var, self.n_components)
 
 
 @dataclass(frozen=True)
@@ -234,14 +252,14 @@ class DecoderFilling(NetworkWrapper):
             back = self.likelihood.mean(weights, self.network.decode(weights, mean))
             filled = torch.where(x.isnan(), back, filled)
         mean, log_var = self.network.encode(weights, filled)
-        return _prior_where_empty(mean, log_var, observed, self.n_components)
+        is_empty = observed.sum(-1, keepdim=True) == 0
+        return _prior_where(is_empty, mean, log_var, self.n_components)
 
 
-def _prior_where_empty(
-    mean: Tensor, log_var: Tensor, observed: Tensor, n_components: int
+def _prior_where(
+    is_empty: Tensor, mean: Tensor, log_var: Tensor, n_components: int
 ) -> tuple[Tensor, Tensor]:
     """Return posterior moments (K, B, .) that are standard normal for empty rows."""
-    is_empty = observed.sum(-1, keepdim=True) == 0
     if not is_empty.any():
         return mean, log_var
     is_empty = is_empty & (torch.arange(mean.shape[-1]) < n_components).to(mean.device)

@@ -213,6 +213,17 @@ class Network(ABC):
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map rows (K, B, p) to posterior mean and log-variance, each (K, B, d)."""
 
+    def completed(self, weights: Weights, x: Tensor) -> Tensor:
+        """Return rows (K, ..., p) as :meth:`encode_completed` takes them.
+
+        Training computes this once for all batches of a step.
+        """
+        return x
+
+    def encode_completed(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map what :meth:`completed` returned to the same as :meth:`encode`."""
+        return self.encode(weights, x)
+
     @abstractmethod
     def decode(self, weights: Weights, z: Tensor) -> Tensor:
         """Map codes (K, B, d) to the likelihood's parameters (K, B, p)."""
@@ -264,8 +275,12 @@ class LinearPathNetwork(Network):
 
     The linear path adds ``x @ A`` to the posterior mean and ``z @ B`` to the decoder's
     output. The outputs of the other layers are initially zero, so that training starts
-    at the linear model of :meth:`linear_start`. With ``has_mask``, the encoder's hidden
-    layers also take an indicator of the missing values of a row.
+    at the linear model of :meth:`linear_start`.
+
+    With ``has_mask``, the encoder also takes an indicator of the missing values of a
+    row, whose weights are initially zero. With ``mask_in_mean`` the hidden layers take
+    it; without, a linear map of it is added to the numbers that become log-variances,
+    and posterior means depend on the row alone.
     """
 
     n_features: int
@@ -274,9 +289,11 @@ class LinearPathNetwork(Network):
     activation: str
     linear_path: bool
     has_mask: bool = field(default=False, kw_only=True)
+    mask_in_mean: bool = field(default=True, kw_only=True)
 
     HEAD = "encoder.head.weight", "encoder.head.bias"
     LINEAR = "encoder.linear.weight", "decoder.linear.weight"
+    MASK = "encoder.mask.weight"
 
     @property
     def can_set_to_prior(self) -> bool:
@@ -287,12 +304,22 @@ class LinearPathNetwork(Network):
         return self.has_mask
 
     @property
+    def has_mask_inputs(self) -> bool:
+        """Whether the hidden layers take the indicator of missing values."""
+        return self.has_mask and self.mask_in_mean
+
+    @property
+    def has_mask_path(self) -> bool:
+        """Whether the indicator of missing values is added to log-variances."""
+        return self.has_mask and not self.mask_in_mean
+
+    @property
     def decayed(self) -> frozenset[str]:
-        """Names of the weights of all layers but the linear path.
+        """Names of the weights of all layers but the linear path and that of the mask.
 
         With a large weight decay, the model is therefore linear.
         """
-        return self.matrices - frozenset(self.LINEAR)
+        return self.matrices - {*self.LINEAR, self.MASK}
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -303,6 +330,7 @@ class LinearPathNetwork(Network):
             self.activation,
             self.linear_path,
             self.has_mask,
+            self.has_mask_path,
         )
 
     @property
@@ -341,7 +369,8 @@ class LinearPathNetwork(Network):
         weight, bias = self.HEAD
         head = {weight: (below, "2", LATENT), bias: ("2", LATENT)}
         path = {self.LINEAR[0]: (FEATURE, LATENT)} if self.linear_path else {}
-        return {**hidden, **head, **path}
+        mask = {self.MASK: (FEATURE, LATENT)} if self.has_mask_path else {}
+        return {**hidden, **head, **path, **mask}
 
     @property
     def decoder_parameters(self) -> Parameters:
@@ -354,17 +383,26 @@ class LinearPathNetwork(Network):
         p, d = self.n_features, self.n_components
         head = dict(zip(self.HEAD, [(self.width, 2, d), (2, d)], strict=True))
         path = dict(zip(self.LINEAR, [(p, d), (d, p)], strict=True))
-        return {**self.hidden_shapes, **head, **(path if self.linear_path else {})}
+        path = path if self.linear_path else {}
+        mask = {self.MASK: (p, d)} if self.has_mask_path else {}
+        return {**self.hidden_shapes, **head, **path, **mask}
 
     @property
     def encoder_layers(self) -> Layers:
         head = self.HEAD[0].removesuffix(".weight")
         bound = {"centre": LOG_VAR_CENTRE, "radius": LOG_VAR_RADIUS}
         moments = {"kind": "moments", "name": head, **bound}
+        if self.has_mask_path:
+            moments["mask"] = self.MASK
         return [*self.hidden_layers, moments, *self._linear_layers(self.LINEAR[0])]
 
     def encode(self, weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.posterior(weights, self.hidden(weights, x), x)
+        if not self.has_mask:
+            return self.posterior(weights, self.hidden(weights, x), x)
+        rows, missing = x.tensor_split([self.n_features], dim=-1)
+        if self.mask_in_mean:
+            return self.posterior(weights, self.hidden(weights, x), rows)
+        return self.posterior(weights, self.hidden(weights, rows), rows, missing)
 
     def linear_start(
         self, encoder: np.ndarray, decoder: np.ndarray
@@ -394,6 +432,8 @@ class LinearPathNetwork(Network):
         bias = torch.zeros(2, d, **PLAIN)
         bias[1] = raw_log_var(FIRST_LOG_VAR)
         head = dict(zip(self.HEAD, (weight, bias), strict=True))
+        if self.has_mask_path:
+            head[self.MASK] = torch.zeros(self.n_features, d, **PLAIN)
         if not self.linear_path:
             return head
         shapes = (self.n_features, d), (d, self.n_features)
@@ -401,11 +441,21 @@ class LinearPathNetwork(Network):
         return head | dict(zip(self.LINEAR, paths, strict=True))
 
     def posterior(
-        self, weights: Weights, hidden: Tensor, x: Tensor
+        self,
+        weights: Weights,
+        hidden: Tensor,
+        rows: Tensor,
+        missing: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, (K, B, d), given the last hidden layer.
 
-        Of the inputs x, the linear path takes the rows only.
+        Parameters
+        ----------
+        weights : Weights
+        hidden : Tensor of shape (K, B, h)
+        rows : Tensor of shape (K, B, p)
+        missing : Tensor of shape (K, B, p) or None
+            Indicator of missing values, where log-variances depend on it.
         """
         weight, bias = (weights[name] for name in self.HEAD)
         head = add_product(
@@ -413,8 +463,9 @@ class LinearPathNetwork(Network):
         )  # (K, B, 2 d)
         mean, raw = head.chunk(2, dim=-1)
         if self.linear_path:
-            rows = x[..., : self.n_features] if self.has_mask else x
             mean = add_product(mean, rows, weights[self.LINEAR[0]])
+        if missing is not None:
+            raw = add_product(raw, missing, weights[self.MASK])
         return mean, bound_log_var(raw)
 
     def _linear_layers(self, weight: str) -> Layers:
@@ -465,7 +516,7 @@ class MLP(LinearPathNetwork):
 
     @cached_property
     def _encoder(self) -> Dense:
-        n_inputs = self.n_features * (1 + self.has_mask)
+        n_inputs = self.n_features * (1 + self.has_mask_inputs)
         sizes = (n_inputs, *self.hidden_layer_sizes)
         return Dense(
             "encoder",

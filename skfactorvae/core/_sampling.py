@@ -19,6 +19,9 @@ from ._tables import Reader
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
 
+MIN_PATTERNS, MAX_PATTERNS = 16, 32
+"""Patterns of hidden values of a batch, where rows share them."""
+
 N_BLOCKS = 32
 """Blocks of consecutive rows from which the rows of a few steps are drawn, where rows
 cannot be read one by one."""
@@ -81,7 +84,7 @@ class Draws(NamedTuple):
     labelled: Tensor  # (K, m, B) numbers of rows whose label of an attribute is known
     label_noise: Tensor  # (K, m, B, d) standard normal
     input_noise: Tensor  # (K, b, B, q) standard normal, for q features
-    hiding: Tensor  # (K, B, q + 1) uniform, for q features that can be hidden
+    hiding: Tensor  # (K, m, q + 1) uniform, for q features in each of m patterns
     values: Tensor  # (K, 2 B + m B, p) rows that are not in memory; else (K, 0, p)
 
     def drawn_from(self, table: Tensor) -> Tensor:
@@ -162,7 +165,8 @@ def draw_steps(
     n_batches = 3 if pair_tables else 2
     n_together = reader.steps_at_once(n_batches * batch_size)
     input_shape = (n_batches, batch_size, n_noisy_features)
-    hiding_shape = (batch_size, n_hidden_features + 1 if n_hidden_features else 0)
+    n_hiding = n_hidden_features + 1 if n_hidden_features else 0
+    hiding_shape = (n_patterns(batch_size), n_hiding)
     passes = [
         pass_rows(stream.rows, cdf, (n_pass_steps, 2, batch_size)) + offset
         for stream, (cdf, _), offset, *_ in models
@@ -188,6 +192,15 @@ def draw_steps(
             values = next(read).to(device)
             parts = (part[:, t] for part in chunk)
             yield Draws._make([*parts, input_noise, hiding, values])
+
+
+def n_patterns(batch_size: int) -> int:
+    """Return how many patterns of hidden values a batch has; it divides its size.
+
+    A pattern for each row would take a tenth of the time of a step to draw.
+    """
+    few = (m for m in range(MIN_PATTERNS, MAX_PATTERNS + 1) if not batch_size % m)
+    return max(few, default=batch_size)
 
 
 def _draw_chunk(

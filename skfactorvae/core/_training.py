@@ -304,8 +304,8 @@ class _Stack:
     def _batch_rows(self, draws: Draws) -> Tensor:
         """Return the rows of both batches, some of their values hidden.
 
-        The same values are hidden in both. The last column of the uniform numbers gives
-        the share of a row.
+        The same values are hidden in both, and in the rows of a batch that share a
+        pattern. The last column of the uniform numbers gives the share of a pattern.
         """
         rows = draws.drawn_from(self.rows)
         if not draws.hiding.numel():
@@ -317,7 +317,8 @@ class _Stack:
             hiding = hiding[..., self.hidden_with]
         if n_errors := rows.shape[-1] - hiding.shape[-1]:
             hiding = F.pad(hiding, (0, n_errors))
-        return rows + hiding.unsqueeze(1)
+        groups = rows.unflatten(2, (-1, hiding.shape[1]))
+        return (groups + hiding[:, None, None]).view(rows.shape)
 
     def _input_noise(
         self, draws: Draws, reconstruction_weight: Tensor | float

@@ -159,6 +159,19 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         positive ``error_scale``, and otherwise zero: nothing changes for complete and
         exact samples.""",
     )
+    mask_in_code: bool = parameter(
+        default=True,
+        kind="bool",
+        rules=["boolean"],
+        description="""Whether the mean of a code may depend on which values are missing
+        or imprecise, beside the expectations that replace them. If not, the encoder's
+        hidden layers take the completed sample alone, and a linear map of the indicator
+        of missing values is added to the raw log-variance: as in a linear Gaussian
+        model, means depend on what is missing through those expectations only. No
+        component can then represent the pattern itself; held-out scores and the
+        coverage of intervals are lower, see the page on missing values. Without effect
+        for complete samples.""",
+    )
     early_stopping: bool = parameter(
         default=False,
         kind="bool",

@@ -462,7 +462,9 @@ class LatentTransformer(FittedModel):
             layers of the posterior, of which the first and the last take the output of
             the hidden layers: "moments", with ``weight`` of shape (units, 2,
             components), posterior mean and a number r, for a log-variance of ``tanh(r /
-            radius) * radius + centre``, or of ``log_var``; "linear", which adds the
+            radius) * radius + centre``, or of ``log_var``; with ``mask``, of shape
+            (features, components), the product of an indicator of what was missing and
+            ``mask`` is first added to r; "linear", which adds the
             product of the standardised sample and ``weight`` to the mean; "levels",
             ``x @ weight + bias``, whose softmax over the numbers of ``levels`` gives
             the probabilities of each category; "rotation", of rotated components:

@@ -231,6 +231,7 @@ def prepare(
             spec,
             n_factors=previous.spec.n_factors,
             takes_errors=previous.spec.takes_errors or spec.takes_errors,
+            mask_in_code=options.mask_in_code or previous.spec.n_factors is None,
         )
         previous.spec.check_unchanged(spec)
     if spec.likelihood == "bernoulli":
@@ -254,7 +255,8 @@ def prepare(
     values = some, some_weight
     factors = _factors(spec, training, options, values, seed, previous, memoize)
     if factors is not None:
-        spec = replace(spec, n_factors=factors.n_factors)
+        n_factors, mask_in_code = factors.n_factors, options.mask_in_code
+        spec = replace(spec, n_factors=n_factors, mask_in_code=mask_in_code)
     completion = complete(some, some_weight, factors, seed)
     given = _given_weights(spec, factors, some, some_weight, scaling)
     samples = (completion, some_labels)

@@ -76,6 +76,9 @@ class ModelSpec:
         that is trained on complete samples.
     takes_errors : bool, default=False
         Whether the model is trained on samples with known errors.
+    mask_in_code : bool, default=True
+        Whether posterior means depend on which values are missing, beside the values
+        that replace them. Models of files that do not state it do.
     """
 
     network: Any
@@ -96,6 +99,7 @@ class ModelSpec:
     n_factors: int | None = None
     columns: tuple[tuple[str, int], ...] | None = None
     takes_errors: bool = False
+    mask_in_code: bool = True
 
     @classmethod
     def from_options(
@@ -247,12 +251,19 @@ class ModelSpec:
         if callable(self.network):
             return core.Modules(*sizes, self.network)
         shared = (*sizes, self.hidden_layer_sizes, self.activation, self.linear_path)
-        has_mask = self.n_factors is not None
+        has_mask, mask_in_mean = self.n_factors is not None, self.mask_in_code
         if self.image_shape is not None:
-            return core.ConvNet(*shared, self.image_shape, has_mask=has_mask)
+            return core.ConvNet(
+                *shared, self.image_shape, has_mask=has_mask, mask_in_mean=mask_in_mean
+            )
         # Binary features are not standardised, and many are nearly all zeros.
         is_scaled = self.likelihood != "bernoulli"
-        return core.MLP(*shared, scale_input_lr=is_scaled, has_mask=has_mask)
+        return core.MLP(
+            *shared,
+            scale_input_lr=is_scaled,
+            has_mask=has_mask,
+            mask_in_mean=mask_in_mean,
+        )
 
     def make_likelihood(self) -> core.Likelihood:
         """Build the likelihood."""
@@ -434,6 +445,7 @@ class ModelSpec:
         )
         is_right["n_factors"] = self.n_factors is None or _is_size(self.n_factors)
         is_right["takes_errors"] = type(self.takes_errors) is bool
+        is_right["mask_in_code"] = type(self.mask_in_code) is bool
         if wrong := [name for name, is_valid in is_right.items() if not is_valid]:
             raise ValueError(f"{wrong[0]}={vars(self)[wrong[0]]!r} is not valid")
         if self.n_hidden >= self.n_components:
@@ -468,6 +480,8 @@ def _layer(activation, weights, kind, name=None, is_activated=False, **other):
         if f"{name}.{part}" in weights
     }
     own = activation if is_activated else None
+    if "mask" in other:
+        other["mask"] = weights[other["mask"]]
     return {"kind": kind, "activation": own, **other, **arrays}
 
 

@@ -54,6 +54,7 @@ class FitOptions:
     input_noise: Any = 0.0
     weight_decay: Any = 0.0
     hidden_fraction: Any = 0.0
+    mask_in_code: bool = True
     is_whitened: bool = False
     columns: tuple[tuple[str, int], ...] | None = None
     early_stopping: bool = False

@@ -102,14 +102,15 @@ class Network:
         """
         hidden, heads = rows, self.heads
         observed = ~np.isnan(rows)
+        missing = (~observed).astype(rows.dtype)
         if self.filling is not None:
             hidden = rows = self.fill(rows)
             if self.filling["has_mask"]:
-                hidden = np.concatenate([rows, (~observed).astype(rows.dtype)], axis=1)
+                hidden = np.concatenate([rows, missing], axis=1)
         for layer in self.hidden_layers:
             hidden = self._apply(layer, hidden, rows)
         hidden = hidden.reshape(len(rows), -1)
-        mean, log_var = self._moments(heads[0], hidden)
+        mean, log_var = self._moments(heads[0], hidden, missing)
         for layer in heads[1:]:
             if layer["kind"] == "linear":
                 mean = mean + rows @ self.weight_of(layer)
@@ -185,7 +186,7 @@ class Network:
         return weight
 
     def _moments(
-        self, layer: Layer, hidden: np.ndarray
+        self, layer: Layer, hidden: np.ndarray, missing: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         weight = self.weight_of(layer)  # (h, 2, d)
         bias = self.bias_of(layer)
@@ -193,6 +194,8 @@ class Network:
         mean, raw = both[:, : weight.shape[2]], both[:, weight.shape[2] :]
         if "log_var" in layer:
             return mean, np.full_like(raw, layer["log_var"])
+        if "mask" in layer:
+            raw = raw + missing @ self.weights[layer["mask"]]
         radius = layer["radius"]
         return mean, np.tanh(raw / radius) * radius + layer["centre"]
 
@@ -261,7 +264,9 @@ def _layer_problem(layer: Any, kinds: Sequence[str], weights: Weights) -> str | 
         return _filling_problem(layer, weights)
     names = [f"{layer.get('name')}.weight"]
     names += [f"{layer.get('name')}.bias"] * (kind not in ("linear", ROTATION))
-    names += [layer[key] for key in ("more_inputs",) if key in layer]
+    names += [layer[key] for key in ("more_inputs", "mask") if key in layer]
+    if "mask" in layer and kind != "moments":
+        return f"a mask in a layer of kind {kind!r}"
     if absent := [
         name for name in names if not isinstance(name, str) or name not in weights
     ]:
@@ -302,6 +307,8 @@ def _constants_problem(
         constants = ["log_var"] if "log_var" in layer else ["radius", "centre"]
         if not all(isinstance(layer.get(name), float) for name in constants):
             return "a posterior without its constants"
+        if "mask" in layer and others[-1].ndim != 2:
+            return "weights of missing values that are not a matrix"
     outputs = {"moments": weight.shape[1:], "conv": weight.shape[:1]}
     expected = outputs.get(kind, weight.shape[1:2])
     if others and others[0].shape != expected:
@@ -351,6 +358,10 @@ def check_sizes(network: Network, n_features: int, n_columns: int) -> None:
         weight = network.weight_of(layer)
         first = (n_features,) if layer["kind"] == "linear" else shape
         _check_inputs(layer, first, len(weight))
+        if "mask" in layer:
+            found = network.weights[layer["mask"]].shape
+            if found != (n_features, weight.shape[-1]):
+                raise ValueError(f"weights of missing values of shape {found}")
         n_found += 0 if layer["kind"] == "linear" else weight.shape[-1]
     if n_found != n_columns:
         raise ValueError(f"an encoder of {n_found} columns, and codes of {n_columns}")

@@ -8,6 +8,7 @@ from test_training import assert_same_fit
 
 from skfactorvae import core
 from skfactorvae.core._missing import split_missing
+from skfactorvae.core._sampling import n_patterns
 
 P, R = 8, 2
 
@@ -182,6 +183,51 @@ class TestFilling:
         torch.testing.assert_close(*codes)
         assert codes[0].std() > 0
 
+    @pytest.mark.parametrize(
+        "inner",
+        [
+            core.MLP(12, 3, (16,), "relu", True, has_mask=True, mask_in_mean=False),
+            core.ConvNet(
+                12, 3, (), "relu", True, (2, 2, 3), has_mask=True, mask_in_mean=False
+            ),
+        ],
+        ids=["dense", "conv"],
+    )
+    def test_without_the_mask_in_means_only_variances_depend_on_it(self, inner):
+        generator = torch.Generator().manual_seed(0)
+        weights = {k: w[None] for k, w in inner.draw(generator).items()}
+        rows = torch.rand((1, 5, 12), generator=generator)
+        masks = torch.zeros_like(rows), torch.ones_like(rows)
+        inputs = [torch.cat([rows, mask], dim=-1) for mask in masks]
+        (mean, log_var), (same, first) = (inner.encode(weights, x) for x in inputs)
+        assert torch.equal(mean, same)
+        assert torch.equal(log_var, first)  # its weights are zero at the start
+        weights[inner.MASK] = torch.full_like(weights[inner.MASK], 0.1)
+        (mean, log_var), (same, wider) = (inner.encode(weights, x) for x in inputs)
+        assert torch.equal(mean, same)
+        assert (wider > log_var + 0.1).all()
+        assert {name: w.shape[1:] for name, w in weights.items()} == inner.shapes
+        assert inner.MASK not in inner.decayed
+
+    @pytest.mark.parametrize("with_errors", [False, True])
+    def test_rows_are_completed_by_the_factor_analysis(self, with_errors):
+        """Around a mean that is not zero, and followed by what is missing."""
+        rows, _, incomplete = linear_table()
+        model = fit_factors(incomplete + 2.0)
+        network, weights = linear_network(model)
+        weights |= network.filling_start(model)
+        given = incomplete[:40] + 2.0
+        if with_errors:
+            given = np.hstack([given, np.abs(rows[:40])])
+        stacked = {k: torch.from_numpy(w)[None] for k, w in weights.items()}
+        both = network.completed(stacked, torch.from_numpy(given)[None])[0].numpy()
+        expected = model.complete(given)
+        np.testing.assert_allclose(both[:, :P], expected, atol=1e-10)
+        np.testing.assert_allclose(both[:, P:], 1 - model.reliability(given))
+        batches = torch.from_numpy(given).view(1, 2, 20, -1)
+        apart = network.completed(stacked, batches)
+        np.testing.assert_allclose(apart.flatten(1, 2)[0], both, atol=1e-12)
+
     def test_it_is_not_captured_as_a_graph(self):
         from skfactorvae.core._replay import can_replay
 
@@ -238,6 +284,12 @@ class TestTraining:
         )
         (nothing,) = fit([incomplete_job(hidden_fraction=1e-12)], make_schedule(1))
         assert_same_fit(plain, nothing, rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize("batch_size", [1, 7, 16, 60, 127, 128, 512])
+    def test_the_patterns_of_a_batch_divide_its_size(self, batch_size):
+        m = n_patterns(batch_size)
+        assert batch_size % m == 0
+        assert 16 <= m <= 32 or m == batch_size
 
     def test_the_filling_is_not_trained(self):
         job = incomplete_job()

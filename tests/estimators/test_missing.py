@@ -11,7 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import FactorVAETransformer, InfoGANTransformer
+from skfactorvae import FactorVAETransformer, InfoGANTransformer, load, runtime
 from skfactorvae.inspection import factor_table
 from skfactorvae.model_selection import (
     BatchedGridSearchCV,
@@ -175,6 +175,7 @@ class TestFit:
             {"standardize": None},
             {"init": "random"},
             {"hidden_layer_sizes": ()},
+            {"mask_in_code": False},
         ],
         ids=str,
     )
@@ -202,6 +203,43 @@ class TestTransform:
         np.testing.assert_allclose(
             vae.transform(X[5:6]), vae.transform(X)[5:6], rtol=1e-5, atol=1e-6
         )
+
+    def test_without_the_mask_codes_are_those_of_the_completed_sample(self, tmp_path):
+        """The variance is not: a completed sample counts as observed."""
+        X = incomplete()
+        blind, default = (
+            FactorVAETransformer(**SMALL, mask_in_code=value).fit(X)
+            for value in (False, True)
+        )
+        for model, is_same in ((blind, True), (default, False)):
+            model.save(tmp_path / "model.safetensors")
+            network = runtime.load(tmp_path / "model.safetensors").network
+            rows = ((X - model.mean_) / model.scale_).astype(np.float32)
+            filled = network.fill(rows)
+            completed = np.where(np.isnan(X), filled * model.scale_ + model.mean_, X)
+            codes, std = model.posterior(X)
+            again, narrower = model.posterior(completed)
+            assert np.allclose(codes, again, atol=1e-4) == is_same
+            assert not np.allclose(std, narrower, atol=1e-3)
+
+    @pytest.mark.parametrize("mask_in_code", [True, False])
+    def test_a_file_computes_the_same_without_torch(self, mask_in_code, tmp_path):
+        X = incomplete()
+        model = FactorVAETransformer(**SMALL, mask_in_code=mask_in_code).fit(X)
+        path = tmp_path / "model.safetensors"
+        model.save(path)
+        expected = model.posterior(X)
+        for found in (runtime.load(path), load(path)):
+            for one, other in zip(expected, found.posterior(X), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        (moments,) = (s for s in model.encoder_layers() if s["kind"] == "moments")
+        assert ("mask" in moments) == (not mask_in_code)
+
+    def test_a_fit_is_not_continued_with_the_other_use_of_the_mask(self):
+        X = incomplete()
+        model = FactorVAETransformer(**SMALL, warm_start=True).fit(X)
+        with pytest.raises(ValueError, match="mask_in_code from True to False"):
+            model.set_params(mask_in_code=False).fit(X)
 
     def test_a_sample_without_values_has_the_prior(self, vae, complete_vae):
         X = incomplete()[:5]

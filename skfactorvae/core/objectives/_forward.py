@@ -160,10 +160,15 @@ class Forward:
     def _posterior(self) -> tuple[Tensor, Tensor]:
         if self.posterior is not None:
             return self.posterior
-        return self.network.encode(self.weights, self._encoder_inputs[:, 0])
+        return self.network.encode_completed(self.weights, self._encoder_inputs[:, 0])
 
     @cached_property
     def _encoder_inputs(self) -> Tensor:
+        """Rows of all batches as the encoder takes them, (K, b, B, .)."""
+        return self.network.completed(self.weights, self._noisy_rows)
+
+    @property
+    def _noisy_rows(self) -> Tensor:
         """Rows of all batches with noise on their values, (K, b, B, p or 2 p)."""
         rows, added = self.batch.rows, self.batch.input_noise
         if added is None:
@@ -233,7 +238,8 @@ class Forward:
         """The same for the second batch, without gradient, (K, B, d)."""
         scale = self._informativeness
         with torch.no_grad():
-            moments = self.network.encode(self.weights, self._encoder_inputs[:, 1])
+            rows = self._encoder_inputs[:, 1]
+            moments = self.network.encode_completed(self.weights, rows)
             return self._noisy_draw(*moments, self.batch.noise[:, 1]) * scale
 
     def _noisy_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
