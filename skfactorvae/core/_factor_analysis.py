@@ -116,17 +116,22 @@ class IncompleteFactorAnalysis:
         """Number of factors, r."""
         return self.loadings.shape[1]
 
-    @property
-    def n_large_directions(self) -> int:
-        r"""Number of principal directions with more variance than an average feature.
+    def count_directions(self, least: float = 1.0) -> int:
+        r"""Count principal directions by their variance.
 
-        These are the eigenvalues of the covariance :math:`W W^T + \Psi` above their
-        mean a. Their number is that of diagonal elements of :math:`D = \Psi - a I`
-        above zero, and of negative eigenvalues of the small matrix
-        :math:`I + W^T D^{-1} W` (Haynsworth 1968: the inertia of a block matrix).
+        These are the eigenvalues of the covariance :math:`W W^T + \Psi` above a
+        multiple a of their mean. Their number is that of diagonal elements of
+        :math:`D = \Psi - a I` above zero, and of negative eigenvalues of the small
+        matrix :math:`I + W^T D^{-1} W` (Haynsworth 1968: the inertia of a block
+        matrix).
+
+        Parameters
+        ----------
+        least : float, default=1.0
+            Multiple of the variance of an average feature.
         """
         average = np.mean(np.square(self.loadings).sum(axis=1) + self.noise)
-        excess = self.noise - (1 - 1e-9) * average
+        excess = self.noise - (1 - 1e-9) * least * average
         small = np.eye(self.n_factors) + (self.loadings.T / excess) @ self.loadings
         return int((excess > 0).sum() + (np.linalg.eigvalsh(small) < 0).sum())
 

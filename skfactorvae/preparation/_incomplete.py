@@ -26,6 +26,9 @@ TRIAL_STEPS, FINAL_STEPS = 20, 60
 TRIAL_FRACTION = 0.1
 """Share of the observed values by which numbers of factors are compared."""
 
+CLEAR_VARIANCE = 1.1
+"""Variance of a direction that is clearly above that of an average feature, 1."""
+
 MAX_ERROR = 10.0
 """Standardised error of a value above which larger ones count no more."""
 
@@ -53,14 +56,17 @@ class Completion:
     weight: np.ndarray
 
     @property
-    def n_directions(self) -> int | None:
-        """Number of principal directions of a linear start; None to count them.
+    def direction_counts(self) -> tuple[int, ...]:
+        """Numbers of principal directions of a linear start; empty to count them.
 
         Expected values vary less than the missing ones did, and would have too few.
+        The second number leaves out directions of hardly more variance than an average
+        feature, which the complete samples may not have.
         """
         if self.model is None or self.expected is self.drawn:
-            return None
-        return self.model.n_large_directions
+            return ()
+        counts = (self.model.count_directions(least) for least in (1.0, CLEAR_VARIANCE))
+        return tuple(dict.fromkeys(counts))
 
 
 def has_missing(X: Any) -> bool:

@@ -65,6 +65,8 @@ class Start:
     weights: Mapping[str, np.ndarray]
     temperature: float = 1.0
     criteria: Mapping[str, float] = field(default_factory=dict)
+    n_directions: int | None = None
+    """Principal directions of a linear start; None: those of large variance."""
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,7 @@ def prepare(
     comparison = compare_decays(
         job,
         options.schedule,
-        partial(_weights_of, start.init, spec, objective, seed, factors, given),
+        partial(_weights_of, start, spec, objective, seed, factors, given),
         groups=training.groups,
         with_decay=with_decay,
     )
@@ -338,15 +340,15 @@ def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
     return core.IncompleteFactorAnalysis(*(a.astype(np.float64) for a in arrays))
 
 
-def _weights_of(init, spec, objective, seed, factors, given, rows, weight, labels):
-    """Return initial weights for some of the samples."""
+def _weights_of(chosen, spec, objective, seed, factors, given, rows, weight, labels):
+    """Return initial weights for some of the samples, by the start that was chosen."""
     rows, weight, labels = start_sample(rows, weight, labels)
     completion = complete(rows, weight, factors, seed)
-    if init == "random":
+    if chosen.init == "random":
         return given
     rows, weight = completion.expected, completion.weight
-    sizes = spec.n_components, seed, False, _n_directions(completion, objective, spec)
-    start = linear_start(init, rows, weight, *sizes)
+    sizes = spec.n_components, seed, False, chosen.n_directions
+    start = linear_start(chosen.init, rows, weight, *sizes)
     return given | _linear_weights(start, spec, objective, rows, labels, weight)
 
 
@@ -362,15 +364,30 @@ def _given_weights(spec, factors, rows, weight, scaling) -> dict[str, np.ndarray
     return filling | spec.make_likelihood().start(rows, weight, *scales)
 
 
-def _n_directions(completion, objective, spec) -> int | None:
-    """Return how many directions a linear start has, at most; None: by their variance.
+def _direction_counts(completion, objective, spec) -> tuple[int | None, ...]:
+    """Return how many directions a linear start may have; None: by their variance.
 
     Joint diagonalisation separates factors in directions of little variance, too.
     """
-    found = completion.n_directions
-    if found is None and isinstance(objective, core.AuxiliaryVAE):
-        return spec.n_components
-    return found
+    if counts := completion.direction_counts:
+        return counts
+    return (spec.n_components if isinstance(objective, core.AuxiliaryVAE) else None,)
+
+
+def _linear_start(init, rows, weight, counts, sizes, memoize):
+    """Return a linear start, and how many directions it may have.
+
+    It is the first one, but under ``init="auto"`` a later one whose components are
+    independent where those of the first are not.
+    """
+    n_components, seed, can_rotate = sizes
+    tried = []
+    for n in counts[: None if init == "auto" else 1]:
+        settings = init, rows, weight, n_components, seed, can_rotate, n
+        tried.append((memoize(linear_start, *settings), n))
+        if tried[-1][0].kind != "pca":
+            return tried[-1]
+    return tried[0]
 
 
 def _linear_weights(start, spec, objective, rows, labels, weight):
@@ -411,15 +428,15 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     if options.init == "varimax" and not spec.can_rotate:
         raise ValueError(CANNOT_ROTATE)
     rows = completion.expected
-    n_directions = _n_directions(completion, objective, spec)
-    sizes = spec.n_components, seed, spec.can_rotate, n_directions
-    start = memoize(linear_start, options.init, rows, weight, *sizes)
+    counts = _direction_counts(completion, objective, spec)
+    sizes = spec.n_components, seed, spec.can_rotate
+    start, n = _linear_start(options.init, rows, weight, counts, sizes, memoize)
     weights = _linear_weights(start, spec, objective, rows, labels, weight)
     criteria = dict(start.criteria)
     if isinstance(objective, core.AuxiliaryVAE):
         criteria |= compare_conditions(start, rows, labels, objective.n_conditions)
     temperature = _temperature(start.kind, *settings)
-    return Start(start.kind, given | weights, temperature, criteria)
+    return Start(start.kind, given | weights, temperature, criteria, n)
 
 
 def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:

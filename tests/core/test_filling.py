@@ -66,8 +66,9 @@ class TestFactorAnalysis:
             np.zeros(p), rng.normal(size=(p, r)), rng.uniform(0.1, 3.0, size=p)
         )
         values = np.linalg.eigvalsh(covariance_of(model))
-        expected = (values > (1 - 1e-9) * values.mean()).sum()
-        assert model.n_large_directions == expected
+        for least in (1.0, 1.1):
+            expected = (values > (1 - 1e-9) * least * values.mean()).sum()
+            assert model.count_directions(least) == expected
 
     def test_draws_have_the_variance_that_expectations_lack(self):
         rows, _, incomplete = linear_table(4000, noise=0.6)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from skfactorvae import FactorVAETransformer
+from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.preparation import _incomplete
 from skfactorvae.preparation._incomplete import complete, fit_factors, has_missing
 from skfactorvae.preparation._noise_levels import resolution_variance
@@ -94,3 +96,12 @@ def test_the_resolution_of_a_column_is_that_of_its_values():
     variance = resolution_variance(rows, np.ones(len(rows)), 0)
     assert variance[0] == 0
     np.testing.assert_allclose(variance[1:], 0.01 / 12)
+
+
+@pytest.mark.slow
+def test_a_direction_of_average_variance_does_not_hide_independent_components():
+    X, _ = make_nonlinear_ica(4000, 20, n_sources=4, n_layers=3, random_state=0)
+    vae = FactorVAETransformer(10, max_iter=2, weight_decay=0, random_state=0)
+    assert vae.fit(X).init_ == "ica"
+    hidden = np.random.RandomState(1234).uniform(size=X.shape) < 0.3
+    assert vae.fit(np.where(hidden, np.nan, X)).init_ == "ica"
