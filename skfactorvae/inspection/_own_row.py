@@ -48,8 +48,9 @@ def encoding_layers(reading, X) -> dict[str, Any] | None:
         before, keep_missing = ([], True) if is_typed else _steps(reading, X)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    is_unknown = before is None or (is_typed and bool(reading.before))
-    if is_unknown or any(layer["kind"] in UNKNOWN for layer in layers):
+    if before is None or (is_typed and reading.before):
+        return None
+    if any(layer["kind"] in UNKNOWN for layer in layers):
         return None
     at = [layer["kind"] for layer in layers].index("standardize")
     scale = _standardisation(layers[at])
