@@ -17,8 +17,8 @@ from ._reading import as_table, numbers, take
 N_ROWS = 500
 """Samples by which the steps before the model are recognised, about."""
 
-UNKNOWN = ("reshape", "conv", "levels")
-"""Kinds of layers that the page does not compute: those of images and categories."""
+UNKNOWN = ("levels",)
+"""Kinds of layers that the page does not compute: those of categories."""
 
 
 def encoding_layers(reading, X) -> dict[str, Any] | None:
@@ -39,8 +39,8 @@ def encoding_layers(reading, X) -> dict[str, Any] | None:
         layers of the encoder, where "linear" takes the standardised sample.
         ``complete_for`` : what needs complete samples, None if values may be missing.
 
-        None for networks of images, categories and the user's modules, and for steps
-        that are neither affine nor functions of each column.
+        None for networks of categories and the user's modules, and for steps that are
+        neither affine nor functions of each column.
     """
     try:
         layers = reading.model.encoder_layers()
@@ -56,13 +56,28 @@ def encoding_layers(reading, X) -> dict[str, Any] | None:
     scale = _standardisation(layers[at])
     if scale is None:
         return None
-    network = [_forward(layer) for layer in layers[at + 1 :]]
+    network = [_forward(layer) for layer in _with_sizes(layers[at + 1 :])]
     return {
         "before": [*before, *layers[:at], scale],
         "fill": [layer for layer in network if layer["kind"] == "fill"],
         "network": [layer for layer in network if layer["kind"] != "fill"],
         "complete_for": _complete_for(reading.model, keep_missing),
     }
+
+
+def _with_sizes(layers) -> list[dict[str, Any]]:
+    """Return layers with the sizes that convolutions need, in place of a new shape."""
+    found, size = [], []
+    for layer in layers:
+        if layer["kind"] == "reshape":
+            size = [int(n) for n in layer["shape"][1:]]
+        elif layer["kind"] == "conv":
+            halved = [n // 2 for n in size]
+            found.append({**layer, "from": size, "size": halved})
+            size = halved
+        else:
+            found.append(layer)
+    return found
 
 
 def _standardisation(scaling) -> Layer | None:

@@ -526,6 +526,59 @@ def test_every_dense_encoder_runs_in_the_page(browser, peaks, tmp_path, paramete
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shape", [(1, 6, 5), (1, 15, 2), (3, 5, 2)])
+def test_convolutions_encode_an_image_in_the_page(browser, images, tmp_path, shape):
+    vae = small(network="conv", image_shape=shape, max_iter=20).fit(images)
+    browser.open(explore(vae, images, tmp_path / "page.html").path)
+    shown = enter(browser, " ".join(repr(float(v)) for v in images[3]))
+    assert not shown["is_wrong"], shown["note"]
+    np.testing.assert_allclose(shown["code"], vae.transform(images[3:4])[0], atol=2e-4)
+
+
+DROP = """(async () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = %d;
+  canvas.height = %d;
+  const context = canvas.getContext("2d"), pixels = %s;
+  pixels.forEach(([r, g, b], i) => {
+    context.fillStyle = `rgb(${r}, ${g}, ${b})`;
+    context.fillRect(i %% canvas.width, Math.floor(i / canvas.width), 1, 1);
+  });
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  const files = new DataTransfer();
+  files.items.add(new File([blob], "own.png", { type: "image/png" }));
+  const input = document.getElementById("own-file");
+  const written = document.getElementById("own-text");
+  written.value = "";
+  input.files = files.files;
+  input.dispatchEvent(new Event("change"));
+  for (let i = 0; i < 100 && !written.value; i++) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return written.value.split(" ").map(Number);
+})()"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(1, 6, 5), (3, 5, 2)])
+def test_a_picture_can_be_opened(browser, images, tmp_path, shape):
+    vae = small(network="conv", image_shape=shape, max_iter=20).fit(images)
+    browser.open(explore(vae, images, tmp_path / "page.html").path)
+    channels, height, width = shape
+    levels = np.random.RandomState(0).randint(256, size=(height * width, channels))
+    pixels = np.broadcast_to(levels, (height * width, 3)).tolist()
+    found = browser.evaluate(DROP % (width, height, pixels))
+    low, high = browser.evaluate(
+        "JSON.parse(document.getElementById('data').textContent).range"
+    )
+    expected = low + (high - low) * levels.T.reshape(-1) / 255
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert "error of" in browser.evaluate(
+        "document.getElementById('own-note').textContent"
+    )
+
+
+@pytest.mark.slow
 def test_the_steps_before_the_model_are_applied_to_a_sample(browser, peaks, tmp_path):
     X = np.exp(peaks.data / 400)
     log = FunctionTransformer(np.log, inverse_func=np.exp)

@@ -81,6 +81,31 @@
       return Float64Array.from(layer.order, (place) => y[place]);
     },
     scale: (x, layer) => x.map((v, j) => v * layer.scale[j] + layer.mean[j]),
+    conv: (x, layer) => {
+      const [h, w] = layer.from, [height, width] = layer.size;
+      const outputs = layer.bias.length, inputs = x.length / (h * w);
+      const y = new Float64Array(outputs * height * width);
+      for (let o = 0, at = 0; o < outputs; o++) {
+        for (let i = 0; i < height; i++) {
+          for (let j = 0; j < width; j++, at++) {
+            y[at] = layer.bias[o];
+            for (let c = 0; c < inputs; c++) {
+              const taps = (o * inputs + c) * 16;
+              for (let a = 0; a < 4; a++) {
+                const row = 2 * i - 1 + a;
+                if (row < 0 || row >= h) continue;
+                for (let b = 0; b < 4; b++) {
+                  const column = 2 * j - 1 + b;
+                  if (column < 0 || column >= w) continue;
+                  y[at] += x[(c * h + row) * w + column] * layer.weight[taps + 4 * a + b];
+                }
+              }
+            }
+          }
+        }
+      }
+      return y;
+    },
     conv_transpose: (x, layer) => {
       const [h, w] = layer.from, [height, width] = layer.size;
       const outputs = layer.bias.length;
@@ -551,25 +576,54 @@
       }
       note.textContent = errorNote() + gapNote(values);
     } catch (error) {
-      note.classList.add("wrong");
-      note.textContent = error.message;
+      failed(error);
     }
   };
   const columnText = (name, j) => {
     const levels = typed?.[j].levels ?? [];
     return levels.length ? `${name} (${levels.slice(0, 6).join(", ")}${levels.length > 6 ? ", …" : ""})` : name;
   };
+  const valuesOfPicture = async (file) => {
+    // Values of an image file, scaled to the size of the model's images.
+    const [channels, height, width] = data.image_shape, [low, high] = data.range, size = width * height;
+    if (channels !== 1 && channels !== 3) {
+      throw new Error(`A picture has one channel or three, the model's images have ${channels}. Enter their values.`);
+    }
+    const context = make("canvas", { width, height }).getContext("2d");
+    context.fillRect(0, 0, width, height);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(await createImageBitmap(file), 0, 0, width, height);
+    const { data: pixels } = context.getImageData(0, 0, width, height);
+    const valueOf = (level) => low + (high - low) * level / 255;
+    return Array.from({ length: channels * size }, (_, at) => {
+      const i = 4 * (at % size);
+      if (channels === 3) return valueOf(pixels[i + Math.floor(at / size)]);
+      return valueOf(0.299 * pixels[i] + 0.587 * pixels[i + 1] + 0.114 * pixels[i + 2]);
+    });
+  };
+  const textOf = async (file) => {
+    if (data.kind !== "image" || !file.type.startsWith("image/")) return file.text();
+    return (await valuesOfPicture(file)).join(" ");
+  };
+  const failed = (error) => {
+    byId("own-note").classList.add("wrong");
+    byId("own-note").textContent = error.message;
+  };
   if (encoder) {
     byId("own").hidden = false;
+    byId("own-picture").hidden = data.kind !== "image";
+    if (data.kind === "image") byId("own-file").accept += ",image/*";
     byId("own-gaps").hidden = Boolean(data.encoder.complete_for);
     byId("own-names").textContent = data.columns.length > 30
       ? `${data.columns.length}, from ${data.columns[0]} to ${data.columns.at(-1)}` : data.columns.map(columnText).join(", ");
     byId("own-show").addEventListener("click", () => showOwn(byId("own-text").value));
-    byId("own-file").addEventListener("change", async (event) => {
+    byId("own-file").addEventListener("change", (event) => {
       const [file] = event.target.files;
       if (!file) return;
-      byId("own-text").value = await file.text();
-      showOwn(byId("own-text").value);
+      textOf(file).then((text) => {
+        byId("own-text").value = text;
+        showOwn(text);
+      }).catch(failed);
     });
   }
 
