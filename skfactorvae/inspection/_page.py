@@ -55,10 +55,10 @@ def explore(
     decoder, which runs in the browser. It also shows the table of effects, the training
     record with health marks and, given other fits, the stability of each component. It
     contains no samples of X, but the codes of at most six of them as starting points.
-    Where it has room for the encoder of a dense network, a sample of the reader's own
-    can be pasted or opened; it stays in the browser. Values may be missing, unless the
-    model or a step before it needs complete samples; columns of several types have
-    their numbers and levels.
+    Where it has room for the encoder, a sample of the reader's own can be pasted or
+    opened from a file, for images also a picture; it stays in the browser. Values may
+    be missing, unless the model or a step before it needs complete samples; columns of
+    several types have their numbers and levels.
     Shares of variance above 1 (see :class:`FactorTable`) are shown as 1.
 
     Parameters
