@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skfactorvae import InfoGANTransformer
 from skfactorvae.inspection import LatentTraversalDisplay, edit, factor_table
+from skfactorvae.model_selection import SeedEnsemble
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +220,16 @@ class TestColumnsOfSeveralTypes:
         np.testing.assert_allclose(
             edit(pipe, values, {0: 1.0}), values + (after - before) * pipe[0].scale_
         )
+
+    def test_an_ensemble_edits_as_its_central_fit(self, mixed):
+        _, X = mixed
+        model = small(n_components=2, max_iter=5)
+        ensemble = SeedEnsemble(model, n_seeds=2).fit(X)
+        assert ensemble.column_likelihoods_ == ensemble.estimator_.column_likelihoods_
+        edited = edit(ensemble, X[:3], {0: 1.0}, reference=X)
+        step = ensemble.transform(X).std(axis=0)[0]
+        expected = edit(ensemble.estimator_, X[:3], {0: step})
+        pd.testing.assert_frame_equal(edited, expected, rtol=1e-4)
 
     def test_one_sample_is_repeated(self, mixed):
         model, X = mixed
