@@ -7,9 +7,11 @@ category, and numbers back into a table like the one that it was fitted to.
 
 from ._encoding import (
     CONTINUOUS,
+    COUNTS,
     LIKELIHOODS,
     ColumnEncoding,
 )
+from ._frames import frame_type_of
 from ._kinds import likelihood_of_each
 from ._report import ColumnReport, column_dtypes
 from ._suggestions import Suggestion, suggest_likelihood
@@ -17,6 +19,7 @@ from ._table import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 
 __all__ = [
     "CONTINUOUS",
+    "COUNTS",
     "LIKELIHOODS",
     "ColumnEncoding",
     "ColumnReport",
@@ -25,6 +28,7 @@ __all__ = [
     "check_no_levels",
     "column_dtypes",
     "fit_table",
+    "frame_type_of",
     "is_typed",
     "likelihood_of_each",
     "n_rows",

@@ -97,7 +97,8 @@ class BaseLatentTransformer(
         ``score`` on held-out samples. Not set by a model without a score.
     components_ : ndarray of shape (n_codes, n_features)
         Loadings: mean derivative of decoded samples by each component, over codes of
-        the prior, in the units of X. Computed when it is read.
+        the prior, in the units of X. Computed when it is read. Of columns of several
+        types, features are those named by ``number_names_``.
     mean_, scale_ : ndarray of shape (n_features,)
         Offset and scale of the standardisation; of columns of several types, those of
         their features, ordered by likelihood.

@@ -291,13 +291,14 @@ class LatentTransformer(FittedModel):
     def components_(self):
         """Mean derivative of decoded samples by each component, (n_components, p).
 
-        In the units of X per unit of the code, over codes of the prior: the loadings,
+        In the units of X (of columns of several types, in those of the numbers named by
+        ``number_names_``) per unit of the code, over codes of the prior: the loadings,
         as those of PCA, of the linear model that is nearest to the decoder.
         """
         check_is_fitted(self)
         codes = prior_codes(N_PAIRS, self._n_features_out, category_columns(self))
         unit = np.ones(self._n_features_out)
-        derivatives = jacobians(self.inverse_transform, codes, unit)
+        derivatives = jacobians(self.expected_numbers, codes, unit)
         return np.array([one.mean(axis=0) for one in derivatives])
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):

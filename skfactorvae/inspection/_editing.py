@@ -9,8 +9,9 @@ from numbers import Integral
 import numpy as np
 
 from .._inputs import like_frame
-from .._pipelines import category_columns
-from ._reading import as_table, move, numbers, read
+from .._pipelines import category_columns, number_names
+from ._edited_tables import edited_table
+from ._reading import as_table, move, numbers, read, take
 
 
 def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
@@ -25,6 +26,10 @@ def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
     difference is added, samples pass through the steps of a pipeline, and the inverse
     of these steps follows: a column that is positive by a logarithm stays positive. A
     sample that is not moved comes back bit for bit. A missing value stays missing.
+
+    In a fit to columns of several types, a lognormal column changes by the ratio of the
+    decoded values, and a level is replaced by the most probable one where a move
+    changes which one that is.
 
     The result is what the model expects of a sample with this code. It is not the
     effect of an intervention: components are not causes.
@@ -50,7 +55,8 @@ def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
     Returns
     -------
     edited : ndarray or DataFrame of shape (n_samples, n_features)
-        A DataFrame if `samples` is one and has not been repeated.
+        A DataFrame if `samples` is one, and has not been repeated or has columns of
+        several types.
 
     Raises
     ------
@@ -85,6 +91,10 @@ def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
         changed = move(moved, latent, values, category_columns(reading.model))
         moved = np.where(is_moved[:, None], changed, moved)
     after = reading.model.inverse_transform(moved)
+    if number_names(reading.model) is not None:
+        rows = take(table, np.repeat(np.arange(len(mean)), n // len(mean)))
+        before = reading.model.inverse_transform(codes)
+        return edited_table(reading, rows, before, after, keep_residual=keep_residual)
     if not keep_residual:
         return _like(reading.undo(after), samples, n)
     original = np.repeat(numbers(table), n // len(mean), axis=0)

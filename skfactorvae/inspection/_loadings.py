@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .._jacobian import jacobians
-from ._reading import as_table, check_unit, numbers, read
+from ._reading import as_table, check_unit, read
 
 MAX_SAMPLES = 200
 """Samples at most over whose codes derivatives are averaged."""
@@ -194,7 +194,7 @@ def loadings(estimator, X, *, unit="aggregate", feature_names=None):
         linearity.append(length / total if total > 0 else np.nan)
     components = np.array(mean)
     directions = _directions(components / scale)
-    principal = _principal(numbers(as_table(X)), scale, len(components))
+    principal = _principal(reading.numbers(as_table(X)), scale, len(components))
     return Loadings(
         components=components,
         spread=np.array(spread),

@@ -6,8 +6,9 @@ import numpy as np
 
 from .._inputs import DISCRETE, FLOAT, INTEGER, TIME, columns, read_column
 from .._matplotlib import BLUE, LEVELS, panels, tidy
+from .._pipelines import number_names
 from ._matrix import codes_of
-from ._reading import names_of_codes, read
+from ._reading import as_table, names_of_codes, read
 
 MOST_LATENTS = 4
 MOST_POINTS = 3000
@@ -19,6 +20,9 @@ MARKERS = "os^Dv"
 
 COLUMNS = 3
 """Panels in a row."""
+
+MOST_NAMES = 30
+"""Names of columns that an error lists."""
 
 
 class LatentPairsDisplay:
@@ -92,7 +96,8 @@ class LatentPairsDisplay:
         factor : array-like of shape (n_samples,) or str, default=None
             Value that colours each sample: a number, a name, a boolean, a category or a
             time. Samples without one (None, NaN, NaT or pandas.NA) are grey. A string
-            is the name of a column of X.
+            is the name of a column of X, or one of ``number_names_`` of the model, such
+            as the level of a column.
         latents : array-like of int, default=None
             Indices of at least two components. None takes the first four active ones.
         factor_name : str, default=None
@@ -119,7 +124,7 @@ class LatentPairsDisplay:
         factor = _only_one(factor=factor, hue=hue, c=c)
         if isinstance(factor, str):
             name = factor
-            factor = _column_of(X, name, reading.feature_names)
+            factor = _column_of(X, name, reading, feature_names)
             factor_name = name if factor_name is None else factor_name
         codes = codes_of(estimator, X)
         if latents is None:
@@ -307,20 +312,54 @@ def _only_one(**given):
     return next(iter(found.values()), None)
 
 
-def _column_of(X, name, feature_names):
-    """Return the column of X that has a name."""
-    places = np.flatnonzero(np.asarray(feature_names) == name)
-    if len(places) != 1:
-        raise ValueError(
-            f"{name!r} is not the name of one column of X, which are "
-            f"{', '.join(map(repr, list(feature_names)[:8]))}"
-            f"{', ...' if len(feature_names) > 8 else ''}. Give one of them, or an "
-            "array of one value per sample."
-        )
-    (place,) = places
+def _column_of(X, name, reading, given_names):
+    """Return the column of X that has a name, or the number that a model reads from it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+    name : str
+    reading : Reading
+    given_names : array-like of str or None
+        Names by the user, of which `name` then is one.
+    """
+    numbers = list(reading.feature_names)
+    if number_names(reading.model) is None:
+        return _nth_column(X, _place(name, numbers))
+    own = getattr(reading.found.first_step, "feature_names_in_", None)
+    found, seen = columns(X, "X", "x")
+    names = list(seen if own is None else own)
+    if name in names and (given_names is None or name not in numbers):
+        return found[names.index(name)]
+    others = [number for number in numbers if number not in names]
+    _place(name, [*names, *others])  # lists both in an error
+    return reading.numbers(as_table(X))[:, _place(name, numbers)]
+
+
+def _nth_column(X, place):
+    """Return a column of a table of numbers by its position."""
     if hasattr(X, "iloc"):
         return X.iloc[:, place]
     return X[:, place] if hasattr(X, "columns") else np.asarray(X)[:, place]
+
+
+def _place(name, names):
+    """Return the only position of a name.
+
+    Raises
+    ------
+    ValueError
+        If it is not the name of one column.
+    """
+    if names.count(name) == 1:
+        return names.index(name)
+    shown = ", ".join(map(repr, names[:MOST_NAMES]))
+    rest = len(names) - MOST_NAMES
+    raise ValueError(
+        f"{name!r} is not the name of one column of X, which are {shown}"
+        f"{f' and {rest} more' if rest > 0 else ''}. Give one of them, or an array of "
+        "one value per sample."
+    )
 
 
 def _is_nominal(column):

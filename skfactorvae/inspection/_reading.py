@@ -380,12 +380,16 @@ def spans(n_rows, width):
 def as_table(X):
     """Convert lists to an array, or to a row source if they are of files.
 
+    Numbers beside text stay numbers.
     Arrays, DataFrames and tables that are read in parts are returned as they are.
     """
     if hasattr(X, "shape"):
         return X
     shards = as_source(X)
-    return np.asarray(X) if shards is None else shards
+    if shards is not None:
+        return shards
+    array = np.asarray(X)
+    return np.array(X, dtype=object) if array.dtype.kind in "US" else array
 
 
 def take(X, rows):

@@ -282,7 +282,8 @@ class LatentTraversalDisplay:
         positions = positions_of("aggregate", n_steps)
         one = sample if hasattr(sample, "columns") else np.atleast_2d(sample)
         options = {"reference": X, "keep_residual": keep_residual}
-        rows = [edit(estimator, one, {j: positions}, **options) for j in latents]
+        edited = (edit(estimator, one, {j: positions}, **options) for j in latents)
+        rows = [reading.numbers(each) for each in edited]
         return cls(
             np.stack(rows),
             survey.step("aggregate")[latents, None] * positions,

@@ -9,12 +9,18 @@ import numpy as np
 LEAST_EFFECT = 0.2
 """Effect, in standard deviations of a feature, below which a component has none."""
 
+MORE_DIGITS = 3
+"""Digits of the smaller of two numbers beyond those of their difference, at most."""
+
 LEAST_SHIFT = 0.15
 """Relative change of a curve below which it does not count as a change of its peak."""
 
 
 def pair(a, b, least=0.0):
     """Format two numbers, with two digits of their difference.
+
+    A number of which these digits leave nothing, such as 24 beside 3300, has up to
+    three more digits, so that it is not shown as zero.
 
     Parameters
     ----------
@@ -29,8 +35,18 @@ def pair(a, b, least=0.0):
     digits = int(1 - np.floor(np.log10(gap)))
     if not -4 <= digits <= 6:
         return f"{a:.3g}", f"{b:.3g}"
-    rounded = (_unsigned_zero(round(float(v), digits)) for v in (a, b))
-    return tuple(f"{v:{_grouped(v)}.{max(digits, 0)}f}" for v in rounded)
+    more = MORE_DIGITS if abs(float(b) - float(a)) >= least else 0
+    return tuple(_rounded(float(v), digits, more) for v in (a, b))
+
+
+def _rounded(value, digits, more):
+    """Format a number with the given decimals, or with up to `more` others."""
+    first = -np.floor(np.log10(abs(value))) if value else digits
+    if digits < first:  # its first digit would be lost
+        finer = int(min(first + 1, digits + more))
+        digits = finer if round(value, finer) else digits
+    value = _unsigned_zero(round(value, digits))
+    return f"{value:{_grouped(value)}.{max(digits, 0)}f}"
 
 
 def _grouped(value):

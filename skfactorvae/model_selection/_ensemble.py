@@ -388,6 +388,12 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         check_is_fitted(self)
         return number_names(self.estimator_)
 
+    @property
+    def column_likelihoods_(self):
+        """Likelihood of each column of the central fit; empty for numbers."""
+        check_is_fitted(self)
+        return getattr(self.estimator_, "column_likelihoods_", {})
+
     @available_if(_estimator_has("numbers"))
     def numbers(self, X):
         """Return a table as numbers, as the central fit reads it.

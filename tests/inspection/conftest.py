@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from _browser import Browser
 from _fits import small
@@ -53,6 +54,23 @@ def peaks():
 @pytest.fixture(scope="session")
 def vae(peaks):
     return small().fit(peaks.data)
+
+
+@pytest.fixture(scope="session")
+def mixed():
+    """A model of a table whose first column is categorical, and the table."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=60)
+    X = pd.DataFrame(
+        {
+            "kind": np.array(["a", "b", "c"])[np.digitize(common, [-0.5, 0.5])],
+            "size": 10 + 3 * common,
+            "weight": np.exp(common + 0.1 * rng.normal(size=60)),
+            "is_old": rng.normal(size=60) > 0,
+        }
+    )
+    likelihood = {"weight": "lognormal"}
+    return small(n_components=2, likelihood=likelihood, max_iter=30).fit(X), X
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skfactorvae import InfoGANTransformer
 from skfactorvae.inspection import LatentTraversalDisplay, edit, factor_table
+from skfactorvae.model_selection import SeedEnsemble
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +145,117 @@ class TestEdit:
         np.testing.assert_allclose(
             edited - peaks.data, np.tile(std * pca.components_[0], (300, 1)), atol=1e-8
         )
+
+
+def moved_numbers(model, X, latent, amount):
+    """Return decoded numbers without and with a move, each (n, q)."""
+    codes = model.transform(X).astype(float)
+    move = np.eye(codes.shape[1])[latent] * amount
+    return model.expected_numbers(codes), model.expected_numbers(codes + move)
+
+
+class TestColumnsOfSeveralTypes:
+    def test_a_sample_that_is_not_moved_comes_back(self, mixed):
+        model, X = mixed
+        pd.testing.assert_frame_equal(edit(model, X, {0: 0.0}), X)
+
+    def test_numbers_move_by_differences_and_lognormal_ones_by_ratios(self, mixed):
+        model, X = mixed
+        names = list(model.number_names_)
+        before, after = moved_numbers(model, X, 0, 3.0)
+        edited = edit(model, X, {0: 3.0})
+        size, weight = names.index("size"), names.index("weight")
+        np.testing.assert_allclose(
+            edited["size"] - X["size"], (after - before)[:, size], atol=1e-4
+        )
+        np.testing.assert_allclose(
+            edited["weight"] / X["weight"], (after / before)[:, weight], rtol=1e-4
+        )
+        assert (edit(model, X, {0: -9.0, 1: 9.0})["weight"] > 0).all()
+
+    def test_levels_follow_the_most_probable_one(self, mixed):
+        model, X = mixed
+        expected = [
+            model.inverse_transform(model.transform(X) + np.array([move, 0.0]))["kind"]
+            for move in (0.0, 5.0)
+        ]
+        edited = edit(model, X, {0: 5.0})["kind"]
+        is_moved = (expected[0] != expected[1]).to_numpy()
+        assert 0 < is_moved.sum() < len(X)
+        assert edited[is_moved].tolist() == expected[1][is_moved].tolist()
+        assert edited[~is_moved].tolist() == X["kind"][~is_moved].tolist()
+
+    def test_types_index_and_missing_values_are_kept(self, mixed):
+        model, X = mixed
+        rows = X.iloc[5:9].copy()
+        rows["kind"] = rows["kind"].astype("category")
+        rows.loc[6, "kind"] = None
+        rows.loc[7, "size"] = np.nan
+        edited = edit(model, rows, {0: 9.0})
+        assert edited.index.tolist() == [5, 6, 7, 8]
+        assert edited.dtypes.tolist() == rows.dtypes.tolist()
+        pd.testing.assert_frame_equal(edited.isna(), rows.isna())
+
+    def test_without_the_residual_it_is_what_is_decoded(self, mixed):
+        model, X = mixed
+        edited = edit(model, X[:5], {1: 1.0}, keep_residual=False)
+        decoded = model.inverse_transform(model.transform(X[:5]) + np.array([0.0, 1.0]))
+        pd.testing.assert_frame_equal(edited, decoded, rtol=1e-5)
+
+    def test_an_array_comes_back_as_an_array(self, mixed):
+        _, X = mixed
+        values = X[["size", "weight"]].to_numpy()
+        model = small(n_components=2, likelihood={"x1": "lognormal"}, max_iter=10)
+        edited = edit(model.fit(values), values[:3], {0: 1.0})
+        before, after = moved_numbers(model, values[:3], 0, 1.0)
+        np.testing.assert_allclose(edited[:, 1], values[:3, 1] * (after / before)[:, 1])
+
+    def test_units_are_those_of_the_table_behind_a_step(self, mixed):
+        _, X = mixed
+        values = X[["size", "weight"]].to_numpy()
+        model = small(n_components=2, likelihood={"x1": "student_t"}, max_iter=10)
+        pipe = make_pipeline(StandardScaler(), model).fit(values)
+        scaled = pipe[0].transform(values)
+        before, after = moved_numbers(model, scaled, 0, 1.0)
+        np.testing.assert_allclose(
+            edit(pipe, values, {0: 1.0}), values + (after - before) * pipe[0].scale_
+        )
+
+    def test_an_ensemble_edits_as_its_central_fit(self, mixed):
+        _, X = mixed
+        model = small(n_components=2, max_iter=5)
+        ensemble = SeedEnsemble(model, n_seeds=2).fit(X)
+        assert ensemble.column_likelihoods_ == ensemble.estimator_.column_likelihoods_
+        edited = edit(ensemble, X[:3], {0: 1.0}, reference=X)
+        step = ensemble.transform(X).std(axis=0)[0]
+        expected = edit(ensemble.estimator_, X[:3], {0: step})
+        pd.testing.assert_frame_equal(edited, expected, rtol=1e-4)
+
+    def test_one_sample_is_repeated(self, mixed):
+        model, X = mixed
+        several = edit(model, X[3:4], {0: [0.0, 1.0]})
+        pd.testing.assert_frame_equal(several[:1], X[3:4])
+        pd.testing.assert_frame_equal(several[1:], edit(model, X[3:4], {0: 1.0}))
+
+    def test_lists_are_edited_as_an_array(self, mixed):
+        _, X = mixed
+        values = X.to_numpy(dtype=object)
+        model = small(n_components=2, max_iter=10).fit(values)
+        edited = edit(model, values[:3].tolist(), {0: 1.0})
+        np.testing.assert_array_equal(edited, edit(model, values[:3], {0: 1.0}))
+
+    def test_a_frame_of_polars_keeps_its_types(self, mixed):
+        polars = pytest.importorskip("polars")
+        model, X = mixed
+        frame = polars.DataFrame(X.to_dict("list"))
+        edited = edit(model, frame, {0: 5.0})
+        assert edited.schema == frame.schema
+        assert edited["kind"].to_list() == edit(model, X, {0: 5.0})["kind"].tolist()
+
+    def test_a_traversal_starts_from_a_sample(self, mixed):
+        model, X = mixed
+        display = LatentTraversalDisplay.from_sample(model, X[3:4], X, n_steps=3)
+        np.testing.assert_allclose(display.rows[0, 1], model.numbers(X[3:4])[0])
 
 
 class TestStrip:

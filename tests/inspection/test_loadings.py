@@ -57,6 +57,15 @@ class TestComponents:
         gan.fit(peaks.data)
         assert gan.components_.shape == (5, 30)
 
+    def test_those_of_a_table_of_several_types_are_of_its_numbers(self, mixed):
+        model, _ = mixed
+        assert hasattr(model, "components_")
+        assert model.components_.shape == (2, len(model.number_names_))
+        levels = [name.startswith("kind =") for name in model.number_names_]
+        np.testing.assert_allclose(
+            model.components_[:, levels].sum(axis=1), 0, atol=1e-5
+        )
+
     def test_it_needs_a_fit(self):
         model = small()
         assert not hasattr(model, "components_")
@@ -65,6 +74,13 @@ class TestComponents:
 
 
 class TestLoadings:
+    def test_those_of_a_table_of_several_types_are_of_its_numbers(self, mixed):
+        model, X = mixed
+        found = loadings(model, X)
+        assert found.feature_names.tolist() == model.number_names_.tolist()
+        np.testing.assert_allclose(found.feature_std, model.numbers(X).std(axis=0))
+        assert 0 < found.overlap <= 1
+
     def test_those_of_principal_components_are_themselves(self, peaks):
         X = peaks.data
         pca = PCA(3).fit(X)

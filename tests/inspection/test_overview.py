@@ -35,6 +35,13 @@ def test_the_map_is_coloured_by_what_the_first_component_explains(pca, peaks):
     np.testing.assert_array_equal(given.pairs.factor, peaks.data[:, 7])
 
 
+def test_the_map_is_coloured_by_the_column_of_its_label(mixed):
+    model, X = mixed
+    display = OverviewDisplay.from_estimator(model, X)
+    place = list(model.number_names_).index(display.pairs.factor_name)
+    np.testing.assert_allclose(display.pairs.factor, model.numbers(X)[:, place])
+
+
 @pytest.mark.slow
 def test_shares_are_a_matrix_curves_or_images(pca, peaks):
     images = {"image_shape": (5, 6)}

@@ -65,10 +65,40 @@ class TestLatentPairs:
             assert display.factor_name == "103"
 
     def test_a_column_must_exist_and_colours_be_given_once(self, vae, peaks):
-        with pytest.raises(ValueError, match=r"'x99' is not .*'x0', 'x1'.*, \.\.\."):
+        with pytest.raises(ValueError, match=r"'x99' is not .*'x0', .* 'x29'\. Give"):
             LatentPairsDisplay.from_estimator(vae, peaks.data, hue="x99")
         with pytest.raises(TypeError, match="hue and c are names of one argument"):
             LatentPairsDisplay.from_codes(np.eye(3), hue=[1, 2, 3], c=[1, 2, 3])
+
+    @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+    def test_a_column_after_a_categorical_one_is_found_by_its_name(self, mixed):
+        model, X = mixed
+        for name in X.columns:
+            display = LatentPairsDisplay.from_estimator(model, X, hue=name)
+            assert display.factor.tolist() == X[name].tolist()
+            array = LatentPairsDisplay.from_estimator(
+                model, X.to_numpy(dtype=object), hue=name
+            )
+            assert list(array.factor) == X[name].tolist()
+
+    def test_a_level_colours_by_its_indicator(self, mixed):
+        model, X = mixed
+        display = LatentPairsDisplay.from_estimator(model, X, hue="kind = b")
+        np.testing.assert_array_equal(display.factor, X["kind"] == "b")
+
+    def test_the_names_of_columns_are_listed_whole(self, mixed):
+        model, X = mixed
+        levels = "'kind = a', 'kind = b', 'kind = c'"
+        listed = f"'kind', 'size', 'weight', 'is_old', {levels}"
+        with pytest.raises(ValueError, match=f"which are {listed}. Give"):
+            LatentPairsDisplay.from_estimator(model, X, hue="height")
+
+    def test_given_names_are_those_of_numbers(self, mixed):
+        model, X = mixed
+        display = LatentPairsDisplay.from_estimator(
+            model, X, hue="size", feature_names=["a", "b", "c", "weight", "size", "old"]
+        )
+        np.testing.assert_array_equal(display.factor, X["weight"])
 
     @pytest.mark.parametrize(
         ("labels", "levels"),

@@ -6,6 +6,7 @@ from sklearn.decomposition import PCA
 
 from skfactorvae.datasets import make_gaussian_peaks
 from skfactorvae.inspection import factor_table
+from skfactorvae.inspection._wording import pair
 
 
 class Decoder:
@@ -108,6 +109,29 @@ def test_a_bad_unit_is_refused():
 
 
 # ----------------------------------------------------------------------- sentences
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ((111.4, 15023.0), ("110", "15,000")),
+        ((5.5, 1209.0), ("5.5", "1200")),
+        ((24.2, 3324.0), ("24", "3300")),
+        ((3324.0, 24.2), ("3300", "24")),
+        ((-0.31, 1200.0), ("-0.3", "1200")),
+        ((0.004, 1.23), ("0.0040", "1.2")),
+        ((0.87, 3.46), ("0.9", "3.5")),
+        ((1e-9, 3.46), ("0.0", "3.5")),
+        ((0.0, 1209.0), ("0", "1200")),
+        ((-3.0, 5.0), ("-3.0", "5.0")),
+    ],
+)
+def test_the_smaller_of_two_numbers_is_not_rounded_away(ends, expected):
+    assert pair(*ends) == expected
+
+
+def test_numbers_that_differ_by_noise_have_no_more_digits():
+    assert pair(-0.31, 0.42, least=1200.0) == ("0", "0")
+
+
 def bell(position=0.0, height=1.0, width=0.1, base=0.0):
     return base + height * np.exp(
         -0.5 * np.square((GRID[None] - np.c_[position]) / np.c_[width])

@@ -1,0 +1,113 @@
+"""Samples of tables of columns of several types, with components moved.
+
+Axes: ``n`` samples, ``p`` columns of the table.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._inputs import INTEGER, columns, read_column
+from ..columns import COUNTS, frame_type_of
+
+OF_LEVELS = ("bernoulli", "categorical", "ordinal")
+"""Likelihoods of columns that hold levels."""
+
+
+def edited_table(reading, rows, before, after, *, keep_residual):
+    """Return samples with the change between two decoded tables, in their form.
+
+    A number changes by the difference of the decoded numbers, or, if it is lognormal,
+    by their ratio; a count stays at least zero. A level is replaced by the decoded one
+    where the decoded level changes.
+
+    Parameters
+    ----------
+    reading : Reading
+        Of a model of columns of several types.
+    rows : frame or array of shape (n, p)
+        Samples of the user.
+    before, after : frame or array of shape (n, p)
+        Decoded samples without and with the move, in the units of the model.
+    keep_residual : bool
+        Whether the residual of each sample is kept, or the decoded one returned.
+
+    Returns
+    -------
+    frame or array of shape (n, p)
+    """
+    if not keep_residual:
+        found = _columns(_undone(reading, after))
+        return _with_columns(rows, [(c, np.full(len(c), True)) for c in found])
+    kinds = list(reading.model.column_likelihoods_.values())
+    old = reading.found.transform_before(rows)
+    moved = _moved_columns(kinds, old, before, after)
+    if not reading.before:
+        return _with_columns(rows, moved)
+    edited = _array(old, moved)
+    scales = [kind if kind in OF_LEVELS else "gaussian" for kind in kinds]
+    ends = (_undone(reading, table) for table in (old, edited))
+    return _with_columns(rows, _moved_columns(scales, rows, *ends))
+
+
+def _moved_columns(kinds, old, before, after):
+    """Return the new values of each column, (n,), and which of them changed, (n,)."""
+    each = zip(kinds, *map(_raw_columns, (old, before, after)), strict=True)
+    return [
+        (_moved_levels if k in OF_LEVELS else _moved_numbers)(k, *c) for k, *c in each
+    ]
+
+
+def _moved_numbers(kind, old, before, after):
+    x, low, high = (
+        read_column(c, "a column of X").values for c in (old, before, after)
+    )
+    moved = x * (high / low) if kind == "lognormal" else x + (high - low)
+    if kind in COUNTS:
+        moved = np.maximum(moved, 0.0)
+    return moved, (moved != x) & ~np.isnan(x)
+
+
+def _moved_levels(_, old, before, after):
+    read = read_column(old, "a column of X")
+    new = np.asarray(after)
+    if new.dtype.kind in "iu" and read.content != INTEGER:
+        new = new.astype(np.float64)  # NaN is among the others
+    return new, (np.asarray(before) != np.asarray(after)) & ~np.isnan(read.values)
+
+
+def _undone(reading, rows):
+    """Return samples of the model before the steps of the pipeline."""
+    for _, _, undo in reading.steps_back():
+        rows = undo(rows)
+    return rows
+
+
+def _raw_columns(rows):
+    return columns(rows, "X")[0]
+
+
+def _columns(rows):
+    return list(map(np.asarray, _raw_columns(rows)))
+
+
+def _with_columns(rows, moved):
+    """Return samples with other values where columns changed."""
+    found = _raw_columns(rows)
+    read = [read_column(column, "a column of X") for column in found]
+    frame_type = frame_type_of(rows, found, read)
+    if frame_type is None:
+        return _array(rows, moved)
+    values, changed = zip(*moved, strict=True)
+    changes = np.column_stack(changed)  # (n, p)
+    return frame_type.filled(rows, values, changes, restores_numbers=False)
+
+
+def _array(rows, moved):
+    """Return samples with other values where columns changed, as an array."""
+    out = np.array(rows)
+    is_number = out.dtype.kind in "iuf"
+    out = out.astype(np.float64 if is_number else object)
+    for j, (values, changed) in enumerate(moved):
+        out[changed, j] = values[changed]
+    return out
