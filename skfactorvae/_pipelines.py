@@ -71,6 +71,17 @@ class FoundModel:
         )
 
 
+def component_names(model, n_codes):
+    """Return the names of a model's components, (n_codes,), as the user set them."""
+    names = getattr(model, "component_names_", None)
+    return default_names(n_codes) if names is None else names
+
+
+def default_names(n_codes):
+    """Return the names of components that have none of their own, (n_codes,)."""
+    return np.array([f"component {j}" for j in range(n_codes)], dtype=object)
+
+
 def find_model(estimator, methods=("transform",), step=None):
     """Find the last step that has a method.
 

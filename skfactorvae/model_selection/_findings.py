@@ -282,8 +282,9 @@ def _check_missing(subject):
         yield Finding(
             "missing values",
             "warning",
-            f"Component {j} follows the pattern of missing values: its correlation "
-            f"with an indicator of those of feature {feature} is {correlation:.2f}.",
+            f"{_titled(subject, j)} follows the pattern of missing values: its "
+            f"correlation with an indicator of those of feature {feature} is "
+            f"{correlation:.2f}.",
             "Ask why these values are missing, and interpret the component as the "
             "reason, or leave the feature out.",
         )
@@ -295,11 +296,17 @@ def _check_missing(subject):
         yield Finding(
             "known errors",
             "warning",
-            f"Component {j} follows the sizes of known errors: its correlation with "
-            f"the ranks of those of feature {feature} is {correlation:.2f}.",
+            f"{_titled(subject, j)} follows the sizes of known errors: its correlation "
+            f"with the ranks of those of feature {feature} is {correlation:.2f}.",
             "Ask what the precision of a sample depends on, and interpret the "
             "component as that, or compare samples of one precision.",
         )
+
+
+def _titled(subject, j):
+    """Return the name of a component as the first words of a sentence."""
+    name = str(subject.component_names[j])
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _followed(subject, table):
@@ -346,12 +353,15 @@ def check_stability(subject, stability):
         )
         advice = "This is necessary, not sufficient: seeds can share an error."
         return [Finding("stability", "fine", message, advice)]
-    named, it = ", ".join(map(str, weak)), "it" if len(weak) == 1 else "them"
+    named, it = (
+        ", ".join(subject.component_names[weak]),
+        "it" if len(weak) == 1 else "them",
+    )
     return [
         Finding(
             "stability",
             "warning",
-            f"Most other seeds do not find component{'s' * (len(weak) > 1)} {named}.",
+            f"Most other seeds do not find {named}.",
             f"Do not interpret {it}; SeedEnsemble(keep='stable') leaves {it} out.",
         )
     ]

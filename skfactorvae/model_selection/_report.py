@@ -91,6 +91,7 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
     findings = [finding for check in CHECKS for finding in check(subject)]
     findings += check_stability(subject, stability)
     return LatentReport(
+        names=subject.component_names,
         active=subject.active,
         kl=subject.kl,
         pca=subject.pca,
@@ -112,6 +113,8 @@ class LatentReport:
 
     Parameters
     ----------
+    names : ndarray of str, shape (n_components,)
+        Names of the components, as ``set_component_names`` set them.
     active : ndarray of bool, shape (n_components,)
         Whether each component is active.
     kl : ndarray of shape (n_components,) or None
@@ -172,6 +175,7 @@ class LatentReport:
     (array([ True,  True,  True]), array([0, 1, 2]))
     """
 
+    names: np.ndarray
     active: np.ndarray
     kl: Any
     pca: Bunch
@@ -214,9 +218,10 @@ class LatentReport:
         Returns
         -------
         frame : DataFrame
-            Columns ``active``, ``kl``, ``pca``, ``pca_correlation``, ``ica``,
-            ``ica_correlation``, ``varimax``, ``varimax_correlation`` and ``stability``,
-            without those that are None. Needs pandas.
+            Columns ``component``, its name, ``active``, ``kl``, ``pca``,
+            ``pca_correlation``, ``ica``, ``ica_correlation``, ``varimax``,
+            ``varimax_correlation`` and ``stability``, without those that are None.
+            Needs pandas.
         """
         import pandas as pd
 
@@ -234,6 +239,7 @@ class LatentReport:
 
     def _columns(self):
         columns = {
+            "component": self.names,
             "active": self.active,
             "kl": self.kl,
             "pca": self.pca.component,
@@ -247,11 +253,14 @@ class LatentReport:
         return {name: v for name, v in columns.items() if v is not None}
 
     def _table(self):
-        columns = {n: v for n, v in self._columns().items() if n != "active"}
-        yield "component " + " ".join(f"{name:>15}" for name in columns)
-        for i in np.flatnonzero(self.active):
+        columns = self._columns()
+        names = [str(name) for name in columns.pop("component")]
+        active = np.flatnonzero(columns.pop("active"))
+        width = max(len(name) for name in ("component", *names))
+        yield f"{'component':{width}} " + " ".join(f"{name:>15}" for name in columns)
+        for i in active:
             cells = (_cell(np.asarray(v)[i]) for v in columns.values())
-            yield f"{i:9d} " + " ".join(f"{cell:>15}" for cell in cells)
+            yield f"{names[i]:{width}} " + " ".join(f"{cell:>15}" for cell in cells)
 
 
 def _cell(value):

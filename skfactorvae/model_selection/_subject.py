@@ -12,6 +12,7 @@ from .._jacobian import ima_contrast, jacobians
 from .._linear_models import fit_factor_analysis, ica_rotation
 from .._pipelines import (
     category_columns,
+    component_names,
     kl_of_columns,
     number_names,
     numbers_of,
@@ -53,6 +54,7 @@ class Subject:
         self.values = self._shrunk()
         self.completed = self._completed_rows()
         self.codes = codes_with(self.model, inputs, known)
+        self.component_names = component_names(self.model, self.codes.shape[1])
         self.active = active_mask(self.model, self.codes)
         self.kl = kl_of_columns(self.model)
         self.params = self.model.get_params()

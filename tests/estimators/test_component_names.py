@@ -16,6 +16,7 @@ from skfactorvae.inspection import (
     StabilityDisplay,
     factor_table,
 )
+from skfactorvae.model_selection import latent_report
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,18 @@ def test_tables_and_displays_show_names(vae, table):
     assert matrix.code_names.tolist() == ["size", "shape", "component 2"]
     stability = StabilityDisplay.from_estimators([vae, vae], table, reference=0)
     assert stability.names[0] == "size"
+
+
+def test_reports_show_names(vae, table):
+    gaps = table.assign(a=table["a"].where(vae.transform(table)[:, 0] > 0))
+    vae.set_component_names({0: "size", 2: "a much longer name"})
+    report = latent_report(vae, gaps)
+    frame = report.to_frame()
+    assert frame["component"].tolist() == ["size", "component 1", "a much longer name"]
+    rows = str(report).splitlines()[2 : 2 + report.active.sum()]
+    for name, row in zip(frame["component"][report.active], rows, strict=True):
+        assert row.startswith(f"{name} ")
+    assert "Size follows the pattern of missing values" in str(report)
 
 
 def test_columns_of_a_frame_of_codes_are_names():

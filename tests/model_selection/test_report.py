@@ -339,6 +339,7 @@ class TestReport:
     def test_it_becomes_a_frame(self, vae, data):
         frame = latent_report(vae, data[1]).to_frame()
         assert list(frame.columns) == [
+            "component",
             "active",
             "kl",
             "pca",
