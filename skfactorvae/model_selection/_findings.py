@@ -14,6 +14,7 @@ from .._health import (
     MAX_WEIGHTED_R2_LOSS,
     check_audit,
     check_fit,
+    check_reconstruction,
     check_samples,
     matches_factor_analysis,
 )
@@ -21,7 +22,7 @@ from .._pipelines import (
     active_columns,
     number_names,
 )
-from .._remedies import is_limited
+from .._remedies import is_limited, lower, more_steps, sentence
 from .._simple_structure import are_as_independent, are_nearly_normal, non_normality
 from ..columns import suggest_likelihood
 
@@ -185,12 +186,39 @@ def _check_explanation(subject):
                 "samples is as high as FactorAnalysis'.",
             )
             return
-        yield Finding(
-            "fit",
-            "warning",
-            message,
-            "Train longer, lower gamma and beta, or raise n_components.",
-        )
+        if number_names(subject.model) is not None and _reconstructs(subject.model):
+            yield Finding(
+                "fit",
+                "note",
+                message,
+                "Principal components maximise this share, and likelihoods of columns "
+                "of several types do not. column_report_ says which columns the others "
+                f"predict; if one matters that they do not, {_more(subject.model)}.",
+            )
+            return
+        yield Finding("fit", "warning", message, _fit_advice(subject.model))
+
+
+def _reconstructs(model):
+    """Return whether held-out samples are known to be reconstructed well."""
+    verdict = check_reconstruction(model)
+    return verdict is not None and verdict.level == "fine"
+
+
+def _fit_advice(model):
+    """Return what may raise the variance that codes explain, as far as it is open."""
+    if not hasattr(model, "history_"):
+        return sentence([_more(model)])
+    weights = [*lower(model, "beta", 1), *lower(model, "gamma", 0)]
+    steps = [] if is_limited(model) else [more_steps(model)]
+    return sentence([_more(model), *weights, *steps])
+
+
+def _more(model):
+    """Return the advice to raise the number of components."""
+    if getattr(model, "n_components", None) != "auto":
+        return "raise n_components"
+    return f"set n_components above the {model.n_components_} that 'auto' chose"
 
 
 def _check_scale(subject):

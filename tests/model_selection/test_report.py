@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skfactorvae import FactorVAETransformer
-from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.datasets import make_nonlinear_ica, make_sensor_table
+from skfactorvae.inspection import health_marks
 from skfactorvae.metrics import match_codes, total_correlation_audit
 from skfactorvae.model_selection import SeedEnsemble, latent_report
 
@@ -42,6 +43,17 @@ def vae(trained):
     twin.__dict__.update(trained.__dict__)
     twin.history_ = {name: v.copy() for name, v in trained.history_.items()}
     return twin
+
+
+def held_out(linear):
+    """Scores of held-out samples, with that of FactorAnalysis."""
+    return {
+        "score": 1.0,
+        "training_score": 1.0,
+        "r2": 1.0,
+        "first_component_r2": 0.5,
+        "factor_analysis_score": linear,
+    }
 
 
 def findings(estimator, X):
@@ -272,18 +284,45 @@ class TestComparisons:
         )
         assert "fit" in warnings_of(vae, data[1])
 
+    @pytest.mark.parametrize("n_components", [3, "auto"])
+    @pytest.mark.parametrize("is_limited", [False, True])
+    def test_the_advice_for_codes_that_explain_less_can_be_followed(
+        self, vae, data, n_components, is_limited
+    ):
+        scrambled = np.tanh(np.random.RandomState(0).normal(size=(400, 3)))
+        vae.transform = lambda X: scrambled
+        vae.n_components = n_components
+        vae.weight_decay_ = float(is_limited)
+        vae.held_out_ = held_out(linear=2.0) if is_limited else {}
+        advice = findings(vae, data[1])["fit"].advice
+        more = "Set n_components above the 3 that 'auto' chose"
+        assert advice.startswith("Raise n_comp" if n_components == 3 else more)
+        assert f"lower gamma (now {vae.gamma:g})" in advice
+        assert ("raise max_iter" in advice) != is_limited
+
+    @pytest.mark.parametrize(("r2", "level"), [(0.6, "note"), (0.1, "warning")])
+    def test_less_than_pca_is_a_note_where_columns_have_types_and_the_marks_are_well(
+        self, r2, level
+    ):
+        X, _ = make_sensor_table(200, typed=True, random_state=0)
+        vae = FactorVAETransformer(2, max_iter=20, random_state=0).fit(X)
+        scrambled = np.random.RandomState(0).normal(size=(200, 2))
+        vae.transform, vae.active_components_ = lambda X: scrambled, np.arange(2)
+        vae.held_out_ = held_out(linear=np.nan) | {"r2": r2}
+        found = findings(vae, X)["fit"]
+        assert found.level == level
+        assert ("column_report_" in found.advice) == (level == "note")
+        (mark,) = (m for m in health_marks(vae) if m.name == "reconstruction")
+        assert mark.is_well == (level == "note")
+
     def test_a_small_difference_to_pca_is_a_note_where_the_likelihood_is_high(
         self, vae, data
     ):
         rng = np.random.RandomState(0)
         codes = vae.transform(data[1])
         vae.transform = lambda X: codes + 0.3 * rng.normal(size=codes.shape)
-        score = {"score": 1.0, "training_score": 1.0, "r2": 1.0}
         for linear, level in ((0.0, "note"), (2.0, "warning")):
-            vae.held_out_ = score | {
-                "first_component_r2": 0.5,
-                "factor_analysis_score": linear,
-            }
+            vae.held_out_ = held_out(linear)
             assert findings(vae, data[1])["fit"].level == level
 
     def test_pca_is_not_advised_to_train_longer_where_held_out_samples_decided(
