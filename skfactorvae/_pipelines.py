@@ -12,6 +12,12 @@ import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.impute import MissingIndicator
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 
 Steps = tuple[tuple[str, Any], ...]
 
@@ -206,6 +212,32 @@ def numbers_of(model, X):
     if number_names(model) is not None:
         X = model.numbers(X)
     return np.asarray(X, dtype=np.float64)
+
+
+SCALERS = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler
+"""Steps that change the units of columns alone."""
+
+
+def names_before(before, X):
+    """Return the names of the user's columns, if the steps before a model keep them.
+
+    Parameters
+    ----------
+    before : tuple of (str, estimator)
+        Steps before the model.
+    X : array-like of shape (n_samples, n_features)
+        Samples, the input of the first of them.
+
+    Returns
+    -------
+    names : list of str, or None
+        None without steps, without names, and where a step has other columns.
+    """
+    if not before or not all(isinstance(s, OneToOneFeatureMixin) for _, s in before):
+        return None
+    names = getattr(X, "columns", getattr(before[0][1], "feature_names_in_", None))
+    is_named = names is not None and all(isinstance(name, str) for name in names)
+    return list(names) if is_named else None
 
 
 def is_imputer(step):

@@ -255,7 +255,7 @@ def _check_columns(subject):
         return
     found = {
         name: suggested.likelihood
-        for name, values in zip(subject.names, subject.rows.T, strict=True)
+        for name, values in zip(subject.names, subject.unscaled.T, strict=True)
         if subject.likelihood_of(name) == "gaussian"
         and (suggested := suggest_likelihood(values)) is not None
     }
@@ -274,8 +274,16 @@ def _check_columns(subject):
         "columns",
         "note",
         f"Columns of numbers with {kinds}: {len(found)} of {p} ({names}).",
-        f"Consider likelihood={asked}.",
+        f"Consider likelihood={asked}{_without(subject.scalers)}.",
     )
+
+
+def _without(scalers):
+    """Return that likelihoods need the units in which columns were judged."""
+    if not scalers:
+        return ""
+    steps = ", ".join(map(repr, scalers))
+    return f" without the scaling before ({steps}): the model scales columns itself"
 
 
 def _first_of(entries):

@@ -19,7 +19,7 @@ from ._members import (
     find_ensemble,
     subsample,
 )
-from ._subject import Subject
+from ._subject import Origin, Subject
 
 
 def latent_report(estimator, X, *, error_scale=None, random_state=0):
@@ -78,16 +78,18 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
     This is PCA: each active component is a principal component (correlation 0.98).
     """
     rows, member, stability = subsample(X), estimator, None
+    table, outer = rows, ()
     found = find_ensemble(estimator)
     if found is not None:
         rows, member = found.transform_before(rows), found.model.estimator_
+        outer = found.before
         stability = found.model.component_stability_
     known = {}
     if error_scale is not None:
         for whole in (estimator, member):
             _check_no_steps(whole)
         known = {"error_scale": subsample(error_scale)}
-    subject = Subject(member, rows, random_state, known)
+    subject = Subject(member, rows, random_state, known, Origin(table, outer))
     findings = [finding for check in CHECKS for finding in check(subject)]
     findings += check_stability(subject, stability)
     return LatentReport(

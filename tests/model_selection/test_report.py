@@ -1,11 +1,12 @@
 """The latent report: warnings for faulty models, none for healthy ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica, make_sensor_table
@@ -14,6 +15,14 @@ from skfactorvae.metrics import match_codes, total_correlation_audit
 from skfactorvae.model_selection import SeedEnsemble, latent_report
 
 LOG_2 = np.log(2)
+
+
+class SuggestingPCA(PCA):
+    """PCA with a parameter of which the report suggests values."""
+
+    def __init__(self, n_components, likelihood="auto", random_state=None):
+        super().__init__(n_components, random_state=random_state)
+        self.likelihood = likelihood
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +348,36 @@ class TestComparisons:
         }
         advice = findings(pca, data[1])["baseline"].advice
         assert advice == "Use PCA: held-out samples favour a nearly linear model."
+
+
+class TestPipelines:
+    @pytest.fixture
+    def table(self):
+        rng = np.random.RandomState(0)
+        z = rng.normal(size=(300, 1))
+        logs = 2 * z + rng.normal(size=(300, 2))
+        return pd.DataFrame(np.exp(logs), columns=["income", "rent"]).assign(z=z)
+
+    @pytest.mark.parametrize("is_ensemble", [False, True])
+    def test_columns_behind_a_scaler_have_the_names_and_units_of_the_table(
+        self, table, is_ensemble
+    ):
+        model = SuggestingPCA(2)
+        if is_ensemble:
+            model = SeedEnsemble(model, n_seeds=2)
+        pipe = make_pipeline(StandardScaler(), model).fit(table)
+        found = findings(pipe, table)["columns"]
+        assert "{'income': 'lognormal', 'rent': 'lognormal'}" in found.advice
+        assert "without the scaling before ('standardscaler')" in found.advice
+        alone = findings(SuggestingPCA(2).fit(table), table)["columns"]
+        assert alone.message == found.message
+        assert "without" not in alone.advice
+
+    def test_columns_behind_another_step_are_judged_as_the_model_receives_them(
+        self, table
+    ):
+        pipe = make_pipeline(PowerTransformer(), SuggestingPCA(2)).fit(table)
+        assert "columns" not in findings(pipe, table)
 
 
 class TestEnsembles:
