@@ -5,7 +5,9 @@ Scorers, displays and model selection share this rule.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,9 @@ from sklearn.preprocessing import (
 )
 
 Steps = tuple[tuple[str, Any], ...]
+
+MAX_NAMES = 20
+"""Names of components that an error lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,48 @@ def component_names(model, n_codes):
 def default_names(n_codes):
     """Return the names of components that have none of their own, (n_codes,)."""
     return np.array([f"component {j}" for j in range(n_codes)], dtype=object)
+
+
+def component_index(key, model, n_codes):
+    """Return the index of a component that is given by its index or a name.
+
+    Parameters
+    ----------
+    key : int or str
+        The index; the name that tables show, such as "component 3", also as
+        "component_3"; or the name of the column of ``transform``.
+    model : estimator
+        Fitted.
+    n_codes : int
+        Number of components.
+
+    Returns
+    -------
+    index : int
+
+    Raises
+    ------
+    ValueError
+        If there is no such component.
+    """
+    is_index = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_index and 0 <= int(key) < n_codes:
+        return int(key)
+    names = component_names(model, n_codes).tolist()
+    if isinstance(key, str):
+        outputs = list(getattr(model, "get_feature_names_out", list)())
+        for known in (names, outputs if len(outputs) == n_codes else []):
+            if key in known:
+                return known.index(key)
+        numbered = re.fullmatch(r"(.*?)[_ ]?(\d+)", key)
+        stems = "component", type(model).__name__.lower()
+        if numbered and numbered[1] in stems and int(numbered[2]) < n_codes:
+            return int(numbered[2])
+    shown = ", ".join(map(repr, names[:MAX_NAMES])) + ", ..." * (n_codes > MAX_NAMES)
+    raise ValueError(
+        f"{key!r} is not the index of a component, nor its name; expected an integer "
+        f"from 0 to {n_codes - 1}, or one of the names {shown}."
+    )
 
 
 def find_model(estimator, methods=("transform",), step=None):
