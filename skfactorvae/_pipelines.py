@@ -283,8 +283,9 @@ def names_before(before, X):
     if not before or not all(isinstance(s, OneToOneFeatureMixin) for _, s in before):
         return None
     names = getattr(X, "columns", getattr(before[0][1], "feature_names_in_", None))
-    is_named = names is not None and all(isinstance(name, str) for name in names)
-    return list(names) if is_named else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)
 
 
 def is_imputer(step):
