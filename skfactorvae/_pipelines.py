@@ -5,15 +5,26 @@ Scorers, displays and model selection share this rule.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.impute import MissingIndicator
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 
 Steps = tuple[tuple[str, Any], ...]
+
+MAX_NAMES = 20
+"""Names of components that an error lists, at most."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,59 @@ class FoundModel:
             for _, step in self.after
             if hasattr(step, "transform")
         )
+
+
+def component_names(model, n_codes):
+    """Return the names of a model's components, (n_codes,), as the user set them."""
+    names = getattr(model, "component_names_", None)
+    return default_names(n_codes) if names is None else names
+
+
+def default_names(n_codes):
+    """Return the names of components that have none of their own, (n_codes,)."""
+    return np.array([f"component {j}" for j in range(n_codes)], dtype=object)
+
+
+def component_index(key, model, n_codes):
+    """Return the index of a component that is given by its index or a name.
+
+    Parameters
+    ----------
+    key : int or str
+        The index; the name that tables show, such as "component 3", also as
+        "component_3"; or the name of the column of ``transform``.
+    model : estimator
+        Fitted.
+    n_codes : int
+        Number of components.
+
+    Returns
+    -------
+    index : int
+
+    Raises
+    ------
+    ValueError
+        If there is no such component.
+    """
+    is_index = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_index and 0 <= int(key) < n_codes:
+        return int(key)
+    names = component_names(model, n_codes).tolist()
+    if isinstance(key, str):
+        outputs = list(getattr(model, "get_feature_names_out", list)())
+        for known in (names, outputs if len(outputs) == n_codes else []):
+            if key in known:
+                return known.index(key)
+        numbered = re.fullmatch(r"(.*?)[_ ]?(\d+)", key)
+        stems = "component", type(model).__name__.lower()
+        if numbered and numbered[1] in stems and int(numbered[2]) < n_codes:
+            return int(numbered[2])
+    shown = ", ".join(map(repr, names[:MAX_NAMES])) + ", ..." * (n_codes > MAX_NAMES)
+    raise ValueError(
+        f"{key!r} is not the index of a component, nor its name; expected an integer "
+        f"from 0 to {n_codes - 1}, or one of the names {shown}."
+    )
 
 
 def find_model(estimator, methods=("transform",), step=None):
@@ -195,6 +259,33 @@ def numbers_of(model, X):
     if number_names(model) is not None:
         X = model.numbers(X)
     return np.asarray(X, dtype=np.float64)
+
+
+SCALERS = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler
+"""Steps that change the units of columns alone."""
+
+
+def names_before(before, X):
+    """Return the names of the user's columns, if the steps before a model keep them.
+
+    Parameters
+    ----------
+    before : tuple of (str, estimator)
+        Steps before the model.
+    X : array-like of shape (n_samples, n_features)
+        Samples, the input of the first of them.
+
+    Returns
+    -------
+    names : list of str, or None
+        None without steps, without names, and where a step has other columns.
+    """
+    if not before or not all(isinstance(s, OneToOneFeatureMixin) for _, s in before):
+        return None
+    names = getattr(X, "columns", getattr(before[0][1], "feature_names_in_", None))
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names)
 
 
 def is_imputer(step):

@@ -11,6 +11,7 @@ from ._discriminators import CHANCE_ACCURACY, CHANCE_LOSS, DEPENDENT_AUC, check_
 from ._held_out import (
     MAX_R2_LOSS,
     MAX_WEIGHTED_R2_LOSS,
+    check_reconstruction,
     check_samples,
     matches_factor_analysis,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_WEIGHTED_R2_LOSS",
     "check_audit",
     "check_fit",
+    "check_reconstruction",
     "check_samples",
     "fit_warnings",
     "matches_factor_analysis",

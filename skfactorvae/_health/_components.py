@@ -38,6 +38,12 @@ def check_components(model: Any) -> Verdict | None:
             f"Set n_components to at most {n_columns}: further ones have nothing of "
             "their own to hold.",
         )
+    if n_active == len(kl) and getattr(model, "n_components", None) == "auto":
+        message = (
+            f"All {len(kl)} components are active, as many as n_components='auto' "
+            "chose."
+        )
+        return Verdict("components", "fine", message)
     if n_active == len(kl):
         return Verdict(
             "components",

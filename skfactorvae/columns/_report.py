@@ -12,6 +12,12 @@ import numpy as np
 
 from .._inputs import columns
 
+NO_GAINS = (
+    "How well columns are predicted from others is computed where fit holds samples "
+    "out, for at most 300 features of several types or likelihoods."
+)
+"""Last line of a report without any gain."""
+
 
 @dataclass(frozen=True, eq=False)
 class ColumnReport:
@@ -47,15 +53,20 @@ class ColumnReport:
         Mean log-density of held-out values given others of the same sample, nats per
         observed value, in the unit of the column: three quarters of the columns are
         shown at a time. Of a fit to four fifths of the samples, as ``held_out_``; NaN
-        if no samples were held out, and for tables of numbers alone.
+        if no samples were held out, for tables of numbers with one likelihood, and for
+        more than 300 features.
     independent : ndarray, same shape
         The same under a distribution of the column alone, with the same likelihood.
 
     Attributes
     ----------
     gain : ndarray of shape (n_columns,)
-        ``predicted - independent``: nats that the other columns tell of a value. At
-        about zero, a column shares no component with others.
+        ``predicted - independent``: how much better a value is predicted from the
+        other columns than from the distribution of its own, nats. At about zero, a
+        column shares no component with others. Below zero, predictions are farther off
+        than the noise of the column allows, as where it is nearly a function of a few
+        columns, such as a copy or a sum: the model reproduces it with little noise, and
+        is too certain of it once some of these are hidden.
 
     References
     ----------
@@ -88,7 +99,7 @@ class ColumnReport:
 
     @property
     def gain(self) -> np.ndarray:
-        """Nats per observed value that other columns tell of a column."""
+        """Nats per observed value by which other columns improve the prediction."""
         return self.predicted - self.independent
 
     @property
@@ -101,7 +112,10 @@ class ColumnReport:
         return len(self.name)
 
     def __str__(self) -> str:
-        return "\n".join(self._line(j) for j in range(len(self)))
+        lines = [self._line(j) for j in range(len(self))]
+        if lines and np.isnan(self.gain).all():
+            lines.append(NO_GAINS)
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<ColumnReport: {len(self)} columns>\n{self}"
@@ -120,7 +134,7 @@ class ColumnReport:
             if not np.isnan(values[j]):
                 parts.append(f"{word} {values[j]:.3g}")
         if not np.isnan(self.gain[j]):
-            parts.append(f"others tell {self.gain[j]:.2f} nats")
+            parts.append(_comparison(self.gain[j]))
         line = f"{self.name[j]}: {', '.join(parts)}"
         if not self.suggestion[j]:
             return line
@@ -148,6 +162,12 @@ class ColumnReport:
             ) from error
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         return pd.DataFrame({**arrays, "gain": self.gain})
+
+
+def _comparison(gain: float) -> str:
+    """Return how well the other columns predict a column, in words."""
+    word = "better" if gain >= 0 else "worse"
+    return f"predicted {abs(gain):.2f} nats {word} from other columns than alone"
 
 
 def column_dtypes(X: Any) -> tuple[str, ...]:

@@ -160,7 +160,8 @@ class BaseLatentTransformer(
         Names of the components, see ``set_component_names``.
     column_report_ : ColumnReport
         What the fit did with each column of the table: its type and likelihood, one
-        that its values suggest, missing values, noise, and what others tell of it.
+        that its values suggest, missing values, noise, and how well others
+        predict it.
     """
 
     n_components: int | Literal["auto"] = parameter(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
+
+from .._pipelines import component_index
 
 
 class NamedComponents(ClassNamePrefixFeaturesOutMixin):
@@ -26,8 +27,9 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
 
         Parameters
         ----------
-        names : dict of int to str, sequence of str, or None
-            Names by the index of the component; those of other components are kept.
+        names : dict of (int or str) to str, sequence of str, or None
+            Names by the index of the component, or by the name that it has, as
+            "component 0"; those of other components are kept.
             A sequence has a name for each component, or None where there is none. None
             removes all names.
 
@@ -43,18 +45,18 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
         TypeError
             If a name is not a string.
         ValueError
-            If an index is not that of a component, a name is empty, two components have
-            one name, or a sequence has another length.
+            If a key is not that of a component, or two are of the same one, a name is
+            empty, two components have one name, or a sequence has another length.
         """
         check_is_fitted(self)
-        given = _by_index(names, self._n_codes)
+        given = self._by_index(names)
         for j, name in given.items():
-            _check_name(j, name, self._n_codes)
+            _check_name(j, name)
         chosen = list(self._given_names)
         if names is None:
             chosen = [None] * self._n_codes
         for j, name in given.items():
-            chosen[int(j)] = None if name is None else str(name)
+            chosen[j] = None if name is None else str(name)
         _check_distinct(_filled(chosen, "component "))
         _check_distinct(_filled(chosen, type(self).__name__.lower()))
         self._component_names = tuple(chosen)
@@ -93,14 +95,27 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
         super().get_feature_names_out(input_features)  # checks them
         return _filled(self._given_names, type(self).__name__.lower())[self._kept]
 
+    def _by_index(self, names):
+        """Return new names by the index of their component."""
+        given = {}
+        for key, name in _entries(names, self._n_codes).items():
+            j = component_index(key, self, self._n_codes)
+            if j in given:
+                raise ValueError(
+                    f"names has two names for component {j}: {given[j]!r}, and "
+                    f"{name!r} for the key {key!r}; expected one for each component."
+                )
+            given[j] = name
+        return given
+
     @property
     def _given_names(self):
         """Names that were set; None for each other component."""
         return vars(self).get("_component_names", (None,) * self._n_codes)
 
 
-def _by_index(names, n_codes):
-    """Return names by index."""
+def _entries(names, n_codes):
+    """Return names by index, or by what a dict has in its place."""
     if names is None:
         return {}
     if isinstance(names, Mapping):
@@ -119,13 +134,7 @@ def _by_index(names, n_codes):
     return dict(enumerate(names))
 
 
-def _check_name(j, name, n_codes):
-    is_index = isinstance(j, Integral) and not isinstance(j, bool)
-    if not is_index or not 0 <= int(j) < n_codes:
-        raise ValueError(
-            f"{j!r} is not the index of a component; expected an integer from 0 to "
-            f"{n_codes - 1}."
-        )
+def _check_name(j, name):
     if name is not None and not isinstance(name, str):
         raise TypeError(
             f"The name of component {j} is {name!r}, of type {type(name).__name__}; "

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from numbers import Integral
 
 import numpy as np
 
 from .._inputs import like_frame
-from .._pipelines import category_columns, number_names
+from .._pipelines import category_columns, component_index, number_names
 from ._edited_tables import edited_table
 from ._reading import as_table, move, numbers, read, take
 
@@ -41,9 +39,10 @@ def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
     samples : array-like of shape (n_samples, n_features)
         Samples to edit, such as one row of the table.
     moves : dict
-        How far each component is moved. A key is the index of a component, its name by
-        ``get_feature_names_out``, or ``"component_3"``; a value is a number, or one for
-        each sample. A single sample is repeated for several numbers.
+        How far each component is moved. A key is the index of a component, the name
+        that tables show, as ``"component 3"`` (or ``"component_3"``), or its name by
+        ``get_feature_names_out``; a value is a number, or one for each sample.
+        A single sample is repeated for several numbers.
     reference : array-like of shape (n_reference, n_features), default=None
         Samples whose standard deviation of the component is the unit, as in
         :func:`factor_table`. None takes the unit of the code, for a VAE the standard
@@ -129,25 +128,8 @@ def _amounts(moves, reading, n_latents):
                 f"The move of {key!r} must be a finite number, or one for each sample; "
                 f"got {value!r}."
             )
-        amounts[_index(key, reading.model, n_latents)] = amount
+        amounts[component_index(key, reading.model, n_latents)] = amount
     return amounts
-
-
-def _index(key, model, n_latents):
-    """Return the index of a component that is given by index or name."""
-    is_index = isinstance(key, Integral) and not isinstance(key, bool)
-    if is_index and 0 <= int(key) < n_latents:
-        return int(key)
-    names = list(getattr(model, "get_feature_names_out", list)())
-    if isinstance(key, str) and key in names:
-        return names.index(key)
-    match = re.fullmatch(r"component[_ ]?(\d+)", str(key))
-    if isinstance(key, str) and match and int(match[1]) < n_latents:
-        return int(match[1])
-    raise ValueError(
-        f"moves has the component {key!r}; expected an index from 0 to "
-        f"{n_latents - 1}, or a name as 'component_0'."
-    )
 
 
 def _number_of_samples(n, amounts):

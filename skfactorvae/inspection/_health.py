@@ -20,11 +20,14 @@ class Mark(NamedTuple):
         False where something should be done.
     message : str
         What was found and, where there is something to do, what.
+    level : {"warning", "note", "fine"}
+        "warning" where ``is_well`` is False; "note" for what can be tried, or watched.
     """
 
     name: str
     is_well: bool
     message: str
+    level: str
 
 
 def health_marks(estimator):
@@ -37,7 +40,7 @@ def health_marks(estimator):
 
     Returns
     -------
-    marks : list of (name, is_well, message)
+    marks : list of (name, is_well, message, level)
         Named tuples, one for each check that applies: whether training ran to its end
         (``"training"``), whether the reconstruction still falls (``"convergence"``),
         whether components are active (``"components"``), what the discriminator
@@ -74,6 +77,7 @@ def health_marks(estimator):
             verdict.name,
             verdict.level != "warning",
             f"{verdict.message} {verdict.advice}".rstrip(),
+            verdict.level,
         )
         for verdict in check_fit(recorded(estimator))
     ]

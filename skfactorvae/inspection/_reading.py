@@ -17,6 +17,8 @@ from .._pipelines import (
     FoundModel,
     active_columns,
     category_columns,
+    component_names,
+    default_names,
     find_model,
     is_imputer,
     kl_of_columns,
@@ -162,8 +164,7 @@ class Reading:
 
     def component_names(self, n_latents):
         """Return the names of the components, (n_latents,), as the user set them."""
-        names = getattr(self.model, "component_names_", None)
-        return default_names(n_latents) if names is None else names
+        return component_names(self.model, n_latents)
 
     def used_latents(self, n_latents):
         """Return the indices of the active components; of all, if none is active."""
@@ -312,11 +313,6 @@ def name_features(n_features, feature_names, X=None):
             "Give one name for each feature."
         )
     return texts
-
-
-def default_names(n_latents):
-    """Return the names of components that have none of their own, (n_latents,)."""
-    return np.array([f"component {j}" for j in range(n_latents)], dtype=object)
 
 
 def names_of_codes(codes, n_latents):

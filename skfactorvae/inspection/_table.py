@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .._pipelines import default_names
 from .._simple_structure import simplicity
 from ._layout import Layout, choose_layout
-from ._reading import check_unit, default_names, positions_of, read
+from ._reading import check_unit, positions_of, read
 from ._wording import LEAST_EFFECT, sentence
 
 N_STEPS = 17

@@ -41,7 +41,7 @@ class TrainingDisplay:
     ----------
     history : dict of str to ndarray of shape (n_records,)
         The training record, ``history_``, with ``step`` among its keys.
-    marks : list of (name, is_well, message)
+    marks : list of (name, is_well, message, level)
         Result of :func:`health_marks`.
     warmup : float, default=0.0
         Share of the steps over which the objective grew to its full form, in [0, 1];
@@ -152,7 +152,7 @@ class TrainingDisplay:
             _mark_level(panel, step[-1], self.held_out_score, "held_out_ score ")
 
     def _write_marks(self):
-        signs = {True: ("✓", GREEN), False: ("!", ORANGE)}
+        signs = {"fine": ("✓", GREEN), "note": ("–", INK), "warning": ("!", ORANGE)}
         figure = self.figure_
         width, panels_height = figure.get_size_inches()
         fit = int(CHARACTERS_PER_INCH * width)
@@ -164,7 +164,7 @@ class TrainingDisplay:
         figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
         tops = share - (0.04 + np.cumsum([0.0, *heights[:-1]])) / total
         for mark, lines, y in zip(self.marks, paragraphs, tops, strict=True):
-            sign, colour = signs[mark.is_well]
+            sign, colour = signs[mark.level]
             style = {"va": "top", "color": colour, "fontweight": "bold"}
             figure.text(0.12 / width, y, sign, fontsize=10, **style)
             figure.text(

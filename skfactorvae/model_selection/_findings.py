@@ -14,6 +14,7 @@ from .._health import (
     MAX_WEIGHTED_R2_LOSS,
     check_audit,
     check_fit,
+    check_reconstruction,
     check_samples,
     matches_factor_analysis,
 )
@@ -21,7 +22,7 @@ from .._pipelines import (
     active_columns,
     number_names,
 )
-from .._remedies import is_limited
+from .._remedies import is_limited, lower, more_steps, sentence
 from .._simple_structure import are_as_independent, are_nearly_normal, non_normality
 from ..columns import suggest_likelihood
 
@@ -185,12 +186,39 @@ def _check_explanation(subject):
                 "samples is as high as FactorAnalysis'.",
             )
             return
-        yield Finding(
-            "fit",
-            "warning",
-            message,
-            "Train longer, lower gamma and beta, or raise n_components.",
-        )
+        if number_names(subject.model) is not None and _reconstructs(subject.model):
+            yield Finding(
+                "fit",
+                "note",
+                message,
+                "Principal components maximise this share, and likelihoods of columns "
+                "of several types do not. column_report_ says which columns the others "
+                f"predict; if one matters that they do not, {_more(subject.model)}.",
+            )
+            return
+        yield Finding("fit", "warning", message, _fit_advice(subject.model))
+
+
+def _reconstructs(model):
+    """Return whether held-out samples are known to be reconstructed well."""
+    verdict = check_reconstruction(model)
+    return verdict is not None and verdict.level == "fine"
+
+
+def _fit_advice(model):
+    """Return what may raise the variance that codes explain, as far as it is open."""
+    if not hasattr(model, "history_"):
+        return sentence([_more(model)])
+    weights = [*lower(model, "beta", 1), *lower(model, "gamma", 0)]
+    steps = [] if is_limited(model) else [more_steps(model)]
+    return sentence([_more(model), *weights, *steps])
+
+
+def _more(model):
+    """Return the advice to raise the number of components."""
+    if getattr(model, "n_components", None) != "auto":
+        return "raise n_components"
+    return f"set n_components above the {model.n_components_} that 'auto' chose"
 
 
 def _check_scale(subject):
@@ -227,7 +255,7 @@ def _check_columns(subject):
         return
     found = {
         name: suggested.likelihood
-        for name, values in zip(subject.names, subject.rows.T, strict=True)
+        for name, values in zip(subject.names, subject.unscaled.T, strict=True)
         if subject.likelihood_of(name) == "gaussian"
         and (suggested := suggest_likelihood(values)) is not None
     }
@@ -246,8 +274,16 @@ def _check_columns(subject):
         "columns",
         "note",
         f"Columns of numbers with {kinds}: {len(found)} of {p} ({names}).",
-        f"Consider likelihood={asked}.",
+        f"Consider likelihood={asked}{_without(subject.scalers)}.",
     )
+
+
+def _without(scalers):
+    """Return that likelihoods need the units in which columns were judged."""
+    if not scalers:
+        return ""
+    steps = ", ".join(map(repr, scalers))
+    return f" without the scaling before ({steps}): the model scales columns itself"
 
 
 def _first_of(entries):
@@ -282,8 +318,9 @@ def _check_missing(subject):
         yield Finding(
             "missing values",
             "warning",
-            f"Component {j} follows the pattern of missing values: its correlation "
-            f"with an indicator of those of feature {feature} is {correlation:.2f}.",
+            f"{_titled(subject, j)} follows the pattern of missing values: its "
+            f"correlation with an indicator of those of feature {feature} is "
+            f"{correlation:.2f}.",
             "Ask why these values are missing, and interpret the component as the "
             "reason, or leave the feature out.",
         )
@@ -295,11 +332,17 @@ def _check_missing(subject):
         yield Finding(
             "known errors",
             "warning",
-            f"Component {j} follows the sizes of known errors: its correlation with "
-            f"the ranks of those of feature {feature} is {correlation:.2f}.",
+            f"{_titled(subject, j)} follows the sizes of known errors: its correlation "
+            f"with the ranks of those of feature {feature} is {correlation:.2f}.",
             "Ask what the precision of a sample depends on, and interpret the "
             "component as that, or compare samples of one precision.",
         )
+
+
+def _titled(subject, j):
+    """Return the name of a component as the first words of a sentence."""
+    name = str(subject.component_names[j])
+    return f"{name[0].upper()}{name[1:]}"
 
 
 def _followed(subject, table):
@@ -346,12 +389,15 @@ def check_stability(subject, stability):
         )
         advice = "This is necessary, not sufficient: seeds can share an error."
         return [Finding("stability", "fine", message, advice)]
-    named, it = ", ".join(map(str, weak)), "it" if len(weak) == 1 else "them"
+    named, it = (
+        ", ".join(subject.component_names[weak]),
+        "it" if len(weak) == 1 else "them",
+    )
     return [
         Finding(
             "stability",
             "warning",
-            f"Most other seeds do not find component{'s' * (len(weak) > 1)} {named}.",
+            f"Most other seeds do not find {named}.",
             f"Do not interpret {it}; SeedEnsemble(keep='stable') leaves {it} out.",
         )
     ]

@@ -19,7 +19,7 @@ from ._members import (
     find_ensemble,
     subsample,
 )
-from ._subject import Subject
+from ._subject import Origin, Subject
 
 
 def latent_report(estimator, X, *, error_scale=None, random_state=0):
@@ -78,19 +78,22 @@ def latent_report(estimator, X, *, error_scale=None, random_state=0):
     This is PCA: each active component is a principal component (correlation 0.98).
     """
     rows, member, stability = subsample(X), estimator, None
+    table, outer = rows, ()
     found = find_ensemble(estimator)
     if found is not None:
         rows, member = found.transform_before(rows), found.model.estimator_
+        outer = found.before
         stability = found.model.component_stability_
     known = {}
     if error_scale is not None:
         for whole in (estimator, member):
             _check_no_steps(whole)
         known = {"error_scale": subsample(error_scale)}
-    subject = Subject(member, rows, random_state, known)
+    subject = Subject(member, rows, random_state, known, Origin(table, outer))
     findings = [finding for check in CHECKS for finding in check(subject)]
     findings += check_stability(subject, stability)
     return LatentReport(
+        names=subject.component_names,
         active=subject.active,
         kl=subject.kl,
         pca=subject.pca,
@@ -112,6 +115,8 @@ class LatentReport:
 
     Parameters
     ----------
+    names : ndarray of str, shape (n_components,)
+        Names of the components, as ``set_component_names`` set them.
     active : ndarray of bool, shape (n_components,)
         Whether each component is active.
     kl : ndarray of shape (n_components,) or None
@@ -172,6 +177,7 @@ class LatentReport:
     (array([ True,  True,  True]), array([0, 1, 2]))
     """
 
+    names: np.ndarray
     active: np.ndarray
     kl: Any
     pca: Bunch
@@ -214,9 +220,10 @@ class LatentReport:
         Returns
         -------
         frame : DataFrame
-            Columns ``active``, ``kl``, ``pca``, ``pca_correlation``, ``ica``,
-            ``ica_correlation``, ``varimax``, ``varimax_correlation`` and ``stability``,
-            without those that are None. Needs pandas.
+            Columns ``component``, its name, ``active``, ``kl``, ``pca``,
+            ``pca_correlation``, ``ica``, ``ica_correlation``, ``varimax``,
+            ``varimax_correlation`` and ``stability``, without those that are None.
+            Needs pandas.
         """
         import pandas as pd
 
@@ -234,6 +241,7 @@ class LatentReport:
 
     def _columns(self):
         columns = {
+            "component": self.names,
             "active": self.active,
             "kl": self.kl,
             "pca": self.pca.component,
@@ -247,11 +255,14 @@ class LatentReport:
         return {name: v for name, v in columns.items() if v is not None}
 
     def _table(self):
-        columns = {n: v for n, v in self._columns().items() if n != "active"}
-        yield "component " + " ".join(f"{name:>15}" for name in columns)
-        for i in np.flatnonzero(self.active):
+        columns = self._columns()
+        names = [str(name) for name in columns.pop("component")]
+        active = np.flatnonzero(columns.pop("active"))
+        width = max(len(name) for name in ("component", *names))
+        yield f"{'component':{width}} " + " ".join(f"{name:>15}" for name in columns)
+        for i in active:
             cells = (_cell(np.asarray(v)[i]) for v in columns.values())
-            yield f"{i:9d} " + " ".join(f"{cell:>15}" for cell in cells)
+            yield f"{names[i]:{width}} " + " ".join(f"{cell:>15}" for cell in cells)
 
 
 def _cell(value):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, check_array, check_random_state
 
 from .._jacobian import ima_contrast, jacobians
 from .._linear_models import fit_factor_analysis, ica_rotation
 from .._pipelines import (
+    SCALERS,
     category_columns,
+    component_names,
     kl_of_columns,
+    names_before,
     number_names,
     numbers_of,
 )
@@ -41,18 +46,30 @@ LEAST_STD = 1e-9
 """Standard deviation, relative to the largest, of a principal component that varies."""
 
 
+class Origin(NamedTuple):
+    """The user's samples, and the steps that they passed before an ensemble."""
+
+    table: Any
+    before: tuple
+
+
 class Subject:
     """A fitted transformer, its codes of the samples, and linear models of them."""
 
-    def __init__(self, member, X, random_state, known):
+    def __init__(self, member, X, random_state, known, origin):
         found = find_latent_model(member)
         inputs = found.transform_before(X)
         self.model, self.known, self.inputs = found.model, known, inputs
         self.rows = numbers_of(self.model, inputs)
-        self.names = _names_of(self.model, self.rows.shape[1])
+        before = (*origin.before, *found.before)
+        own_names = names_before(before, origin.table)
+        self.names = own_names or _names_of(self.model, self.rows.shape[1])
+        self.scalers = _scalers(self.model, before)
+        self.unscaled = _floats(origin.table) if self.scalers else self.rows
         self.values = self._shrunk()
         self.completed = self._completed_rows()
         self.codes = codes_with(self.model, inputs, known)
+        self.component_names = component_names(self.model, self.codes.shape[1])
         self.active = active_mask(self.model, self.codes)
         self.kl = kl_of_columns(self.model)
         self.params = self.model.get_params()
@@ -163,6 +180,19 @@ class Subject:
         match = match_codes(baseline, np.where(self.active, self.codes, 0.0))
         component = np.where(self.active, match.order, -1)
         return Bunch(component=component, correlation=match.correlation)
+
+
+def _scalers(model, before):
+    """Return the names of the steps before a model of numbers, if all are scalers."""
+    is_scaled = all(isinstance(step, SCALERS) for _, step in before)
+    is_scaled &= number_names(model) is None
+    return [name for name, _ in before] if is_scaled else []
+
+
+def _floats(table):
+    """Return the user's samples as numbers, (n, p) float64."""
+    dense = table.toarray() if hasattr(table, "toarray") else table
+    return check_array(dense, dtype=np.float64, ensure_all_finite="allow-nan")
 
 
 def _names_of(model, n_columns):

@@ -1,5 +1,7 @@
 """What a fit reports on each column of its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,25 @@ def test_tables_of_numbers_have_one_too():
     assert list(frame.dtype) == ["float64", "int64"]
     assert list(frame.suggestion) == ["lognormal", "negative_binomial"]
     np.testing.assert_array_equal(frame.noise_scale, array.noise_scale)
+
+
+def test_the_sign_of_a_gain_is_said_in_words(fitted):
+    report = fitted.column_report_
+    p = len(report)
+    lines = str(replace(report, predicted=np.ones(p), independent=np.zeros(p)))
+    assert lines.count("predicted 1.00 nats better from other columns than alone") == p
+    lines = str(replace(report, predicted=np.zeros(p), independent=np.ones(p)))
+    assert lines.count("predicted 1.00 nats worse from other columns than alone") == p
+
+
+def test_a_report_without_gains_says_when_there_are_some():
+    numbers = np.random.RandomState(0).normal(size=(60, 3))
+    report = FactorVAETransformer(**SMALL, max_iter=1).fit(numbers).column_report_
+    lines = str(report).splitlines()
+    assert len(lines) == 4
+    assert "several types or likelihoods" in lines[-1]
+    gains = replace(report, predicted=np.ones(3), independent=np.zeros(3))
+    assert len(str(gains).splitlines()) == 3
 
 
 def test_zeros_and_ones_are_suggested_to_be_probabilities():

@@ -14,8 +14,10 @@ from skfactorvae.inspection import (
     LatentPairsDisplay,
     LatentTraversalDisplay,
     StabilityDisplay,
+    edit,
     factor_table,
 )
+from skfactorvae.model_selection import latent_report
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def test_names_can_be_added_changed_and_removed(vae):
     ("names", "error", "message"),
     [
         ({3: "size"}, ValueError, "3 is not the index of a component.*from 0 to 2"),
-        ({"size": 0}, ValueError, "'size' is not the index"),
+        ({"size": 0}, ValueError, "'size' is not the index.*'component 0', 'kept'"),
+        ({0: "u", "component 0": "v"}, ValueError, "two names for component 0"),
+        ({"component_3": "u"}, ValueError, "not the index of a component, nor its na"),
         ({0: 1}, TypeError, "component 0 is 1, of type int"),
         ({0: " "}, ValueError, "component 0 is empty"),
         ({0: "size", 1: "size"}, ValueError, "Two components would be called 'size'"),
@@ -74,6 +78,24 @@ def test_bad_names_change_nothing(vae, names, error, message):
     with pytest.raises(error, match=message):
         vae.set_component_names(names)
     assert vae.component_names_.tolist() == ["component 0", "kept", "component 2"]
+
+
+@pytest.mark.parametrize(
+    "key", [0, "component 0", "component_0", "factorvaetransformer0", "size"]
+)
+def test_a_component_can_be_given_by_each_name_that_is_shown(vae, table, key):
+    vae.set_component_names({0: "size"})
+    pd.testing.assert_frame_equal(edit(vae, table, {key: 1}), edit(vae, table, {0: 1}))
+    vae.set_component_names({key: "length"})
+    assert vae.component_names_.tolist() == ["length", "component 1", "component 2"]
+
+
+def test_a_column_of_kept_components_is_edited_by_its_name(vae, table):
+    vae.keep, vae.active_components_ = "active", np.array([2])
+    vae.set_component_names({2: "shape"})
+    for key in ("shape", "factorvaetransformer2"):
+        expected = edit(vae, table, {2: 1.0})
+        pd.testing.assert_frame_equal(edit(vae, table, {key: 1.0}), expected)
 
 
 def test_files_and_pickles_hold_names_and_clones_do_not(vae, tmp_path):
@@ -114,6 +136,18 @@ def test_tables_and_displays_show_names(vae, table):
     assert matrix.code_names.tolist() == ["size", "shape", "component 2"]
     stability = StabilityDisplay.from_estimators([vae, vae], table, reference=0)
     assert stability.names[0] == "size"
+
+
+def test_reports_show_names(vae, table):
+    gaps = table.assign(a=table["a"].where(vae.transform(table)[:, 0] > 0))
+    vae.set_component_names({0: "size", 2: "a much longer name"})
+    report = latent_report(vae, gaps)
+    frame = report.to_frame()
+    assert frame["component"].tolist() == ["size", "component 1", "a much longer name"]
+    rows = str(report).splitlines()[2 : 2 + report.active.sum()]
+    for name, row in zip(frame["component"][report.active], rows, strict=True):
+        assert row.startswith(f"{name} ")
+    assert "Size follows the pattern of missing values" in str(report)
 
 
 def test_columns_of_a_frame_of_codes_are_names():

@@ -29,6 +29,7 @@ from skfactorvae.inspection import (
     TrainingDisplay,
     factor_table,
 )
+from skfactorvae.inspection._health import Mark
 from skfactorvae.inspection._layout import choose_layout
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
 
@@ -376,6 +377,14 @@ class TestTraining:
             np.testing.assert_array_equal(y, vae.history_[term])
         written = {t.get_text().replace("\n", " ") for t in display.figure_.texts}
         assert {mark.message for mark in display.marks} <= written
+
+    def test_only_what_is_fine_has_a_tick(self, vae):
+        display = TrainingDisplay.from_estimator(vae)
+        levels = ("fine", "note", "warning")
+        display.marks = [Mark("training", True, level, level) for level in levels]
+        texts = [t.get_text() for t in display.plot().figure_.texts]
+        signs = {texts[i + 1]: texts[i] for i in range(len(texts) - 1)}
+        assert [signs[level] for level in levels] == ["✓", "–", "!"]
 
     @pytest.mark.parametrize(
         ("options", "share"),

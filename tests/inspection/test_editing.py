@@ -124,9 +124,13 @@ class TestEdit:
         ("moves", "error", "message"),
         [
             ([1.0], TypeError, "moves must be a dict"),
-            ({3: 1.0}, ValueError, "an index from 0 to 2"),
-            ({"component_9": 1.0}, ValueError, "an index from 0 to 2"),
-            ({True: 1.0}, ValueError, "an index from 0 to 2"),
+            ({3: 1.0}, ValueError, "integer from 0 to 2, or one of the names 'comp"),
+            (
+                {"component_9": 1.0},
+                ValueError,
+                "integer from 0 to 2, or one of the names 'comp",
+            ),
+            ({True: 1.0}, ValueError, "integer from 0 to 2, or one of the names 'comp"),
             ({0: np.nan}, ValueError, "must be a finite number"),
             ({0: [1.0, 2.0, 3.0]}, ValueError, "for [3] samples, and there are 2"),
             ({0: [1.0, 2.0], 1: [1.0]}, ValueError, "are given for"),

@@ -445,6 +445,42 @@ class TestAgreement:
                 assert not (is_strong and check_audit(model, auc))
 
 
+def test_the_convergence_mark_says_what_the_curve_shows(model):
+    noisy = np.linspace(6, 5, N) + 2 * np.resize([1, -1], N)
+    with_history(model, reconstruction=noisy)
+    message = marks_of(model)["convergence"].message
+    assert "fell by 0.101 nats" in message
+    assert "which its noise can explain" in message
+    with_history(model, reconstruction=5 + np.exp(-np.linspace(0, 9, N)))
+    assert "hardly falls any more: by 0.000" in marks_of(model)["convergence"].message
+    with_history(model, reconstruction=np.linspace(5, 6, N))
+    assert "no longer falls" in marks_of(model)["convergence"].message
+
+
+def test_a_noisy_fall_that_goes_on_is_found_in_the_last_two_fifths(model):
+    curve = np.linspace(6, 5, N) + 0.1 * np.resize([1, -1], N)
+    last, before = curve[-10:], curve[-20:-10]
+    noise = np.sqrt((last.var() + before.var()) / 10)
+    assert before.mean() - last.mean() < 3 * noise
+    mark = marks_of(with_history(model, reconstruction=curve))["convergence"]
+    assert "still fell by 0.101 nats" in mark.message
+    assert mark.level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("n_components", "level", "advised"), [("auto", "fine", False), (3, "note", True)]
+)
+def test_only_a_number_of_components_that_was_given_may_be_raised(
+    model, n_components, level, advised
+):
+    model.n_components = n_components
+    model.active_components_ = np.arange(3)
+    mark = marks_of(model)["components"]
+    assert mark.is_well
+    assert mark.level == level
+    assert ("Raise n_components" in mark.message) == advised
+
+
 def test_more_components_than_columns_are_noted(model):
     model.n_features_in_ = 2
     (mark,) = (mark for mark in health_marks(model) if mark.name == "components")

@@ -1,18 +1,28 @@
 """The latent report: warnings for faulty models, none for healthy ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA, FactorAnalysis, FastICA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from skfactorvae import FactorVAETransformer
-from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.datasets import make_nonlinear_ica, make_sensor_table
+from skfactorvae.inspection import health_marks
 from skfactorvae.metrics import match_codes, total_correlation_audit
 from skfactorvae.model_selection import SeedEnsemble, latent_report
 
 LOG_2 = np.log(2)
+
+
+class SuggestingPCA(PCA):
+    """PCA with a parameter of which the report suggests values."""
+
+    def __init__(self, n_components, likelihood="auto", random_state=None):
+        super().__init__(n_components, random_state=random_state)
+        self.likelihood = likelihood
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +52,17 @@ def vae(trained):
     twin.__dict__.update(trained.__dict__)
     twin.history_ = {name: v.copy() for name, v in trained.history_.items()}
     return twin
+
+
+def held_out(linear):
+    """Scores of held-out samples, with that of FactorAnalysis."""
+    return {
+        "score": 1.0,
+        "training_score": 1.0,
+        "r2": 1.0,
+        "first_component_r2": 0.5,
+        "factor_analysis_score": linear,
+    }
 
 
 def findings(estimator, X):
@@ -272,18 +293,45 @@ class TestComparisons:
         )
         assert "fit" in warnings_of(vae, data[1])
 
+    @pytest.mark.parametrize("n_components", [3, "auto"])
+    @pytest.mark.parametrize("is_limited", [False, True])
+    def test_the_advice_for_codes_that_explain_less_can_be_followed(
+        self, vae, data, n_components, is_limited
+    ):
+        scrambled = np.tanh(np.random.RandomState(0).normal(size=(400, 3)))
+        vae.transform = lambda X: scrambled
+        vae.n_components = n_components
+        vae.weight_decay_ = float(is_limited)
+        vae.held_out_ = held_out(linear=2.0) if is_limited else {}
+        advice = findings(vae, data[1])["fit"].advice
+        more = "Set n_components above the 3 that 'auto' chose"
+        assert advice.startswith("Raise n_comp" if n_components == 3 else more)
+        assert f"lower gamma (now {vae.gamma:g})" in advice
+        assert ("raise max_iter" in advice) != is_limited
+
+    @pytest.mark.parametrize(("r2", "level"), [(0.6, "note"), (0.1, "warning")])
+    def test_less_than_pca_is_a_note_where_columns_have_types_and_the_marks_are_well(
+        self, r2, level
+    ):
+        X, _ = make_sensor_table(200, typed=True, random_state=0)
+        vae = FactorVAETransformer(2, max_iter=20, random_state=0).fit(X)
+        scrambled = np.random.RandomState(0).normal(size=(200, 2))
+        vae.transform, vae.active_components_ = lambda X: scrambled, np.arange(2)
+        vae.held_out_ = held_out(linear=np.nan) | {"r2": r2}
+        found = findings(vae, X)["fit"]
+        assert found.level == level
+        assert ("column_report_" in found.advice) == (level == "note")
+        (mark,) = (m for m in health_marks(vae) if m.name == "reconstruction")
+        assert mark.is_well == (level == "note")
+
     def test_a_small_difference_to_pca_is_a_note_where_the_likelihood_is_high(
         self, vae, data
     ):
         rng = np.random.RandomState(0)
         codes = vae.transform(data[1])
         vae.transform = lambda X: codes + 0.3 * rng.normal(size=codes.shape)
-        score = {"score": 1.0, "training_score": 1.0, "r2": 1.0}
         for linear, level in ((0.0, "note"), (2.0, "warning")):
-            vae.held_out_ = score | {
-                "first_component_r2": 0.5,
-                "factor_analysis_score": linear,
-            }
+            vae.held_out_ = held_out(linear)
             assert findings(vae, data[1])["fit"].level == level
 
     def test_pca_is_not_advised_to_train_longer_where_held_out_samples_decided(
@@ -300,6 +348,36 @@ class TestComparisons:
         }
         advice = findings(pca, data[1])["baseline"].advice
         assert advice == "Use PCA: held-out samples favour a nearly linear model."
+
+
+class TestPipelines:
+    @pytest.fixture
+    def table(self):
+        rng = np.random.RandomState(0)
+        z = rng.normal(size=(300, 1))
+        logs = 2 * z + rng.normal(size=(300, 2))
+        return pd.DataFrame(np.exp(logs), columns=["income", "rent"]).assign(z=z)
+
+    @pytest.mark.parametrize("is_ensemble", [False, True])
+    def test_columns_behind_a_scaler_have_the_names_and_units_of_the_table(
+        self, table, is_ensemble
+    ):
+        model = SuggestingPCA(2)
+        if is_ensemble:
+            model = SeedEnsemble(model, n_seeds=2)
+        pipe = make_pipeline(StandardScaler(), model).fit(table)
+        found = findings(pipe, table)["columns"]
+        assert "{'income': 'lognormal', 'rent': 'lognormal'}" in found.advice
+        assert "without the scaling before ('standardscaler')" in found.advice
+        alone = findings(SuggestingPCA(2).fit(table), table)["columns"]
+        assert alone.message == found.message
+        assert "without" not in alone.advice
+
+    def test_columns_behind_another_step_are_judged_as_the_model_receives_them(
+        self, table
+    ):
+        pipe = make_pipeline(PowerTransformer(), SuggestingPCA(2)).fit(table)
+        assert "columns" not in findings(pipe, table)
 
 
 class TestEnsembles:
@@ -339,6 +417,7 @@ class TestReport:
     def test_it_becomes_a_frame(self, vae, data):
         frame = latent_report(vae, data[1]).to_frame()
         assert list(frame.columns) == [
+            "component",
             "active",
             "kl",
             "pca",
