@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._inputs import check_sample_weight
+from .._sample_types import check_sample_type
 from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 from ..sources import as_source
 
@@ -61,6 +62,7 @@ class TableColumnsMixin:
         keeps : bool
             Whether the fit continues another one, whose encoding is kept.
         """
+        check_sample_type(X)
         if keeps:
             return self._table
         likelihood = getattr(self, "likelihood", None)

@@ -152,3 +152,34 @@ def test_a_new_table_unlike_that_of_the_fit_is_refused(fitted, fault):
     table, message = OTHERS[fault]
     with pytest.raises(ValueError, match=message):
         fitted.transform(table)
+
+
+def rows(table):
+    return table.to_dict("records")
+
+
+NO_TABLES = {
+    "a column": (lambda table: table["weight"], ValueError, r"is a Series.*to_frame"),
+    "a list of dicts": (rows, TypeError, r"a list of dict.*pandas\.DataFrame"),
+    "a dict": (
+        lambda table: table.to_dict("list"),
+        TypeError,
+        "X is a dict.*DataFrame",
+    ),
+    "an iterator": (lambda table: iter(rows(table)), TypeError, r"iterator.*list\(X\)"),
+    "a name of a file": (lambda table: "table.csv", TypeError, "text.*read_csv"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
+def test_what_is_no_table_is_refused_by_its_type(fitted, kind):
+    made_of, error, message = NO_TABLES[kind]
+    with pytest.raises(error, match=message):
+        FactorVAETransformer(**SMALL).fit(made_of(make_table()))
+    with pytest.raises(error, match=message):
+        fitted.transform(made_of(make_table()))
+
+
+def test_a_list_of_texts_is_refused():
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        FactorVAETransformer(**SMALL).fit(["a", "b"])
