@@ -75,13 +75,13 @@ class TableColumnsMixin:
         if source is not None and not source.is_small:
             raise ValueError(TYPED_SOURCE.format(name=source.name))
         weight = check_sample_weight(sample_weight, n_rows(X))
-        return fit_table(
-            X,
-            likelihood,
-            weight,
-            getattr(self, "min_frequency", None),
-            lambda message: warnings.warn(message, UserWarning, stacklevel=7),
+        messages: list[str] = []
+        table = fit_table(
+            X, likelihood, weight, getattr(self, "min_frequency", None), messages.append
         )
+        for message in messages:
+            warnings.warn(message, UserWarning, stacklevel=7)  # at the call of fit
+        return table
 
     def _table_features(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
         """Return the features of a table, (n_samples, n_features) float64."""

@@ -183,3 +183,31 @@ def test_what_is_no_table_is_refused_by_its_type(fitted, kind):
 def test_a_list_of_texts_is_refused():
     with pytest.raises(ValueError, match="could not convert string to float"):
         FactorVAETransformer(**SMALL).fit(["a", "b"])
+
+
+def fitted_with_warnings(table, **parameters):
+    """Return a fitted model, and the warnings of the fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = FactorVAETransformer(**{**SMALL, **parameters}).fit(table)
+    return model, caught
+
+
+def test_merged_levels_are_counted_as_the_report_does():
+    """Ties at the limit are merged, too, so that far fewer than 255 levels remain."""
+    values = [f"town {j % 70}" for j in range(300)] + [f"farm {j}" for j in range(300)]
+    table = pd.DataFrame({"x": np.random.RandomState(0).normal(size=600), "at": values})
+    model, caught = fitted_with_warnings(table)
+    n_levels = model.column_report_.n_levels[1]
+    text = next(str(w.message) for w in caught if "has 370 levels" in str(w.message))
+    assert n_levels == 71
+    assert "the 300 of a total weight of at most 1 are merged" in text
+    assert f"so that {n_levels} remain" in text
+
+
+def test_warnings_about_levels_are_at_the_line_of_the_caller():
+    names = [f"name {j}" for j in range(300)]
+    table = pd.DataFrame({"x": np.arange(300.0) % 7, "name": names})
+    _, caught = fitted_with_warnings(table)
+    assert len(caught) >= 2
+    assert {w.filename for w in caught} == {__file__}
