@@ -211,3 +211,71 @@ def test_warnings_about_levels_are_at_the_line_of_the_caller():
     _, caught = fitted_with_warnings(table)
     assert len(caught) >= 2
     assert {w.filename for w in caught} == {__file__}
+
+
+TEXTS = {
+    "numbers": [f"{0.5 + j}" for j in range(N)],
+    "decimal commas": [f"{j},7" for j in range(N)],
+    "amounts": [f"${j + 100}" for j in range(N)],
+    "percentages": [f"{j} %" for j in range(N)],
+    "whole numbers, some missing": [str(j) if j % 30 else "?" for j in range(N)],
+    "dates": pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d").tolist(),
+    "months": [f"2020-{1 + j % 12:02}" for j in range(N)],
+    "quarters": [f"{2000 + j // 4}Q{1 + j % 4}" for j in range(N)],
+}
+REMEDIES = dict.fromkeys(TEXTS, "to_numeric")
+REMEDIES |= dict.fromkeys(["dates", "months", "quarters"], "to_datetime")
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_numbers_and_dates_as_text_are_named_with_their_conversion(kind):
+    table = make_table().assign(note=pd.Series(TEXTS[kind], dtype=object))
+    _, caught = fitted_with_warnings(table)
+    (text,) = [str(w.message) for w in caught]
+    assert "'note'" in text
+    assert REMEDIES[kind] in text
+    assert "identifier" not in text
+
+
+def test_a_table_of_text_gets_one_warning():
+    table = make_table()[["weight"]].assign(other=np.linspace(0, 1, N))
+    for given in (table.astype(str), table.to_numpy().astype(str)):
+        _, caught = fitted_with_warnings(given)
+        (text,) = [str(w.message) for w in caught]
+        assert "to_numeric" in text
+        assert all(repr(name) in text for name in getattr(given, "columns", ["x0"]))
+
+
+CATEGORIES = {
+    "a few codes": [str(j % 4) for j in range(N)],
+    "codes with zeros": [f"{j % 30:03}" for j in range(N)],
+    "words": [f"word {j % 30}" for j in range(N)],
+}
+
+
+@pytest.mark.parametrize("kind", CATEGORIES)
+def test_categories_are_not_taken_for_numbers(kind):
+    _, caught = fitted_with_warnings(make_table().assign(note=CATEGORIES[kind]))
+    assert not caught
+
+
+def test_a_categorical_type_says_that_numbers_are_names():
+    texts = [f"{j % 30}.5" for j in range(N)]
+    table = make_table().assign(note=pd.Categorical(texts))
+    assert not fitted_with_warnings(table)[1]
+    named = {"note": "categorical"}
+    table = table.astype({"note": object})
+    assert not fitted_with_warnings(table, likelihood=named)[1]
+    assert fitted_with_warnings(table)[1]
+
+
+def test_a_number_beside_a_sign_is_to_become_a_number():
+    with pytest.raises(ValueError, match=r"such as '\?'.*by pandas.to_numeric") as got:
+        FactorVAETransformer(**SMALL).fit(objects([*range(N - 1), "?"]))
+    assert "astype(str)" not in str(got.value)
+
+
+def test_periods_are_times():
+    months = pd.period_range("2020-01", periods=N, freq="M")
+    with pytest.raises(ValueError, match="'month' of X holds times"):
+        FactorVAETransformer(**SMALL).fit(make_table().assign(month=months))
