@@ -87,26 +87,47 @@ def _about_axes(X: Any) -> str:
     )
 
 
-def about_text(X: Any) -> str | None:
+OF_FIT = (
+    "The columns of the fit held numbers alone. Convert it, for instance by "
+    "pandas.to_numeric, or fit a new model"
+)
+"""What to do about text in new samples."""
+
+OF_SEVERAL_TYPES = (
+    "Convert it by pandas.to_numeric(X[name], errors='coerce'), by which what is no "
+    "number is missing; or pass a data frame in which a column of categories is of "
+    "text alone"
+)
+"""What to do about text beside numbers in one column, where categories are taken."""
+
+OF_OTHER_LIKELIHOODS = (
+    "Categories need likelihood='auto'; else encode them as numbers first "
+    "(OneHotEncoder, OrdinalEncoder), or leave the column out"
+)
+"""What to do about text, where categories are not taken."""
+
+
+TIMES = "Convert it to numbers first, such as days since the first one, or leave it out"
+"""What to do about times."""
+
+
+def about_text(X: Any, advice: str) -> str | None:
     """Return which columns of samples hold text or times; None if none does.
 
     Parameters
     ----------
     X : array-like of shape (n, p)
         Samples that could not be converted to numbers.
+    advice : str
+        What to do about text, such as :data:`OF_FIT`.
     """
     found = [(name, kind) for name, column in _columns(X) if (kind := _kind_of(column))]
     if not found:
         return None
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
-    advice = {
-        "text": "Categories need likelihood='auto'; else encode them as numbers first "
-        "(OneHotEncoder, OrdinalEncoder), or leave the column out",
-        "times": "Convert it to numbers first, such as days since the first one, or "
-        "leave it out",
-    }[what]
-    return f"Column {name} of X holds {what}, such as {example!r}{more}. {advice}."
+    own = TIMES if what == "times" else advice
+    return f"Column {name} of X holds {what}, such as {example!r}{more}. {own}."
 
 
 def _columns(X: Any) -> list[tuple[str, Any]]:

@@ -279,3 +279,42 @@ def test_periods_are_times():
     months = pd.period_range("2020-01", periods=N, freq="M")
     with pytest.raises(ValueError, match="'month' of X holds times"):
         FactorVAETransformer(**SMALL).fit(make_table().assign(month=months))
+
+
+def number_table():
+    return make_table()[["weight", "visits"]]
+
+
+@pytest.fixture(scope="module")
+def of_numbers():
+    return FactorVAETransformer(**SMALL).fit(number_table())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (make_table(), r"^The feature names.*unseen at fit time:\n- mode"),
+        (make_table().drop(columns="visits"), r"^The feature names.*missing:\n- visit"),
+        (number_table().assign(visits="many"), "'visits' of X.*fit held numbers alone"),
+    ],
+)
+def test_text_after_a_fit_of_numbers_is_told_from_other_columns(
+    of_numbers, table, message
+):
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)) as got:
+        of_numbers.transform(table)
+    assert "likelihood=" not in str(got.value)
+
+
+def test_an_array_with_more_columns_is_refused_for_its_columns():
+    model = FactorVAETransformer(**SMALL).fit(number_table().to_numpy())
+    with pytest.raises(ValueError, match=r"^X has 3 features, but .* expecting 2"):
+        model.transform(make_table().to_numpy(dtype=object))
+
+
+def test_text_beside_numbers_in_an_array_does_not_ask_for_what_is_set():
+    X = make_table()[["weight", "visits"]].to_numpy(dtype=object)
+    X[3, 1] = "?"
+    with pytest.raises(ValueError, match=r"'\?'.*to_numeric") as got:
+        FactorVAETransformer(**SMALL).fit(X)
+    assert "need likelihood='auto'" not in str(got.value)
