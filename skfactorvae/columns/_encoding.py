@@ -351,8 +351,8 @@ def _rare_levels(totals, min_frequency, name, warn) -> np.ndarray:
         is_rare = totals <= limit
         warn(
             f"Column {name!r} of X has {len(totals)} levels, of which at most "
-            f"{MAX_LEVELS} are possible: the {int(is_rare.sum())} of a total weight of "
-            f"at most {limit:.6g} are merged into one, so that "
+            f"{MAX_LEVELS} are possible: the {int(is_rare.sum())} of a weight of "
+            f"at most {limit:.6g} each are merged into one, so that "
             f"{int((~is_rare).sum()) + 1} remain (levels of equal weight stay "
             "together). Group them before, or set min_frequency to merge more."
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -105,9 +103,7 @@ class FittedModel(
 
     def _check_columns(self, X):
         """Raise if samples have other columns than those of the fit."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the check before has warned
-            validate_data(self, X, reset=False, skip_check_array=True)
+        validate_data(self, X, reset=False, skip_check_array=True)
 
     def _advice_on_text(self, *, reset=True, **_options):
         """Return what to do about text, where numbers are expected."""
