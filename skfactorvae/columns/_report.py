@@ -50,6 +50,9 @@ class ColumnReport:
         if no samples were held out, and for tables of numbers alone.
     independent : ndarray, same shape
         The same under a distribution of the column alone, with the same likelihood.
+    remark : str, default=""
+        Which columns number the samples in their order, or are copies of each other up
+        to unit and offset, and what to do; empty if there are none.
 
     Attributes
     ----------
@@ -85,6 +88,7 @@ class ColumnReport:
     dispersion: np.ndarray
     predicted: np.ndarray
     independent: np.ndarray
+    remark: str = ""
 
     @property
     def gain(self) -> np.ndarray:
@@ -101,7 +105,8 @@ class ColumnReport:
         return len(self.name)
 
     def __str__(self) -> str:
-        return "\n".join(self._line(j) for j in range(len(self)))
+        lines = [self._line(j) for j in range(len(self))]
+        return "\n".join([*lines, self.remark] if self.remark else lines)
 
     def __repr__(self) -> str:
         return f"<ColumnReport: {len(self)} columns>\n{self}"
@@ -146,7 +151,8 @@ class ColumnReport:
                 "to_frame() needs pandas: pip install pandas. The arrays are in the "
                 "attributes of the report, without it."
             ) from error
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        names = [field.name for field in fields(self) if field.name != "remark"]
+        arrays = {name: getattr(self, name) for name in names}
         return pd.DataFrame({**arrays, "gain": self.gain})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, load
 
 N = 90
 SMALL = {
@@ -201,7 +201,7 @@ def test_merged_levels_are_counted_as_the_report_does():
     n_levels = model.column_report_.n_levels[1]
     text = next(str(w.message) for w in caught if "has 370 levels" in str(w.message))
     assert n_levels == 71
-    assert "the 300 of a total weight of at most 1 are merged" in text
+    assert "the 300 of a weight of at most 1 each are merged" in text
     assert f"so that {n_levels} remain" in text
 
 
@@ -318,3 +318,67 @@ def test_text_beside_numbers_in_an_array_does_not_ask_for_what_is_set():
     with pytest.raises(ValueError, match=r"'\?'.*to_numeric") as got:
         FactorVAETransformer(**SMALL).fit(X)
     assert "need likelihood='auto'" not in str(got.value)
+
+
+def random_table(n_missing=0):
+    table = make_table()[["weight", "mode"]]
+    table["height"] = np.random.RandomState(1).normal(170, 10, N)
+    table.loc[: n_missing - 1, "height"] = np.nan
+    return table
+
+
+REDUNDANT = {
+    "numbers from zero": ({"row": np.arange(N)}, r"order: 'row'\."),
+    "numbers from one": ({"row": np.arange(1, N + 1)}, r"order: 'row'\."),
+    "reversed numbers": ({"row": np.arange(N)[::-1]}, r"order: 'row'\."),
+    "two numberings": (
+        {"row": np.arange(N), "id": np.arange(N) + 1.0},
+        r"order: 'row', 'id'\..*offset: 'row', 'id'\.",
+    ),
+    "another unit": (
+        {"inches": lambda table: table["height"] / 2.54},
+        r"offset: 'height', 'inches'\.",
+    ),
+    "another sign and offset": (
+        {"below": lambda table: 200 - table["height"]},
+        r"offset: 'height', 'below'\.",
+    ),
+}
+
+
+@pytest.mark.parametrize("n_missing", [0, 3])
+@pytest.mark.parametrize("only_numbers", [False, True])
+@pytest.mark.parametrize("kind", REDUNDANT)
+def test_numberings_and_copies_are_named(kind, only_numbers, n_missing):
+    columns, message = REDUNDANT[kind]
+    table = random_table(n_missing)
+    table = table.drop(columns="mode") if only_numbers else table
+    model = FactorVAETransformer(**SMALL).fit(table.assign(**columns))
+    report = model.column_report_
+    assert re.search(message, report.remark)
+    assert str(report).endswith(report.remark)
+
+
+ORDINARY = {
+    "another order": np.random.RandomState(2).permutation(N),
+    "nearly a copy": lambda table: table["height"] + np.arange(N) % 2,
+    "a constant": 5.0,
+    "a function": lambda table: table["height"] ** 2,
+    "other missing values": lambda table: table["height"].where(np.arange(N) != 9),
+}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_ordinary_columns_are_not_called_redundant(kind):
+    table = random_table().assign(more=ORDINARY[kind])
+    report = FactorVAETransformer(**SMALL).fit(table).column_report_
+    assert report.remark == ""
+
+
+def test_the_remark_on_redundant_columns_is_saved(tmp_path):
+    table = random_table().assign(row=np.arange(N))
+    model = FactorVAETransformer(**SMALL).fit(table)
+    model.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert "'row'" in again.column_report_.remark
+    assert "remark" not in again.column_report_.to_frame()
