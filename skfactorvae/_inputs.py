@@ -261,7 +261,7 @@ def columns(data: Any, name: str, stem: str = "") -> tuple[list[Any], tuple[str,
         names = tuple(str(column) for column in data.columns)
         _check_unique(names, name)
         found = [data[column] for column in data.columns]
-    elif _is_series(data):
+    elif is_series(data):
         title = getattr(data, "name", None)
         names = (f"{stem}0" if title is None or title == "" else str(title),)
         found = [data]
@@ -274,7 +274,7 @@ def columns(data: Any, name: str, stem: str = "") -> tuple[list[Any], tuple[str,
     return found, names
 
 
-def _is_series(data: Any) -> bool:
+def is_series(data: Any) -> bool:
     """Return whether data are a Series, an Index, or an array of pandas' own."""
     return hasattr(data, "to_frame") or hasattr(
         getattr(data, "dtype", None), "na_value"

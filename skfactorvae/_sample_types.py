@@ -5,13 +5,16 @@ Axes: ``n`` samples, ``p`` features.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from ._inputs import is_series
+
 
 def check_sample_type(X: Any) -> None:
-    """Raise if samples are an AnnData object, or have more than two axes.
+    """Raise if samples are an object of another type than an array or a data frame.
 
     Parameters
     ----------
@@ -21,9 +24,10 @@ def check_sample_type(X: Any) -> None:
     Raises
     ------
     TypeError
-        If samples are an AnnData object.
+        If samples are an AnnData object, a mapping, a list of mappings, text or an
+        iterator.
     ValueError
-        If samples have more than two axes.
+        If samples are a Series, or have more than two axes.
     """
     if _is_annotated(X):
         raise TypeError(
@@ -32,6 +36,19 @@ def check_sample_type(X: Any) -> None:
             "of the variables, or adata.X, which may be sparse; counts should be "
             "normalised and log-transformed first."
         )
+    if (unread := _unread_type(X)) is not None:
+        what, advice = unread
+        raise TypeError(
+            f"X is {what}, expected an array or a data frame of shape (n_samples, "
+            f"n_features). {advice}"
+        )
+    if is_series(X):
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: X is a {type(X).__name__}, one "
+            "column; expected an array or a data frame of shape (n_samples, "
+            "n_features). Select columns by a list, as X[['a', 'b']], or pass "
+            "X.to_frame() for a table of this column alone."
+        )
     if getattr(X, "ndim", 2) > 2 and hasattr(X, "reshape"):
         raise ValueError(_about_axes(X))
 
@@ -39,6 +56,20 @@ def check_sample_type(X: Any) -> None:
 def _is_annotated(X: Any) -> bool:
     """Return whether samples are an AnnData object, or a similar one."""
     return all(hasattr(X, name) for name in ("obs", "var", "X", "n_obs"))
+
+
+def _unread_type(X: Any) -> tuple[str, str] | None:
+    """Return what samples are that are no table, and what to do; None for others."""
+    advice = "Pass pandas.DataFrame(X)."
+    if isinstance(X, Mapping):
+        return f"a {type(X).__name__}", advice
+    if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
+        return f"a {type(X).__name__} of {type(X[0]).__name__} objects", advice
+    if isinstance(X, str | bytes):
+        return "text", "Read the file first, for instance by pandas.read_csv."
+    if isinstance(X, Iterator):
+        return f"a {type(X).__name__}, an iterator", "Pass list(X)."
+    return None
 
 
 def _about_axes(X: Any) -> str:
@@ -56,26 +87,47 @@ def _about_axes(X: Any) -> str:
     )
 
 
-def about_text(X: Any) -> str | None:
+OF_FIT = (
+    "The columns of the fit held numbers alone. Convert it, for instance by "
+    "pandas.to_numeric, or fit a new model"
+)
+"""What to do about text in new samples."""
+
+OF_SEVERAL_TYPES = (
+    "Convert it by pandas.to_numeric(X[name], errors='coerce'), by which what is no "
+    "number is missing; or pass a data frame in which a column of categories is of "
+    "text alone"
+)
+"""What to do about text beside numbers in one column, where categories are taken."""
+
+OF_OTHER_LIKELIHOODS = (
+    "Categories need likelihood='auto'; else encode them as numbers first "
+    "(OneHotEncoder, OrdinalEncoder), or leave the column out"
+)
+"""What to do about text, where categories are not taken."""
+
+
+TIMES = "Convert it to numbers first, such as days since the first one, or leave it out"
+"""What to do about times."""
+
+
+def about_text(X: Any, advice: str) -> str | None:
     """Return which columns of samples hold text or times; None if none does.
 
     Parameters
     ----------
     X : array-like of shape (n, p)
         Samples that could not be converted to numbers.
+    advice : str
+        What to do about text, such as :data:`OF_FIT`.
     """
     found = [(name, kind) for name, column in _columns(X) if (kind := _kind_of(column))]
     if not found:
         return None
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
-    advice = {
-        "text": "Categories need likelihood='auto'; else encode them as numbers first "
-        "(OneHotEncoder, OrdinalEncoder), or leave the column out",
-        "times": "Convert it to numbers first, such as days since the first one, or "
-        "leave it out",
-    }[what]
-    return f"Column {name} of X holds {what}, such as {example!r}{more}. {advice}."
+    own = TIMES if what == "times" else advice
+    return f"Column {name} of X holds {what}, such as {example!r}{more}. {own}."
 
 
 def _columns(X: Any) -> list[tuple[str, Any]]:
@@ -87,7 +139,11 @@ def _columns(X: Any) -> list[tuple[str, Any]]:
     if not isinstance(X, np.ndarray | list | tuple):
         return []
     array = np.asarray(X) if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
-    return [(str(j), column) for j, column in enumerate(array.T)] if array.ndim else []
+    return (
+        [(str(j), column) for j, column in enumerate(array.T)]
+        if array.ndim == 2
+        else []
+    )
 
 
 def _kind_of(column: Any) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from ._encoding import (
 )
 from ._frames import frame_type_of
 from ._kinds import likelihood_of_each
+from ._redundant import about_redundant
 from ._report import ColumnReport, column_dtypes
 from ._suggestions import Suggestion, suggest_likelihood
 from ._table import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
@@ -25,6 +26,7 @@ __all__ = [
     "ColumnReport",
     "Suggestion",
     "TableEncoding",
+    "about_redundant",
     "check_no_levels",
     "column_dtypes",
     "fit_table",

@@ -350,9 +350,11 @@ def _rare_levels(totals, min_frequency, name, warn) -> np.ndarray:
         limit = max(ordered[MAX_LEVELS - 1], ordered[-1])
         is_rare = totals <= limit
         warn(
-            f"Column {name!r} of X has {len(totals)} levels; the {int(is_rare.sum())} "
-            f"rarest are merged into one, since at most {MAX_LEVELS} are possible. Set "
-            "min_frequency to choose which are merged."
+            f"Column {name!r} of X has {len(totals)} levels, of which at most "
+            f"{MAX_LEVELS} are possible: the {int(is_rare.sum())} of a weight of "
+            f"at most {limit:.6g} each are merged into one, so that "
+            f"{int((~is_rare).sum()) + 1} remain (levels of equal weight stay "
+            "together). Group them before, or set min_frequency to merge more."
         )
     return is_rare if is_rare.sum() > 1 else np.zeros_like(is_rare)
 

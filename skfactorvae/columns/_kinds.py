@@ -8,6 +8,7 @@ from typing import Any
 
 from .._inputs import BOOLEAN, CATEGORY, FLOAT, INTEGER, OTHER, TEXT, TIME, Column
 from ._encoding import LIKELIHOODS
+from ._texts import content_of_text, is_number
 
 BY_CONTENT = {
     BOOLEAN: "bernoulli",
@@ -18,29 +19,52 @@ BY_CONTENT = {
 """Likelihood of a column by what it holds."""
 
 
+NUMBERS = (
+    "Convert it by pandas.to_numeric(X[name], errors='coerce'), by which what is no "
+    "number is missing"
+)
+"""What to do about numbers beside a few other objects."""
+
+CATEGORIES = (
+    "Convert it by pandas.to_numeric if it is of numbers, or by X[name].astype(str) if "
+    "it is of categories"
+)
+"""What to do about objects of several types."""
+
+
+def _refused_objects(column: Column, name: str) -> str:
+    """Return the error about a column of objects of several types."""
+    levels = [] if column.levels is None else column.levels.tolist()
+    others = [level for level in levels if not is_number(level)]
+    example = str((others or levels or [""])[0])[:40]
+    advice = NUMBERS if 2 * len(others) < len(levels) else CATEGORIES
+    return (
+        f"Column {name!r} of X holds objects of several types, or nested ones, such as "
+        f"{example!r}; expected numbers, booleans, strings or a categorical dtype. "
+        f"{advice}, or leave it out."
+    )
+
+
 def automatic(column: Column, name: str) -> str:
     """Return the likelihood that follows from the type of a column.
 
     Raises
     ------
     ValueError
-        If the column holds times, or objects of several types.
+        If the column holds times or periods, or objects of several types.
     """
     if column.content == CATEGORY:
         return "ordinal" if column.is_ordered else "categorical"
-    if column.content == TIME:
+    is_other = column.content == OTHER and column.levels is not None
+    held = content_of_text(column.levels) if is_other else None
+    if column.content == TIME or held == "dates":
         raise ValueError(
             f"Column {name!r} of X holds times, which have no likelihood. Replace it "
             "by numbers or categories, such as the days since a date, the hour of the "
             "day or the month, or leave it out."
         )
     if column.content == OTHER:
-        raise ValueError(
-            f"Column {name!r} of X holds objects of several types, or nested ones; "
-            "expected numbers, booleans, strings or a categorical dtype. Convert it, "
-            "for instance by X[name].astype(str) for categories or pandas.to_numeric, "
-            "or leave it out."
-        )
+        raise ValueError(_refused_objects(column, name))
     return BY_CONTENT[column.content]
 
 

@@ -57,6 +57,9 @@ class ColumnReport:
         more than 300 features.
     independent : ndarray, same shape
         The same under a distribution of the column alone, with the same likelihood.
+    remark : str, default=""
+        Which columns number the samples in their order, or are copies of each other up
+        to unit and offset, and what to do; empty if there are none.
 
     Attributes
     ----------
@@ -96,6 +99,7 @@ class ColumnReport:
     dispersion: np.ndarray
     predicted: np.ndarray
     independent: np.ndarray
+    remark: str = ""
 
     @property
     def gain(self) -> np.ndarray:
@@ -115,6 +119,8 @@ class ColumnReport:
         lines = [self._line(j) for j in range(len(self))]
         if lines and np.isnan(self.gain).all():
             lines.append(NO_GAINS)
+        if self.remark:
+            lines.append(self.remark)
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -160,7 +166,8 @@ class ColumnReport:
                 "to_frame() needs pandas: pip install pandas. The arrays are in the "
                 "attributes of the report, without it."
             ) from error
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        names = [field.name for field in fields(self) if field.name != "remark"]
+        arrays = {name: getattr(self, name) for name in names}
         return pd.DataFrame({**arrays, "gain": self.gain})
 
 

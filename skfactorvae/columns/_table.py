@@ -29,6 +29,7 @@ from .._inputs import (
 from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
 from ._frames import FrameType, frame_type_of
 from ._kinds import automatic, likelihood_of_each
+from ._texts import about_misread, misread_columns
 
 NUMBERS = "iuf"
 """Kinds of types that are numbers, as numpy names them."""
@@ -384,11 +385,25 @@ def fit_table(
     is_plain = all(column.content not in (BOOLEAN, CATEGORY, TEXT) for column in read)
     if is_plain and set(chosen) == {"gaussian"}:
         return None
+    misread = misread_columns(read, names, asked)
+    for message in about_misread(misread, read, names):
+        warn(message)
     encodings = tuple(
-        fit_column(column, name, kind, weight, min_frequency, warn)
+        fit_column(
+            column,
+            name,
+            kind,
+            weight,
+            min_frequency,
+            _ignored if name in misread else warn,
+        )
         for column, name, kind in zip(read, names, chosen, strict=True)
     )
     return TableEncoding(encodings, frame_type_of(X, found, read))
+
+
+def _ignored(message: str) -> None:
+    """Do nothing, in place of a warning on the levels of a column that is misread."""
 
 
 def _of_numbers_if_empty(column: Column) -> Column:

@@ -360,7 +360,8 @@ class BaseLatentTransformer(
         -----
         UserWarning
             If the features are whitened: uncorrelated and of equal variance; or if
-            a column has no observed value.
+            a column has no observed value, looks like an identifier, or holds numbers
+            or dates as text.
         ConvergenceWarning
             If training diverged; the weights are then the last finite ones. If no
             component is active, or if held-out samples show that the model overfits
@@ -458,7 +459,7 @@ class BaseLatentTransformer(
         )
         if message := self._empty_columns(prepared):
             warnings.warn(message, UserWarning, stacklevel=6)
-        return prepared, JudgedColumns.of(dtypes, data)
+        return prepared, JudgedColumns.of(dtypes, data, self._redundant_columns(X))
 
     def _empty_columns(self, prepared: Prepared) -> str | None:
         """Return a warning about columns without any value, if there are some."""

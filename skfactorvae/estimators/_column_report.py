@@ -10,7 +10,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import core
-from ..columns import CONTINUOUS, ColumnReport, suggest_likelihood
+from ..columns import (
+    CONTINUOUS,
+    ColumnReport,
+    about_redundant,
+    suggest_likelihood,
+)
 from ..preparation import TrainingData
 from ._table_columns import TableColumnsMixin
 
@@ -39,20 +44,25 @@ class JudgedColumns:
         Share of the samples without a value of each feature.
     rows : ndarray of shape (m, q)
         Some of the distinct samples.
+    remark : str or None
+        On redundant columns.
     """
 
     dtypes: tuple[str, ...]
     missing: np.ndarray
     rows: np.ndarray
+    remark: str | None = None
 
     @classmethod
-    def of(cls, dtypes: tuple[str, ...], data: TrainingData) -> JudgedColumns:
+    def of(
+        cls, dtypes: tuple[str, ...], data: TrainingData, remark: str | None = None
+    ) -> JudgedColumns:
         """Take samples from those of a fit, a few at a time."""
         n_rows = max(1, min(JUDGED_ROWS, JUDGED_VALUES // data.X.shape[1]))
         chosen = data.index[:n_rows]
         blocks = range(0, len(chosen), READ_ROWS)
         rows = np.concatenate([data.X[chosen[i : i + READ_ROWS]] for i in blocks])
-        return cls(dtypes, data.missing_shares(), rows)
+        return cls(dtypes, data.missing_shares(), rows, remark)
 
 
 class ColumnReportMixin(TableColumnsMixin):
@@ -83,9 +93,31 @@ class ColumnReportMixin(TableColumnsMixin):
         }
         suggestions = tuple((j, *s) for j, s in found.items() if s is not None)
         state: dict[str, Any] = {"dtypes": columns.dtypes}
+        if columns.remark is not None:
+            state["remark"] = columns.remark
         if columns.missing.any():
             state["missing"] = columns.missing[places]
         return state | ({"suggestions": suggestions} if suggestions else {})
+
+    def _redundant_columns(self, X) -> str | None:
+        """Return a remark about numbers of samples and copies of columns, or None.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, q), or row source
+            Features, in the order of the samples. Sources, which are read in parts,
+            and images are not judged.
+        """
+        likelihood = getattr(self, "likelihood", "gaussian")
+        is_image = getattr(self, "network", None) == "conv" or likelihood == "bernoulli"
+        if is_image or not isinstance(X, np.ndarray):
+            return None
+        if (table := self._table) is None:
+            names = [f"x{j}" for j in range(X.shape[1])]
+            return about_redundant(X, getattr(self, "feature_names_in_", names))
+        pairs = zip(table.columns, table.firsts, strict=True)
+        found = [(c.name, j) for c, j in pairs if c.likelihood == "gaussian"]
+        return about_redundant(X[:, [j for _, j in found]], [name for name, _ in found])
 
     @property
     def _column_places(self) -> np.ndarray:
@@ -135,6 +167,7 @@ class ColumnReportMixin(TableColumnsMixin):
             else np.array([len(c.levels) and c.n_levels for c in table.columns]),
             **{name: values[places] for name, values in noise.items()},
             **self._column_nats(places),
+            remark=state.get("remark", ""),
         )
 
     def _column_nats(self, places) -> dict[str, np.ndarray]:

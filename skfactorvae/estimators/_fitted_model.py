@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import core
 from .._inputs import check_entries, with_nan
 from .._pipelines import active_columns
-from .._sample_types import about_text, check_sample_type
+from .._sample_types import (
+    OF_FIT,
+    OF_OTHER_LIKELIHOODS,
+    OF_SEVERAL_TYPES,
+    about_text,
+    check_sample_type,
+)
 from .._validation import clip_to_unit_interval
 from ..persistence import Savable
 from ..preparation import (
@@ -82,7 +88,9 @@ class FittedModel(
                 validate_data, self, with_nan(X), ensure_all_finite=False, **options
             )
         except (TypeError, ValueError) as error:
-            if message := about_text(X):
+            if message := about_text(X, self._advice_on_text(**options)):
+                if not options.get("reset", True):
+                    self._check_columns(X)
                 raise ValueError(f"{message} ({error})") from error
             raise
         check_entries(
@@ -92,6 +100,18 @@ class FittedModel(
             allow_nan=self._takes_missing,
         )
         return values
+
+    def _check_columns(self, X):
+        """Raise if samples have other columns than those of the fit."""
+        validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _advice_on_text(self, *, reset=True, **_options):
+        """Return what to do about text, where numbers are expected."""
+        if not reset:
+            return OF_FIT
+        likelihood = getattr(self, "likelihood", "gaussian")
+        is_of_numbers = likelihood in ("gaussian", "bernoulli")
+        return OF_OTHER_LIKELIHOODS if is_of_numbers else OF_SEVERAL_TYPES
 
     def _large_source(self, X, error_scale):
         """Return a table as a row source that is read in parts, or None.

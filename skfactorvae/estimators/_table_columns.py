@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._inputs import check_sample_weight
+from .._sample_types import check_sample_type
 from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 from ..sources import as_source
 
@@ -61,6 +62,7 @@ class TableColumnsMixin:
         keeps : bool
             Whether the fit continues another one, whose encoding is kept.
         """
+        check_sample_type(X)
         if keeps:
             return self._table
         likelihood = getattr(self, "likelihood", None)
@@ -73,13 +75,13 @@ class TableColumnsMixin:
         if source is not None and not source.is_small:
             raise ValueError(TYPED_SOURCE.format(name=source.name))
         weight = check_sample_weight(sample_weight, n_rows(X))
-        return fit_table(
-            X,
-            likelihood,
-            weight,
-            getattr(self, "min_frequency", None),
-            lambda message: warnings.warn(message, UserWarning, stacklevel=7),
+        messages: list[str] = []
+        table = fit_table(
+            X, likelihood, weight, getattr(self, "min_frequency", None), messages.append
         )
+        for message in messages:
+            warnings.warn(message, UserWarning, stacklevel=7)  # at the call of fit
+        return table
 
     def _table_features(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
         """Return the features of a table, (n_samples, n_features) float64."""

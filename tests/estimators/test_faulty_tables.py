@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, load
 
 N = 90
 SMALL = {
@@ -152,3 +152,233 @@ def test_a_new_table_unlike_that_of_the_fit_is_refused(fitted, fault):
     table, message = OTHERS[fault]
     with pytest.raises(ValueError, match=message):
         fitted.transform(table)
+
+
+def rows(table):
+    return table.to_dict("records")
+
+
+NO_TABLES = {
+    "a column": (lambda table: table["weight"], ValueError, r"is a Series.*to_frame"),
+    "a list of dicts": (rows, TypeError, r"a list of dict.*pandas\.DataFrame"),
+    "a dict": (
+        lambda table: table.to_dict("list"),
+        TypeError,
+        "X is a dict.*DataFrame",
+    ),
+    "an iterator": (lambda table: iter(rows(table)), TypeError, r"iterator.*list\(X\)"),
+    "a name of a file": (lambda table: "table.csv", TypeError, "text.*read_csv"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
+def test_what_is_no_table_is_refused_by_its_type(fitted, kind):
+    made_of, error, message = NO_TABLES[kind]
+    with pytest.raises(error, match=message):
+        FactorVAETransformer(**SMALL).fit(made_of(make_table()))
+    with pytest.raises(error, match=message):
+        fitted.transform(made_of(make_table()))
+
+
+def test_a_list_of_texts_is_refused():
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        FactorVAETransformer(**SMALL).fit(["a", "b"])
+
+
+def fitted_with_warnings(table, **parameters):
+    """Return a fitted model, and the warnings of the fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = FactorVAETransformer(**{**SMALL, **parameters}).fit(table)
+    return model, caught
+
+
+def test_merged_levels_are_counted_as_the_report_does():
+    """Ties at the limit are merged, too, so that far fewer than 255 levels remain."""
+    values = [f"town {j % 70}" for j in range(300)] + [f"farm {j}" for j in range(300)]
+    table = pd.DataFrame({"x": np.random.RandomState(0).normal(size=600), "at": values})
+    model, caught = fitted_with_warnings(table)
+    n_levels = model.column_report_.n_levels[1]
+    text = next(str(w.message) for w in caught if "has 370 levels" in str(w.message))
+    assert n_levels == 71
+    assert "the 300 of a weight of at most 1 each are merged" in text
+    assert f"so that {n_levels} remain" in text
+
+
+def test_warnings_about_levels_are_at_the_line_of_the_caller():
+    names = [f"name {j}" for j in range(300)]
+    table = pd.DataFrame({"x": np.arange(300.0) % 7, "name": names})
+    _, caught = fitted_with_warnings(table)
+    assert len(caught) >= 2
+    assert {w.filename for w in caught} == {__file__}
+
+
+TEXTS = {
+    "numbers": [f"{0.5 + j}" for j in range(N)],
+    "decimal commas": [f"{j},7" for j in range(N)],
+    "amounts": [f"${j + 100}" for j in range(N)],
+    "percentages": [f"{j} %" for j in range(N)],
+    "whole numbers, some missing": [str(j) if j % 30 else "?" for j in range(N)],
+    "dates": pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d").tolist(),
+    "months": [f"2020-{1 + j % 12:02}" for j in range(N)],
+    "quarters": [f"{2000 + j // 4}Q{1 + j % 4}" for j in range(N)],
+}
+REMEDIES = dict.fromkeys(TEXTS, "to_numeric")
+REMEDIES |= dict.fromkeys(["dates", "months", "quarters"], "to_datetime")
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_numbers_and_dates_as_text_are_named_with_their_conversion(kind):
+    table = make_table().assign(note=pd.Series(TEXTS[kind], dtype=object))
+    _, caught = fitted_with_warnings(table)
+    (text,) = [str(w.message) for w in caught]
+    assert "'note'" in text
+    assert REMEDIES[kind] in text
+    assert "identifier" not in text
+
+
+def test_a_table_of_text_gets_one_warning():
+    table = make_table()[["weight"]].assign(other=np.linspace(0, 1, N))
+    for given in (table.astype(str), table.to_numpy().astype(str)):
+        _, caught = fitted_with_warnings(given)
+        (text,) = [str(w.message) for w in caught]
+        assert "to_numeric" in text
+        assert all(repr(name) in text for name in getattr(given, "columns", ["x0"]))
+
+
+CATEGORIES = {
+    "a few codes": [str(j % 4) for j in range(N)],
+    "codes with zeros": [f"{j % 30:03}" for j in range(N)],
+    "words": [f"word {j % 30}" for j in range(N)],
+}
+
+
+@pytest.mark.parametrize("kind", CATEGORIES)
+def test_categories_are_not_taken_for_numbers(kind):
+    _, caught = fitted_with_warnings(make_table().assign(note=CATEGORIES[kind]))
+    assert not caught
+
+
+def test_a_categorical_type_says_that_numbers_are_names():
+    texts = [f"{j % 30}.5" for j in range(N)]
+    table = make_table().assign(note=pd.Categorical(texts))
+    assert not fitted_with_warnings(table)[1]
+    named = {"note": "categorical"}
+    table = table.astype({"note": object})
+    assert not fitted_with_warnings(table, likelihood=named)[1]
+    assert fitted_with_warnings(table)[1]
+
+
+def test_a_number_beside_a_sign_is_to_become_a_number():
+    with pytest.raises(ValueError, match=r"such as '\?'.*by pandas.to_numeric") as got:
+        FactorVAETransformer(**SMALL).fit(objects([*range(N - 1), "?"]))
+    assert "astype(str)" not in str(got.value)
+
+
+def test_periods_are_times():
+    months = pd.period_range("2020-01", periods=N, freq="M")
+    with pytest.raises(ValueError, match="'month' of X holds times"):
+        FactorVAETransformer(**SMALL).fit(make_table().assign(month=months))
+
+
+def number_table():
+    return make_table()[["weight", "visits"]]
+
+
+@pytest.fixture(scope="module")
+def of_numbers():
+    return FactorVAETransformer(**SMALL).fit(number_table())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (make_table(), r"^The feature names.*unseen at fit time:\n- mode"),
+        (make_table().drop(columns="visits"), r"^The feature names.*missing:\n- visit"),
+        (number_table().assign(visits="many"), "'visits' of X.*fit held numbers alone"),
+    ],
+)
+def test_text_after_a_fit_of_numbers_is_told_from_other_columns(
+    of_numbers, table, message
+):
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)) as got:
+        of_numbers.transform(table)
+    assert "likelihood=" not in str(got.value)
+
+
+def test_an_array_with_more_columns_is_refused_for_its_columns():
+    model = FactorVAETransformer(**SMALL).fit(number_table().to_numpy())
+    with pytest.raises(ValueError, match=r"^X has 3 features, but .* expecting 2"):
+        model.transform(make_table().to_numpy(dtype=object))
+
+
+def test_text_beside_numbers_in_an_array_does_not_ask_for_what_is_set():
+    X = make_table()[["weight", "visits"]].to_numpy(dtype=object)
+    X[3, 1] = "?"
+    with pytest.raises(ValueError, match=r"'\?'.*to_numeric") as got:
+        FactorVAETransformer(**SMALL).fit(X)
+    assert "need likelihood='auto'" not in str(got.value)
+
+
+def random_table(n_missing=0):
+    table = make_table()[["weight", "mode"]]
+    table["height"] = np.random.RandomState(1).normal(170, 10, N)
+    table.loc[: n_missing - 1, "height"] = np.nan
+    return table
+
+
+REDUNDANT = {
+    "numbers from zero": ({"row": np.arange(N)}, r"order: 'row'\."),
+    "numbers from one": ({"row": np.arange(1, N + 1)}, r"order: 'row'\."),
+    "reversed numbers": ({"row": np.arange(N)[::-1]}, r"order: 'row'\."),
+    "two numberings": (
+        {"row": np.arange(N), "id": np.arange(N) + 1.0},
+        r"order: 'row', 'id'\..*offset: 'row', 'id'\.",
+    ),
+    "another unit": (
+        {"inches": lambda table: table["height"] / 2.54},
+        r"offset: 'height', 'inches'\.",
+    ),
+    "another sign and offset": (
+        {"below": lambda table: 200 - table["height"]},
+        r"offset: 'height', 'below'\.",
+    ),
+}
+
+
+@pytest.mark.parametrize("n_missing", [0, 3])
+@pytest.mark.parametrize("only_numbers", [False, True])
+@pytest.mark.parametrize("kind", REDUNDANT)
+def test_numberings_and_copies_are_named(kind, only_numbers, n_missing):
+    columns, message = REDUNDANT[kind]
+    table = random_table(n_missing)
+    table = table.drop(columns="mode") if only_numbers else table
+    model = FactorVAETransformer(**SMALL).fit(table.assign(**columns))
+    report = model.column_report_
+    assert re.search(message, report.remark)
+    assert str(report).endswith(report.remark)
+
+
+ORDINARY = {
+    "another order": np.random.RandomState(2).permutation(N),
+    "nearly a copy": lambda table: table["height"] + np.arange(N) % 2,
+    "a constant": 5.0,
+    "a function": lambda table: table["height"] ** 2,
+    "other missing values": lambda table: table["height"].where(np.arange(N) != 9),
+}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_ordinary_columns_are_not_called_redundant(kind):
+    table = random_table().assign(more=ORDINARY[kind])
+    report = FactorVAETransformer(**SMALL).fit(table).column_report_
+    assert report.remark == ""
+
+
+def test_the_remark_on_redundant_columns_is_saved(tmp_path):
+    table = random_table().assign(row=np.arange(N))
+    model = FactorVAETransformer(**SMALL).fit(table)
+    model.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert "'row'" in again.column_report_.remark
+    assert "remark" not in again.column_report_.to_frame()
