@@ -57,7 +57,7 @@ print(factor_table(vae, X, feature_names=log.feature_names))
 # %%
 # The sentences suggest names. Tables, plots, output columns and files use them.
 
-vae.set_component_names({0: "load", 1: "ambient", 2: "gear", 3: "condition"})
+vae.set_component_names({0: "ambient", 1: "load", 2: "gear", 3: "condition"})
 print("\nNamed:", ", ".join(vae.get_feature_names_out()))
 
 # %%

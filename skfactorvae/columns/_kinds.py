@@ -55,8 +55,8 @@ def automatic(column: Column, name: str) -> str:
     """
     if column.content == CATEGORY:
         return "ordinal" if column.is_ordered else "categorical"
-    is_other = column.content == OTHER and column.levels is not None
-    held = content_of_text(column.levels) if is_other else None
+    levels = column.levels if column.content == OTHER else None
+    held = None if levels is None else content_of_text(levels)
     if column.content == TIME or held == "dates":
         raise ValueError(
             f"Column {name!r} of X holds times, which have no likelihood. Replace it "

@@ -97,7 +97,7 @@ class NamedComponents(ClassNamePrefixFeaturesOutMixin):
 
     def _by_index(self, names):
         """Return new names by the index of their component."""
-        given = {}
+        given: dict[int, str | None] = {}
         for key, name in _entries(names, self._n_codes).items():
             j = component_index(key, self, self._n_codes)
             if j in given:

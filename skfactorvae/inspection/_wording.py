@@ -12,6 +12,9 @@ LEAST_EFFECT = 0.2
 MORE_DIGITS = 3
 """Digits of the smaller of two numbers beyond those of their difference, at most."""
 
+NEGLIGIBLE = 0.0025
+"""Share of the difference of two numbers below which one of them is shown as zero."""
+
 LEAST_SHIFT = 0.15
 """Relative change of a curve below which it does not count as a change of its peak."""
 
@@ -20,7 +23,7 @@ def pair(a, b, least=0.0):
     """Format two numbers, with two digits of their difference.
 
     A number of which these digits leave nothing, such as 24 beside 3300, has up to
-    three more digits, so that it is not shown as zero.
+    three more digits, so that it is not shown as zero, unless it is negligible.
 
     Parameters
     ----------
@@ -35,8 +38,16 @@ def pair(a, b, least=0.0):
     digits = int(1 - np.floor(np.log10(gap)))
     if not -4 <= digits <= 6:
         return f"{a:.3g}", f"{b:.3g}"
-    more = MORE_DIGITS if abs(float(b) - float(a)) >= least else 0
-    return tuple(_rounded(float(v), digits, more) for v in (a, b))
+    difference = abs(float(b) - float(a))
+    return tuple(
+        _rounded(float(v), digits, _more_digits(v, difference, least)) for v in (a, b)
+    )
+
+
+def _more_digits(value, difference, least):
+    """Return how many digits a number may have beyond those of the difference."""
+    is_clear = abs(value) >= NEGLIGIBLE * difference >= NEGLIGIBLE * least
+    return MORE_DIGITS if is_clear else 0
 
 
 def _rounded(value, digits, more):
