@@ -409,11 +409,14 @@ def uses(case: Case) -> Iterator[tuple[str, bool, Callable[[], Any]]]:
     )
     if hasattr(model, "predict_attributes"):
         yield "predict_attributes", True, lambda: model.predict_attributes(case.X)
+    if hasattr(model, "predict_attributes_proba"):
         yield (
             "predict_attributes_proba",
             True,
             lambda: list(model.predict_attributes_proba(case.X).values()),
         )
+    if hasattr(model, "intervene"):
+        yield "intervene", True, lambda: model.intervene({0: 0.0}, case.X)
 
 
 def attributes(model: Any) -> dict[str, Any]:
