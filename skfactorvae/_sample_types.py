@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ._inputs import is_series
 
@@ -61,6 +62,8 @@ def _is_annotated(X: Any) -> bool:
 def _unread_type(X: Any) -> tuple[str, str] | None:
     """Return what samples are that are no table, and what to do; None for others."""
     advice = "Pass pandas.DataFrame(X)."
+    if issparse(X):  # some kinds are mappings
+        return None
     if isinstance(X, Mapping):
         return f"a {type(X).__name__}", advice
     if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
