@@ -98,7 +98,7 @@ class TestLatentPairs:
         display = LatentPairsDisplay.from_estimator(
             model, X, hue="size", feature_names=["a", "b", "c", "weight", "size", "old"]
         )
-        np.testing.assert_array_equal(display.factor, X["weight"])
+        np.testing.assert_allclose(display.factor, X["weight"], rtol=1e-12)
 
     @pytest.mark.parametrize(
         ("labels", "levels"),
