@@ -23,7 +23,7 @@ def pairs_to_groups(pairs, n_samples):
     Samples that are connected by pairs are in one group, and a sample without a pair
     is alone in its own. The result is the argument ``groups`` of scikit-learn's
     ``GroupKFold``, which then keeps pairs whole, and, for pairs that have no sample in
-    common, the argument ``pairs`` of ``PairedFactorVAETransformer.fit``.
+    common, the argument ``pairs`` of ``PairedVAETransformer.fit``.
 
     Parameters
     ----------
