@@ -1,15 +1,20 @@
 """Private names of torch that this package calls.
 
-Backward functions of activations, and the kernel of the fused Adam, are exposed by
-``torch.ops.aten`` only. Nothing else in the package uses a private name of torch.
+Backward functions of activations, the kernel of the fused Adam, and what operations
+declare about themselves are exposed by ``torch.ops.aten`` only. Nothing else in the
+package uses a private name of torch.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 _aten = torch.ops.aten
 
@@ -73,7 +78,9 @@ def fused_adam(
         Number that is added to the root of the second moment.
     """
     beta1, beta2 = betas
-    _aten._fused_adam_(
+    adam = _aten._fused_adam_
+    step = adam.tensor_lr if isinstance(lr, Tensor) else adam.default
+    step(
         leaves,
         gradients,
         first,
@@ -88,6 +95,147 @@ def fused_adam(
         amsgrad=False,
         maximize=False,
     )
+
+
+class OperationRecorder(TorchDispatchMode):
+    """Record the operations that are called inside a block, those of autograd included.
+
+    Attributes
+    ----------
+    calls : list of tuple
+        Function, arguments, keywords, and a tuple of results of each operation.
+    reads_values : bool
+        Whether an operation returned a number, on which later ones can depend.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, ...]] = []
+        self.reads_values = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation and record it."""
+        keywords = kwargs or {}
+        result = func(*args, **keywords)
+        results = result if isinstance(result, tuple | list) else (result,)
+        made = tuple(value for value in results if isinstance(value, Tensor))
+        self.reads_values |= len(made) < sum(value is not None for value in results)
+        self.calls.append((func, args, keywords, made))
+        return result
+
+
+class Effect(Enum):
+    """What an operation does with memory."""
+
+    NEW = "computes new tensors"
+    CHANGE = "changes arguments in place"
+    VIEW = "returns views of arguments"
+    ALLOCATION = "returns memory that is not initialised"
+    UNKNOWN = "something else"
+
+
+ALLOCATIONS = {
+    "aten::empty",
+    "aten::empty_like",
+    "aten::empty_strided",
+    "aten::new_empty",
+    "aten::new_empty_strided",
+}
+"""Operations that compute nothing."""
+
+_TAG = torch.Tag
+UNREPEATABLE = (
+    _TAG.data_dependent_output,
+    _TAG.dynamic_output_shape,
+    _TAG.inplace_view,
+    _TAG.nondeterministic_seeded,
+)
+"""Tags of operations whose results a repetition would not give."""
+
+
+@lru_cache(maxsize=1024)
+def effect(function: Any) -> Effect:
+    """Return what an operation does with memory, by its declaration."""
+    schema = function._schema
+    if any(tag in function.tags for tag in UNREPEATABLE):
+        return Effect.UNKNOWN
+    is_alias = [value.alias_info is not None for value in schema.returns]
+    if any(a.alias_info and a.alias_info.is_write for a in schema.arguments):
+        return Effect.CHANGE if all(is_alias) else Effect.UNKNOWN
+    if schema.name in ALLOCATIONS:
+        return Effect.ALLOCATION
+    if not schema.returns or any(is_alias) != all(is_alias):
+        return Effect.UNKNOWN
+    return Effect.VIEW if any(is_alias) else Effect.NEW
+
+
+def is_constant(function: Any) -> bool:
+    """Return whether an operation makes a tensor of Python's numbers."""
+    return function is _aten.lift_fresh.default
+
+
+class WritingForm(NamedTuple):
+    """The form of an operation that writes its results into given tensors."""
+
+    function: Any
+    names: tuple[str, ...]  # of the arguments for these tensors
+
+
+@lru_cache(maxsize=1024)
+def writing_form(function: Any) -> WritingForm | None:
+    """Return the writing form of an operation; None if it would have to copy.
+
+    It takes tensors in place of numbers, if the operation has no form with numbers.
+    """
+    wanted = _types(function._schema.arguments)
+    forms = [*_writing_forms(function)]
+    exact = (form for form, types in forms if types == wanted)
+    as_tensors = [(name, kind.replace("number", "Tensor")) for name, kind in wanted]
+    similar = (form for form, types in forms if types == as_tensors)
+    return next(exact, None) or next(similar, None)
+
+
+def _writing_forms(
+    function: Any,
+) -> Iterator[tuple[WritingForm, list[tuple[str, str]]]]:
+    """Yield native forms that write as many results, with the types of the rest."""
+    packet = function.overloadpacket
+    for name in packet.overloads():
+        form = getattr(packet, name)
+        arguments = form._schema.arguments
+        targets = tuple(a.name for a in arguments if a.is_out)
+        is_native = _TAG.generated not in form.tags
+        if is_native and len(targets) == len(function._schema.returns):
+            rest = [a for a in arguments if not a.is_out]
+            yield WritingForm(form, targets), _types(rest)
+
+
+def _types(arguments: Iterable[Any]) -> list[tuple[str, str]]:
+    return [(a.name, str(a.type)) for a in arguments]
+
+
+def as_arguments(function: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return positional arguments, numbers as tensors where these are declared."""
+    declared = function._schema.arguments
+    return tuple(
+        torch.tensor(value, device="cpu", dtype=_number_type(value))
+        if isinstance(value, int | float) and str(argument.type) == "Tensor"
+        else value
+        for argument, value in zip(declared, values, strict=False)
+    )
+
+
+def _number_type(value: float) -> torch.dtype:
+    if isinstance(value, bool):
+        return torch.bool
+    return torch.int64 if isinstance(value, int) else torch.float64
+
+
+def call(function: Any) -> Any:
+    """Return what calls an operation with the least overhead."""
+    return function._op
 
 
 MT_WORDS = 624

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ._axes import Layers, Parameters, Shapes
 from ._conv_net import ConvNet
 from ._dense import PLAIN, Dense, Weights, add_product, draw_normal
 from ._networks import MLP
+from ._tables import one_hot
 from ._wrappers import NetworkWrapper
 
 MIN_VARIANCE = 1e-6
@@ -193,7 +193,7 @@ class GAN(NetworkWrapper):
             return z
         parts = mean[..., d:].split(self.levels, dim=-1)
         levels = [
-            F.one_hot(part.argmax(-1), n).to(z)
+            one_hot(part.argmax(-1), n, z)
             for part, n in zip(parts, self.levels, strict=True)
         ]
         return torch.cat([z, *levels], dim=-1)
@@ -202,10 +202,9 @@ class GAN(NetworkWrapper):
         """Turn standard normal numbers into one-hot levels, (K, B, c)."""
         uniform = torch.special.ndtr(auxiliary_noise)
         columns = [
-            F.one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n)
+            one_hot((uniform[..., i] * n).long().clamp(0, n - 1), n, auxiliary_noise)
             for i, n in enumerate(self.levels)
         ]
-        columns = [column.to(auxiliary_noise) for column in columns]
         return torch.cat([auxiliary_noise[..., :0], *columns], dim=-1)
 
     def decode(self, weights: Weights, z: Tensor) -> Tensor:

@@ -260,7 +260,5 @@ def _prior_where(
     is_empty: Tensor, mean: Tensor, log_var: Tensor, n_components: int
 ) -> tuple[Tensor, Tensor]:
     """Return posterior moments (K, B, .) that are standard normal for empty rows."""
-    if not is_empty.any():
-        return mean, log_var
     is_empty = is_empty & (torch.arange(mean.shape[-1]) < n_components).to(mean.device)
     return mean.masked_fill(is_empty, 0.0), log_var.masked_fill(is_empty, 0.0)

@@ -28,8 +28,15 @@ class Optimiser:
         self.rates: list[Any] = list(self.first_rates)
 
     def keep_rates_in_memory(self, device: torch.device) -> None:
-        """Hold learning rates in tensors, from which a captured step reads them."""
-        self.rates = [torch.tensor(rate, device=device) for rate in self.first_rates]
+        """Hold learning rates in tensors, from which a repeated step reads them.
+
+        On the CPU they have the precision of Python's numbers. On other devices torch's
+        kernels read single precision.
+        """
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+        self.rates = [
+            torch.tensor(rate, dtype=dtype, device=device) for rate in self.first_rates
+        ]
 
     def set_learning_rates(self, decay: float) -> None:
         """Multiply the first learning rates by the decay of the schedule."""

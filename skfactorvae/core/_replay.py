@@ -23,11 +23,12 @@ _of_this_thread = threading.local()
 
 
 def can_replay(device: torch.device, *parts: object) -> bool:
-    """Return whether the steps of a model are captured as a CUDA graph.
+    """Return whether the steps of a model are repeated without their code.
 
-    They are on a CUDA device, if only code of this package takes part. Code of a user
-    may read values, or have side effects, which a graph does not repeat. Neither does
-    it contain decompositions of matrices, which missing values need.
+    They are if only code of this package takes part: that of a user may read values, or
+    have side effects, which are not repeated. On the CPU the operations are recorded,
+    on a CUDA device a graph is captured, which does not contain the decompositions of
+    matrices that missing values need.
 
     Parameters
     ----------
@@ -37,12 +38,17 @@ def can_replay(device: torch.device, *parts: object) -> bool:
         Network, likelihood and objective.
     """
     inner = [part.network for part in parts if isinstance(part, NetworkWrapper)]
-    return device.type == "cuda" and all(_is_own(part) for part in [*parts, *inner])
+    everything = [*parts, *inner]
+    if device.type == "cuda" and any(_takes_missing(part) for part in everything):
+        return False
+    return device.type in ("cpu", "cuda") and all(map(_is_own, everything))
+
+
+def _takes_missing(part: object) -> bool:
+    return isinstance(part, Network) and part.takes_missing
 
 
 def _is_own(part: object) -> bool:
-    if isinstance(part, Network) and part.takes_missing:
-        return False
     is_here = type(part).__module__.startswith(f"{__package__}.")
     return is_here and not isinstance(part, Modules)
 

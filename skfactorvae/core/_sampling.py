@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ._compat import set_generator_state
 from ._pairs import PairTable
-from ._tables import Reader
+from ._tables import Reader, rows_of
 
 CHUNK = 32
 """Steps drawn at once. Fixed, so that a model's draws never depend on its stack."""
@@ -90,14 +89,14 @@ class Draws(NamedTuple):
     def drawn_from(self, table: Tensor) -> Tensor:
         """Return the rows of both batches, (K, 2, B, p), of a table (N, p) or read."""
         if not self.values.shape[1]:
-            return F.embedding(self.rows, table)  # faster than indexing
+            return rows_of(table, self.rows)
         n_drawn = self.rows[0].numel()
         return self.values[:, :n_drawn].unflatten(1, self.rows.shape[1:])
 
     def labelled_from(self, table: Tensor) -> Tensor:
         """Return the rows that have labels, (K, m, B, p), in the same way."""
         if not self.values.shape[1]:
-            return table[self.labelled]
+            return rows_of(table, self.labelled)
         n_drawn = self.rows[0].numel()
         return self.values[:, n_drawn:].unflatten(1, self.labelled.shape[1:])
 

@@ -152,12 +152,30 @@ class LabelTable:
 
     def all_labels(self, numbers: Tensor) -> Tensor:
         """Return the labels of rows (K, B) for every attribute, (K, B, m)."""
-        return self.values[numbers + self.offsets]
+        return rows_of(self.values, numbers + self.offsets)
 
     def own_labels(self, numbers: Tensor) -> Tensor:
         """Return each attribute's labels of its own rows (K, m, B), (K, m, B)."""
         attribute = torch.arange(numbers.shape[1], device=numbers.device)
-        return self.values[numbers + self.offsets.unsqueeze(-1), attribute[:, None]]
+        rows = numbers + self.offsets.unsqueeze(-1)
+        return self.values.take(rows * self.values.shape[1] + attribute[:, None])
+
+
+def rows_of(table: Tensor, numbers: Tensor) -> Tensor:
+    """Return rows of a table (N, p) by their numbers (...), (..., p).
+
+    Unlike indexing, it does not depend on the values of the numbers.
+    """
+    return table.index_select(0, numbers.flatten()).view(*numbers.shape, -1)
+
+
+def one_hot(levels: Tensor, n_levels: int, like: Tensor) -> Tensor:
+    """Return one where a level (...) has this number, else zero, (..., n_levels).
+
+    Unlike torch's function, it does not read the values.
+    """
+    numbers = torch.arange(n_levels, device=levels.device)
+    return (levels.unsqueeze(-1) == numbers).to(like)
 
 
 def cumulative(row_weights: np.ndarray) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
 from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
+from ._recording import RECORDED_WORK, Recording
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
@@ -102,7 +103,7 @@ class _Stack:
         )
         self.adversary = self.objective.adversary
         parts = self.network, self.likelihood, self.objective
-        self.is_replayed = can_replay(device, *parts)
+        self.is_replayed = can_replay(device, *parts) and self._is_recorded()
         self.hidden_with = self._hidden_with()
         self.temperature = self.rows.new_tensor([job.temperature for job in jobs])
         self.widths = [job.network.n_components for job in jobs]
@@ -144,7 +145,23 @@ class _Stack:
             device=device,
             dtype=self.rows.dtype,
         )
-        self.run = Replay(device) if self.is_replayed else run_eagerly
+        self.run = self._runner()
+
+    def _is_recorded(self) -> bool:
+        """Return whether a recording on the CPU is worth its memory; else true."""
+        work = len(self.jobs) * self.schedule.batch_size * self.jobs[0].multiplications
+        return self.device.type != "cpu" or work <= RECORDED_WORK
+
+    def _runner(self) -> Callable[..., dict[str, Tensor]]:
+        """Return what runs the function that makes a step."""
+        if not self.is_replayed:
+            return run_eagerly
+        if self.device.type == "cuda":
+            return Replay(self.device)
+        leaves = self.parameter_groups["model"].leaves.values()
+        return Recording(
+            lambda: [leaf.grad for leaf in leaves if leaf.grad is not None]
+        )
 
     def _hidden_with(self) -> Tensor | None:
         """For each feature, the first one that is hidden with it, (p,); None: alone."""

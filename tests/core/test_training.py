@@ -9,6 +9,7 @@ import torch
 from _jobs import CPU, fit, make_job, make_objective, make_rows, make_schedule
 
 from skfactorvae import core
+from skfactorvae.core._replay import run_eagerly
 from skfactorvae.core._soap import Soap
 from skfactorvae.core._training import _Stack
 from skfactorvae.core.objectives._discriminator import discriminator
@@ -112,6 +113,7 @@ class TestTemperature:
 
     def test_it_weights_the_reconstruction_and_the_penalties(self):
         stack = _Stack([make_job(gamma=3.0, temperature=16.0)], make_schedule(20), CPU)
+        stack.run = run_eagerly
         losses = []
         stack.parameter_groups["model"].differentiate = lambda loss: losses.append(
             loss.detach()
@@ -302,6 +304,7 @@ class TestInputNoise:
         noise = first.batch.input_noise.noise, last.batch.input_noise.noise
         torch.testing.assert_close(4 * noise[0], noise[1])
         weights = []
+        stack.run = run_eagerly
         forward = stack._forward
         stack._forward = lambda *args: weights.append(args[2]) or forward(*args)
         for number in (0, 8, 16):

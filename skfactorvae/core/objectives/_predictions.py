@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from .._tables import one_hot
 
 LOG_VAR_BOUND = 5.0
 
@@ -43,7 +44,7 @@ def label_target(n_levels: int, labels: Tensor) -> Tensor:
     """
     values = labels.nan_to_num()
     if n_levels:
-        return F.one_hot(values.long(), n_levels).to(labels)
+        return one_hot(values.long(), n_levels, labels)
     return torch.stack([values, torch.zeros_like(values)], dim=-1)
 
 
