@@ -24,8 +24,8 @@ FIRST_RECORDED = 2
 """Number of the first call that is recorded: at the first, state is made."""
 
 
-RECORDED_WORK = 150_000_000
-"""Multiplications of a step above which operations take longer than what is saved.
+RECORDED_VALUES = 400_000
+"""Values of the batches of a step above which it is not recorded.
 
 While a step is recorded, all its intermediate values are in memory.
 """

@@ -14,7 +14,7 @@ from torch import Tensor
 from .._moments import trimmed_mean
 from . import _axes
 from ._adam import Adam
-from ._devices import process_settings, undisturbed
+from ._devices import SMALL_WORK, process_settings, undisturbed
 from ._first_weights import draw_weights
 from ._inference import elbo
 from ._job import Fit, Job, Record, Status, Watch
@@ -22,7 +22,7 @@ from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
 from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
-from ._recording import RECORDED_WORK, Recording
+from ._recording import RECORDED_VALUES, Recording
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
@@ -149,8 +149,12 @@ class _Stack:
 
     def _is_recorded(self) -> bool:
         """Return whether a recording on the CPU is worth its memory; else true."""
-        work = len(self.jobs) * self.schedule.batch_size * self.jobs[0].multiplications
-        return self.device.type != "cpu" or work <= RECORDED_WORK
+        n_rows = len(self.jobs) * self.schedule.batch_size
+        is_small = (
+            n_rows * self.jobs[0].multiplications < SMALL_WORK
+            and n_rows * self.network.n_features <= RECORDED_VALUES
+        )
+        return is_small or self.device.type != "cpu"
 
     def _runner(self) -> Callable[..., dict[str, Tensor]]:
         """Return what runs the function that makes a step."""

@@ -8,7 +8,7 @@ from test_family import FAMILY, GROUPED
 from test_filling import incomplete_job
 
 from skfactorvae import core
-from skfactorvae.core import _recording
+from skfactorvae.core import _recording, _training
 from skfactorvae.core._recording import Recording
 from skfactorvae.core._replay import run_eagerly
 from skfactorvae.core._training import _Stack
@@ -76,9 +76,10 @@ def test_convolutions_are_recorded():
     assert_recorded_equals_eager([make_job(network=network, rows=rows)])
 
 
-def test_large_steps_are_not_recorded(monkeypatch):
+@pytest.mark.parametrize("limit", ["SMALL_WORK", "RECORDED_VALUES"])
+def test_large_steps_are_not_recorded(monkeypatch, limit):
     assert isinstance(run([make_job()])[0].run, Recording)
-    monkeypatch.setattr("skfactorvae.core._training.RECORDED_WORK", 10)
+    monkeypatch.setattr(_training, limit, 10)
     assert run([make_job()])[0].run is run_eagerly
 
 
