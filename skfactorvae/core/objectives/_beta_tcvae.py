@@ -78,7 +78,7 @@ class BetaTCVAE(Objective):
         mixture = mixture_weights(
             self.weighting, forward.batch.row_numbers, forward.batch.row_probabilities
         )
-        latents = (v.transpose(1, 2) for v in (z, forward.mean, forward.log_var))
+        latents = (v.mT.contiguous() for v in (z, forward.mean, forward.log_var))
         z_i, mean, log_var = latents  # (K, d, B)
         density = log_normal(
             z_i.unsqueeze(3), mean.unsqueeze(2), log_var.unsqueeze(2)
