@@ -24,6 +24,9 @@ FIRST_RECORDED = 2
 """Number of the first call that is recorded: at the first, state is made."""
 
 
+RECORDED_STEPS = 60
+"""Steps of a fit from which on a recording saves more time than it takes."""
+
 RECORDED_VALUES = 400_000
 """Values of the batches of a step above which it is not recorded.
 

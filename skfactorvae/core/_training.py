@@ -22,7 +22,7 @@ from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
 from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
-from ._recording import RECORDED_VALUES, Recording
+from ._recording import RECORDED_STEPS, RECORDED_VALUES, Recording
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
@@ -148,13 +148,15 @@ class _Stack:
         self.run = self._runner()
 
     def _is_recorded(self) -> bool:
-        """Return whether a recording on the CPU is worth its memory; else true."""
+        """Return whether steps are worth recording; true on other devices."""
+        if self.device.type != "cpu":
+            return True
         n_rows = len(self.jobs) * self.schedule.batch_size
-        is_small = (
-            n_rows * self.jobs[0].multiplications < SMALL_WORK
+        return (
+            self.schedule.max_iter >= RECORDED_STEPS
+            and n_rows * self.jobs[0].multiplications < SMALL_WORK
             and n_rows * self.network.n_features <= RECORDED_VALUES
         )
-        return is_small or self.device.type != "cpu"
 
     def _runner(self) -> Callable[..., dict[str, Tensor]]:
         """Return what runs the function that makes a step."""

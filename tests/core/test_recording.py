@@ -9,7 +9,7 @@ from test_filling import incomplete_job
 
 from skfactorvae import core
 from skfactorvae.core import _recording, _training
-from skfactorvae.core._recording import Recording
+from skfactorvae.core._recording import RECORDED_STEPS, Recording
 from skfactorvae.core._replay import run_eagerly
 from skfactorvae.core._training import _Stack
 
@@ -20,10 +20,9 @@ every_objective = pytest.mark.parametrize(
 )
 
 
-def run(jobs, *, solver="adam", eagerly=False, schedule=None):
+def run(jobs, *, solver="adam", eagerly=False):
     """Make some steps; return the stack, and each term at each step."""
-    schedule = schedule or make_schedule(N_STEPS, solver=solver)
-    stack = _Stack(jobs, schedule, CPU)
+    stack = _Stack(jobs, make_schedule(RECORDED_STEPS, solver=solver), CPU)
     if eagerly:
         stack.run = run_eagerly
     terms = []
@@ -76,10 +75,13 @@ def test_convolutions_are_recorded():
     assert_recorded_equals_eager([make_job(network=network, rows=rows)])
 
 
-@pytest.mark.parametrize("limit", ["SMALL_WORK", "RECORDED_VALUES"])
-def test_large_steps_are_not_recorded(monkeypatch, limit):
+@pytest.mark.parametrize(
+    "limit", [{"SMALL_WORK": 10}, {"RECORDED_VALUES": 10}, {"RECORDED_STEPS": 1000}]
+)
+def test_large_steps_and_short_fits_are_not_recorded(monkeypatch, limit):
     assert isinstance(run([make_job()])[0].run, Recording)
-    monkeypatch.setattr(_training, limit, 10)
+    for name, value in limit.items():
+        monkeypatch.setattr(_training, name, value)
     assert run([make_job()])[0].run is run_eagerly
 
 
