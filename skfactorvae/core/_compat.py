@@ -1,7 +1,8 @@
 """Private names of torch that this package calls.
 
 Backward functions of activations, and the kernel of the fused Adam, are exposed by
-``torch.ops.aten`` only. Nothing else in the package uses a private name of torch.
+``torch.ops.aten`` only, and what a processor can do by private functions. Nothing else
+in the package uses a private name of torch.
 """
 
 from __future__ import annotations
@@ -88,6 +89,18 @@ def fused_adam(
         amsgrad=False,
         maximize=False,
     )
+
+
+BFLOAT16_TESTS = "_is_amx_tile_supported", "_is_avx512_bf16_supported"
+"""Functions of ``torch.cpu`` by which processors multiply bfloat16 faster."""
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for products of bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tests = (getattr(torch.cpu, name, None) for name in BFLOAT16_TESTS)
+    return device.type == "cpu" and any(test() for test in tests if test is not None)
 
 
 MT_WORDS = 624

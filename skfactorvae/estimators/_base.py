@@ -277,10 +277,13 @@ class BaseLatentTransformer(
     )
     precision: str = parameter(
         default="float32",
-        kind='{"float32", "float64"}',
-        rules=[one_of("float32", "float64")],
-        description="""Precision of training and inference. Codes are float32 in either
-        case.""",
+        kind='{"float32", "float64", "bfloat16"}',
+        rules=[one_of("float32", "float64", "bfloat16")],
+        description="""Precision of training and inference. Codes are float32 in each
+        case. With ``"bfloat16"``, training multiplies the matrices of dense layers with
+        at least 512 inputs and 512 outputs in bfloat16, which is faster on processors
+        that have instructions for it; all else is float32. It raises an error where
+        there are no such instructions or no such layers.""",
     )
     n_jobs: int | None = parameter(
         default=None,
@@ -376,6 +379,7 @@ class BaseLatentTransformer(
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         device = core.resolve_device(self.device)
+        core.check_products(self.precision, device)
         prepared, columns = self._prepared(
             FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
             FitOptions.of(self),

@@ -103,6 +103,7 @@ class StreamFitting:
         stream = None if kept is None else Stream(**kept)
         self._check_stream(stream, total_samples, validation_fraction)
         device = core.resolve_device(self.device)
+        core.check_products(self.precision, device)
         has_end = stream.horizon is not None if stream else total_samples is not None
         given = FitArguments(X, y, sample_weight)
         seed = stream.seed if stream else self._drawn_seed()
