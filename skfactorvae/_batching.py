@@ -56,7 +56,7 @@ def train(
     jobs: Sequence[core.Job],
     schedule: core.Schedule,
     *,
-    device: Any,
+    devices: Sequence[Any],
     n_jobs: int | None,
     watch: core.Watch | None = None,
 ) -> list[core.Fit]:
@@ -64,10 +64,13 @@ def train(
 
     Parameters
     ----------
-    jobs, schedule, device, watch
+    jobs, schedule, watch
         As :func:`core.fit_stack` takes them. In a task, ``watch`` is for a single job,
         or a :class:`BatchProgress`; else it gets the records of one stack after
         another.
+    devices : sequence of torch.device
+        Where to train. The stacks of a task are divided between them; else the first
+        is taken.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
     """
@@ -78,12 +81,12 @@ def train(
         own = None if progress is not None else watch
         return task.request(
             [
-                FitRequest(job, schedule, device, n_threads, own, progress)
+                FitRequest(job, schedule, tuple(devices), n_threads, own, progress)
                 for job in jobs
             ]
         )
     n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
-    width = core.stack_width(jobs[0], schedule, device)
+    width = core.stack_width(jobs[0], schedule, devices[0])
     stacks = [jobs[i : i + width] for i in range(0, len(jobs), width)]
     storages = stored([(stack, schedule) for stack in stacks])
     return [
@@ -92,7 +95,7 @@ def train(
         for fit in core.fit_stack(
             stack,
             schedule,
-            device=device,
+            device=devices[0],
             n_threads=n_threads,
             watch=watch,
             storage=storage,

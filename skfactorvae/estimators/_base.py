@@ -268,12 +268,14 @@ class BaseLatentTransformer(
         description="""Whether ``fit`` continues from the fitted weights and scales, for
         X of the same features. The state of the optimiser is not kept.""",
     )
-    device: str = parameter(
+    device: Any = parameter(
         default="auto",
-        kind="str",
-        rules=[str],
+        kind="str or list of str",
+        rules=[str, list, tuple],
         description="""Torch device for training: ``"auto"`` uses CUDA, else MPS, else
-        the CPU. A fitted model uses the CPU where its device is missing.""",
+        the CPU. A fitted model uses the CPU where its device is missing. Of a list,
+        such as ``["cuda:0", "cuda:1"]``, a fit uses the first; fits that are trained
+        together, as by ``BatchedGridSearchCV``, are divided between all.""",
     )
     precision: str = parameter(
         default="float32",
@@ -378,7 +380,8 @@ class BaseLatentTransformer(
         """Go through the stages of a fit; ``own`` are arguments of a subclass."""
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
-        device = core.resolve_device(self.device)
+        devices = core.resolve_devices(self.device)
+        device = devices[0]
         core.check_products(self.precision, device)
         prepared, columns = self._prepared(
             FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
@@ -388,14 +391,14 @@ class BaseLatentTransformer(
         )
         self._forget_stream()
         with FitProgress(self) as progress:
-            prepared = self._regularized(prepared, device, progress)
+            prepared = self._regularized(prepared, devices, progress)
             schedule = prepared.schedule
             callbacks = FitCallbacks(self, X, y, schedule, prepared.fitted)
             bar = progress.stage("fitting", schedule)
             (fit,) = train(
                 [prepared.job],
                 schedule,
-                device=device,
+                devices=devices,
                 n_jobs=self.n_jobs,
                 watch=callbacks if callbacks.is_active else bar,
             )
@@ -482,7 +485,7 @@ class BaseLatentTransformer(
             "them out, or check how X was read."
         )
 
-    def _regularized(self, prepared: Prepared, device, progress) -> Prepared:
+    def _regularized(self, prepared: Prepared, devices, progress) -> Prepared:
         """Choose the weight decay on held-out samples, where the fit asks for it."""
         plan = prepared.comparison
         if plan is None:
@@ -490,13 +493,13 @@ class BaseLatentTransformer(
         fits = train(
             plan.jobs,
             plan.schedule,
-            device=device,
+            devices=devices,
             n_jobs=self.n_jobs,
             watch=progress.stage(
                 "choosing weight decay", plan.schedule, len(plan.jobs)
             ),
         )
-        return prepared.regularized(fits, device)
+        return prepared.regularized(fits, devices[0])
 
     def _training_features(self, X, previous, error_scale):
         """Return X and its errors, with the features of a fit that is continued."""

@@ -37,7 +37,7 @@ class StreamFitting:
     _spec: Any
     get_params: Any
     precision: str
-    device: str
+    device: Any
     random_state: Any
     n_jobs: Any
     batch_size: int
@@ -102,7 +102,7 @@ class StreamFitting:
         kept = vars(self).get("_stream")
         stream = None if kept is None else Stream(**kept)
         self._check_stream(stream, total_samples, validation_fraction)
-        device = core.resolve_device(self.device)
+        device = core.resolve_devices(self.device)[0]
         core.check_products(self.precision, device)
         has_end = stream.horizon is not None if stream else total_samples is not None
         given = FitArguments(X, y, sample_weight)
