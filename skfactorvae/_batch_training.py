@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from . import core
@@ -123,7 +124,7 @@ def _train_on_devices(
     divided = [pair for pair in pairs if len(_devices_of(pair[0])) > 1]
     others = [pair for pair in pairs if len(_devices_of(pair[0])) == 1]
     if others:
-        _train_one_by_one(*map(list, zip(*others, strict=True)), shown)
+        _train_one_by_one([s for s, _ in others], [f for _, f in others], shown)
     if divided:
         _train_by_threads(divided, shown)
 
@@ -146,9 +147,9 @@ def _train_by_threads(
             place = number % len(devices)
             if place not in pools:
                 pools[place] = threads.enter_context(ThreadPoolExecutor(1))
-            call = contextvars.copy_context().run
-            arguments = _train_here, stack, storage, check, devices[place]
-            waiting[pools[place].submit(call, *arguments)] = stack
+            own = contextvars.copy_context().run
+            train = partial(_train_here, stack, storage, check, devices[place])
+            waiting[pools[place].submit(own, train)] = stack
         try:
             for done in as_completed(waiting):
                 done.result()
