@@ -103,7 +103,7 @@ def train(
     ]
 
 
-def shared_array(array: np.ndarray) -> np.ndarray:
+def shared_array(array: Any) -> Any:
     """Return an equal array that a task of this scheduler uses already, or this one."""
     task = _task_of_this_thread()
     return array if task is None else task.scheduler.arrays.find(array)
@@ -114,11 +114,15 @@ def memoized(function: Callable, *args: Any) -> Any:
     task = _task_of_this_thread()
     if task is None:
         return function(*args)
-    key = function, *(array_digest(a) if isinstance(a, np.ndarray) else a for a in args)
+    key = function, *(array_digest(a) if _is_table(a) else a for a in args)
     known = task.scheduler.results
     if key not in known:
         known[key] = function(*args)
     return known[key]
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, np.ndarray | core.RowTable)
 
 
 def is_in_task() -> bool:
@@ -138,7 +142,7 @@ class SharedArrays:
     def __init__(self) -> None:
         self.arrays: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
-    def find(self, array: np.ndarray) -> np.ndarray:
+    def find(self, array: Any) -> Any:
         """Return the first array seen that is equal to this one and still in use."""
         return self.arrays.setdefault(array_digest(array), array)
 
