@@ -332,8 +332,9 @@ class BaseLatentTransformer(
         ----------
         X : array-like, sparse matrix or row source, (n_samples, n_features)
             Training samples; NaN where a value is missing. Memory maps, lists of
-            ``.npy`` files, and what has a shape, a dtype and slices of rows, such as
-            data sets of h5py, zarr and dask, are read in parts if they are large.
+            ``.npy`` files, data sets of Arrow, and what has a shape, a dtype and slices
+            of rows, such as data sets of h5py, zarr and dask, are read in parts if they
+            are large.
         y : array-like of shape (n_samples, n_attributes), default=None
             Labels of samples, for ``SupervisedFactorVAETransformer``: a column for each
             attribute, NaN where unknown. Ignored by the other estimators.

@@ -15,6 +15,7 @@ from .._inputs import check_sample_weight
 from .._validation import MAX_SEED, check_numbers
 from .._workers import count_cores
 from ..preparation import STREAM_RATE, FitOptions, Prepared, Stream, drift
+from ..sources import as_source
 from ._callbacks import restore_on_error
 from ._fit_arguments import FitArguments
 
@@ -221,4 +222,6 @@ class StreamFitting:
 
 
 def _n_rows(X) -> int:
+    if (source := as_source(X)) is not None:
+        return len(source)
     return int(np.shape(X)[0]) if hasattr(X, "shape") else len(X)
