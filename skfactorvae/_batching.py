@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
+from joblib.parallel import get_active_backend
 
 from . import core
 from ._batch_progress import BatchProgress
@@ -85,7 +86,7 @@ def train(
                 for job in jobs
             ]
         )
-    n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
+    n_threads = None if n_jobs is None else _n_threads(n_jobs)
     width = core.stack_width(jobs[0], schedule, devices[0])
     stacks = [jobs[i : i + width] for i in range(0, len(jobs), width)]
     storages = stored([(stack, schedule) for stack in stacks])
@@ -101,6 +102,17 @@ def train(
             storage=storage,
         )
     ]
+
+
+def _n_threads(n_jobs: int) -> int:
+    """Return the number of threads of a fit, given the parameter ``n_jobs``.
+
+    In a process that joblib started beside others, it is at most the process's share of
+    the cores, to which joblib limits torch.
+    """
+    n_threads = effective_n_jobs(count_cores(n_jobs))
+    backend, _ = get_active_backend()
+    return min(n_threads, core.torch_threads()) if backend.nesting_level else n_threads
 
 
 def shared_array(array: Any) -> Any:

@@ -10,7 +10,7 @@ from ._column_likelihoods import Composite, by_column
 from ._column_scores import independent_scores, noise_parameters, predicted_scores
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
-from ._devices import resolve_device, resolve_devices, torch_version
+from ._devices import resolve_device, resolve_devices, torch_threads, torch_version
 from ._factor_analysis import (
     IncompleteFactorAnalysis,
     fit_incomplete_factor_analysis,
@@ -162,6 +162,7 @@ __all__ = [
     "split_errors",
     "stack_width",
     "structural_moments",
+    "torch_threads",
     "torch_version",
     "without_latents",
     "without_rotation",

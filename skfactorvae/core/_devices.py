@@ -213,6 +213,11 @@ def one_thread() -> AbstractContextManager[None]:
     return thread_limit(1, 0, CPU)
 
 
+def torch_threads() -> int:
+    """Return the number of CPU threads that torch uses, outside of any limit here."""
+    return torch.get_num_threads()
+
+
 def torch_version() -> str:
     """Return the version of torch."""
     return str(torch.__version__)

@@ -293,7 +293,8 @@ class BaseLatentTransformer(
         rules=[Integral, None],
         description="""CPU threads of a fit, at most one for each core; -1 uses all
         cores. None uses one for small models, for which more are slower, and torch's
-        number for large ones.""",
+        number for large ones. In one of several processes of joblib, it is at most the
+        process's share of the cores.""",
     )
     verbose: Any = parameter(
         default="auto",
