@@ -215,6 +215,15 @@ def store(records):
         writer.writerows(records)
 
 
+def joined(records, new):
+    """Return records with a new one, in place of that of the same table."""
+
+    def key(record):
+        return record["kind"], str(record["rows"]), str(record["columns"])
+
+    return [record for record in records if key(record) != key(new)] + [new]
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -240,7 +249,7 @@ def main():
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             write_table(Path(folder), n_rows, n_features, args.kinds)
             for kind in args.kinds:
-                records.append(run(kind, Path(folder), args.steps))
+                records = joined(records, run(kind, Path(folder), args.steps))
                 store(records)
     show(records)
 
