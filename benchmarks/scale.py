@@ -1,10 +1,13 @@
 """Time and memory of fits and codes by the size of a table that is read in parts.
 
     python benchmarks/scale.py --shapes 1000000x100 --kinds array "memory map" CSR HDF5
-    python benchmarks/scale.py --shapes 100000000x20 --kinds "memory map" --add
+    python benchmarks/scale.py --shapes 1000000x20 --kinds zarr dask Parquet --add
+    python benchmarks/scale.py --shapes 50000000x20 --kinds "memory map" --add
     python benchmarks/scale.py --stored
 
-A simulated table of float32 is written to a temporary folder, which needs as much disk.
+A simulated table of float32 is written to a temporary folder, which needs as much disk,
+and twice as much for HDF5, zarr and Parquet. They are stored without compression, in
+chunks of 1,024 rows (256 of HDF5); dask reads the memory map in such chunks.
 Each line is a process of its own, with one thread. Seconds are those of the processor,
 "step" is milliseconds of one training step, "memory" the peak of the resident memory
 above that after the imports, in MiB, and "read" the size of what was read, in copies of
@@ -27,7 +30,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-KINDS = ("array", "memory map", "HDF5", "CSR")
+KINDS = ("array", "memory map", "HDF5", "zarr", "dask", "Parquet", "CSR")
 SHAPES = ("10000x20", "100000x20", "1000000x20", "1000000x100", "20000x5000")
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
 COLUMNS = ("kind", "rows", "columns", "before", "step", "fit", "transform", "memory")
@@ -36,9 +39,10 @@ COLUMNS += ("allowed", "read")
 N_FACTORS = 5
 WRITTEN_VALUES = 2**22
 DENSITY = 0.05
+CHUNK_ROWS = 1024
 
 
-def write_table(folder, n_rows, n_features, with_hdf5):
+def write_table(folder, n_rows, n_features, kinds):
     """Write a nonlinear mixture of five factors with noise, block by block."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(N_FACTORS, n_features)).astype(np.float32)
@@ -51,14 +55,51 @@ def write_table(folder, n_rows, n_features, with_hdf5):
         part[:] = np.tanh(factors) @ mixing
         part += 0.3 * rng.standard_normal(part.shape, dtype=np.float32)
     table.flush()
-    if with_hdf5:
-        import h5py
+    for kind in WRITERS.keys() & set(kinds):
+        WRITERS[kind](folder, table, size)
 
-        chunks = min(256, n_rows), n_features
-        with h5py.File(folder / "table.h5", "w") as file:
-            stored = file.create_dataset("X", shape, np.float32, chunks=chunks)
-            for start in range(0, n_rows, size):
-                stored[start : start + size] = table[start : start + size]
+
+def write_hdf5(folder, table, size):
+    import h5py
+
+    chunks = min(256, len(table)), table.shape[1]
+    with h5py.File(folder / "table.h5", "w") as file:
+        stored = file.create_dataset("X", table.shape, np.float32, chunks=chunks)
+        for start in range(0, len(table), size):
+            stored[start : start + size] = table[start : start + size]
+
+
+def write_zarr(folder, table, size):
+    import zarr
+
+    stored = zarr.create_array(
+        str(folder / "table.zarr"),
+        shape=table.shape,
+        chunks=(CHUNK_ROWS, table.shape[1]),
+        dtype="float32",
+        compressors=None,
+    )
+    size = -(-size // CHUNK_ROWS) * CHUNK_ROWS
+    for start in range(0, len(table), size):
+        stored[start : start + size] = table[start : start + size]
+
+
+def write_parquet(folder, table, size):
+    import pyarrow
+    from pyarrow import parquet
+
+    names = [f"feature {j}" for j in range(table.shape[1])]
+    schema = pyarrow.schema([(name, pyarrow.float32()) for name in names])
+    name = folder / "table.parquet"
+    options = {"compression": "none", "use_dictionary": False}
+    with parquet.ParquetWriter(name, schema, **options) as writer:
+        for start in range(0, len(table), size):
+            columns = [np.array(column) for column in table[start : start + size].T]
+            part = pyarrow.table(columns, schema=schema)
+            writer.write_table(part, row_group_size=CHUNK_ROWS)
+
+
+WRITERS = {"HDF5": write_hdf5, "zarr": write_zarr, "Parquet": write_parquet}
 
 
 def open_table(kind, folder):
@@ -67,7 +108,19 @@ def open_table(kind, folder):
         import h5py
 
         return h5py.File(folder / "table.h5")["X"]
+    if kind == "zarr":
+        import zarr
+
+        return zarr.open_array(str(folder / "table.zarr"), mode="r")
+    if kind == "Parquet":
+        from pyarrow import dataset
+
+        return dataset.dataset(folder / "table.parquet", format="parquet")
     table = np.load(folder / "table.npy", mmap_mode="r")
+    if kind == "dask":
+        import dask.array
+
+        return dask.array.from_array(table, chunks=(CHUNK_ROWS, table.shape[1]))
     if kind == "array":
         return np.array(table)
     if kind == "CSR":
@@ -120,7 +173,7 @@ def measure(kind, folder, n_steps):
         fit_read = sum(n_read)
         model.transform(X)
         end = time.process_time()
-    n_rows, n_features = X.shape
+    n_rows, n_features = np.load(folder / "table.npy", mmap_mode="r").shape
     n_weights = sum(weight.nbytes for weight in model.weights_.values())
     allowed = 4 * n_weights / 2**20 + 512 + 24 * n_rows / 2**20
     return {
@@ -162,6 +215,15 @@ def store(records):
         writer.writerows(records)
 
 
+def joined(records, new):
+    """Return records with a new one, in place of that of the same table."""
+
+    def key(record):
+        return record["kind"], str(record["rows"]), str(record["columns"])
+
+    return [record for record in records if key(record) != key(new)] + [new]
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -185,9 +247,9 @@ def main():
     for shape in args.shapes:
         n_rows, n_features = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            write_table(Path(folder), n_rows, n_features, "HDF5" in args.kinds)
+            write_table(Path(folder), n_rows, n_features, args.kinds)
             for kind in args.kinds:
-                records.append(run(kind, Path(folder), args.steps))
+                records = joined(records, run(kind, Path(folder), args.steps))
                 store(records)
     show(records)
 

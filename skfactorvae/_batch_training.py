@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
+import threading
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from . import core
@@ -34,7 +39,7 @@ class FitRequest:
 
     job: core.Job
     schedule: core.Schedule
-    device: Any
+    devices: tuple[Any, ...]
     n_threads: int | None
     watch: core.Watch | None
     progress: BatchProgress | None = None
@@ -44,9 +49,9 @@ class FitRequest:
 
     def can_join(self, other: FitRequest) -> bool:
         """Return whether two jobs can be trained as one stack."""
-        return (self.schedule, self.device, self.job.signature) == (
+        return (self.schedule, self.devices, self.job.signature) == (
             other.schedule,
-            other.device,
+            other.devices,
             other.job.signature,
         )
 
@@ -69,11 +74,12 @@ def train_together(
     elsewhere: list[list[FitRequest]] = []
     for group in _groups(requests):
         is_sent = n_workers > 1 and _suits_workers(group)
-        (elsewhere if is_sent else here).extend(_cut(group, n_workers))
+        n_shares = n_workers if is_sent else len(_devices_of(group))
+        (elsewhere if is_sent else here).extend(_cut(group, n_shares))
     storages = _storages([*here, *elsewhere])
     with _progress_of([*here, *elsewhere]) as shown:
         if here:
-            _train_one_by_one(here, storages[: len(here)], shown)
+            _train_on_devices(here, storages[: len(here)], shown)
         if elsewhere:
             sent = elsewhere, storages[len(here) :]
             _train_elsewhere(*sent, workers, n_workers, shown)
@@ -106,6 +112,55 @@ def _train_one_by_one(
         shown.finish(_n_steps(stack), is_shown=True)
 
 
+class _Stopped(BaseException):
+    """Ends the training of a stack, in the thread of its device."""
+
+
+def _train_on_devices(
+    stacks: list[list[FitRequest]], storages: Sequence[Any], shown: StackProgress
+) -> None:
+    """Train stacks in this process; those of several devices, by a thread for each."""
+    pairs = list(zip(stacks, storages, strict=True))
+    divided = [pair for pair in pairs if len(_devices_of(pair[0])) > 1]
+    others = [pair for pair in pairs if len(_devices_of(pair[0])) == 1]
+    if others:
+        _train_one_by_one([s for s, _ in others], [f for _, f in others], shown)
+    if divided:
+        _train_by_threads(divided, shown)
+
+
+def _train_by_threads(
+    pairs: Sequence[tuple[list[FitRequest], Any]], shown: StackProgress
+) -> None:
+    """Train stacks by one thread for each of their devices, in turn."""
+    is_over = threading.Event()
+
+    def check(record: core.Record) -> None:
+        if is_over.is_set():
+            raise _Stopped
+
+    with ExitStack() as threads:
+        pools: dict[int, ThreadPoolExecutor] = {}
+        waiting = {}
+        for number, (stack, storage) in enumerate(pairs):
+            devices = _devices_of(stack)
+            place = number % len(devices)
+            if place not in pools:
+                pools[place] = threads.enter_context(ThreadPoolExecutor(1))
+            own = contextvars.copy_context().run
+            train = partial(_train_here, stack, storage, check, devices[place])
+            waiting[pools[place].submit(own, train)] = stack
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                shown.finish(_n_steps(waiting[done]), is_shown=False)
+        except BaseException:
+            is_over.set()
+            for future in waiting:
+                future.cancel()
+            raise
+
+
 def _groups(requests: Sequence[FitRequest]) -> list[list[FitRequest]]:
     groups: list[list[FitRequest]] = []
     for request in requests:
@@ -117,30 +172,44 @@ def _groups(requests: Sequence[FitRequest]) -> list[list[FitRequest]]:
     return groups
 
 
-def _cut(group: list[FitRequest], n_workers: int) -> list[list[FitRequest]]:
-    """Cut a group into stacks of nearly equal size, some for each worker."""
+def _cut(group: list[FitRequest], n_shares: int) -> list[list[FitRequest]]:
+    """Cut a group into stacks of nearly equal size, some for each worker or device."""
     first = group[0]
-    width = core.stack_width(first.job, first.schedule, first.device)
+    width = core.stack_width(first.job, first.schedule, first.devices[0])
     n_stacks = -(-len(group) // width)
-    if _suits_workers(group):
-        n_stacks = min(len(group), -(-n_stacks // n_workers) * n_workers)
+    n_stacks = min(len(group), -(-n_stacks // n_shares) * n_shares)
     edges = [len(group) * i // n_stacks for i in range(n_stacks + 1)]
     return [group[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def _suits_workers(group: list[FitRequest]) -> bool:
     """Return whether other workers can train a group, and faster."""
-    is_unwatched = all(request.watch is None for request in group)
     effort = sum(core.effort(request.job, request.schedule) for request in group)
-    return is_unwatched and group[0].device.type == "cpu" and effort >= PROCESS_EFFORT
+    is_on_cpu = group[0].devices[0].type == "cpu"
+    return _is_unwatched(group) and is_on_cpu and effort >= PROCESS_EFFORT
+
+
+def _is_unwatched(group: list[FitRequest]) -> bool:
+    return all(request.watch is None for request in group)
+
+
+def _devices_of(group: list[FitRequest]) -> tuple[Any, ...]:
+    """Return where a group is trained; fits that are watched, on one device."""
+    devices = group[0].devices
+    return devices if _is_unwatched(group) else devices[:1]
 
 
 def _train_here(
     stack: list[FitRequest],
     storage: core.Storage | None = None,
     show: Callable[[core.Record], None] | None = None,
+    device: Any = None,
 ) -> None:
-    """Train a stack in this process; in halves, if it fails as a whole."""
+    """Train a stack in this process; in halves, if it fails as a whole.
+
+    It is trained on the first of its devices, unless another one is given.
+    """
+    device = stack[0].devices[0] if device is None else device
 
     def watch(record: core.Record) -> list[bool]:
         if show is not None:
@@ -153,7 +222,7 @@ def _train_here(
         fits = core.fit_stack(
             [request.job for request in stack],
             stack[0].schedule,
-            device=stack[0].device,
+            device=device,
             n_threads=max(threads, default=None),
             watch=watch if is_watched else None,
             storage=storage,
@@ -169,7 +238,7 @@ def _train_here(
     if not fits:
         halves = [stack[: len(stack) // 2], stack[len(stack) // 2 :]]
         for half, own in zip(halves, _storages(halves, is_part=True), strict=True):
-            _train_here(half, own, show)
+            _train_here(half, own, show, device)
     for request, fit in zip(stack, fits, strict=False):
         request.result = request.result or fit
 
@@ -251,9 +320,9 @@ def _try_elsewhere(
 
 def _train_stack(jobs, threads, schedule, storage, *tables):
     """Train jobs in a worker; return a fit or an error for each."""
-    device = core.resolve_device("cpu")
+    devices = core.resolve_devices("cpu")
     requests = [
-        FitRequest(job, schedule, device, n_threads, None)
+        FitRequest(job, schedule, devices, n_threads, None)
         for job, n_threads in zip(with_tables(jobs, tables), threads, strict=True)
     ]
     _train_here(requests, storage)

@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
+from joblib.parallel import get_active_backend
 
 from . import core
 from ._batch_progress import BatchProgress
@@ -56,7 +57,7 @@ def train(
     jobs: Sequence[core.Job],
     schedule: core.Schedule,
     *,
-    device: Any,
+    devices: Sequence[Any],
     n_jobs: int | None,
     watch: core.Watch | None = None,
 ) -> list[core.Fit]:
@@ -64,10 +65,13 @@ def train(
 
     Parameters
     ----------
-    jobs, schedule, device, watch
+    jobs, schedule, watch
         As :func:`core.fit_stack` takes them. In a task, ``watch`` is for a single job,
         or a :class:`BatchProgress`; else it gets the records of one stack after
         another.
+    devices : sequence of torch.device
+        Where to train. The stacks of a task are divided between them; else the first
+        is taken.
     n_jobs : int or None
         CPU threads, as the parameter of an estimator; None chooses.
     """
@@ -78,12 +82,12 @@ def train(
         own = None if progress is not None else watch
         return task.request(
             [
-                FitRequest(job, schedule, device, n_threads, own, progress)
+                FitRequest(job, schedule, tuple(devices), n_threads, own, progress)
                 for job in jobs
             ]
         )
-    n_threads = None if n_jobs is None else effective_n_jobs(count_cores(n_jobs))
-    width = core.stack_width(jobs[0], schedule, device)
+    n_threads = None if n_jobs is None else _n_threads(n_jobs)
+    width = core.stack_width(jobs[0], schedule, devices[0])
     stacks = [jobs[i : i + width] for i in range(0, len(jobs), width)]
     storages = stored([(stack, schedule) for stack in stacks])
     return [
@@ -92,7 +96,7 @@ def train(
         for fit in core.fit_stack(
             stack,
             schedule,
-            device=device,
+            device=devices[0],
             n_threads=n_threads,
             watch=watch,
             storage=storage,
@@ -100,7 +104,18 @@ def train(
     ]
 
 
-def shared_array(array: np.ndarray) -> np.ndarray:
+def _n_threads(n_jobs: int) -> int:
+    """Return the number of threads of a fit, given the parameter ``n_jobs``.
+
+    In a process that joblib started beside others, it is at most the process's share of
+    the cores, to which joblib limits torch.
+    """
+    n_threads = effective_n_jobs(count_cores(n_jobs))
+    backend, _ = get_active_backend()
+    return min(n_threads, core.torch_threads()) if backend.nesting_level else n_threads
+
+
+def shared_array(array: Any) -> Any:
     """Return an equal array that a task of this scheduler uses already, or this one."""
     task = _task_of_this_thread()
     return array if task is None else task.scheduler.arrays.find(array)
@@ -111,11 +126,15 @@ def memoized(function: Callable, *args: Any) -> Any:
     task = _task_of_this_thread()
     if task is None:
         return function(*args)
-    key = function, *(array_digest(a) if isinstance(a, np.ndarray) else a for a in args)
+    key = function, *(array_digest(a) if _is_table(a) else a for a in args)
     known = task.scheduler.results
     if key not in known:
         known[key] = function(*args)
     return known[key]
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, np.ndarray | core.RowTable)
 
 
 def is_in_task() -> bool:
@@ -135,7 +154,7 @@ class SharedArrays:
     def __init__(self) -> None:
         self.arrays: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
-    def find(self, array: np.ndarray) -> np.ndarray:
+    def find(self, array: Any) -> Any:
         """Return the first array seen that is equal to this one and still in use."""
         return self.arrays.setdefault(array_digest(array), array)
 

@@ -531,7 +531,7 @@ def _described(value: Any, known: dict[int, str]) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return repr(value)
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | core.RowTable):
         if id(value) not in known:
             known[id(value)] = array_digest(value)
         return known[id(value)]
@@ -547,13 +547,17 @@ def _described(value: Any, known: dict[int, str]) -> Any:
     return f"{owner.__module__}.{owner.__qualname__}"
 
 
-def array_digest(array: np.ndarray) -> str:
+def array_digest(array: np.ndarray | core.RowTable) -> str:
     """Return a text that arrays share if they are equal in shape, type and content.
 
     Parameters
     ----------
-    array : ndarray
+    array : ndarray or core.RowTable
+        Of a table that is not in memory, no row is read.
     """
+    if not isinstance(array, np.ndarray):
+        own = "; ".join(map(array_digest, array.parts))
+        return f"{array.shape} {array.dtype.str} read in parts {_digest(own.encode())}"
     content = _digest(np.ascontiguousarray(array).data)
     return f"{array.shape} {array.dtype.str} {content}"
 

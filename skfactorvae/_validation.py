@@ -38,8 +38,13 @@ def check_numbers(parameters: Mapping[str, Any], precision: str) -> None:
         if isinstance(value, Integral):
             _check_limit(name, int(value), int(np.iinfo(np.int64).max))
         elif isinstance(value, Real):
-            limit = float(np.finfo(precision).max)
+            limit = float(np.finfo(stored_type(precision)).max)
             _check_limit(name, float(value), limit, f" with precision={precision!r}")
+
+
+def stored_type(precision: str) -> str:
+    """Return the type of weights and codes; products alone can be of bfloat16."""
+    return "float32" if precision == "bfloat16" else precision
 
 
 def _check_limit(name: str, value: float, limit: float, where: str = "") -> None:

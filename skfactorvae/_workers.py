@@ -105,9 +105,13 @@ def _numbered(number, function, arguments, *arrays):
     return number, function(*arguments, *map(_writeable, arrays))
 
 
-def _writeable(array: np.ndarray) -> np.ndarray:
-    """Return an array that torch takes without a warning; it is not written to."""
-    return np.require(array, requirements="W")
+def _writeable(array: Any) -> Any:
+    """Return an array that torch takes without a warning; it is not written to.
+
+    A table that is read in parts is returned as it is.
+    """
+    is_array = isinstance(array, np.ndarray)
+    return np.require(array, requirements="W") if is_array else array
 
 
 # --------------------------------------------------------------------- what is sent

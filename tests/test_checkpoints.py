@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
@@ -808,3 +809,128 @@ def test_arrays_that_jobs_share_are_hashed_once(monkeypatch):
     assert len(hashed) == 2
     assert one == _checkpoints.identity_of(jobs, schedule)
     assert one != _checkpoints.identity_of(jobs[::-1], schedule)
+
+
+# -------------------------------------------------------- tables larger than memory
+@pytest.fixture
+def nothing_is_small(monkeypatch):
+    monkeypatch.setattr("skfactorvae.sources._source.SMALL_BYTES", 0)
+
+
+@pytest.fixture(params=["any order", "stored order"])
+def order(request, monkeypatch):
+    if request.param == "stored order":
+        monkeypatch.setattr("skfactorvae.sources._table.DIRECT_ROWS", 0)
+        monkeypatch.setattr("skfactorvae.preparation._standardized.START_ROWS", 50)
+
+
+def in_parts(X, kind, folder):
+    """Return a table that is read in parts."""
+    if kind == "CSR":
+        return sparse.csr_matrix(X)
+    if kind == "HDF5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(folder / "table.h5", "w") as file:
+            file.create_dataset("X", data=X, chunks=(16, X.shape[1]))
+        return h5py.File(folder / "table.h5")["X"]
+    np.save(folder / "table.npy", X)
+    name = folder / "table.npy"
+    return [name] if kind == "shards" else np.load(name, mmap_mode="r")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_small", "order")
+@pytest.mark.parametrize("kind", ["memory map", "shards", "CSR", "HDF5"])
+def test_a_fit_to_a_table_larger_than_memory_goes_on(
+    kind, folder, tmp_path, kill_after
+):
+    X = in_parts(table(150), kind, tmp_path)
+
+    def program():
+        return small(max_iter=80).fit(X)
+
+    expected = program()
+    interrupt(program, folder, 2, kill_after)
+    found, written = run_again(program, folder, kill_after)
+    assert len(written) == 1
+    assert_equal_fits(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_small", "order")
+@pytest.mark.parametrize(
+    "parameters", [{"weight_decay": "auto"}, {"early_stopping": True}]
+)
+def test_a_fit_with_held_out_rows_of_such_a_table_goes_on(
+    parameters, folder, tmp_path, kill_after
+):
+    X = in_parts(table(150), "memory map", tmp_path)
+
+    def program():
+        return small(max_iter=80, **parameters).fit(X)
+
+    expected = program()
+    interrupt(program, folder, 2, kill_after)
+    assert_equal_fits(run_again(program, folder, kill_after)[0], expected)
+
+
+@pytest.mark.usefixtures("nothing_is_small", "order")
+def test_a_value_that_the_start_did_not_use_is_recognised(folder, tmp_path, kill_after):
+    """With stored order, the start uses a sample of the rows only."""
+    X = table(150)
+    for name, values in (("one", X), ("other", X.copy())):
+        (tmp_path / name).mkdir()
+        if name == "other":
+            values[149, 0] += 1e-3
+        in_parts(values, "memory map", tmp_path / name)
+    one, other = (
+        np.load(tmp_path / name / "table.npy", mmap_mode="r")
+        for name in ("one", "other")
+    )
+    interrupt(lambda: small().fit(one), folder, 1, kill_after)
+    kill_after(0)
+    with (
+        pytest.raises(CheckpointError, match="differs in X"),
+        checkpoints(folder, every=0),
+    ):
+        small().fit(other)
+
+
+@pytest.mark.usefixtures("nothing_is_small", "order")
+def test_recognising_a_table_reads_none_of_its_rows(tmp_path, monkeypatch):
+    X, jobs = in_parts(table(150), "memory map", tmp_path), []
+    fit_stack = core.fit_stack
+
+    def kept(stack, *args, **options):
+        jobs.extend(stack)
+        return fit_stack(stack, *args, **options)
+
+    monkeypatch.setattr(core, "fit_stack", kept)
+    model = small().fit(X)
+    monkeypatch.setattr("skfactorvae.sources.RowSource.read", None)
+    monkeypatch.setattr("skfactorvae.sources.RowSource.read_at", None)
+    rows = jobs[0].rows
+    assert isinstance(rows, core.RowTable)
+    assert _checkpoints.array_digest(rows) == _checkpoints.array_digest(
+        rows.at(np.arange(len(rows)))
+    )
+    assert _checkpoints.array_digest(rows) != _checkpoints.array_digest(
+        rows.at(np.arange(len(rows))[::-1])
+    )
+    assert model.n_iter_ == SMALL["max_iter"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_is_small")
+def test_an_ensemble_of_a_table_larger_than_memory_goes_on(
+    folder, tmp_path, kill_after
+):
+    X = in_parts(table(150), "memory map", tmp_path)
+
+    def program():
+        return SeedEnsemble(small(), n_seeds=3, random_state=0).fit(X)
+
+    expected = program()
+    interrupt(program, folder, 1, kill_after)
+    found, _ = run_again(program, folder, kill_after)
+    np.testing.assert_array_equal(found.agreement_, expected.agreement_)

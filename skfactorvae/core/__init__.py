@@ -10,11 +10,12 @@ from ._column_likelihoods import Composite, by_column
 from ._column_scores import independent_scores, noise_parameters, predicted_scores
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
-from ._devices import resolve_device, torch_version
+from ._devices import resolve_device, resolve_devices, torch_threads, torch_version
 from ._factor_analysis import (
     IncompleteFactorAnalysis,
     fit_incomplete_factor_analysis,
 )
+from ._first_weights import has_large_layer
 from ._generators import GAN
 from ._inference import (
     decode,
@@ -42,6 +43,7 @@ from ._modules import Modules
 from ._networks import MLP, Network
 from ._penalties import held_out_penalties
 from ._priors import PRIORS
+from ._products import LOW_SIDE, check_products
 from ._rotation import (
     Rotated,
     keep_rotation,
@@ -86,6 +88,7 @@ __all__ = [
     "CONDITIONAL_PRIOR",
     "DIPVAE",
     "GAN",
+    "LOW_SIDE",
     "MLP",
     "PRIORS",
     "VAE",
@@ -128,6 +131,7 @@ __all__ = [
     "attribute_heads",
     "by_column",
     "can_mix",
+    "check_products",
     "conditional_prior",
     "continue_fit",
     "decode",
@@ -137,6 +141,7 @@ __all__ = [
     "encode",
     "fit_incomplete_factor_analysis",
     "fit_stack",
+    "has_large_layer",
     "held_out_penalties",
     "impute",
     "independent_scores",
@@ -149,6 +154,7 @@ __all__ = [
     "predicted_scores",
     "residual_squares",
     "resolve_device",
+    "resolve_devices",
     "rotate_latents",
     "rotation_of",
     "sample",
@@ -156,6 +162,7 @@ __all__ = [
     "split_errors",
     "stack_width",
     "structural_moments",
+    "torch_threads",
     "torch_version",
     "without_latents",
     "without_rotation",

@@ -1,8 +1,8 @@
 """Private names of torch that this package calls.
 
 Backward functions of activations, the kernel of the fused Adam, and what operations
-declare about themselves are exposed by ``torch.ops.aten`` only. Nothing else in the
-package uses a private name of torch.
+declare about themselves are exposed by ``torch.ops.aten`` only, and what a processor
+can do by private functions. Nothing else in the package uses a private name of torch.
 """
 
 from __future__ import annotations
@@ -236,6 +236,18 @@ def _number_type(value: float) -> torch.dtype:
 def call(function: Any) -> Any:
     """Return what calls an operation with the least overhead."""
     return function._op
+
+
+BFLOAT16_TESTS = "_is_amx_tile_supported", "_is_avx512_bf16_supported"
+"""Functions of ``torch.cpu`` by which processors multiply bfloat16 faster."""
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device has instructions for products of bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    tests = (getattr(torch.cpu, name, None) for name in BFLOAT16_TESTS)
+    return device.type == "cpu" and any(test() for test in tests if test is not None)
 
 
 MT_WORDS = 624

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from . import _compat
 from ._axes import Parameters, Shapes
+from ._products import low_type, multiply
 
 Weights = dict[str, Tensor]
 
@@ -81,6 +82,8 @@ LANES = 16
 def add_product(offset: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """Return ``offset + x @ weight``, with padded columns in inference mode.
 
+    Large products have the precision of :func:`large_products`.
+
     For an odd number of columns some processors compute every other row by another
     path, whose rounding differs. Padding avoids this.
 
@@ -90,6 +93,8 @@ def add_product(offset: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     x : Tensor of shape (K, B, i)
     weight : Tensor of shape (K, i, o)
     """
+    if (low := low_type(weight)) is not None:
+        return multiply(x, weight, low).add_(offset)
     n_columns = weight.shape[-1]
     missing = -n_columns % LANES
     if not missing or not torch.is_inference_mode_enabled():
@@ -242,14 +247,25 @@ class Dense:
             x, affine = trace[2 * i], trace[2 * i + 1]
             if self._is_activated(i):
                 gradient = backward(gradient, affine, y)
-            torch.bmm(x.transpose(1, 2), gradient, out=into[2 * i])
             torch.sum(gradient, 1, out=into[2 * i + 1])
-            gradient = torch.bmm(gradient, layers[2 * i].transpose(1, 2))
+            gradient = _product_gradients(x, layers[2 * i], gradient, into[2 * i])
             y = x
         return gradient
 
     def _is_activated(self, layer: int) -> bool:
         return self.final_activation or layer < self.depth - 1
+
+
+def _product_gradients(
+    x: Tensor, weight: Tensor, gradient: Tensor, into: Tensor
+) -> Tensor:
+    """Write the gradient of a weight, and return that of its input, (K, B, i)."""
+    if (low := low_type(weight)) is None:
+        torch.bmm(x.transpose(1, 2), gradient, out=into)
+        return torch.bmm(gradient, weight.transpose(1, 2))
+    factor = gradient.to(low)
+    into.copy_(torch.bmm(x.to(low).transpose(1, 2), factor))
+    return multiply(factor, weight.transpose(1, 2), low)
 
 
 def draw_normal(

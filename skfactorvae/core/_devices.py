@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
@@ -63,6 +63,31 @@ def undisturbed() -> Iterator[None]:
         torch.autocast("cuda", enabled=False),
     ):
         yield
+
+
+def resolve_devices(
+    names: str | Sequence[str], *, fall_back: bool = False
+) -> tuple[torch.device, ...]:
+    """Return torch devices by their names, of which there can be one or several.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+    fall_back : bool, default=False
+        As of :func:`resolve_device`.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one of them cannot be used.
+    """
+    given = [names] if isinstance(names, str) else list(names)
+    if not given or not all(isinstance(name, str) for name in given):
+        raise ValueError(
+            f"device={names!r} must be a name, or a list of at least one name, such as "
+            "['cuda:0', 'cuda:1']."
+        )
+    return tuple(resolve_device(name, fall_back=fall_back) for name in given)
 
 
 def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
@@ -186,6 +211,11 @@ def process_settings(
 def one_thread() -> AbstractContextManager[None]:
     """Limit torch's CPU threads to one inside the block."""
     return thread_limit(1, 0, CPU)
+
+
+def torch_threads() -> int:
+    """Return the number of CPU threads that torch uses, outside of any limit here."""
+    return torch.get_num_threads()
 
 
 def torch_version() -> str:

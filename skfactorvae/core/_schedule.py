@@ -36,6 +36,8 @@ class Schedule:
         Entries of a history, at most.
     solver : {"adam", "soap"}, default="adam"
         Optimiser of the matrices of encoder and decoder; Adam updates all else.
+    products : {"float32", "float64", "bfloat16"}, default="float32"
+        Type in which a step multiplies large matrices: bfloat16, else their own.
     """
 
     max_iter: int
@@ -45,6 +47,7 @@ class Schedule:
     patience: int | None = None
     max_records: int = MAX_RECORDS
     solver: str = "adam"
+    products: str = "float32"
 
     @property
     def n_pass_steps(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ READ_STEPS, BLOCK_STEPS = 8, 32
 fewer are read then."""
 
 
+@runtime_checkable
 class RowTable(Protocol):
     """Rows that are read when they are needed, indexed as an array is.
 
@@ -38,6 +39,10 @@ class RowTable(Protocol):
 
     @property
     def block_rows(self) -> int | None: ...
+
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """Arrays that are equal for equal rows, such as digests of all rows."""
 
     def __len__(self) -> int: ...
 

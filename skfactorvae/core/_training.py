@@ -22,6 +22,7 @@ from ._latents import Orientation, order_latents
 from ._optimiser import Optimiser
 from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
+from ._products import large_products
 from ._recording import RECORDED_STEPS, RECORDED_VALUES, Recording
 from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
@@ -262,14 +263,15 @@ class _Stack:
         *draws: Tensor,
     ) -> dict[str, Tensor]:
         """Make a step, given everything that differs between steps as tensors."""
-        forward = self._forward(Draws(*draws), ramp, reconstruction_weight)
-        terms, record = self._terms(forward)
-        if self.first_nll is None:
-            self.first_nll = forward.nll.detach().mean(1)
-        weights = {"reconstruction": reconstruction_weight}
-        weights |= self.objective.weights(ramp)
-        loss = _weighted_sum(terms, weights, self.objective.recorded_only)
-        self.parameter_groups["model"].differentiate(loss)
+        with large_products(self.schedule.products):
+            forward = self._forward(Draws(*draws), ramp, reconstruction_weight)
+            terms, record = self._terms(forward)
+            if self.first_nll is None:
+                self.first_nll = forward.nll.detach().mean(1)
+            weights = {"reconstruction": reconstruction_weight}
+            weights |= self.objective.weights(ramp)
+            loss = _weighted_sum(terms, weights, self.objective.recorded_only)
+            self.parameter_groups["model"].differentiate(loss)
         self.optimiser.step()
         for group in self.parameter_groups.values():
             group.shrink(self.decayed, shrinkage)

@@ -268,19 +268,24 @@ class BaseLatentTransformer(
         description="""Whether ``fit`` continues from the fitted weights and scales, for
         X of the same features. The state of the optimiser is not kept.""",
     )
-    device: str = parameter(
+    device: Any = parameter(
         default="auto",
-        kind="str",
-        rules=[str],
+        kind="str or list of str",
+        rules=[str, list, tuple],
         description="""Torch device for training: ``"auto"`` uses CUDA, else MPS, else
-        the CPU. A fitted model uses the CPU where its device is missing.""",
+        the CPU. A fitted model uses the CPU where its device is missing. Of a list,
+        such as ``["cuda:0", "cuda:1"]``, a fit uses the first; fits that are trained
+        together, as by ``BatchedGridSearchCV``, are divided between all.""",
     )
     precision: str = parameter(
         default="float32",
-        kind='{"float32", "float64"}',
-        rules=[one_of("float32", "float64")],
-        description="""Precision of training and inference. Codes are float32 in either
-        case.""",
+        kind='{"float32", "float64", "bfloat16"}',
+        rules=[one_of("float32", "float64", "bfloat16")],
+        description="""Precision of training and inference. Codes are float32 in each
+        case. With ``"bfloat16"``, training multiplies the matrices of dense layers with
+        at least 512 inputs and 512 outputs in bfloat16, which is faster on processors
+        that have instructions for it; all else is float32. It raises an error where
+        there are no such instructions or no such layers.""",
     )
     n_jobs: int | None = parameter(
         default=None,
@@ -288,7 +293,8 @@ class BaseLatentTransformer(
         rules=[Integral, None],
         description="""CPU threads of a fit, at most one for each core; -1 uses all
         cores. None uses one for small models, for which more are slower, and torch's
-        number for large ones.""",
+        number for large ones. In one of several processes of joblib, it is at most the
+        process's share of the cores.""",
     )
     verbose: Any = parameter(
         default="auto",
@@ -327,8 +333,9 @@ class BaseLatentTransformer(
         ----------
         X : array-like, sparse matrix or row source, (n_samples, n_features)
             Training samples; NaN where a value is missing. Memory maps, lists of
-            ``.npy`` files, and what has a shape, a dtype and slices of rows, such as
-            data sets of h5py, zarr and dask, are read in parts if they are large.
+            ``.npy`` files, data sets of Arrow, and what has a shape, a dtype and slices
+            of rows, such as data sets of h5py, zarr and dask, are read in parts if they
+            are large.
         y : array-like of shape (n_samples, n_attributes), default=None
             Labels of samples, for ``SupervisedFactorVAETransformer``: a column for each
             attribute, NaN where unknown. Ignored by the other estimators.
@@ -375,7 +382,9 @@ class BaseLatentTransformer(
         """Go through the stages of a fit; ``own`` are arguments of a subclass."""
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
-        device = core.resolve_device(self.device)
+        devices = core.resolve_devices(self.device)
+        device = devices[0]
+        core.check_products(self.precision, device)
         prepared, columns = self._prepared(
             FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
             FitOptions.of(self),
@@ -384,14 +393,14 @@ class BaseLatentTransformer(
         )
         self._forget_stream()
         with FitProgress(self) as progress:
-            prepared = self._regularized(prepared, device, progress)
+            prepared = self._regularized(prepared, devices, progress)
             schedule = prepared.schedule
             callbacks = FitCallbacks(self, X, y, schedule, prepared.fitted)
             bar = progress.stage("fitting", schedule)
             (fit,) = train(
                 [prepared.job],
                 schedule,
-                device=device,
+                devices=devices,
                 n_jobs=self.n_jobs,
                 watch=callbacks if callbacks.is_active else bar,
             )
@@ -478,7 +487,7 @@ class BaseLatentTransformer(
             "them out, or check how X was read."
         )
 
-    def _regularized(self, prepared: Prepared, device, progress) -> Prepared:
+    def _regularized(self, prepared: Prepared, devices, progress) -> Prepared:
         """Choose the weight decay on held-out samples, where the fit asks for it."""
         plan = prepared.comparison
         if plan is None:
@@ -486,13 +495,13 @@ class BaseLatentTransformer(
         fits = train(
             plan.jobs,
             plan.schedule,
-            device=device,
+            devices=devices,
             n_jobs=self.n_jobs,
             watch=progress.stage(
                 "choosing weight decay", plan.schedule, len(plan.jobs)
             ),
         )
-        return prepared.regularized(fits, device)
+        return prepared.regularized(fits, devices[0])
 
     def _training_features(self, X, previous, error_scale):
         """Return X and its errors, with the features of a fit that is continued."""

@@ -57,11 +57,14 @@ class JudgedColumns:
     def of(
         cls, dtypes: tuple[str, ...], data: TrainingData, remark: str | None = None
     ) -> JudgedColumns:
-        """Take samples from those of a fit, a few at a time."""
+        """Take samples from those of a fit, a few at a time, in stored order."""
         n_rows = max(1, min(JUDGED_ROWS, JUDGED_VALUES // data.X.shape[1]))
         chosen = data.index[:n_rows]
-        blocks = range(0, len(chosen), READ_ROWS)
-        rows = np.concatenate([data.X[chosen[i : i + READ_ROWS]] for i in blocks])
+        order = np.argsort(chosen)
+        rows = np.empty((len(chosen), data.X.shape[1]), dtype=data.X.dtype)
+        for start in range(0, len(chosen), READ_ROWS):
+            some = order[start : start + READ_ROWS]
+            rows[some] = data.X[chosen[some]]
         return cls(dtypes, data.missing_shares(), rows, remark)
 
 

@@ -235,7 +235,7 @@ class FittedModel(
 
     @property
     def _device(self):
-        return core.resolve_device(self.device, fall_back=True)
+        return core.resolve_devices(self.device, fall_back=True)[0]
 
     @property
     def n_components_(self):

@@ -15,6 +15,7 @@ from .._inputs import check_sample_weight
 from .._validation import MAX_SEED, check_numbers
 from .._workers import count_cores
 from ..preparation import STREAM_RATE, FitOptions, Prepared, Stream, drift
+from ..sources import as_source
 from ._callbacks import restore_on_error
 from ._fit_arguments import FitArguments
 
@@ -37,7 +38,7 @@ class StreamFitting:
     _spec: Any
     get_params: Any
     precision: str
-    device: str
+    device: Any
     random_state: Any
     n_jobs: Any
     batch_size: int
@@ -102,7 +103,8 @@ class StreamFitting:
         kept = vars(self).get("_stream")
         stream = None if kept is None else Stream(**kept)
         self._check_stream(stream, total_samples, validation_fraction)
-        device = core.resolve_device(self.device)
+        device = core.resolve_devices(self.device)[0]
+        core.check_products(self.precision, device)
         has_end = stream.horizon is not None if stream else total_samples is not None
         given = FitArguments(X, y, sample_weight)
         seed = stream.seed if stream else self._drawn_seed()
@@ -220,4 +222,6 @@ class StreamFitting:
 
 
 def _n_rows(X) -> int:
+    if (source := as_source(X)) is not None:
+        return len(source)
     return int(np.shape(X)[0]) if hasattr(X, "shape") else len(X)

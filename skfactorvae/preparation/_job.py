@@ -245,6 +245,7 @@ def prepare(
             "likelihood='gaussian', or leave error_scale out."
         )
     spec.check_memory(objective, options.schedule())
+    spec.check_products(objective, options.precision)
     training, held_out = data, None
     if options.early_stopping:
         training, held_out = data.split(options.validation_fraction, seed)

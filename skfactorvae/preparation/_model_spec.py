@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import core
-from .._validation import check_image_shape, check_memory, check_sizes
+from .._validation import check_image_shape, check_memory, check_sizes, stored_type
 from .._version import __version__
 from ..columns import CONTINUOUS, LIKELIHOODS
 from ._options import FitOptions
@@ -155,7 +155,7 @@ class ModelSpec:
             prior=objective.prior,
             likelihood=options.likelihood,
             noise_scale=options.noise_scale,
-            precision=options.precision,
+            precision=stored_type(options.precision),
             objective={  # a learning rate is not part of the networks
                 name: value
                 for name, value in objective.structure.items()
@@ -315,6 +315,26 @@ class ModelSpec:
             f"batch_size={schedule.batch_size} and these layers",
             "Lower n_components, batch_size, or the sizes of hidden layers.",
         )
+
+    def check_products(self, objective: core.Objective, precision: str) -> None:
+        """Raise if no layer is large enough to gain from products of fewer digits.
+
+        Raises
+        ------
+        ValueError
+            If it is asked for, and no dense layer of the model is.
+        """
+        if precision != "bfloat16":
+            return
+        shapes = {} if callable(self.network) else self.make_network().shapes
+        if not core.has_large_layer(objective, self.n_components, shapes):
+            side = core.LOW_SIDE
+            raise ValueError(
+                "precision='bfloat16' speeds up dense layers with at least "
+                f"{side} inputs and {side} outputs, and this model has none. Use "
+                f"precision='float32', or two layers of at least {side} in "
+                "hidden_layer_sizes or discriminator_hidden_layer_sizes."
+            )
 
     def check_unchanged(self, after: ModelSpec) -> None:
         """Raise if weights of this model cannot be used in another one.

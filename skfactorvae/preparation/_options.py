@@ -195,6 +195,7 @@ class FitOptions:
             batch_size=self.batch_size,
             learning_rate=FIRST_RATE[solver] if rate == "auto" else rate,
             solver=solver,
+            products=self.precision,
             warmup=self.warmup,
             patience=self.n_iter_no_change if self.early_stopping else None,
         )

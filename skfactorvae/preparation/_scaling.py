@@ -239,7 +239,23 @@ def _divided(rows, power):
 
 
 def blocks_of(X, index, share):
-    """Yield blocks of samples, with their shares of the weight."""
+    """Yield blocks of samples, with their shares of the weight.
+
+    Of a table that is read in stored order, the random sample that comes first is
+    sorted, since each of its samples would else be read by itself.
+    """
+    if isinstance(X, np.ndarray) or X.is_direct:
+        yield from _blocks_in_order(X, index, share)
+        return
+    descents = np.flatnonzero(index[1:] < index[:-1])
+    n_random = descents[-1] + 1 if len(descents) else 0
+    order = np.argsort(index[:n_random])
+    yield from _blocks_in_order(X, index[:n_random][order], share[:n_random][order])
+    yield from _blocks_in_order(X, index[n_random:], share[n_random:])
+
+
+def _blocks_in_order(X, index, share):
+    """Yield blocks of samples in the given order, with their shares of the weight."""
     is_wide = X.shape[1] > MAX_COLUMNS
     size = max(1, 4 * CACHED_VALUES // X.shape[1]) if is_wide else CHUNK
     at_once = size if isinstance(X, np.ndarray) else size * max(1, READ_ROWS // size)

@@ -119,13 +119,29 @@ class StandardizedRows:
                 return self._leading[start:stop]
         if np.ndim(rows) == 0 and not isinstance(rows, slice):
             return self[np.array([rows])][0]
+        if not self.is_direct and not isinstance(rows, slice):
+            return self._rows_at(np.asarray(rows))
+        return self._read(rows)
+
+    def _rows_at(self, numbers: np.ndarray) -> np.ndarray:
+        """Return rows by their numbers, those of the random sample from memory.
+
+        They are far apart in the table, so that each would be read by itself.
+        """
+        is_kept = numbers < self.n_leading
+        rows = np.empty((len(numbers), self.shape[1]), dtype=self.dtype)
+        rows[is_kept] = self._leading[numbers[is_kept]]
+        if not is_kept.all():
+            rows[~is_kept] = self._read(numbers[~is_kept])
+        return rows
+
+    def _read(self, rows: Any) -> np.ndarray:
         return self.scaling.apply(self.table[self.index[rows]], self.dtype)
 
     @cached_property
     def _leading(self) -> np.ndarray:
         """The random sample that comes first, (n_leading, p)."""
-        own = self.index[: self.n_leading]
-        return self.scaling.apply(self.table[own], self.dtype)
+        return self._read(slice(self.n_leading))
 
     def at(self, chosen: np.ndarray) -> StandardizedRows:
         """Return some of the samples, which are not read yet.

@@ -1,8 +1,9 @@
 """Tables that are read in parts: what can be read, how, and checks of what is read.
 
 Memory-mapped arrays, files of shards, sparse matrices, and whatever has a shape, a
-dtype and slices of rows, such as the data sets of h5py, zarr and dask. No package but
-numpy and scipy is imported: tables are recognised by what they offer.
+dtype and slices of rows, such as the data sets of h5py, zarr and dask; and data sets of
+Arrow. No package but numpy and scipy is imported: tables are recognised by what they
+offer.
 """
 
 from ._adaptors import as_source

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from ._datasets import DatasetSource, is_dataset
 from ._source import DEFAULT_BLOCK_ROWS, RowSource
 
 RELEASED_BYTES = 2**26
@@ -46,6 +47,8 @@ def as_source(X: Any) -> RowSource | None:
         return ShardedSource.of_files(X)
     if isinstance(X, np.ndarray | np.generic | list | tuple):
         return None
+    if is_dataset(X):
+        return DatasetSource(X)
     return SlicedSource(X) if _has_slices(X) else None
 
 

@@ -19,6 +19,9 @@ from skfactorvae.inspection import factor_table
 from skfactorvae.metrics import mean_correlation_score, mig_scorer
 from skfactorvae.model_selection import BatchedGridSearchCV
 from skfactorvae.preparation import _standardized
+from skfactorvae.preparation._rows import stored_rows
+from skfactorvae.preparation._scaling import Scaling, blocks_of
+from skfactorvae.sources import as_source, check_source
 
 each_source = pytest.mark.parametrize("kind", ["memory map", "shards", "CSR"])
 
@@ -348,3 +351,65 @@ def test_another_number_of_features_is_refused(tmp_path):
     table = stored(data()[:, :3], "memory map", tmp_path)
     with pytest.raises(ValueError, match="X has 3 features"):
         model.transform(table)
+
+
+# ---------------------------------------------------------------- few slices are read
+class Counted:
+    """A table with slices, which are counted."""
+
+    def __init__(self, rows):
+        self.rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
+        self.n_slices = 0
+
+    def __getitem__(self, some):
+        self.n_slices += 1
+        return self.rows[some]
+
+
+@pytest.fixture
+def far_apart(monkeypatch):
+    """Rows of the random sample are far apart, and few are read at once."""
+    monkeypatch.setattr("skfactorvae.sources._source.MAX_GAP", 64)
+    for module in ("preparation._scaling", "estimators._column_report"):
+        monkeypatch.setattr(f"skfactorvae.{module}.READ_ROWS", 20)
+    monkeypatch.setattr("skfactorvae.preparation._scaling.CHUNK", 20)
+    monkeypatch.setattr("skfactorvae.preparation._standardized.START_ROWS", 100)
+
+
+@pytest.mark.usefixtures("far_apart")
+def test_training_reads_the_random_sample_from_memory():
+    table = Counted(data(3000))
+    checked = check_source(as_source(table), "Model", allow_nan=False)
+    index, n_leading = stored_rows(np.ones(3000), 100)
+    scaling = Scaling(np.zeros(table.shape[1]), np.full(table.shape[1], 2.0))
+    rows = _standardized.StandardizedRows(
+        checked, index, scaling, np.float32, n_leading
+    )
+    numbers = np.array([0, n_leading + 5, n_leading - 1, 3, n_leading + 6])
+    expected = (table.rows[index[numbers]] / 2.0).astype(np.float32)
+    np.testing.assert_array_equal(rows[numbers], expected)
+    table.n_slices = 0
+    np.testing.assert_array_equal(rows[numbers], expected)
+    assert table.n_slices == 1
+
+
+@pytest.mark.usefixtures("far_apart")
+def test_moments_need_few_slices_in_stored_order():
+    """The random sample is sorted, so that it is read once, and not in each block."""
+    table = Counted(data(3000))
+    checked = check_source(as_source(table), "Model", allow_nan=False)
+    index, _ = stored_rows(np.ones(3000), 100)
+    share = np.random.RandomState(0).uniform(size=len(index))
+    leading, table.n_slices = slice(100), 0
+    list(blocks_of(checked, index[leading], share[leading]))
+    assert table.n_slices < 20
+    blocks = list(blocks_of(checked, index, share))
+    weighted = sum(part @ rows for rows, part in blocks)
+    np.testing.assert_allclose(weighted, share @ table.rows[index], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("far_apart")
+def test_a_fit_in_stored_order_reads_the_random_sample_few_times():
+    table = Counted(data(3000))
+    FactorVAETransformer(**SMALL).fit(table)
+    assert table.n_slices < 600  # 672 where blocks of the sample are not sorted

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, _batching
 from skfactorvae._locks import ProcessLock
 from skfactorvae.core import _devices
 from skfactorvae.core._devices import one_thread, thread_limit
@@ -230,3 +231,17 @@ def test_fits_in_threads_leave_the_filters_of_warnings():
     with ThreadPoolExecutor(4) as executor:
         list(executor.map(fit, range(12)))
     assert warnings.filters == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(cpu_count() < 2, reason="needs two cores")
+def test_a_process_of_joblib_uses_its_share_of_the_cores():
+    """joblib sets the share; without the limit, n_jobs in both would multiply."""
+    n_cores = cpu_count()
+    assert _batching._n_threads(-1) == n_cores
+    shares = Parallel(n_jobs=n_cores)(
+        delayed(_batching._n_threads)(-1) for _ in range(n_cores)
+    )
+    assert shares == [1] * n_cores
+    with parallel_config("loky", inner_max_num_threads=2):
+        assert Parallel(n_jobs=2)([delayed(_batching._n_threads)(2)]) == [2]

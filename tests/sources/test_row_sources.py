@@ -208,3 +208,113 @@ def test_large_tables_are_read_in_their_order(monkeypatch, tmp_path):
     assert table.is_direct
     monkeypatch.setattr(table_module, "DIRECT_ROWS", N - 1)
     assert not table.is_direct
+
+
+# ---------------------------------------------------------------- data sets of Arrow
+@pytest.fixture
+def arrow():
+    return pytest.importorskip("pyarrow.dataset", reason="needs pyarrow")
+
+
+def in_parquet(folder, X, row_group_size=40, names=None):
+    """Write two files of Parquet, and return their data set."""
+    import pyarrow
+    from pyarrow import dataset, parquet
+
+    names = names or [f"column {j}" for j in range(X.shape[1])]
+    for i, part in enumerate(np.array_split(X, 2)):
+        table = pyarrow.table(dict(zip(names, part.T, strict=True)))
+        name = folder / f"{i}.parquet"
+        parquet.write_table(table, name, row_group_size=row_group_size)
+    return dataset.dataset(folder, format="parquet")
+
+
+@pytest.mark.usefixtures("arrow")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.bool_])
+def test_rows_of_parquet_files_are_those_of_the_array(dtype, tmp_path):
+    X = values(dtype)
+    source = as_source(in_parquet(tmp_path, X))
+    assert source.shape == X.shape
+    assert source.dtype == (np.float32 if dtype == np.float32 else np.float64)
+    assert source.block_rows == 40
+    np.testing.assert_array_equal(source.read(15, 205), X[15:205])
+    index = np.random.RandomState(1).randint(0, N, size=50)
+    np.testing.assert_array_equal(source.read_at(index), X[index])
+
+
+@pytest.mark.usefixtures("arrow")
+def test_groups_of_rows_are_kept_up_to_a_size(tmp_path, monkeypatch):
+    X = values()
+    source = as_source(in_parquet(tmp_path, X))
+    group, read = 40 * P * 4, []
+    monkeypatch.setattr("skfactorvae.sources._datasets.CACHED_BYTES", 2 * group)
+    rows_of = source._rows_of
+    source._rows_of = lambda piece: read.append(1) or rows_of(piece)
+    for _ in range(2):
+        np.testing.assert_array_equal(source.read(0, 70), X[:70])
+    assert len(read) == 2
+    np.testing.assert_array_equal(source.read(0, N), X)
+    assert len(read) == 8
+    assert sum(rows.nbytes for rows in source.cache.values()) <= 3 * group
+
+
+def test_nulls_of_arrow_are_missing(arrow, tmp_path):
+    import pyarrow
+
+    table = pyarrow.table({"a": [1, None, 3], "b": [0.5, 1.5, None]})
+    source = as_source(arrow.dataset(table))
+    expected = np.array([[1, 0.5], [np.nan, 1.5], [3, np.nan]])
+    np.testing.assert_array_equal(source.read(0, 3), expected)
+
+
+def test_text_in_a_data_set_is_refused_with_its_column(arrow):
+    import pyarrow
+
+    table = pyarrow.table({"a": [1.0, 2.0], "b": ["x", "y"]})
+    with pytest.raises(ValueError, match=r"'b'.*string, expected numbers.*schema"):
+        as_source(arrow.dataset(table))
+    numbers = arrow.dataset(table).replace_schema(table.schema.remove(1))
+    assert as_source(numbers).shape == (2, 1)
+
+
+def test_a_filter_of_a_data_set_is_refused(arrow, tmp_path):
+    dataset = in_parquet(tmp_path, values()).filter(arrow.field("column 0") > 0)
+    with pytest.raises(ValueError, match=r"(?i)filter.*sample_weight=0"):
+        as_source(dataset)
+
+
+@pytest.mark.usefixtures("arrow")
+def test_a_parquet_file_that_was_removed_is_reported(tmp_path):
+    source = as_source(in_parquet(tmp_path, values()))
+    (tmp_path / "1.parquet").unlink()
+    np.testing.assert_array_equal(source.read(0, 10), values()[:10])
+    with pytest.raises(ValueError, match="Samples 190 to 199 of X could not be read"):
+        source.read(190, 200)
+
+
+@pytest.mark.usefixtures("arrow")
+def test_a_data_set_of_arrow_is_fitted_as_any_other_table(tmp_path, monkeypatch):
+    from skfactorvae import FactorVAETransformer
+
+    monkeypatch.setattr("skfactorvae.sources._source.SMALL_BYTES", 0)
+    X = values().astype(np.float64) + np.arange(N)[:, None] / N
+    model = FactorVAETransformer(
+        2, hidden_layer_sizes=8, max_iter=5, weight_decay=0, random_state=0
+    )
+    (tmp_path / "parquet").mkdir()
+    found = model.fit(in_parquet(tmp_path / "parquet", X, 50)).transform(X)
+    expected = model.fit(in_hdf5(tmp_path, X)).transform(X)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    again = model.transform(in_parquet(tmp_path / "parquet", X))
+    np.testing.assert_array_equal(again, model.transform(X))
+
+
+@pytest.mark.parametrize("kind", ["shards", "Parquet"])
+def test_a_stream_counts_the_samples_of_files(kind, tmp_path):
+    from skfactorvae import FactorVAETransformer
+
+    if kind == "Parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow")
+    make = in_parquet if kind == "Parquet" else shards
+    model = FactorVAETransformer(2, hidden_layer_sizes=8, random_state=0)
+    assert model.partial_fit(make(tmp_path, values())).n_samples_seen_ == N

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .._axes import LATENT
 from .._dense import Dense, Weights
+from .._products import lowered
 from ._base import Terms
 
 LOGIT_BOUND = 10.0
@@ -104,7 +105,7 @@ def run_discriminator(
         both = torch.cat([z, others], dim=1)  # (K, 2 B, d)
         logits, grad_codes = both.new_empty(both.shape[:2]), torch.empty_like(both)
         for some in _blocks(network, both):
-            own = [layer[some] for layer in layers]
+            own = [lowered(layer[some]) for layer in layers]
             output, trace = network.forward(own, both[some])
             logits[some] = output.squeeze(-1)
             slope = discriminator_slope(logits[some]).unsqueeze(-1)
