@@ -25,6 +25,7 @@ import real
 import real_summary
 import real_tables
 import recovery
+import sprites
 import supervised
 import tables
 import tables_data
@@ -148,6 +149,38 @@ def test_images_are_fitted_hot_and_cold(network, monkeypatch, tmp_path, capsys):
     images.print_table(recovery.read(path))
     rows = capsys.readouterr().out.splitlines()
     assert sum(row.startswith(f"| pendulum | {network} |") for row in rows) == 2
+
+
+def test_sprites_have_means_with_intervals():
+    """Means over seeds of one method; a single fit has no interval."""
+    values = np.array([0.1, 0.2, 0.3])
+    half = stats.sem(values) * stats.t.ppf(0.975, 2)
+    expected = f"0.20 [{0.2 - half:.2f}, {0.2 + half:.2f}]"
+    assert sprites.interval(values, 2) == expected
+    assert sprites.interval(values[:1], 2) == "0.10"
+    rows = pd.DataFrame(
+        [
+            {"size": 32, "method": method, "seed": seed, "steps": 7.0}
+            | dict.fromkeys(sprites.MEASURES, seed / 10)
+            for method, seed in (("PCA", 1), ("annealed", 1), ("annealed", 2))
+        ]
+    )
+    lines = sprites.table(rows).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| 32 | annealed, 7 steps | 2 | 0.15 [")
+    assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
+    assert sprites.is_stored(rows, "annealed", 32, 2)
+    assert not sprites.is_stored(rows, "annealed", 64, 2)
+
+
+@pytest.mark.slow
+def test_sprites_are_scored_by_the_protocol(monkeypatch):
+    """A model of random weights and principal components get every measure."""
+    monkeypatch.setattr(sprites, "N_IMAGES", 500)
+    for method in sprites.METHODS:
+        found = sprites.measure(method, 16, 0, 2)
+        assert np.isfinite([found[name] for name in sprites.MEASURES]).all()
+        assert np.isnan(found["steps"]) == (method == "PCA")
 
 
 def test_fits_of_another_temperature_stay_where_they_are_added_to(tmp_path):
