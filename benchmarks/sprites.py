@@ -6,7 +6,7 @@
 
 Images of ``make_dsprites_like`` at 32 and 64 pixels, 20,000 to fit and 20,000 others to
 score. FactorVAE with gamma = 10, ten components, a Bernoulli likelihood and dense
-networks without weight decay, for 5,000 steps of 128 images; with likelihood annealing
+networks without weight decay, for 5,000 steps of 64 images; with likelihood annealing
 from the temperature that the images give, and with the full weight of the likelihood
 from the first step (T = 1). The paper has convolutional networks, 300,000 steps of 64
 images, and all 737,280 images. Ten principal components are scored beside it.
@@ -85,7 +85,8 @@ def model(method: str, size: int, seed: int, max_iter: int):
         image_shape=(1, size, size),
         likelihood="bernoulli",
         temperature=METHODS[method],
-        weight_decay=0.0,  # as in the paper
+        batch_size=64,
+        weight_decay=0.0,
         max_iter=max_iter,
         random_state=seed,
     )

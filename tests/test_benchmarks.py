@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import cuda_time
+import decay_lengths
 import fuzz_fits
 import images
 import levers
@@ -171,6 +172,16 @@ def test_sprites_have_means_with_intervals():
     assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
     assert sprites.is_stored(rows, "annealed", 32, 2)
     assert not sprites.is_stored(rows, "annealed", 64, 2)
+
+
+@pytest.mark.slow
+def test_fits_of_a_length_are_compared_without_weight_decay():
+    """The shares follow from the bounds: more is lost where the bounds differ more."""
+    found = decay_lengths.measure("laplace", 0, 30)
+    assert found["training"] > found["held_out"]
+    assert found["lost"] > 0
+    assert found["ratio"] >= 1
+    assert 0 < found["r2"] < 1
 
 
 @pytest.mark.slow
