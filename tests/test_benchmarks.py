@@ -26,6 +26,7 @@ import real
 import real_summary
 import real_tables
 import recovery
+import simulators
 import sprites
 import supervised
 import tables
@@ -172,6 +173,35 @@ def test_sprites_have_means_with_intervals():
     assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
     assert sprites.is_stored(rows, "annealed", 32, 2)
     assert not sprites.is_stored(rows, "annealed", 64, 2)
+
+
+def test_codes_reach_an_aim_if_no_other_representation_has_a_lower_error():
+    """The better kernel of the others counts, and all codes' intervals."""
+    errors = {("codes", "each"): 0.2, ("PCA", "one"): 0.3, ("columns", "each"): 0.25}
+    own = {
+        (name, *case): np.array([error * factor, coverage, 0.1])
+        for name, coverage in (("mass", 0.88), ("age", 0.93))
+        for case, error in errors.items()
+        for factor in [2.0 if name == "age" and case[0] == "codes" else 1.0]
+    }
+    told = simulators.aim(own, "codes")
+    assert "error lower for 1 of 2" in told
+    assert "88.0% to 93.0%" in told
+
+
+@pytest.mark.filterwarnings("ignore:The optimal value")  # one length: interpolation
+def test_a_length_scale_for_each_column_finds_the_one_that_matters():
+    """Of six columns one determines the parameter, up to noise."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(160, 6))
+    y = np.sin(2 * Z[:, 0]) + 0.02 * rng.normal(size=160)
+    errors = {
+        lengths: np.abs(
+            simulators.posterior(Z[:60], y[:60], Z[60:], lengths)[0] - y[60:]
+        ).mean()
+        for lengths in simulators.LENGTHS
+    }
+    assert errors["each"] < errors["one"] / 2
 
 
 @pytest.mark.slow
