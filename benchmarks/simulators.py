@@ -191,30 +191,33 @@ def means(records):
 
 
 def report(records):
-    """Print means over draws of each parameter, representation and kernel."""
-    print("| simulator | runs | parameter | representation | length scales ", end="")
-    print("| error | coverage | ranks |\n|---|---|---|---|---|---|---|---|")
+    """Print means over draws: error, and coverage in brackets; then the aims."""
+    print(f"| simulator | runs | parameter | length scales | {' | '.join(KINDS)} |")
+    print("|---" * (4 + len(KINDS)) + "|")
     found = means(records)
-    for case, (error, coverage, ranks) in found.items():
-        cells = f"{error:.3f} | {coverage:.1%} | {ranks:.3f}"
-        print(f"| {' | '.join(case)} | {cells} |")
+    for *case, lengths in dict.fromkeys((*case[:3], case[4]) for case in found):
+        cells = [cell(found.get((*case, kind, lengths))) for kind in KINDS]
+        print(f"| {' | '.join([*case, lengths, *cells])} |")
     for name, role in dict.fromkeys(case[:2] for case in found):
         own = {case[2:]: v for case, v in found.items() if case[:2] == (name, role)}
-        print(f"{name}, {role}: {aims(own)}")
+        for kind in ("codes", "codes and columns"):
+            print(f"{name}, {role}: {aim(own, kind)}")
 
 
-def aims(own):
-    """Say how far codes reach the aims, alone and beside the columns.
-
-    With a length scale for each column. They are compared with the better kernel of the
-    representations without codes.
-    """
-    return "; ".join(aim(own, kind) for kind in ("codes", "codes and columns"))
+def cell(measures):
+    """Return error and coverage as text; nothing if they were not measured."""
+    return "" if measures is None else f"{measures[0]:.3f} ({measures[1]:.0%})"
 
 
 def aim(own, kind):
-    """Say how far one representation reaches the aims."""
+    """Say how far one representation reaches the aims.
+
+    With a length scale for each column. It is compared with the better kernel of the
+    representations without codes.
+    """
     ours = {case[0]: v for case, v in own.items() if case[1:] == (kind, "each")}
+    if not ours:
+        return f"{kind} were not measured"
     best = {
         name: min(
             v[0]
@@ -224,10 +227,11 @@ def aim(own, kind):
         for name in ours
     }
     n_lowest = sum(ours[name][0] < best[name] for name in ours)
-    covered = [v[1] for v in ours.values()]
+    covered, ranks = ([v[i] for v in ours.values()] for i in (1, 2))
     return (
-        f"{kind}: error lower for {n_lowest} of {len(ours)} parameters, intervals "
-        f"contain {min(covered):.1%} to {max(covered):.1%}"
+        f"{kind}: error lower for {n_lowest} of {len(ours)} parameters, "
+        f"intervals contain {min(covered):.1%} to {max(covered):.1%}, "
+        f"ranks up to {max(ranks):.3f}"
     )
 
 
