@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import cuda_time
+import decay_lengths
 import fuzz_fits
 import images
 import levers
@@ -25,6 +26,8 @@ import real
 import real_summary
 import real_tables
 import recovery
+import simulators
+import sprites
 import supervised
 import tables
 import tables_data
@@ -148,6 +151,77 @@ def test_images_are_fitted_hot_and_cold(network, monkeypatch, tmp_path, capsys):
     images.print_table(recovery.read(path))
     rows = capsys.readouterr().out.splitlines()
     assert sum(row.startswith(f"| pendulum | {network} |") for row in rows) == 2
+
+
+def test_sprites_have_means_with_intervals():
+    """Means over seeds of one method; a single fit has no interval."""
+    values = np.array([0.1, 0.2, 0.3])
+    half = stats.sem(values) * stats.t.ppf(0.975, 2)
+    expected = f"0.20 [{0.2 - half:.2f}, {0.2 + half:.2f}]"
+    assert sprites.interval(values, 2) == expected
+    assert sprites.interval(values[:1], 2) == "0.10"
+    rows = pd.DataFrame(
+        [
+            {"size": 32, "method": method, "seed": seed, "steps": 7.0}
+            | dict.fromkeys(sprites.MEASURES, seed / 10)
+            for method, seed in (("PCA", 1), ("annealed", 1), ("annealed", 2))
+        ]
+    )
+    lines = sprites.table(rows).splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[2].startswith("| 32 | annealed, 7 steps | 2 | 0.15 [")
+    assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
+    assert sprites.is_stored(rows, "annealed", 32, 2)
+    assert not sprites.is_stored(rows, "annealed", 64, 2)
+
+
+def test_codes_reach_an_aim_if_no_other_representation_has_a_lower_error():
+    """The better kernel of the others counts, and all codes' intervals."""
+    errors = {("codes", "each"): 0.2, ("PCA", "one"): 0.3, ("columns", "each"): 0.25}
+    own = {
+        (name, *case): np.array([error * factor, coverage, 0.1])
+        for name, coverage in (("mass", 0.88), ("age", 0.93))
+        for case, error in errors.items()
+        for factor in [2.0 if name == "age" and case[0] == "codes" else 1.0]
+    }
+    told = simulators.aim(own, "codes")
+    assert "error lower for 1 of 2" in told
+    assert "88.0% to 93.0%" in told
+
+
+@pytest.mark.filterwarnings("ignore:The optimal value")  # one length: interpolation
+def test_a_length_scale_for_each_column_finds_the_one_that_matters():
+    """Of six columns one determines the parameter, up to noise."""
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(160, 6))
+    y = np.sin(2 * Z[:, 0]) + 0.02 * rng.normal(size=160)
+    errors = {
+        lengths: np.abs(
+            simulators.posterior(Z[:60], y[:60], Z[60:], lengths)[0] - y[60:]
+        ).mean()
+        for lengths in simulators.LENGTHS
+    }
+    assert errors["each"] < errors["one"] / 2
+
+
+@pytest.mark.slow
+def test_fits_of_a_length_are_compared_without_weight_decay():
+    """The shares follow from the bounds: more is lost where the bounds differ more."""
+    found = decay_lengths.measure("laplace", 0, 30)
+    assert found["training"] > found["held_out"]
+    assert found["lost"] > 0
+    assert found["ratio"] >= 1
+    assert 0 < found["r2"] < 1
+
+
+@pytest.mark.slow
+def test_sprites_are_scored_by_the_protocol(monkeypatch):
+    """A model of random weights and principal components get every measure."""
+    monkeypatch.setattr(sprites, "N_IMAGES", 500)
+    for method in sprites.METHODS:
+        found = sprites.measure(method, 16, 0, 2)
+        assert np.isfinite([found[name] for name in sprites.MEASURES]).all()
+        assert np.isnan(found["steps"]) == (method == "PCA")
 
 
 def test_fits_of_another_temperature_stay_where_they_are_added_to(tmp_path):
