@@ -1,11 +1,14 @@
-"""The benchmark of conditions keeps working, and its page quotes what is stored."""
+"""Benchmarks of conditions keep working, and their page quotes what is stored."""
 
 import re
 from pathlib import Path
 
+import grids
 import identified
 import numpy as np
 import pytest
+
+from skfactorvae.identification import condition_effects
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "evidence" / "identified.md").read_text("utf-8")
@@ -56,8 +59,37 @@ def test_the_page_has_the_stored_numbers(capsys):
 
 
 @pytest.mark.slow
+def test_a_grid_is_measured_once_and_stored(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(grids, "RESULTS", tmp_path / "stored.csv")
+    monkeypatch.setattr(grids, "N_SAMPLES", 1500)
+    for _ in range(2):
+        grids.measure(["linear"], [0])
+    rows = grids.stored()
+    assert [r["method"] for r in rows] == ["columns", "PCA", "PCA + align_codes"]
+    assert all(0 <= float(r[key]) <= 1 for r in rows for key in grids.NUMBERS)
+    capsys.readouterr()
+    grids.show()
+    assert capsys.readouterr().out.count("\n| ") == len(grids.NUMBERS)
+
+
+@pytest.mark.slow
+def test_sources_of_a_grid_vary_with_the_conditions_that_it_states():
+    one = grids.grid(0)
+    effects = condition_effects(one.sources, one.aux)
+    for name, varies in grids.VARIES.items():
+        assert effects.varies(name).tolist() == varies.tolist()
+    np.testing.assert_allclose(one.by_site[:, ~grids.VARIES["site"]], 0)
+
+
+def test_the_page_has_the_stored_numbers_of_grids(capsys):
+    grids.show()
+    for line in capsys.readouterr().out.splitlines():
+        assert line in PAGE
+
+
+@pytest.mark.slow
 def test_the_examples_of_the_guide_run():
-    """The second one goes on with the table of the first."""
+    """Later ones go on with the table of the first."""
     blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     exec(compile("\n".join(blocks), "known.md", "exec"), {})
