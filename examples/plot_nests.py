@@ -113,8 +113,8 @@ plt.show()
 # information about the species alone, and one about sex alone. No method that ignores
 # nests has such a component, since the species differ in the same columns as the sexes.
 #
-# PairedVAE gains from the nests as well: sex is in one of its components, and in both of
-# FactorVAE. But that component still depends on the species, and two covariance matrices
-# are the better choice here: six columns that are nearly linear in their causes, and 312
-# samples. Where columns are numbers, compare with axes of pairs always; the example of
-# simulated pairs, ``plot_pairs.py``, has tables in which a linear method is not enough.
+# PairedVAE gains from the nests as well: sex is in one of its components, and in both
+# of FactorVAE. But that component still depends on the species, and two covariance
+# matrices are the better choice here: six columns that are nearly linear in their
+# causes, and 312 samples. Where columns are numbers, compare with axes of pairs always;
+# ``plot_pairs.py`` has a table of motions on which a linear method is not enough.
