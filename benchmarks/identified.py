@@ -3,6 +3,7 @@
     python benchmarks/identified.py                  fit what is missing, and store it
     python benchmarks/identified.py --stored         print what is stored
     python benchmarks/identified.py --power          how often conditions are refused
+    python benchmarks/identified.py --bounds         bounds at the start and after a fit
 
 ``--sets``, ``--methods`` and ``--seeds`` choose some of them. The number is the mean
 absolute correlation (Pearson) of each source with the component matched to it, of all
@@ -21,11 +22,19 @@ Sets, each drawn anew for each seed:
 - ``icebeem-2``, ``icebeem-4``: 20 conditions of 1,000 samples, 5 sources with standard
   deviations uniform in (.01, 3), one or three orthogonal maps, each after a leaky ReLU
   of slope .2 (Khemakhem et al. 2020, "ICE-BeeM", Section 5.1).
+- ``moebius``: no conditions; 20,000 samples of 2 uniform sources, and an inversion at a
+  point outside of their square, with a rotation. The map keeps angles, so that its
+  derivatives are orthogonal (Reizinger et al. 2022, "Embrace the Gap: VAEs Perform
+  Independent Mechanism Analysis").
 
 Methods: columns of the table, PCA and FastICA; PCA with ``align_codes``; the VAE and
 FactorVAE with default settings, alone and after ``rotate``; AuxiliaryVAE with 1,000
 steps and no weight decay, also without its start (``init="random"``), and with shuffled
-conditions.
+conditions. On ``moebius``, the VAE and FactorVAE also start at random, without weight
+decay, with one scale for both columns, so that angles are kept: by default, each column
+is standardised. AuxiliaryVAE is also fitted with a fixed standard deviation of the
+noise, .1 of that of a column (``noise``), and with four times as many steps, too
+(``longer``).
 """
 
 from __future__ import annotations
@@ -62,10 +71,13 @@ POWER = ((4, 1.5), (4, 2.0), (10, 1.5), (10, 2.0), (30, 1.5))
 
 @dataclass(frozen=True)
 class Conditioned:
-    """A table (n, p), the condition of each sample (n,), and its sources (n, d)."""
+    """A table (n, p), the condition of each sample (n,), and its sources (n, d).
+
+    Without conditions ``aux`` is None.
+    """
 
     X: np.ndarray
-    aux: np.ndarray
+    aux: np.ndarray | None
     sources: np.ndarray
 
 
@@ -120,12 +132,28 @@ def icebeem(rng, n_layers: int) -> Conditioned:
     return Conditioned(X, aux, sources)
 
 
+def moebius(rng, n_samples: int = 20_000) -> Conditioned:
+    """Return uniform sources after an inversion, which keeps angles."""
+    sources = rng.uniform(-0.5, 0.5, (n_samples, 2))
+    while (np.abs(point := rng.standard_normal(2)) <= 0.5).any():
+        pass
+    turn = ortho_group.rvs(2, random_state=rng.integers(2**30))
+    return Conditioned(inverted(sources, point) @ turn, None, sources)
+
+
+def inverted(sources: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Return the inversion of sources (n, d) at a point (d,)."""
+    away = sources - point
+    return away / np.square(away).sum(axis=1, keepdims=True)
+
+
 SETS: dict[str, Callable[[np.random.Generator], Conditioned]] = {
     "mild-var": lambda rng: mild(rng, 0.1, 2, 0),
     "mild-mean": lambda rng: mild(rng, 0.2, 0.8, 1),
     "icebeem-2": lambda rng: icebeem(rng, 2),
     "icebeem-4": lambda rng: icebeem(rng, 4),
     "ivae": ivae,
+    "moebius": moebius,
 }
 
 
@@ -135,10 +163,14 @@ def linear(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
     d = one.sources.shape[1]
     rows = StandardScaler().fit_transform(one.X)
     scores = PCA(d, whiten=True).fit_transform(rows)
-    return {
+    plain = {
         "columns": rows,
         "PCA": scores,
         "FastICA": FastICA(d, random_state=seed, max_iter=500).fit_transform(rows),
+    }
+    if one.aux is None:
+        return plain
+    return plain | {
         "PCA + align_codes": align_codes(scores, one.aux).codes,
         "PCA + align_codes, orthogonal": align_codes(
             scores, one.aux, orthogonal=True
@@ -154,6 +186,8 @@ def rotated(model, name: str) -> Callable[[Conditioned, int], dict[str, np.ndarr
             n_components=one.sources.shape[1], random_state=seed, verbose=0
         )
         fitted = model.fit(one.X)
+        if one.aux is None:
+            return {name: fitted.transform(one.X)}
         turned = fitted.rotate(one.X, one.aux)
         return {
             name: fitted.transform(one.X),
@@ -165,6 +199,8 @@ def rotated(model, name: str) -> Callable[[Conditioned, int], dict[str, np.ndarr
 
 def conditional(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
     """Return the codes of models with a prior for each condition."""
+    if one.aux is None:
+        return {}
     shuffled = np.random.default_rng(seed).permutation(one.aux)
     fits = {
         "AuxiliaryVAE": ({}, one.aux),
@@ -173,18 +209,43 @@ def conditional(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
     }
     found = {}
     for name, (options, aux) in fits.items():
-        model = AuxiliaryVAETransformer(
-            one.sources.shape[1],
-            max_iter=1000,
-            weight_decay=0.0,
-            random_state=seed,
-            verbose=0,
-            **options,
-        )
-        found[name] = model.fit(one.X, aux=aux).transform(one.X)
+        model = auxiliary(one, seed, **options).fit(one.X, aux=aux)
+        found[name] = model.transform(one.X)
         for criterion, value in model.init_criteria_.items():
             print(f"{name}: {criterion} {value:.2g}")
     return found
+
+
+def auxiliary(one: Conditioned, seed: int, **options) -> AuxiliaryVAETransformer:
+    """Return a model with a prior for each condition, not yet fitted."""
+    settings = {"max_iter": 1000, "weight_decay": 0.0, "random_state": seed}
+    settings |= {"verbose": 0, **options}
+    return AuxiliaryVAETransformer(one.sources.shape[1], **settings)
+
+
+def varied(name: str, **options) -> Callable[[Conditioned, int], dict[str, np.ndarray]]:
+    """Return a function that fits AuxiliaryVAE with other options."""
+
+    def codes(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
+        if one.aux is None:
+            return {}
+        model = auxiliary(one, seed, **options).fit(one.X, aux=one.aux)
+        return {name: model.transform(one.X)}
+
+    return codes
+
+
+def one_scale(name: str, model) -> Callable[[Conditioned, int], dict[str, np.ndarray]]:
+    """Return a function that fits a model of a map that keeps angles."""
+    options = {"init": "random", "standardize": "global", "weight_decay": 0.0}
+
+    def codes(one: Conditioned, seed: int) -> dict[str, np.ndarray]:
+        if one.aux is not None:
+            return {}
+        model.set_params(n_components=2, random_state=seed, verbose=0, **options)
+        return {name: model.fit_transform(one.X)}
+
+    return codes
 
 
 METHODS = {
@@ -192,7 +253,21 @@ METHODS = {
     "VAE": rotated(BetaVAETransformer(beta=1.0), "VAE"),
     "FactorVAE": rotated(FactorVAETransformer(), "FactorVAE"),
     "AuxiliaryVAE": conditional,
+    "noise": varied("AuxiliaryVAE, noise .1", noise_scale=0.1),
+    "longer": varied(
+        "AuxiliaryVAE, noise .1, 4,000 steps", noise_scale=0.1, max_iter=4000
+    ),
+    "VAE, one scale": one_scale("VAE, one scale", BetaVAETransformer(beta=1.0)),
+    "FactorVAE, one scale": one_scale("FactorVAE, one scale", FactorVAETransformer()),
 }
+
+
+FIRST = {
+    "linear": "columns",
+    "noise": "AuxiliaryVAE, noise .1",
+    "longer": "AuxiliaryVAE, noise .1, 4,000 steps",
+}
+"""First row of a method, where it has another name."""
 
 
 def correlation(sources: np.ndarray, codes: np.ndarray) -> float:
@@ -227,12 +302,14 @@ def measure(sets, methods, seeds) -> None:
         for name in sets:
             one = SETS[name](np.random.default_rng(seed))
             for method in methods:
-                first = "columns" if method == "linear" else method
+                first = FIRST.get(method, method)
                 if (name, first, str(seed)) in done:
                     continue
                 start = time.process_time()
                 found = METHODS[method](one, seed)
                 seconds = round(time.process_time() - start, 1)
+                if not found:
+                    continue
                 values = {k: correlation(one.sources, z) for k, z in found.items()}
                 add(
                     [
@@ -291,10 +368,27 @@ def is_accepted(Z, aux) -> bool:
     return True
 
 
+def bounds(sets, seeds) -> None:
+    """Print the bound of AuxiliaryVAE at its linear start and after 1,000 steps."""
+    print("| set | seed | steps | bound, nats per sample | correlation |")
+    print("|---|---|---|---|---|")
+    for name in sets:
+        for seed in seeds:
+            one = SETS[name](np.random.default_rng(seed))
+            for n_steps in (1, 1000):
+                model = auxiliary(one, seed, max_iter=n_steps).fit(one.X, aux=one.aux)
+                found = correlation(one.sources, model.transform(one.X))
+                shown = f"{model.score(one.X):.2f} | {found:.3f} |"
+                print(f"| {name} | {seed} | {n_steps} | {shown}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stored", action="store_true", help="print what is stored")
     parser.add_argument("--power", action="store_true", help="shares that are refused")
+    parser.add_argument(
+        "--bounds", action="store_true", help="bounds of AuxiliaryVAE, for --sets"
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=range(N_SEEDS))
@@ -303,9 +397,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*components are not separated")
     if options.power:
         power()
+    elif options.bounds:
+        bounds(options.sets, options.seeds)
     elif not options.stored:
         measure(options.sets, options.methods, options.seeds)
-    if not options.power:
+    if not (options.power or options.bounds):
         show()
 
 

@@ -16,7 +16,9 @@ FIRST = (
     "plot_choosing_gamma.py",
     "plot_negative_control.py",
     "plot_pairs.py",
+    "plot_nests.py",
     "plot_conditions.py",
+    "plot_hospital_effects.py",
     "plot_compare_objectives.py",
 )
 

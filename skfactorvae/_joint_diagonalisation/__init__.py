@@ -5,6 +5,7 @@ components differ in spread do: the matrix that makes components uncorrelated un
 conditions is unique up to order, sign and scale.
 """
 
+from ._condition_effects import ConditionEffects, checked_codes
 from ._condition_table import ConditionTable
 from ._conditional_prior import ConditionalPrior
 from ._conditions import (
@@ -24,12 +25,14 @@ __all__ = [
     "LAGS",
     "LEVEL",
     "Auxiliary",
+    "ConditionEffects",
     "ConditionTable",
     "ConditionalPrior",
     "Conditions",
     "Separation",
     "TimeOrder",
     "best_rotation",
+    "checked_codes",
     "compare_shapes",
     "diagonalise",
     "known_rows",

@@ -57,7 +57,10 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
     FactorVAETransformer.rotate : Rotate the components of any fitted model by
         conditions.
     PairedVAETransformer : Where samples come in pairs.
-    SupervisedFactorVAETransformer : Where the values of factors are known.
+    SupervisedFactorVAETransformer : Where the values of factors are known, or a
+        condition is to be removed from all components.
+    skfactorvae.identification.condition_effects : How components vary with each of
+        several conditions, such as doses and sites.
 
     Notes
     -----

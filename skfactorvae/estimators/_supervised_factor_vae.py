@@ -61,6 +61,8 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
     See Also
     --------
     FactorVAETransformer : Needs no labels.
+    AuxiliaryVAETransformer : Where conditions are known that change factors, and no
+        component is to be theirs, or free of them.
 
     Notes
     -----
