@@ -216,21 +216,35 @@ def _types(arguments: Iterable[Any]) -> list[tuple[str, str]]:
     return [(a.name, str(a.type)) for a in arguments]
 
 
-def as_arguments(function: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return positional arguments, numbers as tensors where these are declared."""
+def as_arguments(
+    function: Any, values: tuple[Any, ...], result: Tensor
+) -> tuple[Any, ...]:
+    """Return positional arguments, numbers as tensors where these are declared.
+
+    A number is converted to the type of the result, as torch does: it never changes
+    that type.
+    """
     declared = function._schema.arguments
     return tuple(
-        torch.tensor(value, device="cpu", dtype=_number_type(value))
+        torch.tensor(value, device="cpu", dtype=result.dtype)
         if isinstance(value, int | float) and str(argument.type) == "Tensor"
         else value
         for argument, value in zip(declared, values, strict=False)
     )
 
 
-def _number_type(value: float) -> torch.dtype:
-    if isinstance(value, bool):
-        return torch.bool
-    return torch.int64 if isinstance(value, int) else torch.float64
+def changed(
+    function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> list[Any]:
+    """Return the arguments that an operation changes."""
+    declared = [a.name for a in function._schema.arguments]
+    written = {
+        a.name
+        for a in function._schema.arguments
+        if a.alias_info and a.alias_info.is_write
+    }
+    named = dict(zip(declared, arguments, strict=False)) | keywords
+    return [value for name, value in named.items() if name in written]
 
 
 def call(function: Any) -> Any:

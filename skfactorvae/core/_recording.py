@@ -102,16 +102,16 @@ class Recording:
     def _prepare(
         self, operations: Sequence[Operation], results: dict[str, Tensor]
     ) -> None:
-        described = _describe(operations)
-        if not self.first:
-            self.first = described
-        elif self.first == described:
-            kept = [*results.values(), *self.kept()]
-            try:
+        kept = [*results.values(), *self.kept()]
+        try:
+            described = _describe(operations, kept)
+            if self.first == described:
                 self.calls = list(_calls(operations, kept))
-            except NotRepeatableError:
-                return
-            self.results = {name: value.detach() for name, value in results.items()}
+        except NotRepeatableError:
+            self.n_calls = FIRST_RECORDED + 1
+            return
+        self.first = described
+        self.results = {name: value.detach() for name, value in results.items()}
 
     def _copy(self, inputs: Sequence[Tensor]) -> None:
         for place, value in zip(self.inputs, inputs, strict=True):
@@ -146,15 +146,19 @@ def _map(function: Callable[[Tensor], Tensor], values: Any) -> Any:
 
 def _place(tensor: Tensor) -> int:
     """Return the address of the memory of a tensor and all its views; zero if empty."""
+    if tensor.layout != torch.strided or tensor.is_conj() or tensor.is_neg():
+        raise NotRepeatableError("a tensor that is more than its memory")
     return tensor.untyped_storage().data_ptr()
 
 
 # ------------------------------------------------------------------ comparison
-def _describe(operations: Sequence[Operation]) -> list[tuple[Any, ...]]:
+def _describe(
+    operations: Sequence[Operation], kept: Sequence[Tensor] = ()
+) -> list[tuple[Any, ...]]:
     """Describe operations such that equal descriptions mean the same computation.
 
     Tensors that an operation made are described by their order, and all others by their
-    address.
+    address. What is read later is described as well.
     """
     numbers: dict[int, int] = {}
 
@@ -174,14 +178,14 @@ def _describe(operations: Sequence[Operation]) -> list[tuple[Any, ...]]:
             numbers.setdefault(_place(results[0]), len(numbers))
             described.append((function, str(results[0].tolist())))
             continue
-        given = tuple(_place(t) for t in _tensors(arguments))
+        given = {_place(t) for t in _tensors((arguments, *keywords.values()))}
         for result in results:
             place = _place(result)
             if place and place not in given:
                 numbers.setdefault(place, len(numbers))
         own = describe(arguments), describe(tuple(keywords.items())), describe(results)
         described.append((function, *own))
-    return described
+    return [*described, describe(tuple(kept))]
 
 
 # --------------------------------------------------------------------- calls
@@ -191,6 +195,7 @@ def _calls(operations: Sequence[Operation], kept: Sequence[Tensor]) -> Iterator[
     Views are not repeated: memory does not move.
     """
     moved = _moved(operations, {_place(tensor) for tensor in kept})
+    constants = {_place(o.results[0]) for o in operations if _compat.is_constant(o[0])}
     for function, arguments, keywords, results in operations:
         effect = _compat.effect(function)
         if effect is Effect.UNKNOWN:
@@ -201,15 +206,18 @@ def _calls(operations: Sequence[Operation], kept: Sequence[Tensor]) -> Iterator[
         own = _map(moved, arguments)
         named = {name: _map(moved, value) for name, value in keywords.items()}
         if effect is Effect.CHANGE:
+            changed = _compat.changed(function, arguments, keywords)
+            if not constants.isdisjoint(map(_place, _tensors(changed))):
+                raise NotRepeatableError("a constant is changed")
             yield partial(_compat.call(function), *own, **named)
             continue
         targets = [moved(result) for result in results]
         writing = _compat.writing_form(function)
-        if writing is None:
+        if writing is None or len(writing.names) != len(targets):
             yield partial(_assign, _compat.call(function), own, named, targets)
         else:
             named |= dict(zip(writing.names, targets, strict=True))
-            own = _compat.as_arguments(writing.function, own)
+            own = _compat.as_arguments(writing.function, own, targets[0])
             yield partial(_compat.call(writing.function), *own, **named)
 
 

@@ -154,7 +154,7 @@ class _Stack:
             return True
         n_rows = len(self.jobs) * self.schedule.batch_size
         return (
-            self.schedule.max_iter >= RECORDED_STEPS
+            (self.schedule.n_pass_steps or self.schedule.max_iter) >= RECORDED_STEPS
             and n_rows * self.jobs[0].multiplications < SMALL_WORK
             and n_rows * self.network.n_features <= RECORDED_VALUES
         )
@@ -339,7 +339,7 @@ class _Stack:
         # NaN where hidden, else zero: faster than a choice by a condition.
         hiding = (draws.hiding[..., :-1] - share).sqrt_().mul_(0.0)
         if self.hidden_with is not None:
-            hiding = hiding[..., self.hidden_with]
+            hiding = hiding.index_select(-1, self.hidden_with)
         if n_errors := rows.shape[-1] - hiding.shape[-1]:
             hiding = F.pad(hiding, (0, n_errors))
         groups = rows.unflatten(2, (-1, hiding.shape[1]))

@@ -1,13 +1,14 @@
 """Recorded steps give the results of the steps themselves, bit for bit."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from _jobs import CPU, make_job, make_rows, make_schedule
 from test_family import FAMILY, GROUPED
 from test_filling import incomplete_job
 
-from skfactorvae import core
+from skfactorvae import FactorVAETransformer, core
 from skfactorvae.core import _recording, _training
 from skfactorvae.core._recording import RECORDED_STEPS, Recording
 from skfactorvae.core._replay import run_eagerly
@@ -143,6 +144,66 @@ def test_operations_that_cannot_be_repeated_are_called_again(random):
     assert len(calls) == 6
 
 
+def alternate(recording, step, x):
+    """Return what six calls give, with and without a recording."""
+    return [recording(step, x)["result"].tolist() for _ in range(6)]
+
+
+def test_numbers_do_not_change_the_type_of_an_operation():
+    given = torch.tensor([1.1, 2.7, 3.3])
+
+    def step(x):
+        total = x.sum()
+        return {"result": torch.stack([total * 0.1, total / 3.3, 0.7 - total])}
+
+    recording = Recording(list)
+    found = alternate(recording, step, given)
+    assert recording.calls
+    assert found == [step(given)["result"].tolist()] * 6
+
+
+def test_a_step_that_writes_to_other_tensors_in_turn_is_run_as_it_is():
+    buffers, number = [torch.zeros(2), torch.zeros(2)], iter(range(10))
+
+    def step(x):
+        torch.add(x, 1.0, out=buffers[next(number) % 2])
+        return {"result": buffers[0] + 0.0}
+
+    recording = Recording(list)
+    for k in range(6):
+        recording(step, torch.full((2,), float(k)))
+    assert [b[0] for b in buffers] == [5.0, 6.0]
+    assert not recording.calls
+
+
+def test_a_step_that_returns_another_tensor_is_run_as_it_is():
+    number = iter(range(10))
+
+    def step(x):
+        parts = [x * 2, x * 3]
+        return {"result": parts[next(number) % 2]}
+
+    found = alternate(Recording(list), step, torch.ones(1))
+    assert found == [[2.0], [3.0]] * 3
+
+
+def test_a_step_that_changes_a_constant_is_run_as_it_is():
+    def step(x):
+        return {"result": torch.tensor([1.0, 2.0]).add_(x)}
+
+    found = alternate(Recording(list), step, torch.ones(2))
+    assert found == [[2.0, 3.0]] * 6
+
+
+def test_a_step_with_sparse_tensors_is_run_as_it_is():
+    recording = Recording(list)
+    found = alternate(
+        recording, lambda x: {"result": x.to_sparse().sum()}, torch.ones(2)
+    )
+    assert found == [2.0] * 6
+    assert not recording.calls
+
+
 def test_memory_is_used_again():
     def chain(x):
         for _ in range(20):
@@ -198,3 +259,37 @@ def test_equal_operations_on_other_tensors_differ():
 
     assert describe(tensors[0]) == describe(tensors[0])
     assert describe(tensors[0]) != describe(tensors[1])
+
+
+# ------------------------------------------------------------- estimators
+@pytest.fixture
+def recordings(monkeypatch):
+    """Return the list of all recordings that fits begin."""
+    made = []
+
+    class Listed(Recording):
+        def __init__(self, kept):
+            super().__init__(kept)
+            made.append(self)
+
+    monkeypatch.setattr(_training, "Recording", Listed)
+    return made
+
+
+def test_short_blocks_of_a_stream_are_not_recorded(recordings):
+    model = FactorVAETransformer(2, batch_size=16, random_state=0)
+    for seed in range(20):
+        model.partial_fit(make_rows(64, seed=seed))
+    assert recordings == []
+
+
+def test_columns_of_several_types_with_hidden_values_are_recorded(recordings):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(make_rows(120, 4), columns=list("abcd"))
+    table["kind"] = np.array(["a", "b", "c"])[rng.integers(0, 3, 120)]
+    table.iloc[::5, 1] = np.nan
+    FactorVAETransformer(
+        2, likelihood="auto", weight_decay=0.0, max_iter=RECORDED_STEPS, random_state=0
+    ).fit(table)
+    assert all(recording.calls for recording in recordings)
+    assert len(recordings) == 1
