@@ -171,6 +171,7 @@ def test_sprites_have_means_with_intervals():
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| 32 | annealed, 7 steps | 2 | 0.15 [")
     assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
+    assert lines[4].startswith("| 64 | FactorVAE, published | 10 | 0.83 | ")
     assert sprites.is_stored(rows, "annealed", 32, 2)
     assert not sprites.is_stored(rows, "annealed", 64, 2)
 
