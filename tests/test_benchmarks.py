@@ -154,23 +154,24 @@ def test_images_are_fitted_hot_and_cold(network, monkeypatch, tmp_path, capsys):
 
 
 def test_sprites_have_means_with_intervals():
-    """Means over seeds of one method; a single fit has no interval."""
+    """Means over seeds of one method; two fits have no interval."""
     values = np.array([0.1, 0.2, 0.3])
     half = stats.sem(values) * stats.t.ppf(0.975, 2)
     expected = f"0.20 [{0.2 - half:.2f}, {0.2 + half:.2f}]"
     assert sprites.interval(values, 2) == expected
-    assert sprites.interval(values[:1], 2) == "0.10"
+    assert sprites.interval(values[:2], 2) == "0.15"
     rows = pd.DataFrame(
         [
             {"size": 32, "method": method, "seed": seed, "steps": 7.0}
             | dict.fromkeys(sprites.MEASURES, seed / 10)
-            for method, seed in (("PCA", 1), ("annealed", 1), ("annealed", 2))
+            for method, seed in [("PCA", 1), *(("annealed", k) for k in (1, 2, 3))]
         ]
     )
     lines = sprites.table(rows).splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    assert lines[2].startswith("| 32 | annealed, 7 steps | 2 | 0.15 [")
+    assert lines[2].startswith("| 32 | annealed, 7 steps | 3 | 0.20 [")
     assert lines[3].startswith("| 32 | PCA | 1 | 0.10 | ")
+    assert lines[4].startswith("| 64 | FactorVAE, published | 10 | 0.83 | ")
     assert sprites.is_stored(rows, "annealed", 32, 2)
     assert not sprites.is_stored(rows, "annealed", 64, 2)
 
