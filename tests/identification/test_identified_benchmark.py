@@ -85,7 +85,7 @@ def test_the_page_has_the_stored_numbers(capsys):
 @pytest.mark.slow
 def test_a_grid_is_measured_once_and_stored(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(grids, "RESULTS", tmp_path / "stored.csv")
-    monkeypatch.setattr(grids, "N_SAMPLES", 1500)
+    monkeypatch.setattr(grids, "N_SAMPLES", 3000)
     for _ in range(2):
         grids.measure(["linear"], [0])
     rows = grids.stored()
