@@ -170,13 +170,15 @@ def measure(case):
 
 # --------------------------------------------------------------------------------- all
 def measured(case):
+    """Measure a case in a process of its own, which stores the result."""
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
     command = [sys.executable, __file__, "--child", case]
-    done = subprocess.check_output(command, env=environment, text=True)
-    return json.loads(done.splitlines()[-1])
+    subprocess.check_output(command, env=environment, text=True)
 
 
 def load():
+    if not RESULTS.exists():
+        return []
     with RESULTS.open() as file:
         return list(csv.DictReader(file))
 
@@ -199,14 +201,18 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--stored", action="store_true", help="print stored results")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(measure(args.child)))
+        record = measure(args.child)
+        store([*(r for r in load() if r["case"] != record["case"]), record])
+        print(json.dumps(record))
         return
     if not args.stored:
-        store([measured(case) for case in CASES])
+        for case in args.cases:
+            measured(case)
     show(load())
 
 
