@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py --shapes 1000000x100 --kinds array "memory map" CSR HDF5
     python benchmarks/scale.py --shapes 1000000x20 --kinds zarr dask Parquet --add
-    python benchmarks/scale.py --shapes 50000000x20 --kinds "memory map" --add
+    python benchmarks/scale.py --shapes 20000000x20 --kinds "memory map" --add
     python benchmarks/scale.py --stored
 
 A simulated table of float32 is written to a temporary folder, which needs as much disk,

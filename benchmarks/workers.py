@@ -8,6 +8,8 @@ processes, which show what sending, waiting and smaller stacks add and nothing e
 
     python benchmarks/workers.py
     python benchmarks/workers.py --engines loky dask --max-iter 300
+    python benchmarks/workers.py --engines dask --max-iter 60 --add
+    python benchmarks/workers.py --stored
 """
 
 import argparse
@@ -114,13 +116,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--max-iter", type=int, default=500)
+    parser.add_argument("--add", action="store_true", help="keep other engines")
+    parser.add_argument("--stored", action="store_true", help="print stored results")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         engine, n_workers = options.worker
         print(json.dumps(time_search(engine, int(n_workers), options.max_iter)))
         return
+    if options.stored:
+        for row in load():
+            print(row)
+        return
     rows = []
+    if options.add:
+        rows = [row for row in load() if row["engine"] not in options.engines]
     for engine in options.engines:
         package = ENGINES[engine]
         if package is not None and importlib.util.find_spec(package) is None:
@@ -142,6 +152,11 @@ def main():
         )
         print(rows[-1], flush=True)
         write(rows)
+
+
+def load():
+    with RESULTS.open() as file:
+        return list(csv.DictReader(file))
 
 
 def write(rows):
