@@ -210,7 +210,8 @@ class Categorical(Standardised):
     ) -> Density:
         members, odds = self._members(output), inner.exp()
         total = odds @ members  # (K, B, q)
-        known = None if observed is None else observed[..., self._firsts(output)]
+        firsts = self._firsts(output)
+        known = None if observed is None else observed.index_select(-1, firsts)
         values = sum_observed(total.log(), known)
         values -= sum_observed(targets * inner, observed)
         return Density(values, odds / (total @ members.mT) - targets)
