@@ -172,7 +172,7 @@ def _describe(
             return tuple(describe(v) for v in value)
         return repr(value)  # NaN equals itself
 
-    described = []
+    described: list[tuple[Any, ...]] = []
     for function, arguments, keywords, results in operations:
         if _compat.is_constant(function):  # made of Python's numbers
             numbers.setdefault(_place(results[0]), len(numbers))
@@ -265,7 +265,7 @@ def _at(tensor: Tensor, home: Tensor) -> Tensor:
     """Return a tensor of the same type and layout in other memory."""
     empty = torch.empty(0, dtype=tensor.dtype, device=home.device)
     storage, offset = home.untyped_storage(), tensor.storage_offset()
-    return empty.set_(storage, offset, tensor.shape, tensor.stride())  # type: ignore[call-overload,no-any-return]
+    return empty.set_(storage, offset, tensor.shape, tensor.stride())
 
 
 def _homes(operations: Sequence[Operation], kept: set[int]) -> dict[int, Tensor]:
