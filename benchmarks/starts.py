@@ -126,7 +126,7 @@ def draw(results):
     ax.plot(own, place, "o", ms=13, mfc="none", mec="k", label='chosen by init="auto"')
     ax.set_yticks(place, [f"{name} ({kind})" for kind, name in table.index])
     ax.set_xlabel("matched correlation with known factors or published scales")
-    ax.legend(fontsize=8, loc="lower left")
+    fig.legend(fontsize=8, loc="outside upper center", ncols=2)
     fig.savefig(FIGURE, dpi=100)
     plt.close(fig)
 
