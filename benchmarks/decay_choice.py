@@ -71,13 +71,13 @@ class Choice(Hooked):
 class Shown(FactorVAETransformer):
     """The default estimator, which prints its comparison of weight decays."""
 
-    def _regularized(self, prepared, device, progress):
+    def _regularized(self, prepared, devices, progress):
         plan = prepared.comparison
         if plan is None:
             print("  nothing is held out")
             return prepared
-        fits = train(plan.jobs, plan.schedule, device=device, n_jobs=self.n_jobs)
-        candidates = plan.evaluate(fits, device)
+        fits = train(plan.jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
+        candidates = plan.evaluate(fits, devices[0])
         n_features, weight = plan.jobs[0].rows.shape[1], plan.held_out_weight
         for decay, found in zip(plan.decays, candidates, strict=True):
             bound, _ = trimmed_mean(found.bounds, weight)
@@ -89,7 +89,7 @@ class Shown(FactorVAETransformer):
                 f"ratio {ratio:.2f}  lost {plan.lost_share(found):.3f}  "
                 f"{'rising' if found.is_rising else 'not rising'}"
             )
-        return prepared.regularized(fits, device)
+        return prepared.regularized(fits, devices[0])
 
 
 def show(name: str) -> None:

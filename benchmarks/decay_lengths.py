@@ -46,10 +46,10 @@ COLUMNS = ["table", "seed", "steps", "held_out", "training", "lost", "ratio", "r
 class Followed(Choice):
     """The default estimator, which keeps what it found without weight decay."""
 
-    def _regularized(self, prepared, device, progress):
+    def _regularized(self, prepared, devices, progress):
         plan = prepared.comparison
-        fits = train(plan.jobs, plan.schedule, device=device, n_jobs=self.n_jobs)
-        found, weight = plan.evaluate(fits, device)[0], plan.held_out_weight
+        fits = train(plan.jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
+        found, weight = plan.evaluate(fits, devices[0])[0], plan.held_out_weight
         n_features = plan.jobs[0].rows.shape[1]
         rows = [job.held_out.rows for job in plan.jobs]
         total = weight @ np.square(np.concatenate(rows)).sum(axis=1)

@@ -257,8 +257,8 @@ class SlowGaussian(core.Gaussian):
 class Averaged(Hooked):
     """The default estimator with weights averaged over the last fifth of a fit."""
 
-    def train(self, jobs, schedule, *, device, **options):
-        return [self.train_one(job, schedule, device) for job in jobs]
+    def train(self, jobs, schedule, *, devices, **options):
+        return [self.train_one(job, schedule, devices[0]) for job in jobs]
 
     def train_one(self, job, schedule, device):
         """Return the fit of one job."""
