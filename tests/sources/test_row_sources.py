@@ -213,7 +213,9 @@ def test_large_tables_are_read_in_their_order(monkeypatch, tmp_path):
 # ---------------------------------------------------------------- data sets of Arrow
 @pytest.fixture
 def arrow():
-    return pytest.importorskip("pyarrow.dataset", reason="needs pyarrow")
+    return pytest.importorskip(
+        "pyarrow.dataset", reason="needs pyarrow", exc_type=ImportError
+    )
 
 
 def in_parquet(folder, X, row_group_size=40, names=None):
@@ -314,7 +316,9 @@ def test_a_stream_counts_the_samples_of_files(kind, tmp_path):
     from skfactorvae import FactorVAETransformer
 
     if kind == "Parquet":
-        pytest.importorskip("pyarrow", reason="needs pyarrow")
+        pytest.importorskip(
+            "pyarrow.dataset", reason="needs pyarrow", exc_type=ImportError
+        )
     make = in_parquet if kind == "Parquet" else shards
     model = FactorVAETransformer(2, hidden_layer_sizes=8, random_state=0)
     assert model.partial_fit(make(tmp_path, values())).n_samples_seen_ == N
