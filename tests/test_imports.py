@@ -67,6 +67,11 @@ for parameters in [{}, {"network": own}, {"network": "conv", "image_shape": (1, 
     ).fit(X)
     model.score(X), model.inverse_transform(model.transform(X)), model.sample()
 skfactorvae.InfoGANTransformer(2, max_iter=2, random_state=0).fit(X)
+long = {"max_iter": 70, "weight_decay": 0.0, "random_state": 0}  # steps are recorded
+draw = np.random.RandomState(0).normal
+rows = draw(size=(300, 2)) @ draw(size=(2, 8)) + 0.1 * draw(size=(300, 8))
+for parameters in [{}, {"solver": "soap"}]:
+    skfactorvae.FactorVAETransformer(2, **long, **parameters).fit(rows)
 added = [f for f in warnings.filters if f not in filters]
 assert not added and len(filters) == len(warnings.filters), added
 assert dict(os.environ) == environment, os.environ.keys() - environment.keys()

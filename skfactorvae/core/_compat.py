@@ -113,6 +113,11 @@ class OperationRecorder(TorchDispatchMode):
         self.calls: list[tuple[Any, ...]] = []
         self.reads_values = False
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: the wrapper that this would ask for imports torch's compiler."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
