@@ -59,7 +59,7 @@ WORDS = {
     r"surprise": "cross_entropy",
     r"second_seen|_dim": "second_discriminator_input, _scaled_draw",
     r"_player|_keeper|_slow_down|_works": (
-        "ParameterGroup, _Checkpoint, _set_learning_rates, _is_healthy"
+        "ParameterGroup, Checkpoint, _set_learning_rates, _is_healthy"
     ),
     # Home-made terms of the package.
     r"held_once|computed_once|withdrawn|meeting|meetings|baton|(?-i:Ask)(?=[(\]])": (

@@ -23,7 +23,6 @@ Call = Callable[[], object]
 FIRST_RECORDED = 2
 """Number of the first call that is recorded: at the first, state is made."""
 
-
 RECORDED_STEPS = 60
 """Steps of a fit from which on a recording saves more time than it takes."""
 

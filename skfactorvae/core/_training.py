@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .._moments import trimmed_mean
 from . import _axes
 from ._adam import Adam
+from ._checkpoint import Checkpoint
 from ._devices import SMALL_WORK, process_settings, undisturbed
 from ._first_weights import draw_weights
-from ._inference import elbo
-from ._job import Fit, Job, Record, Status, Watch
-from ._latents import Orientation, order_latents
+from ._job import Fit, Job, Record, Watch
 from ._optimiser import Optimiser
 from ._pairs import PairTable
 from ._parameter_groups import ParameterGroup
@@ -368,9 +364,9 @@ class _Stack:
     # ---------------------------------------------------------------- the loop
     def train(
         self, watch: Watch | None, storage: Storage | None = None
-    ) -> list[_Checkpoint]:
+    ) -> list[Checkpoint]:
         """Make the steps of the schedule and return what is kept of each model."""
-        checkpoints = [_Checkpoint(self, k) for k in range(len(self.jobs))]
+        checkpoints = [Checkpoint(self, k) for k in range(len(self.jobs))]
         first, total, since = self._resume(storage, checkpoints)
         number = first
         while not self._is_over(number, checkpoints):
@@ -391,7 +387,7 @@ class _Stack:
             checkpoint.restore()
         return checkpoints
 
-    def _is_over(self, number: int, checkpoints: Sequence[_Checkpoint]) -> bool:
+    def _is_over(self, number: int, checkpoints: Sequence[Checkpoint]) -> bool:
         """Return whether no step is left after this one, in any model."""
         is_budget_spent = number >= self.schedule.max_iter
         return is_budget_spent or all(checkpoint.is_done for checkpoint in checkpoints)
@@ -412,7 +408,7 @@ class _Stack:
         number: int,
         total: Tensor | None,
         since: int,
-        checkpoints: Sequence[_Checkpoint],
+        checkpoints: Sequence[Checkpoint],
     ) -> State:
         """Return the state after a step; after the last one, only what is kept.
 
@@ -438,7 +434,7 @@ class _Stack:
         return State(arrays, {"step": number, "since": since, "models": models})
 
     def _resume(
-        self, storage: Storage | None, checkpoints: Sequence[_Checkpoint]
+        self, storage: Storage | None, checkpoints: Sequence[Checkpoint]
     ) -> tuple[int, Tensor | None, int]:
         """Restore a state; return its step, and the terms since the last record."""
         state = None if storage is None else storage.read()
@@ -469,7 +465,7 @@ class _Stack:
         number: int,
         names: list[str],
         means: Tensor,
-        checkpoints: Sequence[_Checkpoint],
+        checkpoints: Sequence[Checkpoint],
         watch: Watch | None,
     ) -> None:
         table = means.cpu().double().numpy()  # (terms, K)
@@ -516,134 +512,6 @@ class _Stack:
                 own = _axes.narrow(axes, weight, self.widths[k])
                 exported[name] = own.cpu().numpy().copy()
         return exported
-
-
-class _Checkpoint:
-    """The weights to return for one model, its history, and how its training ended."""
-
-    def __init__(self, stack: _Stack, k: int):
-        self.stack, self.k, self.job = stack, k, stack.jobs[k]
-        self.kept = self._copy()
-        self.weights: dict[str, np.ndarray] = {}
-        self.history: list[dict[str, Any]] = []
-        self.names: list[str] = []
-        self.best, self.kept_step = -math.inf, 0
-        self.n_iter = 0
-        self.diverged_at: int | None = None
-        self.status: Status = "budget"
-        self.is_done = False
-
-    def _copy(self) -> list[list[Tensor]]:
-        return [p.copy(self.k) for p in self.stack.parameter_groups.values()]
-
-    def end(self, status: Status) -> None:
-        """End the training of the model, unless it has ended already."""
-        if not self.is_done:
-            self.status, self.is_done = status, True
-
-    def update(self, step: int, record: dict[str, float], is_finite: bool) -> None:
-        """Process a record, unless the training of the model has ended."""
-        if self.is_done:
-            return
-        more = [] if self.job.held_out is None else ["validation_elbo"]
-        names = ["step", *record, *more]
-        if self.history and self.names != names:
-            raise ValueError(
-                f"The history that was restored has the terms {self.names}; expected "
-                f"{names}."
-            )
-        self.n_iter, self.names = step, names
-        if not is_finite:
-            self.diverged_at = step
-            self.end("diverged")
-            return
-        if self.job.held_out is None:
-            self.kept, self.kept_step = self._copy(), step
-        else:
-            record = {**record, "validation_elbo": self._validate(step)}
-        self.history.append({"step": step, **record})
-
-    def _validate(self, step: int) -> float:
-        schedule, stack = self.stack.schedule, self.stack
-        weights = stack.export(self.k)
-        held_out = self.job.held_out
-        assert held_out is not None
-        elbos = elbo(
-            self.job.network,
-            self.job.likelihood,
-            weights,
-            held_out.rows,
-            n_directions=1,
-            prior=self.job.objective.prior,
-            device=stack.device,
-        )
-        score, _ = trimmed_mean(elbos.astype(np.float64), held_out.row_weights)
-        is_warmed_up = self.job.is_warmed_up(schedule, step)
-        is_chosen = schedule.patience is not None and is_warmed_up
-        if not is_chosen or score > self.best:
-            self.kept, self.kept_step = self._copy(), step
-            self.best = score if is_chosen else -math.inf
-        if step - self.kept_step >= (schedule.patience or math.inf):
-            self.end("early_stopping")
-        return score
-
-    @property
-    def numbers(self) -> list[float]:
-        """What determines the weights to return, as numbers."""
-        diverged_at = -1 if self.diverged_at is None else self.diverged_at
-        return [self.best, self.kept_step, self.n_iter, diverged_at]
-
-    @property
-    def table(self) -> np.ndarray:
-        """The history, (n_records, n_names)."""
-        rows = [[record[name] for name in self.names] for record in self.history]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names))
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """Names in the history, and how training ended."""
-        return {"names": self.names, "status": self.status, "is_done": self.is_done}
-
-    def resume(
-        self, restoring: Restoring, numbers: np.ndarray, values: dict[str, Any]
-    ) -> None:
-        """Restore what is kept of the model from a state."""
-        self.names, self.status = values["names"], values["status"]
-        self.is_done = values["is_done"]
-        self.best = float(numbers[0])
-        self.kept_step, self.n_iter, diverged_at = map(int, numbers[1:])
-        self.diverged_at = None if diverged_at < 0 else diverged_at
-        self.history = restoring.history(f"history/{self.k}", self.names)
-        self.kept = [
-            [
-                restoring.model(f"kept/{role}/{name}", self.k, like=leaf)
-                for name, leaf in group.leaves.items()
-            ]
-            for role, group in self.stack.parameter_groups.items()
-        ]
-
-    def restore(self) -> None:
-        """Put the kept weights back into the stack, and export them."""
-        groups = self.stack.parameter_groups.values()
-        for group, kept in zip(groups, self.kept, strict=True):
-            group.restore(self.k, kept)
-        self.weights = self.stack.export(self.k)
-
-    def fit(self, device: torch.device, orientation: Orientation | None = None) -> Fit:
-        """Return the result, with ordered latents."""
-        weights, kl, variance = order_latents(
-            self.job, self.weights, device, orientation
-        )
-        return Fit(
-            weights=weights,
-            kl=kl,
-            variance=variance,
-            history={n: np.array([r[n] for r in self.history]) for n in self.names},
-            status=self.status,
-            n_iter=self.n_iter,
-            kept_step=self.kept_step,
-            diverged_at=self.diverged_at,
-        )
 
 
 def _noise_std(sample_size: float) -> float:
