@@ -51,6 +51,7 @@ LAYER_OF = {
     "_sample_types": "ground",
     "_linear_models": "ground",
     "_matplotlib": "ground",
+    "_pandas": "ground",
     "_pairs": "ground",
     "_simple_structure": "ground",
     "_undefined": "ground",

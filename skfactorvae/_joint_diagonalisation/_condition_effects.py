@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._pandas import import_pandas
 from ._condition_table import ConditionTable
 from ._conditions import read_columns
 
@@ -184,13 +185,9 @@ class ConditionEffects:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() needs pandas: pip install pandas. The arrays are in the "
-                "attributes, without it."
-            ) from error
+        pd = import_pandas(
+            "to_frame()", "The arrays are in the attributes, without it."
+        )
         d = self.information.shape[1]
         parts = [
             pd.DataFrame(

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .._pandas import import_pandas
+
 
 @dataclass(frozen=True, eq=False)
 class ConditionalPrior:
@@ -82,13 +84,9 @@ class ConditionalPrior:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() needs pandas: pip install pandas. The arrays are in the "
-                "attributes of the table, without it."
-            ) from error
+        pd = import_pandas(
+            "to_frame()", "The arrays are in the attributes of the table, without it."
+        )
         c, d = self.mean.shape
         return pd.DataFrame(
             {

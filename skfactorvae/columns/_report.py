@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._inputs import columns
+from .._pandas import import_pandas
 
 NO_GAINS = (
     "How well columns are predicted from others is computed where fit holds samples "
@@ -159,13 +160,9 @@ class ColumnReport:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() needs pandas: pip install pandas. The arrays are in the "
-                "attributes of the report, without it."
-            ) from error
+        pd = import_pandas(
+            "to_frame()", "The arrays are in the attributes of the report, without it."
+        )
         names = [field.name for field in fields(self) if field.name != "remark"]
         arrays = {name: getattr(self, name) for name in names}
         return pd.DataFrame({**arrays, "gain": self.gain})

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_array, gen_batches
 
+from .._pandas import import_pandas
+
 ROWS_AT_ONCE = 64  # bounds the temporary arrays of rendering and noise
 
 
@@ -235,13 +237,7 @@ def deliver(
 
 
 def _frame(values: np.ndarray, names: list[str]) -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "as_frame=True needs pandas, which is not installed. Install it with "
-            "`pip install pandas`, or pass as_frame=False for numpy arrays."
-        ) from error
+    pd = import_pandas("as_frame=True", "Or pass as_frame=False for numpy arrays.")
     return pd.DataFrame(values, columns=names)
 
 

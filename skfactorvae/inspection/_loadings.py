@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .._jacobian import jacobians
+from .._pandas import import_pandas
 from ._reading import as_table, check_unit, read
 
 MAX_SAMPLES = 200
@@ -89,13 +90,7 @@ class Loadings:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas: pip install pandas. The same numbers are in "
-                ".components."
-            ) from error
+        pd = import_pandas("to_frame()", "The same numbers are in .components.")
         columns = [f"component {j}" for j in range(len(self.components))]
         index = pd.Index(self.feature_names, name="feature")
         return pd.DataFrame(self.components.T, index=index, columns=columns)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._pandas import import_pandas
 from .._pipelines import default_names
 from .._simple_structure import simplicity
 from ._layout import Layout, choose_layout
@@ -141,13 +142,9 @@ class FactorTable:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame() needs pandas: pip install pandas. The arrays are in the "
-                "attributes of the table, without it."
-            ) from error
+        pd = import_pandas(
+            "to_frame()", "The arrays are in the attributes of the table, without it."
+        )
         n_latents, n_features = self.effect.shape
         columns = {
             "latent": np.repeat(np.arange(n_latents), n_features),

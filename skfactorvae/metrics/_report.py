@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
+from .._pandas import import_pandas
 from .._undefined import collected_undefined
 from ._binning import check_binning
 from ._chance import significant
@@ -65,13 +66,10 @@ class DisentanglementReport(Bunch):
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "to_frame needs pandas: pip install pandas. The same numbers are in "
-                ".scores, .std_errors, .chance and .best."
-            ) from error
+        pd = import_pandas(
+            "to_frame()",
+            "The same numbers are in .scores, .std_errors, .chance and .best.",
+        )
         columns = {
             "score": self.scores,
             "std_error": self.std_errors,

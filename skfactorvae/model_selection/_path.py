@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from .._matplotlib import GREY
+from .._pandas import import_pandas
 from ..metrics import match_codes
 from ._members import codes_of, find_latent_model, split_samples
 from ._select import (
@@ -186,9 +187,16 @@ class GammaPath:
         -------
         frame : DataFrame
             Columns ``gamma`` (or the parameter's name), one per score, and
-            ``continuity``, the minimum over the components. Needs pandas.
+            ``continuity``, the minimum over the components.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
         """
-        import pandas as pd
+        pd = import_pandas(
+            "to_frame()", "The same numbers are in .scores and .continuity."
+        )
 
         least = self.continuity.min(axis=1)
         columns = {short_name(self.param): self.gammas, **self.scores}

@@ -11,6 +11,7 @@ from sklearn.utils import Bunch
 from .._health import (
     LEVELS,
 )
+from .._pandas import import_pandas
 from .._pipelines import (
     flatten,
 )
@@ -223,9 +224,13 @@ class LatentReport:
             Columns ``component``, its name, ``active``, ``kl``, ``pca``,
             ``pca_correlation``, ``ica``, ``ica_correlation``, ``varimax``,
             ``varimax_correlation`` and ``stability``, without those that are None.
-            Needs pandas.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
         """
-        import pandas as pd
+        pd = import_pandas("to_frame()", "str() gives the same in sentences.")
 
         return pd.DataFrame(self._columns())
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .._matplotlib import GREY, LEVELS, one_axes, tidy, title
+from .._pandas import import_pandas
 from ..metrics import udr_score
 from ._members import (
     MAX_SEED,
@@ -283,9 +284,13 @@ class GammaSelection:
         -------
         frame : DataFrame
             Columns ``gamma`` (or the parameter's name), ``seed``, and one per score.
-            Needs pandas.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
         """
-        import pandas as pd
+        pd = import_pandas("to_frame()", "The same numbers are in .scores.")
 
         columns = {name: values.ravel() for name, values in self.scores.items()}
         seeds = np.tile(np.arange(self._n_seeds), len(self.gammas))
