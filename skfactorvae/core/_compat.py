@@ -115,7 +115,7 @@ class OperationRecorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Return False: the wrapper that this would ask for imports torch's compiler."""
+        """Return False: the wrapper it would ask for imports torch's compiler."""
         return False
 
     def __torch_dispatch__(
