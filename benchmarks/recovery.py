@@ -202,6 +202,9 @@ METHODS = {
         "FastICA, Kaiser": few_directions,
         # exact, and so the same for each seed
         "FactorAnalysis": linear(FactorAnalysis, svd_method="lapack"),
+        "FactorAnalysis, varimax": linear(
+            FactorAnalysis, svd_method="lapack", rotation="varimax"
+        ),
         "BetaVAE": ours("BetaVAETransformer", beta=4.0),
         "BetaTCVAE": ours("BetaTCVAETransformer"),
         "DIPVAE": ours("DIPVAETransformer"),

@@ -9,6 +9,7 @@ Axes: ``n`` samples, ``p`` features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +26,19 @@ EVALUATED_ROWS = 500
 CALIBRATED_ROWS = 4000
 """Training samples from whose residuals the noise is computed, at most."""
 
+LeastVariance = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
 MAX_SQUARE = 100.0
 """Squared residual above which larger ones count no more, in units of the training
 mean, or of the median of held-out samples if that is larger."""
 
 
 def calibrate(
-    job: core.Job, weights: core.Arrays, inflation: np.ndarray, device: Any
+    job: core.Job,
+    weights: core.Arrays,
+    inflation: np.ndarray,
+    device: Any,
+    least_variance: LeastVariance = resolution_variance,
 ) -> core.Arrays:
     """Set the learned noise to the residuals of the training samples, times a ratio.
 
@@ -46,9 +53,11 @@ def calibrate(
     inflation : ndarray of shape (p,)
         Ratio of held-out to training variance of the residuals.
     device : torch.device
+    least_variance : callable (rows, row_weights, seed) -> ndarray of shape (p,)
+        Returns the least noise variance of each column.
     """
     variance = _noise_variance(job, weights, inflation, device)
-    least = resolution_variance(job.values, job.row_weights, job.seed)
+    least = least_variance(job.values, job.row_weights, job.seed)
     variance = np.maximum(variance, least)
     return job.likelihood.with_variance(weights, variance)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.stats import entropy
 from sklearn.utils.extmath import randomized_svd
 
 from ._incomplete import has_missing
@@ -25,6 +26,9 @@ MAX_SINGULAR_VALUE = 1e8
 
 RESOLUTION_ROWS = 2000
 """Samples among which the smallest difference of a column is looked for, at most."""
+
+MAX_LEVELS = 20
+"""Number of distinct values up to which the entropy of a column is computed."""
 
 SAME_VALUE = 1e-6
 """Difference, relative to the largest magnitude, of values that count as equal."""
@@ -314,12 +318,12 @@ def have_equal_variance(X, index, weight):
 def resolution_variance(rows, weight, seed):
     r"""Compute the variance of the rounding of each column, (p,).
 
-    .. math:: g^2 / 12
+    .. math:: \min(g^2 / 12,\; s^2)
 
-    for the smallest difference g of two distinct values: the variance of a uniform
-    distribution of that width. A rounded or discrete column that is reconstructed
-    exactly has no density, and a smaller noise would not describe it better. At most
-    2,000 samples are used.
+    for the smallest difference g of two distinct values, the variance of a uniform
+    distribution of that width, and at most the variance of the column. A rounded or
+    discrete column that is reconstructed exactly has no density, and a smaller noise
+    would not describe it better. At most 2,000 samples are used.
 
     Parameters
     ----------
@@ -328,13 +332,72 @@ def resolution_variance(rows, weight, seed):
     weight : ndarray of shape (n,)
     seed : int
     """
+    return _resolution_variance(_sorted_columns(rows, weight, seed))
+
+
+def discrete_variance(rows, weight, seed):
+    r"""Compute the least noise variance of columns of few levels, (p,).
+
+    .. math:: s^2 \min(1,\; e^{1 - 2 H})
+
+    for the variance :math:`s^2` of a column and the entropy H of its values, nats. With
+    this noise variance the exact reconstruction of the column is as much more likely
+    than the column's mean as a code of the values saves, which is H. With a smaller one
+    the density of reconstructed levels grows without bound, and networks that describe
+    samples value by value would be preferred. Columns of more than 20 distinct values
+    have the variance of their rounding. At most 2,000 samples are used.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, p)
+        Standardised samples.
+    weight : ndarray of shape (n,)
+    seed : int
+    """
+    columns = _sorted_columns(rows, weight, seed)
+    share = np.zeros(columns.shape[1])  # of the variance of each column
+    is_new = _gaps(columns) > 0  # (m - 1, p)
+    for j in np.flatnonzero(is_new.sum(axis=0) < MAX_LEVELS):
+        n_observed = np.count_nonzero(~np.isnan(columns[:, j]))
+        starts = np.flatnonzero(is_new[:, j]) + 1
+        counts = np.diff([0, *starts, n_observed])
+        share[j] = min(1.0, math.exp(1 - 2 * entropy(counts))) if n_observed else 0.0
+    return np.maximum(_resolution_variance(columns), share * _variance(columns))
+
+
+def has_few_levels(job) -> bool:
+    """Return whether a column of a job has a discrete variance above its rounding."""
+    sample = job.values, job.row_weights, job.seed
+    return bool((discrete_variance(*sample) > resolution_variance(*sample)).any())
+
+
+def _sorted_columns(rows, weight, seed) -> np.ndarray:
+    """Return the sorted values of some samples, (m, p); missing values are the last."""
     rng = np.random.RandomState(seed % 2**32)
     sample = subsample(rows, weight, RESOLUTION_ROWS, rng).astype(np.float64)
-    gaps = np.diff(np.sort(sample, axis=0), axis=0)
-    least = SAME_VALUE * np.fmax.reduce(np.abs(sample), axis=0, initial=1.0)
-    gaps[~(gaps > least)] = np.inf  # missing values are the last, and their gaps NaN
-    smallest = gaps.min(axis=0, initial=np.inf)
-    return np.where(np.isfinite(smallest), smallest, 0.0) ** 2 / 12
+    return np.sort(sample, axis=0)
+
+
+def _gaps(columns) -> np.ndarray:
+    """Return differences of successive values, zero where they count as equal."""
+    gaps = np.diff(columns, axis=0)
+    least = SAME_VALUE * np.fmax.reduce(np.abs(columns), axis=0, initial=1.0)
+    return np.where(gaps > least, gaps, 0.0)  # those of missing values are NaN
+
+
+def _resolution_variance(columns) -> np.ndarray:
+    """Return the variance of the rounding of sorted columns, (p,)."""
+    gaps = _gaps(columns)
+    smallest = np.where(gaps > 0, gaps, np.inf).min(axis=0, initial=np.inf)
+    rounding = np.where(np.isfinite(smallest), smallest, 0.0) ** 2 / 12
+    return np.minimum(rounding, _variance(columns))
+
+
+def _variance(columns) -> np.ndarray:
+    """Return the variance of the observed values of each column, (p,)."""
+    n_observed = np.maximum(1, (~np.isnan(columns)).sum(axis=0))
+    mean = np.nansum(columns, axis=0) / n_observed
+    return np.nansum(np.square(columns - mean), axis=0) / n_observed
 
 
 def signal_to_noise(rows, weight, likelihood, noise_scale, seed):

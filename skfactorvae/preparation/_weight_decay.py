@@ -19,9 +19,16 @@ import numpy as np
 
 from .. import core
 from .._moments import trimmed_mean
-from ._calibration import calibrate, few_rows, held_out_of, noise_inflation
+from ._calibration import (
+    LeastVariance,
+    calibrate,
+    few_rows,
+    held_out_of,
+    noise_inflation,
+)
 from ._column_scores import column_scores
 from ._errors import precision_weights
+from ._noise_levels import discrete_variance, has_few_levels, resolution_variance
 from ._references import first_component_r2, independent_score, linear_score
 from ._rows import split_groups
 
@@ -151,6 +158,10 @@ class Comparison:
     ) -> Regularization:
         """Return the candidate that describes held-out samples best.
 
+        The noise of columns of few levels is at least that of
+        :func:`discrete_variance` for this choice, so that the density of levels that
+        are reconstructed exactly does not decide.
+
         Networks without weight decay have the longer schedule if they show no sign of
         memorising samples: their held-out bound was still rising at the end, and little
         of what they learned is lost on held-out samples.
@@ -164,15 +175,23 @@ class Comparison:
         device : torch.device
         """
         n_features = self.jobs[0].network.n_features
-        found = self.evaluate(fits, device)
+        penalties = core.held_out_penalties(
+            self.jobs, fits, self.schedule, device=device
+        )
+        found = self.evaluate(fits, penalties, device)
+        compared = found
+        if has_few_levels(self.jobs[0]):
+            compared = self.evaluate(fits, penalties, device, discrete_variance)
         short = replace(
             self.schedule, max_records=free.max_records, patience=free.patience
         )
-        lost = self.lost_share(found[0]) if found[0].is_rising else math.inf
+        lost = max(self.lost_share(found[0]), self.lost_share(compared[0]))
+        if not found[0].is_rising:
+            lost = math.inf
         memorises = lost >= MAX_LOSS or free == short
         best = choose_candidate(
-            np.stack([e.bounds for e in found]),
-            np.array([e.penalty for e in found]),
+            np.stack([e.bounds for e in compared]),
+            np.array([e.penalty for e in compared]),
             self.held_out_weight,
             margin=None if memorises else MIN_GAIN * n_features,
         )
@@ -193,14 +212,19 @@ class Comparison:
         held_out = [held_out_of(job) for job in self.jobs[:: len(self.decays)]]
         return np.concatenate([part.row_weights for part in held_out])
 
-    def evaluate(self, fits: Sequence[core.Fit], device: Any) -> list[Evaluation]:
+    def evaluate(
+        self,
+        fits: Sequence[core.Fit],
+        penalties: np.ndarray,
+        device: Any,
+        least_variance: LeastVariance = resolution_variance,
+    ) -> list[Evaluation]:
         """Return each candidate's scores on the held-out samples."""
         c = len(self.decays)
-        penalties = core.held_out_penalties(
-            self.jobs, fits, self.schedule, device=device
-        )
         return [
-            _evaluate(self.jobs[k::c], fits[k::c], penalties[k::c], device)
+            _evaluate(
+                self.jobs[k::c], fits[k::c], penalties[k::c], device, least_variance
+            )
             for k in range(c)
         ]
 
@@ -360,13 +384,13 @@ def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
     )
 
 
-def _evaluate(jobs, fits, penalties, device) -> Evaluation:
+def _evaluate(jobs, fits, penalties, device, least_variance) -> Evaluation:
     """Evaluate one candidate, fitted to one or several shares of the samples."""
     inflation = noise_inflation(jobs, fits, device)
     bounds, trained, residual = [], [], []
     for job, fit in zip(jobs, fits, strict=True):
         few, rows = few_rows(job), held_out_of(job).rows
-        weights = _calibrated(job, fit, inflation, device)
+        weights = _calibrated(job, fit, inflation, device, least_variance)
         bounds.append(_elbo(job, weights, rows, device))
         own = _elbo(job, weights, few.rows, device)
         trained.append(trimmed_mean(own, few.row_weights)[0])
@@ -381,11 +405,13 @@ def _evaluate(jobs, fits, penalties, device) -> Evaluation:
     )
 
 
-def _calibrated(job, fit, inflation, device) -> core.Arrays:
+def _calibrated(
+    job, fit, inflation, device, least_variance=resolution_variance
+) -> core.Arrays:
     """Return the weights of a fit, with its noise scale corrected."""
     if inflation is None:
         return fit.weights
-    return calibrate(few_rows(job), fit.weights, inflation, device)
+    return calibrate(few_rows(job), fit.weights, inflation, device, least_variance)
 
 
 def _elbo(job, weights, rows, device) -> np.ndarray:

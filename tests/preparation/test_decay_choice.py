@@ -6,9 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from skfactorvae import FactorVAETransformer
 from skfactorvae._moments import trimmed_mean
+from skfactorvae.metrics import mean_correlation_score
 from skfactorvae.preparation._calibration import inflation_of
-from skfactorvae.preparation._noise_levels import resolution_variance
+from skfactorvae.preparation._noise_levels import (
+    discrete_variance,
+    resolution_variance,
+)
 from skfactorvae.preparation._references import (
     factor_analysis_score,
     first_component_r2,
@@ -115,6 +120,53 @@ class TestResolution:
 
     def test_constant_columns_have_none(self):
         assert resolution_variance(np.ones((30, 1)), np.ones(30), 0) == 0
+        assert discrete_variance(np.ones((30, 1)), np.ones(30), 0) == 0
+
+    def test_it_is_at_most_the_variance_of_the_column(self):
+        rare = (np.arange(1000) % 100 == 0).astype(float)[:, np.newaxis]
+        rare /= rare.std()
+        assert resolution_variance(rare, np.ones(1000), 0) == pytest.approx(1.0)
+
+
+def log_density(residual, variance):
+    return -0.5 * (residual**2 / variance + np.log(2 * np.pi * variance))
+
+
+class TestColumnsOfFewLevels:
+    @pytest.mark.parametrize("shares", [[5, 5], [3, 7], [1, 2, 3, 4], [1] * 10])
+    def test_exact_reconstruction_gains_the_entropy_of_the_values(self, shares):
+        values = np.repeat(np.arange(len(shares)), 100 * np.array(shares)).astype(float)
+        X = ((values - values.mean()) / values.std())[:, np.newaxis]
+        (variance,) = discrete_variance(X, np.ones(len(X)), 0)
+        gain = log_density(0.0, variance) - log_density(X, 1.0).mean()
+        p = np.array(shares) / sum(shares)
+        assert gain == pytest.approx(-(p * np.log(p)).sum(), abs=1e-9)
+
+    def test_rare_values_have_the_noise_of_the_whole_column(self):
+        rare = (np.arange(1000) % 100 == 0).astype(float)[:, np.newaxis]
+        assert discrete_variance(rare, np.ones(1000), 0) == pytest.approx(rare.var())
+
+    def test_continuous_columns_have_the_variance_of_their_rounding(self):
+        X = np.random.default_rng(0).normal(size=(500, 2)).round(2)
+        found = discrete_variance(X, np.ones(500), 0)
+        np.testing.assert_array_equal(found, resolution_variance(X, np.ones(500), 0))
+
+    def test_missing_values_do_not_count(self):
+        X = np.repeat([0.0, 1.0, np.nan], 300)[:, np.newaxis]
+        gap = 1.0
+        assert discrete_variance(X, np.ones(900), 0) == pytest.approx(
+            gap**2 / 4 * np.exp(1 - 2 * np.log(2))
+        )
+        assert discrete_variance(np.full((9, 1), np.nan), np.ones(9), 0) == 0
+
+    @pytest.mark.slow
+    def test_networks_do_not_memorise_patterns_of_binary_columns(self):
+        rng = np.random.default_rng(0)
+        Z = rng.normal(size=(1500, 4))
+        loadings = np.kron(np.eye(4), np.full(6, 1.5))
+        X = (Z @ loadings + rng.logistic(size=(1500, 24)) > 0).astype(float)
+        vae = FactorVAETransformer(4, init="varimax", random_state=0).fit(X)
+        assert mean_correlation_score(Z, vae.transform(X)) > 0.8
 
 
 class TestLinearModels:
