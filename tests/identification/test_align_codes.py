@@ -167,6 +167,14 @@ class TestRefusals:
             align_codes(Z, aux, n_permutations=99)
 
     @pytest.mark.slow
+    def test_a_component_that_is_constant_in_a_condition_is_named(self):
+        rng = np.random.RandomState(0)
+        site = np.repeat(["north", "south", "west"], 100)
+        Z = rng.normal(size=(300, 2)) * rng.uniform(0.2, 2, (3, 2)).repeat(100, axis=0)
+        Z[site == "south", 0] = 1.0
+        with pytest.raises(ValueError, match=r"constant in 1 of the 3 cond.* south"):
+            align_codes(Z @ [[1.0, 0.5], [-0.5, 1.0]], site)
+
     def test_spreads_that_change_in_proportion_are_refused(self):
         Z, aux, _ = conditioned(low=1.0, high=1.0 + 1e-9)
         scale = np.linspace(0.3, 3, 8)[aux][:, None]
