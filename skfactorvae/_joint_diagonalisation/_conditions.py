@@ -255,6 +255,21 @@ def read_columns(
     return found, names
 
 
+def refuse_times(found: Sequence[Column], names: Sequence[str]) -> None:
+    """Raise if columns hold times, whose numbers depend on the other samples.
+
+    Raises
+    ------
+    ValueError
+    """
+    times = [n for n, c in zip(names, found, strict=True) if c.content == TIME]
+    if times:
+        raise ValueError(
+            f"Column {times[0]!r} of aux holds dates or durations; expected numbers, "
+            "names or categories. Convert it to a number, or to periods such as months."
+        )
+
+
 def known_rows(found: Sequence[Column]) -> np.ndarray:
     """Return which samples have an entry in each column, (n,).
 
