@@ -131,6 +131,12 @@ class TestAlignment:
         np.testing.assert_allclose(same.matrix, aligned.matrix)
 
     @pytest.mark.slow
+    def test_lags_may_be_an_array(self):
+        time = np.arange(600)
+        for lags in (np.array([2, 1, 2]), [1.0, 2.0]):
+            order = read_auxiliary(time, 600, kind="time", lags=lags)
+            assert order.lags == (1, 2)
+
     def test_samples_of_unknown_condition_are_left_out_and_have_codes(self):
         Z, aux, _ = conditioned()
         extra = np.random.RandomState(1).normal(size=(50, 3)) * 30
@@ -214,7 +220,10 @@ class TestRefusals:
         ("aux", "options", "message"),
         [
             (np.arange(480) // 2, {"kind": "time"}, "same time to several samples"),
-            (np.arange(480), {"kind": "time", "lags": (0,)}, "lags must be integers"),
+            (np.arange(480), {"kind": "time", "lags": (0,)}, "of integers of at least"),
+            (np.arange(480), {"kind": "time", "lags": 3}, "lags must be a sequence"),
+            (np.arange(480), {"kind": "time", "lags": "a"}, "lags must be a sequence"),
+            (np.arange(480), {"kind": "time", "lags": [np.nan]}, "of integers"),
             (np.arange(480), {"kind": "time", "lags": (475,)}, "expected at least 485"),
             (np.tile(["a", "b"], 240), {"kind": "time"}, "names without an order"),
             (np.arange(480), {"kind": "order"}, "kind must be one of"),
