@@ -161,6 +161,16 @@ def test_an_integer_weight_equals_repetition(table):
     np.testing.assert_array_equal(one.transform(table), two.transform(table))
 
 
+def test_levels_of_samples_without_weight_are_as_if_these_were_absent(table):
+    more = pd.concat([table, table.iloc[:3].assign(mode="new")], ignore_index=True)
+    weight = np.arange(len(more)) < len(table)
+    weighted = FactorVAETransformer(**SMALL).fit(more, sample_weight=weight)
+    plain = FactorVAETransformer(**SMALL).fit(table)
+    np.testing.assert_array_equal(weighted.transform(table), plain.transform(table))
+    with pytest.raises(ValueError, match="levels that the fit did not see: 'new'"):
+        weighted.transform(more)
+
+
 def test_the_order_of_the_samples_does_not_matter(table):
     order = np.random.RandomState(0).permutation(len(table))
     one = FactorVAETransformer(**SMALL).fit(table)
