@@ -72,7 +72,13 @@ def check_graph(graph: Any, names: Sequence[str]) -> np.ndarray:
 def _entries(graph: Any, names: list[str]) -> np.ndarray:
     """Return the entries of a graph, those of a data frame in the order of names."""
     if not hasattr(graph, "columns"):
-        return np.asarray(graph)
+        try:
+            return np.asarray(graph)
+        except ValueError as error:
+            raise ValueError(
+                f"graph cannot be read as an array: {error} Expected rows of the same "
+                "length, a row and a column for each attribute of y."
+            ) from error
     rows = [str(name) for name in getattr(graph, "index", graph.columns)]
     columns = [str(name) for name in graph.columns]
     if sorted(rows) != sorted(names) or sorted(columns) != sorted(names):

@@ -25,11 +25,12 @@ def check_sample_type(X: Any) -> None:
     Raises
     ------
     TypeError
-        If samples are an AnnData object, a mapping, a list of mappings, text or an
-        iterator.
+        If samples are an AnnData object, a table of Arrow, a lazy frame, a mapping, a
+        list of mappings, text or an iterator.
     ValueError
-        If samples are a Series, or have more than two axes.
+        If samples are a Series, have more than two axes, or cannot be read.
     """
+    _check_readable(X)
     if _is_annotated(X):
         raise TypeError(
             f"X is an {type(X).__name__} object, expected an array or a data frame of "
@@ -54,6 +55,24 @@ def check_sample_type(X: Any) -> None:
         raise ValueError(_about_axes(X))
 
 
+def _check_readable(X: Any) -> None:
+    """Raise if samples have attributes that cannot be read, as those of a closed file.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        for name in ("dtype", "ndim", "shape"):
+            getattr(X, name, None)
+    except Exception as error:  # of any library
+        kind = type(X)
+        raise ValueError(
+            f"X, a {kind.__module__.split('.')[0]}.{kind.__name__}, cannot be read: "
+            f"{error} Check that its file is open."
+        ) from error
+
+
 def _is_annotated(X: Any) -> bool:
     """Return whether samples are an AnnData object, or a similar one."""
     return all(hasattr(X, name) for name in ("obs", "var", "X", "n_obs"))
@@ -70,6 +89,11 @@ def _unread_type(X: Any) -> tuple[str, str] | None:
         return f"a {type(X).__name__} of {type(X[0]).__name__} objects", advice
     if isinstance(X, str | bytes):
         return "text", "Read the file first, for instance by pandas.read_csv."
+    if hasattr(X, "to_pandas") and hasattr(X, "column_names"):  # of Arrow
+        advice = "Pass X.to_pandas(), or pyarrow.dataset.dataset(X) if it is large."
+        return f"a {type(X).__name__} of Arrow", advice
+    if hasattr(X, "collect") and hasattr(X, "collect_schema"):  # of polars
+        return f"a {type(X).__name__}, which is not computed yet", "Pass X.collect()."
     if isinstance(X, Iterator):
         return f"a {type(X).__name__}, an iterator", "Pass list(X)."
     return None

@@ -16,6 +16,7 @@ from ._conditions import (
     known_rows,
     read_auxiliary,
     read_columns,
+    refuse_times,
 )
 from ._diagonalisation import diagonalise, rotate_to_diagonal
 from ._rotation import LEVEL, best_rotation
@@ -38,6 +39,7 @@ __all__ = [
     "known_rows",
     "read_auxiliary",
     "read_columns",
+    "refuse_times",
     "rotate_to_diagonal",
     "spreads_of",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from .._inputs import CONTINUOUS, TIME, Column
 MAX_BINS, ROWS_PER_BIN = 20, 50
 """Conditions that a continuous column is cut into, at most, and samples of each, at
 least."""
+
+LEAST_ROWS = 10
+"""Samples below which an interval of a continuous column is joined with the next."""
 
 SHOWN = 5
 """Conditions that a message lists."""
@@ -30,8 +33,9 @@ class AuxiliaryColumn:
     Attributes
     ----------
     name : str
-    levels : tuple of float or str
-        Levels, numbers as float; empty for a continuous column.
+    levels : tuple of float, int or str
+        Levels, numbers as float, or as integer where float64 would round it; empty for
+        a continuous column.
     names : tuple of str
         Name of each level or interval.
     edges : tuple of float
@@ -39,7 +43,7 @@ class AuxiliaryColumn:
     """
 
     name: str
-    levels: tuple[float | str, ...]
+    levels: tuple[float | int | str, ...]
     names: tuple[str, ...]
     edges: tuple[float, ...]
 
@@ -59,7 +63,8 @@ class AuxiliaryColumn:
             return cls(name, _keys(levels), tuple(map(str, levels)), ())
         values = _numbers(column)[counted]
         n_bins = int(np.clip(len(counted) // ROWS_PER_BIN, 2, MAX_BINS))
-        edges = np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]).tolist()
+        edges = np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1])
+        edges = _occupied(edges, values).tolist()
         bounds = [values.min(), *edges, values.max()]
         names = tuple(f"{a:.3g} to {b:.3g}" for a, b in pairwise(bounds))
         return cls(name, (), names, tuple(edges))
@@ -177,6 +182,23 @@ class ConditionTable:
         return cls(tuple(columns), tuple(rows))
 
 
+def _occupied(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return inner bounds of intervals that hold enough values; others are joined.
+
+    An interval (a, b] holds few where many samples have one value, as at a dose of
+    zero.
+    """
+    sizes = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+    least = max(1, min(LEAST_ROWS, len(values) // (2 * len(sizes))))
+    kept, n_before, n_left = [], 0, len(values)
+    for edge, size in zip(edges, sizes[:-1], strict=True):
+        n_before, n_left = n_before + size, n_left - size
+        if n_before >= least and n_left >= least:
+            kept.append(edge)
+            n_before = 0
+    return np.array(kept)
+
+
 def _levels(columns: Sequence[AuxiliaryColumn], found: Sequence[Column]) -> np.ndarray:
     """Return the level of each column, (n, m)."""
     pairs = zip(columns, found, strict=True)
@@ -194,6 +216,15 @@ def _numbers(column: Column) -> np.ndarray:
     return column.values if numbers is None else numbers
 
 
-def _keys(levels: np.ndarray) -> tuple[float | str, ...]:
-    """Return levels as they are compared: numbers as float, all others as text."""
-    return tuple(float(v) if isinstance(v, Real | np.bool_) else str(v) for v in levels)
+def _keys(levels: np.ndarray) -> tuple[float | int | str, ...]:
+    """Return levels as they are compared: numbers as numbers, all others as text."""
+    is_number = [isinstance(level, Real | np.bool_) for level in levels]
+    pairs = zip(levels, is_number, strict=True)
+    return tuple(_number(v) if known else str(v) for v, known in pairs)
+
+
+def _number(value: Any) -> float | int:
+    """Return a number as float, but an integer that float64 would round as integer."""
+    whole = int(value) if isinstance(value, Integral) else None
+    number = float(value)
+    return number if whole is None or number == whole else whole

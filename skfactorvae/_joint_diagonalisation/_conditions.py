@@ -255,6 +255,21 @@ def read_columns(
     return found, names
 
 
+def refuse_times(found: Sequence[Column], names: Sequence[str]) -> None:
+    """Raise if columns hold times, whose numbers depend on the other samples.
+
+    Raises
+    ------
+    ValueError
+    """
+    times = [n for n, c in zip(names, found, strict=True) if c.content == TIME]
+    if times:
+        raise ValueError(
+            f"Column {times[0]!r} of aux holds dates or durations; expected numbers, "
+            "names or categories. Convert it to a number, or to periods such as months."
+        )
+
+
 def known_rows(found: Sequence[Column]) -> np.ndarray:
     """Return which samples have an entry in each column, (n,).
 
@@ -278,10 +293,7 @@ def _read_order(found, is_known, lags) -> TimeOrder:
             f"kind='time' needs one column of numbers or times, got {len(found)} "
             "columns, or names without an order. Pass the time of each sample."
         )
-    if not lags or any(lag != int(lag) or lag < 1 for lag in lags):
-        raise ValueError(
-            f"lags must be integers of at least 1, in samples; got {tuple(lags)!r}."
-        )
+    steps = _checked_lags(lags)
     known = np.flatnonzero(is_known)
     times = found[0].values[known]
     if len(np.unique(times)) < len(times):
@@ -291,4 +303,16 @@ def _read_order(found, is_known, lags) -> TimeOrder:
             "a condition."
         )
     order = known[np.argsort(times)]
-    return TimeOrder(order, tuple(sorted({int(lag) for lag in lags})))
+    return TimeOrder(order, steps)
+
+
+def _checked_lags(lags: Any) -> tuple[int, ...]:
+    """Return distinct lags in ascending order, if all can be lags."""
+    array = np.asarray(lags)
+    is_number = array.ndim == 1 and len(array) > 0 and array.dtype.kind in "iuf"
+    if not is_number or not ((array >= 1) & (array == np.rint(array))).all():
+        raise ValueError(
+            "lags must be a sequence of integers of at least 1, in samples; got "
+            f"{lags!r}. Pass lags=(1,) for one."
+        )
+    return tuple(sorted({int(lag) for lag in array}))

@@ -22,6 +22,9 @@ from ._separation import (
     spreads_of,
 )
 
+LEAST_VARIANCE = 1e-12
+"""Share of the variance of all samples below which that of a condition is zero."""
+
 LEVEL = 0.01
 """Level of the test of whether conditions differ."""
 
@@ -81,14 +84,15 @@ def best_rotation(
             f"{LEVEL} exist; got {n_permutations!r}."
         )
     auxiliary.check(d)
+    weights = auxiliary.weights
+    covariances = auxiliary.covariances(auxiliary.centred(codes), variances)
+    _check_spread(covariances, weights, auxiliary)
     rng = check_random_state(random_state)
     permuted = (auxiliary, codes, variances, int(n_permutations), rng)
     p_value = compare_shapes(*permuted)
     if p_value > LEVEL:
         found = {"k": len(auxiliary.labels), "what": auxiliary.noun}
         raise ValueError(FLAT.format(**found, p=p_value, level=LEVEL))
-    weights = auxiliary.weights
-    covariances = auxiliary.covariances(auxiliary.centred(codes), variances)
     matrix = find(covariances, weights)
     separation = Separation(
         by_component=component_separations(spreads_of(covariances, matrix), weights),
@@ -101,3 +105,22 @@ def best_rotation(
             PARTLY.format(n=len(close), d=d, chance=separation.chance), stacklevel=3
         )
     return matrix, separation
+
+
+def _check_spread(covariances, weights, auxiliary: Auxiliary) -> None:
+    """Raise if some combination of the components has no variance under a condition.
+
+    Raises
+    ------
+    ValueError
+    """
+    values, vectors = np.linalg.eigh(np.tensordot(weights, covariances, 1))
+    white = vectors / np.sqrt(np.maximum(values, np.finfo(float).tiny))  # (d, d)
+    smallest = np.linalg.eigvalsh(white.T @ covariances @ white)[:, 0]
+    if len(flat := np.flatnonzero(smallest < LEAST_VARIANCE)):
+        raise ValueError(
+            "A component, or a combination of components, is constant in "
+            f"{len(flat)} of the {len(smallest)} {auxiliary.noun}, the first of them "
+            f"{auxiliary.labels[flat[0]]}. Expected some variance of each. Write NaN "
+            "for such conditions, leave out such lags, or use fewer components."
+        )

@@ -265,20 +265,27 @@ class TableEncoding:
         array = np.array(X, dtype=object)
         for j, column in enumerate(decoded):
             array[gaps[:, j], j] = column[gaps[:, j]]
-        is_numeric = all(column.dtype.kind in NUMBERS for column in decoded)
-        return array.astype(np.float64) if is_numeric else array
+        dtype = _common_type(decoded)
+        return array if dtype is None else array.astype(dtype)
 
     def table(self, values: Sequence[np.ndarray], *, is_drawn: bool = False) -> Any:
         """Return columns as a data frame, or as an array, like that of the fit."""
         if self.frame_type is not None:
             names = [column.name for column in self.columns]
             return self.frame_type.frame(names, values, restores_numbers=is_drawn)
-        if all(v.dtype.kind in NUMBERS for v in values):
+        if _common_type(values) is not None:
             return np.column_stack(values)
         out = np.empty((len(values[0]), len(values)), dtype=object)
         for j, column in enumerate(values):
             out[:, j] = column
         return out
+
+
+def _common_type(values: Sequence[np.ndarray]) -> Any:
+    """Return the type of an array of columns, if all are numbers, or all booleans."""
+    if all(column.dtype.kind in NUMBERS for column in values):
+        return np.float64
+    return np.bool_ if all(column.dtype.kind == "b" for column in values) else None
 
 
 def is_typed(X: Any, likelihood: Any) -> bool:

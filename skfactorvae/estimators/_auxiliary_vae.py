@@ -330,8 +330,7 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
         labels = ConditionTable.from_state(self._conditions).labels
         return ConditionalPrior(np.array(labels), shares, mean, std)
 
-    def _attributes(self, X, given, weight):
-        previous = self._previous_fit()
+    def _attributes(self, X, given, weight, previous):
         state = vars(self).get("_conditions")
         for name in ("_conditions", "_condition_shares"):
             self.__dict__.pop(name, None)

@@ -530,15 +530,24 @@ class BaseLatentTransformer(
         # Only ratios of weights matter: near one, their sums cannot overflow.
         weight = rescale_weights(check_sample_weight(given.sample_weight, len(X)))
         groups = check_sample_groups(given.sample_groups, weight)
-        attributes = self._attributes(X, given, weight)
+        attributes = self._attributes(X, given, weight, previous)
         scales = None if previous is None else previous.target_scales
         pairs = check_pairs(given.pairs, weight)
         return TrainingData.from_arrays(
             X, weight, attributes, scales, groups, errors, pairs
         )
 
-    def _attributes(self, X, given, weight):
-        """Return the attributes of samples; none, unless a subclass reads them."""
+    def _attributes(self, X, given, weight, previous):
+        """Return the attributes of samples; none, unless a subclass reads them.
+
+        Parameters
+        ----------
+        X : ndarray or SourceTable of shape (n, p)
+        given : FitArguments
+        weight : ndarray of shape (n,)
+        previous : PreviousFit or None
+            Fit to continue.
+        """
         return ()
 
     def _wrapper(self) -> tuple[str, dict[str, Any]] | None:

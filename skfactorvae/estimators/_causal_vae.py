@@ -160,16 +160,20 @@ class CausalVAETransformer(LabelledVAETransformer):
     def _read_labels(self, X, y, weight):
         return read_labels(X, y, weight, "continuous", None)
 
-    def _attributes(self, X, given, weight):
-        attributes = super()._attributes(X, given, weight)
-        if self._previous_fit() is None or not hasattr(self, "graph_"):
+    def _attributes(self, X, given, weight, previous):
+        attributes = super()._attributes(X, given, weight, previous)
+        if previous is None or not self._learns_graph:
             self.graph_ = self._graph_of(attributes, X, weight)
         return attributes
+
+    @property
+    def _learns_graph(self):
+        return isinstance(self.graph, str) and self.graph == LEARN
 
     def _graph_of(self, attributes, X, weight):
         """Return the graph that is given, or the one of the labels, (m, m)."""
         names = [attribute.name for attribute in attributes]
-        if not (isinstance(self.graph, str) and self.graph == LEARN):
+        if not self._learns_graph:
             return check_graph(self.graph, names)
         if len(names) > MAX_LEARNED:
             raise ValueError(

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .._inputs import TIME
-from .._joint_diagonalisation import ConditionTable, known_rows, read_columns
+from .._joint_diagonalisation import (
+    ConditionTable,
+    known_rows,
+    read_columns,
+    refuse_times,
+)
 from ..preparation import distinct_samples
 
 MIN_SAMPLES = 10
@@ -48,12 +52,7 @@ def fit_conditions(
     """
     present = np.flatnonzero(weight > 0)
     found, names = read_columns(aux, len(weight), present)
-    times = [n for n, c in zip(names, found, strict=True) if c.content == TIME]
-    if times:
-        raise ValueError(
-            f"Column {times[0]!r} of aux holds dates or durations; expected numbers, "
-            "names or categories. Convert it to a number, or to periods such as months."
-        )
+    refuse_times(found, names)
     is_known = known_rows(found)
     if table is None:
         values = [column.values for column in found]

@@ -16,7 +16,7 @@ class LabelledVAETransformer(BaseVAETransformer, ABC):
         tags.target_tags.required = True
         return tags
 
-    def _attributes(self, X, given, weight):
+    def _attributes(self, X, given, weight, previous):
         if given.y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but "

@@ -92,7 +92,9 @@ class TableColumnsMixin:
                 f"Found array with {n_samples} sample(s) while a minimum of "
                 f"{ensure_min_samples} is required by {type(self).__name__}."
             )
-        return table.encode(X, getattr(self, "handle_unknown", "error"))
+        # Levels that a fit does not see are those of samples of weight zero.
+        unknown = "missing" if reset else getattr(self, "handle_unknown", "error")
+        return table.encode(X, unknown)
 
     def _table_problem(self, spec) -> str | None:
         """Return why restored columns are not those of the networks, or None.

@@ -7,6 +7,7 @@ column, ``q`` levels of all other columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._joint_diagonalisation import (
     checked_codes,
     known_rows,
     read_columns,
+    refuse_times,
 )
 
 MIN_SAMPLES = 10
@@ -56,9 +58,9 @@ def condition_effects(
     Z : array-like of shape (n_samples, n_components)
         Codes of a model, or any columns.
     aux : array-like or frame of shape (n_samples, n_columns) or (n_samples,)
-        Conditions of the samples, one in each column. Continuous columns are cut into
-        at most 20 intervals of equally many samples. Samples of which a condition is
-        missing (NaN or None) are left out.
+        Conditions of the samples, one in each column: numbers, strings, booleans or
+        categories. Continuous columns are cut into at most 20 intervals of equally many
+        samples. Samples of which a condition is missing (NaN or None) are left out.
     n_permutations : int, default=199
         Permutations of each condition among samples with the same levels of the others;
         at least 99. The test takes samples as independent: give one sample of each
@@ -93,12 +95,13 @@ def condition_effects(
     [False, True]
     """
     codes = checked_codes(Z)
-    if not n_permutations >= 99:
+    if not isinstance(n_permutations, Integral) or n_permutations < 99:
         raise ValueError(
-            f"n_permutations must be at least 99, so that p can be below 0.01; got "
-            f"{n_permutations!r}."
+            "n_permutations must be an integer of at least 99, so that p can be below "
+            f"0.01; got {n_permutations!r}."
         )
     found, names = read_columns(aux, len(codes))
+    refuse_times(found, names)
     known = np.flatnonzero(known_rows(found))
     table = ConditionTable.of(found, names, known)
     pairs = zip(table.columns, found, strict=True)
@@ -106,6 +109,7 @@ def condition_effects(
     design = _Design(numbers, names, [c.names for c in table.columns])
     design.check()
     kept = codes[known]
+    kept[:, np.ptp(kept, axis=0) == 0] = 0.0  # a constant, without rounding of its mean
     spreads = _scaled_spreads(design, design.residuals(kept))
     rng = check_random_state(random_state)
     tested = [
@@ -243,10 +247,15 @@ def _product(design: _Design, factors: list[np.ndarray], left_out: int) -> np.nd
 
 
 def _variances(indicators, squares, shares) -> np.ndarray:
-    """Return the mean square at each level, as a ratio to that of all, (K, d)."""
+    """Return the mean square at each level, as a ratio to that of all, (K, d).
+
+    It is one for a component that does not vary.
+    """
     variances = (indicators.T @ squares) / (len(squares) * shares[:, None])
-    total = np.maximum(shares @ variances, np.finfo(float).tiny)
-    return np.maximum(variances / total, LEAST_VARIANCE)
+    total = shares @ variances
+    varies = total > np.finfo(float).tiny
+    ratios = variances / np.where(varies, total, 1.0)
+    return np.where(varies, np.maximum(ratios, LEAST_VARIANCE), 1.0)
 
 
 def _tested(design: _Design, m: int, codes, spreads, n_permutations: int, rng):

@@ -302,6 +302,12 @@ def _range(rows, samples):
     ValueError
         If a value of the model's samples, or all of the user's, are not finite.
     """
+    if len(empty := np.flatnonzero(np.isnan(samples).all(axis=0))):
+        raise ValueError(
+            f"{len(empty)} columns without values are NaN in decoded samples, the "
+            f"first of them column {empty[0]}. A page cannot draw them. Leave them out "
+            "of the fit."
+        )
     rows = rows[np.isfinite(rows)]
     if not rows.size or not np.isfinite(samples).all():
         raise ValueError(

@@ -238,13 +238,14 @@ def tabulate(reading, survey, layout, unit):
         np.array(part) for part in zip(*lines, strict=True)
     )
     total = np.square(survey.feature_std)
+    varies = total > 0  # not so for columns without values
     effect = high - low
     return FactorTable(
         low=low,
         high=high,
         effect=effect,
-        share=variance / np.where(total > 0, total, np.inf),
-        sign=np.sign(effect).astype(np.int8),
+        share=np.where(varies, variance / np.where(varies, total, np.inf), 0.0),
+        sign=np.nan_to_num(np.sign(effect)).astype(np.int8),  # of an empty column
         monotone=monotone,
         centre=survey.centre,
         step=survey.step(unit),

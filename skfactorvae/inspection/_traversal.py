@@ -435,6 +435,7 @@ class LatentTraversalDisplay:
     def _plot_bars(self, ax, *, max_features, **_):
         effects = self.rows[:, -1] - self.rows[:, 0]
         lengths = effects / self.layout.scale(self.feature_std)  # (n_latents, p)
+        lengths = np.nan_to_num(lengths)  # of columns without values
         n_bars = min(max_features, lengths.shape[1])
         axes = panels(
             ax,
@@ -482,9 +483,9 @@ class LatentTraversalDisplay:
         height = width / n_steps * shape[1] / shape[2] + 0.45
         axes = panels(ax, len(self.rows), columns=1, size=(width, height))
         drawn = self._drawn(are_differences)
-        low, high = drawn.min(), drawn.max()
+        low, high = np.nanmin(drawn), np.nanmax(drawn)
         if are_differences:
-            low, high = -np.abs(drawn).max(), np.abs(drawn).max()
+            low, high = -np.nanmax(np.abs(drawn)), np.nanmax(np.abs(drawn))
         for panel, rows in zip(axes, drawn, strict=True):
             middles = show_strip(panel, rows, self.layout, low, high)
             panel.set_xticks([])

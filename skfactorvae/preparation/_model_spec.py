@@ -352,9 +352,9 @@ class ModelSpec:
         ]
         if changes:
             raise ValueError(
-                "warm_start=True continues from the fitted weights, but the networks "
-                f"have changed: {', '.join(changes)}. Fit with warm_start=False, or "
-                "restore them."
+                "warm_start=True and partial_fit continue from the fitted weights, but "
+                f"the networks have changed: {', '.join(changes)}. Fit with "
+                "warm_start=False, or restore them."
             )
 
     def encoder_layers(self, weights) -> list[dict[str, Any]]:

@@ -18,6 +18,9 @@ MAX_ROWS, MAX_VALUES = 3000, 1_000_000
 MIN_ROWS = 500
 """Samples of very many features, at least, where there are as many."""
 
+LEAST_EIGENVALUE = 1e-12
+"""Eigenvalue of a correlation matrix below which it is zero, to rounding."""
+
 N_TABLES = 10
 """Tables of independent columns that eigenvalues are compared with."""
 
@@ -67,10 +70,23 @@ def n_components_by_parallel_analysis(X, index, weight, widths=None) -> int:
         _eigenvalues(_independent(rows, share, edges, n_drawn, rng))
         for _ in range(N_TABLES)
     ]
-    width = min(len(found), len(by_chance[0]))
-    is_larger = found[:width] > np.mean([v[:width] for v in by_chance], axis=0)
+    expected = _mean(by_chance)
+    width = min(len(found), len(expected))
+    is_larger = found[:width] > np.maximum(expected[:width], LEAST_EIGENVALUE)
     n_leading = width if is_larger.all() else int(np.argmin(is_larger))
     return max(1, min(n_leading, MAX_COMPONENTS))
+
+
+def _mean(eigenvalues):
+    """Return the mean eigenvalues of several tables, zero where a table has fewer.
+
+    A column that does not vary in one of the tables, as a rare value may not, has no
+    eigenvalue there, which is zero.
+    """
+    whole = np.zeros((len(eigenvalues), max(map(len, eigenvalues))))
+    for row, values in zip(whole, eigenvalues, strict=True):
+        row[: len(values)] = values
+    return whole.mean(axis=0)
 
 
 def _scaled(rows):

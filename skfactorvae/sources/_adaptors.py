@@ -142,7 +142,13 @@ class SlicedSource(RowSource):
         self.block_rows = _stored_together(table)
 
     def _read(self, start, stop):
-        return np.asarray(self.table[start:stop])
+        part = self.table[start:stop]
+        if hasattr(part, "compute"):  # of dask, which converts without the mask
+            part = part.compute()
+        rows = np.asanyarray(part)
+        if np.ma.isMaskedArray(rows):
+            rows = np.ma.filled(rows.astype(self.dtype), np.nan)
+        return rows
 
 
 def _stored_together(table: Any) -> int:

@@ -48,6 +48,12 @@ class RowSource(ABC):
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype, name: str):
         self.name = name
+        if any(size != size for size in shape):
+            raise ValueError(
+                f"X, {name}, has shape {tuple(shape)}, in which a size is not known "
+                "yet; expected (n_samples, n_features). Compute it first: of dask, by "
+                "X.compute_chunk_sizes()."
+            )
         if len(shape) != 2 or min(shape) < 1:
             raise ValueError(
                 f"X, {name}, has shape {tuple(shape)}; expected (n_samples, "

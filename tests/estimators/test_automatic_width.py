@@ -75,6 +75,13 @@ class TestParallelAnalysis:
         incomplete[:, 0] = np.nan
         assert number_of(incomplete) == 3
 
+    def test_a_column_that_is_rarely_other_than_zero_counts_as_any(self, X):
+        """It does not vary in some of the tables that are drawn."""
+        rare = np.zeros((len(X), 1))
+        rare[7] = 1.0
+        assert number_of(np.column_stack([X, rare])) == 3
+        assert number_of(np.random.RandomState(0).normal(size=(2, 6))) == 1
+
     def test_levels_of_a_category_are_not_components(self):
         rng = np.random.RandomState(0)
         category = np.eye(6)[rng.randint(6, size=300)]

@@ -174,11 +174,26 @@ def test_searches_and_ensembles_take_labels():
     assert ensemble.transform(X).shape[0] == 120
 
 
-def test_a_fit_is_continued_with_its_graph():
+def test_a_fit_is_continued_with_its_graph_alone():
     X, y = table()
     model = CausalVAETransformer(**(SMALL | {"warm_start": True})).fit(X, y)
-    model.set_params(graph=None).fit(X, y)
+    model.fit(X, y)
+    for other in (None, GRAPH.T):
+        with pytest.raises(ValueError, match=r"graph': .*warm_start=False, or restore"):
+            model.set_params(graph=other).fit(X, y)
     assert model.graph_.tolist() == GRAPH.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_learned_graph_stays_when_training_goes_on(method):
+    X, y = table()
+    options = SMALL | {"graph": "learn", "warm_start": True}
+    model = getattr(CausalVAETransformer(**options), method)(X[:100], y[:100])
+    first = model.graph_.tolist()
+    shuffled = np.random.RandomState(0).permutation(100)
+    getattr(model, method)(X[100:], y[100:].iloc[shuffled])
+    getattr(model, method)(X[:8], y[:8])  # too few to learn one
+    assert model.graph_.tolist() == first
 
 
 def test_a_saved_model_intervenes_alike(small, tmp_path):
@@ -195,6 +210,7 @@ def test_a_saved_model_intervenes_alike(small, tmp_path):
     ("parameters", "message"),
     [
         ({"graph": np.ones((3, 3))}, "cycle"),
+        ({"graph": [[0, 1], [0]]}, "rows of the same length"),
         ({"graph": [[0]]}, r"shape \(1, 1\), expected \(3, 3\)"),
         ({"graph": "guess"}, "graph"),
         ({"n_components": 2}, "take a component each, but n_components=2"),

@@ -143,12 +143,32 @@ def test_polars_and_arrays_of_objects_are_fitted_alike(table):
         assert type(model.inverse_transform(z)) is type(frame)
 
 
+def test_arrays_of_booleans_come_back_as_booleans():
+    X = np.random.RandomState(0).normal(size=(40, 3)) > 0
+    vae = FactorVAETransformer(**SMALL).fit(X)
+    gap = X.astype(object)
+    gap[3, 1] = None
+    tables = vae.inverse_transform(vae.transform(X)), vae.sample(4), vae.impute(gap)
+    assert [table.dtype for table in tables] == [np.bool_] * 3
+    np.testing.assert_array_equal(tables[2][:3], X[:3])
+
+
 def test_an_integer_weight_equals_repetition(table):
     weight = np.random.RandomState(0).randint(0, 3, len(table))
     repeated = table.loc[np.repeat(table.index, weight)].reset_index(drop=True)
     one = FactorVAETransformer(**SMALL).fit(table, sample_weight=weight)
     two = FactorVAETransformer(**SMALL).fit(repeated)
     np.testing.assert_array_equal(one.transform(table), two.transform(table))
+
+
+def test_levels_of_samples_without_weight_are_as_if_these_were_absent(table):
+    more = pd.concat([table, table.iloc[:3].assign(mode="new")], ignore_index=True)
+    weight = np.arange(len(more)) < len(table)
+    weighted = FactorVAETransformer(**SMALL).fit(more, sample_weight=weight)
+    plain = FactorVAETransformer(**SMALL).fit(table)
+    np.testing.assert_array_equal(weighted.transform(table), plain.transform(table))
+    with pytest.raises(ValueError, match="levels that the fit did not see: 'new'"):
+        weighted.transform(more)
 
 
 def test_the_order_of_the_samples_does_not_matter(table):

@@ -2,9 +2,11 @@
 
 import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from skfactorvae import FactorVAETransformer, load
@@ -158,6 +160,11 @@ def rows(table):
     return table.to_dict("records")
 
 
+def arrow_table(_):
+    """Return what has the methods of a table of Arrow, which need not be installed."""
+    return SimpleNamespace(to_pandas=make_table, column_names=["weight"])
+
+
 NO_TABLES = {
     "a column": (lambda table: table["weight"], ValueError, r"is a Series.*to_frame"),
     "a list of dicts": (rows, TypeError, r"a list of dict.*pandas\.DataFrame"),
@@ -167,6 +174,12 @@ NO_TABLES = {
         "X is a dict.*DataFrame",
     ),
     "an iterator": (lambda table: iter(rows(table)), TypeError, r"iterator.*list\(X\)"),
+    "a lazy frame": (
+        lambda table: pl.from_dict(table.to_dict("list"), strict=False).lazy(),
+        TypeError,
+        r"not computed yet.*X\.collect\(\)",
+    ),
+    "a table of Arrow": (arrow_table, TypeError, r"of Arrow.*pyarrow\.dataset"),
     "a name of a file": (lambda table: "table.csv", TypeError, "text.*read_csv"),
 }
 

@@ -131,6 +131,12 @@ class TestAlignment:
         np.testing.assert_allclose(same.matrix, aligned.matrix)
 
     @pytest.mark.slow
+    def test_lags_may_be_an_array(self):
+        time = np.arange(600)
+        for lags in (np.array([2, 1, 2]), [1.0, 2.0]):
+            order = read_auxiliary(time, 600, kind="time", lags=lags)
+            assert order.lags == (1, 2)
+
     def test_samples_of_unknown_condition_are_left_out_and_have_codes(self):
         Z, aux, _ = conditioned()
         extra = np.random.RandomState(1).normal(size=(50, 3)) * 30
@@ -167,6 +173,14 @@ class TestRefusals:
             align_codes(Z, aux, n_permutations=99)
 
     @pytest.mark.slow
+    def test_a_component_that_is_constant_in_a_condition_is_named(self):
+        rng = np.random.RandomState(0)
+        site = np.repeat(["north", "south", "west"], 100)
+        Z = rng.normal(size=(300, 2)) * rng.uniform(0.2, 2, (3, 2)).repeat(100, axis=0)
+        Z[site == "south", 0] = 1.0
+        with pytest.raises(ValueError, match=r"constant in 1 of the 3 cond.* south"):
+            align_codes(Z @ [[1.0, 0.5], [-0.5, 1.0]], site)
+
     def test_spreads_that_change_in_proportion_are_refused(self):
         Z, aux, _ = conditioned(low=1.0, high=1.0 + 1e-9)
         scale = np.linspace(0.3, 3, 8)[aux][:, None]
@@ -206,7 +220,10 @@ class TestRefusals:
         ("aux", "options", "message"),
         [
             (np.arange(480) // 2, {"kind": "time"}, "same time to several samples"),
-            (np.arange(480), {"kind": "time", "lags": (0,)}, "lags must be integers"),
+            (np.arange(480), {"kind": "time", "lags": (0,)}, "of integers of at least"),
+            (np.arange(480), {"kind": "time", "lags": 3}, "lags must be a sequence"),
+            (np.arange(480), {"kind": "time", "lags": "a"}, "lags must be a sequence"),
+            (np.arange(480), {"kind": "time", "lags": [np.nan]}, "of integers"),
             (np.arange(480), {"kind": "time", "lags": (475,)}, "expected at least 485"),
             (np.tile(["a", "b"], 240), {"kind": "time"}, "names without an order"),
             (np.arange(480), {"kind": "order"}, "kind must be one of"),

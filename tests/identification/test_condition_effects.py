@@ -80,6 +80,26 @@ class TestEffects:
         np.testing.assert_array_equal(other.p_value, one.p_value)
         np.testing.assert_allclose(other.shift[1], one.shift[1] * scale, atol=1e-9)
 
+    def test_a_dose_that_is_mostly_zero_is_cut_into_intervals_that_have_samples(self):
+        rng = np.random.RandomState(0)
+        dose = np.where(rng.uniform(size=400) < 0.6, 0.0, rng.exponential(size=400))
+        Z = rng.normal(size=(400, 2)) + np.c_[dose, 0 * dose]
+        effects = condition_effects(Z, dose, n_permutations=99)
+        assert effects.varies(0).tolist() == [True, False]
+        assert effects.levels[0][0] == "0 to 0"
+        assert len(set(effects.levels[0])) == len(effects.levels[0])
+        mostly_high = condition_effects(Z, 5 - dose, n_permutations=99)
+        assert mostly_high.levels[0][-1].endswith(" to 5")
+        assert mostly_high.varies(0).tolist() == [True, False]
+
+    def test_long_integers_that_differ_in_the_last_digit_are_levels_of_their_own(self):
+        plate = 2**53 + np.arange(300) % 3
+        Z = np.random.RandomState(0).normal(size=(300, 2))
+        Z[:, 0] += np.arange(300) % 3
+        effects = condition_effects(Z, plate, n_permutations=99)
+        assert effects.levels[0] == tuple(map(str, range(2**53, 2**53 + 3)))
+        assert np.diff(effects.shift[0][:, 0]) == pytest.approx(1, abs=0.5)
+
     def test_samples_with_a_missing_condition_are_left_out(self):
         Z, aux = table(300)
         extra = aux.astype(object).iloc[:20].copy()
@@ -185,6 +205,23 @@ class TestRefusals:
     ):
         with pytest.raises(ValueError, match=message):
             condition_effects(Z, SITE, **options)
+
+    def test_dates_are_refused_since_later_ones_would_have_other_numbers(self):
+        days = np.datetime64("2024-01-01") + np.arange(300)
+        with pytest.raises(ValueError, match="'0' of aux holds dates or durations"):
+            condition_effects(np.ones((300, 2)), days)
+
+    @pytest.mark.parametrize("value", [0.0, 3.7])
+    def test_constant_components_leave_the_tests_of_others_as_they_are(self, value):
+        Z, aux = table(300)
+        plain = condition_effects(Z, aux, n_permutations=99)
+        more = condition_effects(
+            np.column_stack([Z, np.full(300, value)]), aux, n_permutations=99
+        )
+        np.testing.assert_array_equal(more.p_value[:, :4], plain.p_value)
+        np.testing.assert_array_equal(more.p_value[:, 4], 1)
+        np.testing.assert_array_equal(more.information[:, 4], 0)
+        np.testing.assert_array_equal(more.spread[1][:, 4], 1)
 
     def test_constant_components_vary_with_nothing(self):
         Z, aux = table(300)

@@ -23,10 +23,12 @@ from skfactorvae.inspection import (
     GammaPathDisplay,
     LatentPairsDisplay,
     LatentTraversalDisplay,
+    OverviewDisplay,
     ReconstructionDisplay,
     SearchDisplay,
     StabilityDisplay,
     TrainingDisplay,
+    explore,
     factor_table,
 )
 from skfactorvae.inspection._health import Mark
@@ -43,6 +45,44 @@ def wine():
 
 def lines_of(ax):
     return [line.get_xydata().T for line in ax.get_lines()]
+
+
+class TestColumnsWithoutValues:
+    """They are NaN in reconstructions, and are drawn as columns without effect."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def fitted():
+        X = np.random.RandomState(0).normal(size=(80, 2)) @ [[1, 0, 2, 1], [1, 2, 0, 1]]
+        X[:, 1] = np.nan
+        with pytest.warns(UserWarning, match="without any observed value"):
+            return small(n_components=2, max_iter=20).fit(X), X
+
+    def test_tables_have_no_sign_for_them(self, fitted):
+        table = factor_table(*fitted)
+        assert (table.sign[:, 1] == 0).all()
+        assert table.sign[:, [0, 2, 3]].any(axis=0).all()
+        assert "x1" not in str(table)
+        assert (table.share[:, 1] == 0).all()
+        assert np.isfinite(table.simplicity)
+
+    def test_bars_and_overviews_are_drawn(self, fitted):
+        drawn = LatentTraversalDisplay.from_estimator(*fitted).plot()
+        assert all(np.isfinite(ax.get_xlim()).all() for ax in drawn.ax_)
+        overview = OverviewDisplay.from_estimator(*fitted)
+        assert overview.pairs.factor_name != "x1"
+        overview.plot()
+
+    def test_images_are_drawn(self, fitted):
+        model, X = fitted
+        for values in ("samples", "differences"):
+            LatentTraversalDisplay.from_estimator(
+                model, X, image_shape=(2, 2), kind="image"
+            ).plot(values=values)
+
+    def test_a_page_refuses_them_by_number(self, fitted, tmp_path):
+        with pytest.raises(ValueError, match="the first of them column 1"):
+            explore(*fitted, tmp_path / "page.html")
 
 
 class TestLatentTraversal:

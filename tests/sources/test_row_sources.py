@@ -1,10 +1,12 @@
 """Tables that are read in parts: what is read, and what is refused."""
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
 from scipy import sparse
 
+from skfactorvae import FactorVAETransformer
 from skfactorvae.sources import SourceTable, as_source, check_source, map_blocks
 from skfactorvae.sources import _table as table_module
 
@@ -142,6 +144,26 @@ def test_a_file_that_is_closed_is_reported(tmp_path):
         source.read(5, 10)
     with pytest.raises(ValueError, match=r"a h5py\.Dataset.* file is open"):
         as_source(X).read(0, 2)
+    with pytest.raises(ValueError, match=r"X, a h5py\.Dataset.* file is open"):
+        FactorVAETransformer(2, max_iter=5).fit(X)
+
+
+def test_masked_values_of_a_table_in_parts_are_missing():
+    rows = np.ma.masked_greater(values(), 1.0)
+    whole_numbers = np.ma.masked_greater(values().astype(int), 1)
+    for table in (rows, whole_numbers):
+        source = as_source(da.from_array(table, chunks=(100, P)))
+        expected = np.ma.filled(table.astype(np.float64), np.nan)
+        np.testing.assert_array_equal(source.read(0, N), expected)
+        np.testing.assert_array_equal(source.read_at(np.arange(9)), expected[:9])
+
+
+def test_a_table_of_unknown_length_is_refused_with_advice():
+    X = da.from_array(values(), chunks=(100, P))
+    with pytest.raises(ValueError, match=r"not known yet.*compute_chunk_sizes\(\)"):
+        as_source(X[X[:, 0] > 0])
+    some = X[X[:, 0] > 0].compute_chunk_sizes()
+    np.testing.assert_array_equal(as_source(some).read(0, 3), some[:3])
 
 
 def test_shards_of_different_widths_are_refused(tmp_path):
@@ -296,8 +318,6 @@ def test_a_parquet_file_that_was_removed_is_reported(tmp_path):
 
 @pytest.mark.usefixtures("arrow")
 def test_a_data_set_of_arrow_is_fitted_as_any_other_table(tmp_path, monkeypatch):
-    from skfactorvae import FactorVAETransformer
-
     monkeypatch.setattr("skfactorvae.sources._source.SMALL_BYTES", 0)
     X = values().astype(np.float64) + np.arange(N)[:, None] / N
     model = FactorVAETransformer(
@@ -313,8 +333,6 @@ def test_a_data_set_of_arrow_is_fitted_as_any_other_table(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("kind", ["shards", "Parquet"])
 def test_a_stream_counts_the_samples_of_files(kind, tmp_path):
-    from skfactorvae import FactorVAETransformer
-
     if kind == "Parquet":
         pytest.importorskip(
             "pyarrow.dataset", reason="needs pyarrow", exc_type=ImportError
