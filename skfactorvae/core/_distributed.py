@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import warnings
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -60,7 +61,7 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process prints, and writes checkpoints."""
+        """Whether this process prints, warns, and writes checkpoints."""
         return self.rank == 0
 
     def weights(self, weights: Weights) -> Weights:
@@ -147,8 +148,7 @@ def current_ranks() -> Ranks:
 def joined_ranks(device: Any) -> Iterator[Ranks]:
     """Train fits in the block together with the other processes of ``torchrun``.
 
-    The process group is made here, unless there is one, and destroyed at the end. Ranks
-    beside the first show no warnings.
+    The process group is made here, unless there is one, and destroyed at the end.
 
     Parameters
     ----------
@@ -163,40 +163,45 @@ def joined_ranks(device: Any) -> Iterator[Ranks]:
     if device not in (TORCHRUN, [TORCHRUN], (TORCHRUN,)):
         yield ALONE
         return
-    is_own = not distributed.is_initialized()
+    is_own, hook = not distributed.is_initialized(), sys.excepthook
     if is_own:
         _begin(resolve_device(TORCHRUN))
     ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
     token = _current.set(ranks)
     try:
-        with warnings.catch_warnings():
-            if not ranks.is_first:
-                warnings.simplefilter("ignore")
-            yield ranks
+        yield ranks
     finally:
         _current.reset(token)
         if is_own:
             distributed.destroy_process_group()
+            sys.excepthook = hook  # which torch changes with each group
 
 
 def _begin(device: torch.device) -> None:
-    """Make the process group, by the environment that torchrun sets.
-
-    The launcher keeps what ranks publish of themselves, so that each group has its own
-    names.
-    """
+    """Make the process group, by the environment that torchrun sets."""
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
     rank, size = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     try:
-        store, *_ = next(distributed.rendezvous("env://", rank, size))
+        address = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
+        store = _store(*address, rank, size)
         own = distributed.PrefixStore(f"skfactorvae/{next(_numbers)}", store)
         distributed.init_process_group(
             backend, store=own, rank=rank, world_size=size, timeout=TIMEOUT
         )
     except RuntimeError as error:
         Ranks(rank, size)._fail(error)
+
+
+@cache
+def _store(address: str | None, port: str | None, rank: int, size: int) -> Any:
+    """Return where ranks publish their addresses, for all groups of this process.
+
+    Of one that ends with its group, a rank could reach that of the group before.
+    """
+    store, *_ = next(distributed.rendezvous("env://", rank, size))
+    return store
 
 
 # -------------------------------------------------------------- with derivatives
