@@ -37,7 +37,13 @@ from joblib.parallel import get_active_backend
 from . import core
 from ._batch_progress import BatchProgress
 from ._batch_training import FitRequest, train_together
-from ._checkpoints import array_digest, is_resumable, stored
+from ._checkpoints import (
+    array_digest,
+    differing,
+    identity_of,
+    is_resumable,
+    stored,
+)
 from ._compat import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from ._workers import Workers, count_cores
 
@@ -86,6 +92,7 @@ def train(
                 for job in jobs
             ]
         )
+    _check_ranks_are_equal(jobs, schedule)
     n_threads = None if n_jobs is None else _n_threads(n_jobs)
     width = core.stack_width(jobs[0], schedule, devices[0])
     stacks = [jobs[i : i + width] for i in range(0, len(jobs), width)]
@@ -102,6 +109,49 @@ def train(
             storage=storage,
         )
     ]
+
+
+def check_ranks_can_join(device: Any) -> None:
+    """Raise if a fit is one of several at once, which no other process would join.
+
+    Parameters
+    ----------
+    device : object
+        Parameter of an estimator.
+
+    Raises
+    ------
+    ValueError
+        If it names ``torchrun``, and a scheduler or a worker of joblib runs the fit.
+    """
+    is_one_of_several = is_in_task() or get_active_backend()[0].nesting_level
+    if device == core.TORCHRUN and is_one_of_several:
+        raise ValueError(
+            f"device={device!r} divides the batches of one fit between processes, and "
+            "this fit is one of several that are trained at once. Set another device "
+            "for searches, ensembles and select_gamma, and divide their fits by n_jobs "
+            "or by a list of devices."
+        )
+
+
+def _check_ranks_are_equal(jobs: Sequence[core.Job], schedule: core.Schedule) -> None:
+    """Raise if the processes that train together differ in what they train."""
+    ranks = core.current_ranks()
+    if ranks.size == 1:
+        return
+    if schedule.batch_size < ranks.size:
+        raise ValueError(
+            f"batch_size={schedule.batch_size} is less than the number of processes, "
+            f"{ranks.size}. Each needs a sample: raise batch_size, or start fewer."
+        )
+    first, *others = ranks.all(identity_of(jobs, schedule))
+    for rank, own in enumerate(others, start=1):
+        if names := differing(own, first):
+            raise ValueError(
+                f"Ranks 0 and {rank} differ in {', '.join(names)}. Every process must "
+                "fit the same samples with the same parameters, random_state an "
+                "integer, on processors of one kind."
+            )
 
 
 def _n_threads(n_jobs: int) -> int:

@@ -10,7 +10,14 @@ from ._column_likelihoods import Composite, by_column
 from ._column_scores import independent_scores, noise_parameters, predicted_scores
 from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
-from ._devices import resolve_device, resolve_devices, torch_threads, torch_version
+from ._devices import (
+    TORCHRUN,
+    resolve_device,
+    resolve_devices,
+    torch_threads,
+    torch_version,
+)
+from ._distributed import current_ranks, joined_ranks
 from ._factor_analysis import (
     IncompleteFactorAnalysis,
     fit_incomplete_factor_analysis,
@@ -91,6 +98,7 @@ __all__ = [
     "LOW_SIDE",
     "MLP",
     "PRIORS",
+    "TORCHRUN",
     "VAE",
     "WEIGHT",
     "Adversary",
@@ -134,6 +142,7 @@ __all__ = [
     "check_products",
     "conditional_prior",
     "continue_fit",
+    "current_ranks",
     "decode",
     "effective_sample_size",
     "effort",
@@ -145,6 +154,7 @@ __all__ = [
     "held_out_penalties",
     "impute",
     "independent_scores",
+    "joined_ranks",
     "keep_rotation",
     "least_memory",
     "mean_loadings",

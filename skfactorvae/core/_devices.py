@@ -17,6 +17,9 @@ SMALL_WORK = 1_000_000_000
 
 CPU = torch.device("cpu")
 
+TORCHRUN = "torchrun"
+"""Name of the device on which this process trains a model together with others."""
+
 _lock = ProcessLock()
 _depth = 0
 """Python threads that are inside a block of :func:`thread_limit`."""
@@ -87,6 +90,11 @@ def resolve_devices(
             f"device={names!r} must be a name, or a list of at least one name, such as "
             "['cuda:0', 'cuda:1']."
         )
+    if TORCHRUN in given and len(given) > 1:
+        raise ValueError(
+            f"device={names!r} names {TORCHRUN!r} beside others. Each of its processes "
+            f"has one device: set device={TORCHRUN!r}."
+        )
     return tuple(resolve_device(name, fall_back=fall_back) for name in given)
 
 
@@ -96,7 +104,8 @@ def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
     Parameters
     ----------
     name : str
-        ``"auto"``, or the name of a torch device.
+        ``"auto"``, the name of a torch device, or ``"torchrun"``, which is the CUDA
+        device of this process, or the CPU.
     fall_back : bool, default=False
         Whether to return the CPU if the named device is missing.
 
@@ -106,6 +115,8 @@ def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
         If the name is not that of a device, or, without ``fall_back``, if this machine
         has no such device.
     """
+    if name == TORCHRUN:
+        name = _device_of_rank(fall_back)
     if name == "auto":
         name = next((d for d in ("cuda", "mps") if _is_available(d)), "cpu")
     try:
@@ -123,6 +134,33 @@ def resolve_device(name: str, *, fall_back: bool = False) -> torch.device:
             "machine. Use device='auto' to take the best one available."
         )
     return device
+
+
+def _device_of_rank(fall_back: bool) -> str:
+    """Return the device of this process, by the environment that torchrun sets."""
+    if missing := [n for n in ("RANK", "WORLD_SIZE") if n not in os.environ]:
+        if fall_back:
+            return "auto"
+        raise ValueError(
+            f"device={TORCHRUN!r} needs processes that torchrun has started; "
+            f"{' and '.join(missing)} are not in the environment. Start the program "
+            "with torchrun --nproc-per-node=N PROGRAM, or set another device."
+        )
+    if not torch.distributed.is_available():
+        raise ValueError(
+            f"device={TORCHRUN!r} needs torch.distributed, which this build of torch "
+            "lacks. Install another build, or set another device."
+        )
+    n_devices = torch.cuda.device_count()
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if n_devices and number >= n_devices:
+        raise ValueError(
+            f"device={TORCHRUN!r} takes one CUDA device for each process, and this is "
+            f"process {number + 1} of a machine with {n_devices}. Start at most "
+            f"{n_devices} processes on it, or hide the devices from all "
+            "(CUDA_VISIBLE_DEVICES=) to train on the CPU."
+        )
+    return f"cuda:{number}" if n_devices else "cpu"
 
 
 def _is_available(kind: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._distributed import Ranks
 from ._job import Status
 from ._sampling import Streams
 
@@ -44,6 +45,48 @@ class Storage(Protocol):
 
     def refuse(self, what: str) -> NoReturn:
         """Raise an error that says what is wrong with the state that was read."""
+
+
+def storage_of_ranks(ranks: Ranks, storage: Storage | None) -> Storage | None:
+    """Return the storage of the first of several processes, for all of them.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    storage : Storage or None
+        That of this process.
+    """
+    if ranks.size == 1:
+        return storage
+    is_stored = ranks.first(storage is not None)
+    return _FirstStorage(ranks, storage) if is_stored else None
+
+
+@dataclass(frozen=True)
+class _FirstStorage:
+    """Storage that the first process reads and writes, for all."""
+
+    ranks: Ranks
+    own: Storage | None
+
+    def read(self) -> State | None:
+        return self.ranks.first(self._first.read() if self._first else None)
+
+    def is_due(self) -> bool:
+        return self._first is not None and self._first.is_due()
+
+    def write(self, state: State) -> None:
+        if self._first is not None:
+            self._first.write(state)
+
+    def refuse(self, what: str) -> NoReturn:
+        if self._first is not None:
+            self._first.refuse(what)
+        raise ValueError(f"The checkpoint of rank 0 cannot be continued: {what}")
+
+    @property
+    def _first(self) -> Storage | None:
+        return self.own if self.ranks.is_first else None
 
 
 def as_array(tensor: Tensor) -> np.ndarray:

@@ -13,6 +13,7 @@ from . import _axes
 from ._adam import Adam
 from ._checkpoint import Checkpoint
 from ._devices import SMALL_WORK, process_settings, undisturbed
+from ._distributed import current_ranks
 from ._first_weights import draw_weights
 from ._job import Fit, Job, Record, Watch
 from ._optimiser import Optimiser
@@ -24,7 +25,7 @@ from ._replay import Replay, can_replay, run_eagerly
 from ._sampling import CHUNK, Draws, Streams, draw_steps
 from ._schedule import Schedule
 from ._soap import Soap
-from ._state import Restoring, State, Storage, as_array
+from ._state import Restoring, State, Storage, as_array, storage_of_ranks
 from ._tables import LabelTable, Reader, cumulative, join_probabilities, join_tables
 from .objectives import Batch, Extras, Forward, InputNoise, Labelled
 
@@ -82,7 +83,8 @@ def fit_stack(
     work = len(jobs) * schedule.batch_size * jobs[0].multiplications
     with undisturbed(), process_settings(n_threads, work, device):
         checkpoints = _Stack(jobs, schedule, device).train(watch, storage)
-    return [checkpoint.fit(device) for checkpoint in checkpoints]
+    fits = [checkpoint.fit(device) for checkpoint in checkpoints]
+    return current_ranks().first(fits)
 
 
 class _Stack:
@@ -90,6 +92,7 @@ class _Stack:
 
     def __init__(self, jobs: Sequence[Job], schedule: Schedule, device: torch.device):
         self.jobs, self.schedule, self.device = jobs, schedule, device
+        self.ranks = current_ranks()
         self.network = max((j.network for j in jobs), key=lambda n: n.n_components)
         self.likelihood = jobs[0].likelihood
         self.parameters = jobs[0].parameters
@@ -145,7 +148,12 @@ class _Stack:
         self.run = self._runner()
 
     def _is_recorded(self) -> bool:
-        """Return whether steps are worth recording; true on other devices."""
+        """Return whether steps are worth recording; true on other devices.
+
+        What is sent between processes is not recorded.
+        """
+        if self.ranks.size > 1:
+            return False
         if self.device.type != "cpu":
             return True
         n_rows = len(self.jobs) * self.schedule.batch_size
@@ -320,7 +328,8 @@ class _Stack:
         groups = self.parameter_groups.values()
         weights = {k: w for group in groups for k, w in group.weights.items()}
         weights |= self.derived
-        return Forward(self.network, self.likelihood, weights, batch, self.mask, ramp)
+        parts = self.network, self.likelihood, weights, batch, self.mask, ramp
+        return Forward(*parts, ranks=self.ranks)
 
     def _batch_rows(self, draws: Draws) -> Tensor:
         """Return the rows of both batches, some of their values hidden.
@@ -367,6 +376,7 @@ class _Stack:
     ) -> list[Checkpoint]:
         """Make the steps of the schedule and return what is kept of each model."""
         checkpoints = [Checkpoint(self, k) for k in range(len(self.jobs))]
+        storage = storage_of_ranks(self.ranks, storage)
         first, total, since = self._resume(storage, checkpoints)
         number = first
         while not self._is_over(number, checkpoints):
@@ -468,20 +478,23 @@ class _Stack:
         checkpoints: Sequence[Checkpoint],
         watch: Watch | None,
     ) -> None:
+        self.ranks.align(self._tensors.values())
         table = means.cpu().double().numpy()  # (terms, K)
         in_loss = [name not in self.objective.recorded_only for name in names]
         finite = np.isfinite(table[in_loss]).all(0) & self._is_healthy()
         records = [dict(zip(names, column, strict=True)) for column in table.T]
         for checkpoint, record, ok in zip(checkpoints, records, finite, strict=True):
             checkpoint.update(number, record, bool(ok))
-        if watch is None:
-            return
-        is_budget_spent = number == self.schedule.max_iter
-        is_last = [is_budget_spent or c.is_done for c in checkpoints]
-        stops = watch(Record(number, records, self.export, is_last))
-        for checkpoint, stop in zip(checkpoints, stops, strict=True):
-            if stop and not is_budget_spent:
-                checkpoint.end("stopped")
+        if watch is not None:
+            is_budget_spent = number == self.schedule.max_iter
+            is_last = [is_budget_spent or c.is_done for c in checkpoints]
+            stops = watch(Record(number, records, self.export, is_last))
+            for checkpoint, stop in zip(checkpoints, stops, strict=True):
+                if stop and not is_budget_spent:
+                    checkpoint.end("stopped")
+        ends = self.ranks.first([(c.is_done, c.status) for c in checkpoints])
+        for checkpoint, end in zip(checkpoints, ends, strict=True):
+            checkpoint.is_done, checkpoint.status = end
 
     def _is_healthy(self) -> np.ndarray:
         """Return which models have not diverged, (K,).

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from .. import core
-from .._batching import memoized, shared_array, train
+from .._batching import check_ranks_can_join, memoized, shared_array, train
 from .._checkpoints import check_seed
 from .._compat import CallbackSupportMixin, _fit_context
 from .._health import fit_warnings
@@ -275,7 +275,10 @@ class BaseLatentTransformer(
         description="""Torch device for training: ``"auto"`` uses CUDA, else MPS, else
         the CPU. A fitted model uses the CPU where its device is missing. Of a list,
         such as ``["cuda:0", "cuda:1"]``, a fit uses the first; fits that are trained
-        together, as by ``BatchedGridSearchCV``, are divided between all.""",
+        together, as by ``BatchedGridSearchCV``, are divided between all.
+        ``"torchrun"``, in a program that ``torchrun`` starts, divides the batches of a
+        fit between its processes, each on a CUDA device of its own, or on the CPU. They
+        must fit equal data with equal parameters, and get equal fitted models.""",
     )
     precision: str = parameter(
         default="float32",
@@ -362,6 +365,8 @@ class BaseLatentTransformer(
         ValueError
             If a parameter or the data cannot be used, or no finite model was found; the
             message states what was expected.
+        RuntimeError
+            If ``device="torchrun"`` and another of its processes has ended.
 
         Warns
         -----
@@ -383,15 +388,21 @@ class BaseLatentTransformer(
         check_numbers(self.get_params(deep=False), self.precision)
         check_seed(self.random_state)
         devices = core.resolve_devices(self.device)
+        core.check_products(self.precision, devices[0])
+        check_ranks_can_join(self.device)
+        with core.joined_ranks(self.device):
+            prepared, columns = self._prepared(
+                FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
+                FitOptions.of(self),
+                self._previous_fit(),
+                lambda: check_random_state(self.random_state).randint(MAX_SEED),
+            )
+            self._forget_stream()
+            return self._trained(prepared, columns, X, y, devices)
+
+    def _trained(self, prepared: Prepared, columns, X, y, devices):
+        """Train the model of a fit, and set the fitted attributes."""
         device = devices[0]
-        core.check_products(self.precision, device)
-        prepared, columns = self._prepared(
-            FitArguments(X, y, sample_weight, sample_groups, error_scale, **own),
-            FitOptions.of(self),
-            self._previous_fit(),
-            lambda: check_random_state(self.random_state).randint(MAX_SEED),
-        )
-        self._forget_stream()
         with FitProgress(self) as progress:
             prepared = self._regularized(prepared, devices, progress)
             schedule = prepared.schedule
@@ -446,7 +457,8 @@ class BaseLatentTransformer(
         before = None if previous is None else previous.spec
         columns = None if table is None else table.kinds
         options = options.of_columns(columns).resolved(data, before)
-        if options.is_whitened:
+        is_warning = core.current_ranks().is_first
+        if options.is_whitened and is_warning:
             warnings.warn(WHITENED, UserWarning, stacklevel=6)
         spec = ModelSpec.from_options(
             options,
@@ -466,7 +478,7 @@ class BaseLatentTransformer(
             memoize=memoized,
             share=shared_array,
         )
-        if message := self._empty_columns(prepared):
+        if is_warning and (message := self._empty_columns(prepared)):
             warnings.warn(message, UserWarning, stacklevel=6)
         return prepared, JudgedColumns.of(dtypes, data, self._redundant_columns(X))
 
@@ -573,6 +585,9 @@ class BaseLatentTransformer(
 
     def _set_fitted(self, prepared: Prepared, fit: core.Fit):
         """Set the fitted attributes, with a warning if training has failed."""
+        if not core.current_ranks().is_first:
+            self._set_attributes(prepared, fit)
+            return
         if fit.status == "diverged":
             warnings.warn(
                 f"Training diverged at step {fit.diverged_at}: a value was not finite, "
@@ -581,15 +596,15 @@ class BaseLatentTransformer(
                 f"learning_rate (now {prepared.schedule.learning_rate:g}), look for "
                 "outliers in X, or raise noise_scale.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
         readout = prepared.job.objective.readout
         if message := readout.convergence_warning(fit.history):
-            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+            warnings.warn(message, ConvergenceWarning, stacklevel=7)
         self._set_attributes(prepared, fit)
         if fit.status != "diverged":
             for message in fit_warnings(self):
-                warnings.warn(message, ConvergenceWarning, stacklevel=6)
+                warnings.warn(message, ConvergenceWarning, stacklevel=7)
 
     def _set_attributes(self, prepared: Prepared, fit: core.Fit):
         """Set the attributes that describe a trained model."""

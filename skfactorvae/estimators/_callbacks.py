@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 
+from .. import core
 from .._compat import has_callbacks
 
 N_LINES = 10
@@ -57,7 +58,8 @@ class FitCallbacks:
         self.context = estimator._init_callback_context(max_subtasks=self.n_records)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
         verbose = estimator.verbose
-        self.verbosity = 0 if verbose == "auto" else int(verbose)
+        is_printing = verbose != "auto" and core.current_ranks().is_first
+        self.verbosity = int(verbose) if is_printing else 0
         self.is_active = self.verbosity > 0 or has_callbacks(estimator)
         self.task = self._begin()
 

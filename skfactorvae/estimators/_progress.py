@@ -216,6 +216,8 @@ def _status(record: core.Record | None) -> str:
 def _suits_bar(estimator) -> bool:
     """Return whether a bar would be visible, and alone."""
     # The scheduler of tasks shows the progress of all, in the thread that it runs in.
+    if not core.current_ranks().is_first:
+        return False
     is_alone = multiprocessing.parent_process() is None and (
         is_in_task() or threading.current_thread() is threading.main_thread()
     )

@@ -192,6 +192,11 @@ class StreamFitting:
                 "no fixed held-out samples. Set early_stopping=False, and stop when "
                 "drift_['earlier_score'] no longer rises."
             )
+        if core.TORCHRUN in (self.device, *self.device):
+            raise ValueError(
+                f"partial_fit does not support device={core.TORCHRUN!r}: it trains in "
+                "one process. Set another device."
+            )
         is_number = isinstance(total_samples, Integral) and int(total_samples) >= 2
         if total_samples is not None and not is_number:
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .. import core
 from .._inputs import check_sample_weight
 from .._sample_types import check_sample_type
 from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
@@ -79,7 +80,7 @@ class TableColumnsMixin:
         table = fit_table(
             X, likelihood, weight, getattr(self, "min_frequency", None), messages.append
         )
-        for message in messages:
+        for message in messages if core.current_ranks().is_first else ():
             warnings.warn(message, UserWarning, stacklevel=7)  # at the call of fit
         return table
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._dense import Weights
+from .._distributed import ALONE, Ranks
 from .._likelihoods import Likelihood
 from .._missing import Observations, split_errors
 from .._networks import Network
@@ -98,6 +99,8 @@ class Forward:
         Completed fraction of the warm-up.
     posterior : tuple of two Tensors of shape (K, B, d), or None
         Means and log-variances in place of those of the encoder.
+    ranks : Ranks
+        Processes that each encode, decode and score a share of the rows.
     """
 
     network: Network
@@ -107,6 +110,7 @@ class Forward:
     mask: Tensor | None = None
     ramp: Tensor | float = 1.0
     posterior: tuple[Tensor, Tensor] | None = None
+    ranks: Ranks = ALONE
     _results: dict[Any, Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -160,7 +164,22 @@ class Forward:
     def _posterior(self) -> tuple[Tensor, Tensor]:
         if self.posterior is not None:
             return self.posterior
-        return self.network.encode_completed(self.weights, self._encoder_inputs[:, 0])
+        return self._encoded(self._encoder_inputs[:, 0])
+
+    def _encoded(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the moments of rows as the encoder takes them, (K, B, .)."""
+        share = self.ranks.share(rows)
+        mean, log_var = self.network.encode_completed(self._own_weights, share)
+        return self._gathered(mean), self._gathered(log_var)
+
+    @cached_property
+    def _own_weights(self) -> Weights:
+        """Weights with which this process computes its share of the rows."""
+        return self.ranks.weights(self.weights)
+
+    def _gathered(self, own: Tensor) -> Tensor:
+        """Return the rows of all processes, given those of this one."""
+        return self.ranks.gather(own, self.batch.rows.shape[2])
 
     @cached_property
     def _encoder_inputs(self) -> Tensor:
@@ -198,13 +217,19 @@ class Forward:
     @cached_property
     def output(self) -> Tensor:
         """The decoder's output for the codes, (K, B, p)."""
-        return self.network.decode(self.weights, self.z)
+        return self._gathered(self._own_output)
+
+    @cached_property
+    def _own_output(self) -> Tensor:
+        """The part of the output that this process computes, (K, b, p)."""
+        return self.network.decode(self._own_weights, self.ranks.share(self.z))
 
     @cached_property
     def nll(self) -> Tensor:
         """Return -log p(x | z) in nats, (K, B)."""
-        known = self._observations.known
-        return self.likelihood.nll(self.weights, self.output, *known)
+        known = [self.ranks.share(part) for part in self._observations.known]
+        own = self.likelihood.nll(self._own_weights, self._own_output, *known)
+        return self._gathered(own)
 
     @property
     def reconstruction(self) -> Tensor:
@@ -238,8 +263,7 @@ class Forward:
         """The same for the second batch, without gradient, (K, B, d)."""
         scale = self._informativeness
         with torch.no_grad():
-            rows = self._encoder_inputs[:, 1]
-            moments = self.network.encode_completed(self.weights, rows)
+            moments = self._encoded(self._encoder_inputs[:, 1])
             return self._noisy_draw(*moments, self.batch.noise[:, 1]) * scale
 
     def _noisy_draw(self, mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
