@@ -159,6 +159,12 @@ def observed(case, how, networks, steps):
     }
 
 
+def place(record):
+    """Return what records are ordered by."""
+    case = record["case"], record["how"]
+    return [*NETWORKS].index(record["networks"]), [*CASES].index(case)
+
+
 def load():
     with RESULTS.open() as file:
         return list(csv.DictReader(file))
@@ -200,7 +206,7 @@ def main():
                 key = {"case": case, "networks": networks, "how": how}
                 records = [r for r in records if not key.items() <= r.items()]
                 records.append(observed(**key, steps=STEPS[networks]))
-                store(records)
+                store(sorted(records, key=place))
     show(load())
 
 
