@@ -1,23 +1,26 @@
-"""Time of a step on one process, and on two that torchrun starts.
+"""Time of a step in one process, and in two that divide its batches.
 
     python benchmarks/distributed.py
-    python benchmarks/distributed.py --steps 40 --repeats 3
+    python benchmarks/distributed.py --networks large --processes 2 --steps 40 --add
     python benchmarks/distributed.py --stored
 
-Fits of a dense network, of a large one and of a convolutional one alternate between one
-process with ``device="cpu"`` and two with ``device="torchrun"``, each with one thread.
-"wall" is the lower quartile of the milliseconds of a step, of the slower process, and
-"cpu" that of the CPU time of a step, summed over processes; "sent" are the MiB that a
-process adds up with the other one in a step. Writes
+Fits of a dense network, of a large one and of a convolutional one, in one process with
+``device="cpu"`` and in two with ``device="torchrun"``, each with one thread. "wall" is
+the lower quartile of the milliseconds of a step, of the slower process, and "cpu" that
+of the CPU time of a step, summed over processes; "summed" are the MiB of gradients,
+codes and likelihoods that are summed over processes in a step. Writes
 benchmarks/results/distributed.csv.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -34,17 +37,19 @@ from skfactorvae.core import _distributed, _training
 from skfactorvae.datasets import make_gaussian_peaks
 
 RESULTS = Path(__file__).parent / "results" / "distributed.csv"
-COLUMNS = "network", "batch", "wall_1", "wall_2", "ratio", "cpu_1", "cpu_2", "sent"
+COLUMNS = "network", "batch", "processes", "wall", "cpu", "summed"
 
 NETWORKS = {
-    "dense 128-128": {},
-    "dense 512-512, discriminator 5 x 1000": {
+    "dense": {},
+    "large": {
         "hidden_layer_sizes": (512, 512),
         "discriminator_hidden_layer_sizes": (1000,) * 5,
     },
-    "convolutional, 32 x 32 pixels": {"network": "conv", "image_shape": (1, 32, 32)},
+    "convolutional": {"network": "conv", "image_shape": (1, 32, 32)},
 }
-BATCHES = 128, 1024
+"""Hidden layers of 128-128 and 512-512, and images of 32 x 32 pixels."""
+
+BATCHES = (512,)
 
 
 # -------------------------------------------------------------------- one process
@@ -56,21 +61,21 @@ def table(parameters):
 
 
 def step_times(name, batch_size, n_steps, device):
-    """Return quartiles of wall and CPU milliseconds of a step, and MiB sent."""
-    walls, times, sent = [], [], []
+    """Return quartiles of wall and CPU milliseconds of a step, and MiB summed."""
+    walls, times, summed = [], [], []
     step, add = _training._Stack.step, _distributed.Ranks.sum
 
     def timed(self, number):
         wall, cpu = time.perf_counter(), time.process_time()
-        sent.append(0)
+        summed.append(0)
         found = step(self, number)
         walls.append(time.perf_counter() - wall)
         times.append(time.process_time() - cpu)
         return found
 
     def counted(self, tensor):
-        if sent:
-            sent[-1] += tensor.numel() * tensor.element_size()
+        if summed:
+            summed[-1] += tensor.numel() * tensor.element_size()
         return add(self, tensor)
 
     model = FactorVAETransformer(
@@ -91,41 +96,50 @@ def step_times(name, batch_size, n_steps, device):
         warnings.simplefilter("ignore")
         model.fit(table(NETWORKS[name]))
     quartiles = [1e3 * float(np.percentile(part, 25)) for part in (walls, times)]
-    return [*quartiles, float(np.median(sent)) / 2**20]
+    return [*quartiles, float(np.median(summed)) / 2**20]
 
 
-# --------------------------------------------------------------------------- both
-def measured(name, batch_size, n_steps, n_ranks):
+# -------------------------------------------------------------------- all of them
+def measured(name, batch_size, n_steps, n_processes):
     """Return wall and CPU milliseconds and MiB of each process."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    device = "cpu" if n_ranks == 1 else "torchrun"
-    own = [__file__, "--worker", name, str(batch_size), str(n_steps), device]
-    command = [sys.executable, *(launcher if n_ranks > 1 else []), *own]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines() if line[:1] == "["]
+    with contextlib.closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    device = "cpu" if n_processes == 1 else "torchrun"
+    own = ["--worker", name, str(batch_size), str(n_steps), device]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, *own],
+            env=os.environ | place | {"RANK": str(i), "WORLD_SIZE": str(n_processes)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(n_processes)
+    ]
+    return [json.loads(process.communicate()[0]) for process in processes]
 
 
-def timed_networks(batches, n_steps, n_repeats):
-    """Return one record for each network and size of a batch."""
-    for name in NETWORKS:
-        for batch_size in batches:
-            sizes = name, batch_size, n_steps
-            runs = {1: [], 2: []}
-            for _ in range(n_repeats):
-                for n_ranks, found in runs.items():
-                    found.append(np.array(measured(*sizes, n_ranks)))  # (ranks, 3)
-            wall = [min(own[:, 0].max() for own in found) for found in runs.values()]
-            cpu = [min(own[:, 1].sum() for own in found) for found in runs.values()]
-            yield {
-                "network": name,
-                "batch": batch_size,
-                "wall_1": round(wall[0], 1),
-                "wall_2": round(wall[1], 1),
-                "ratio": round(wall[1] / wall[0], 2),
-                "cpu_1": round(cpu[0], 1),
-                "cpu_2": round(cpu[1], 1),
-                "sent": round(float(runs[2][0][0, 2]), 2),
-            }
+def timed(name, batch_size, n_processes, n_steps, n_repeats):
+    """Return one record, of the fastest of several fits."""
+    runs = [
+        np.array(measured(name, batch_size, n_steps, n_processes))  # (processes, 3)
+        for _ in range(n_repeats)
+    ]
+    return {
+        "network": name,
+        "batch": str(batch_size),
+        "processes": str(n_processes),
+        "wall": round(min(own[:, 0].max() for own in runs), 1),
+        "cpu": round(min(own[:, 1].sum() for own in runs), 1),
+        "summed": round(float(runs[0][0, 2]), 2),
+    }
+
+
+def place(record):
+    """Return what records are ordered by."""
+    name, *sizes = (record[column] for column in COLUMNS[:3])
+    return [*NETWORKS].index(name), *map(int, sizes)
 
 
 def load():
@@ -151,7 +165,10 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=30, help="steps of a fit")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--add", action="store_true", help="keep other results")
+    parser.add_argument("--steps", type=int, default=20, help="steps of a fit")
     parser.add_argument("--repeats", type=int, default=2, help="fits of each kind")
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES))
     parser.add_argument("--stored", action="store_true", help="print stored results")
@@ -162,11 +179,13 @@ def main():
         print(json.dumps(step_times(name, int(batch_size), int(n_steps), device)))
         return
     if not args.stored:
-        records = []
-        for record in timed_networks(args.batches, args.steps, args.repeats):
-            print(record, flush=True)
+        records = load() if args.add and RESULTS.exists() else []
+        for which in itertools.product(args.networks, args.batches, args.processes):
+            record = timed(*which, args.steps, args.repeats)
+            key = {name: record[name] for name in COLUMNS[:3]}
+            records = [r for r in records if not key.items() <= r.items()]
             records.append(record)
-        store(records)
+            store(sorted(records, key=place))
     show(load())
 
 

@@ -1,7 +1,7 @@
 """Threads that run at once: fits side by side in threads, and in joblib's processes.
 
     python benchmarks/threads.py
-    python benchmarks/threads.py --steps 300 --large-steps 20
+    python benchmarks/threads.py --networks large --rows 2 3 --add
     python benchmarks/threads.py --stored
 
 Two fits, one after the other and in two Python threads, and a search of four candidates
@@ -30,14 +30,14 @@ from workers import cpu_seconds
 RESULTS = Path(__file__).parent / "results" / "threads.csv"
 COLUMNS = "case", "networks", "how", "wall", "cpu", "running"
 
-SMALL = "128-128", {}
-LARGE = (
-    "512-512, discriminator 5 x 1000",
-    {
+NETWORKS = {
+    "small": {},
+    "large": {
         "hidden_layer_sizes": (512, 512),
         "discriminator_hidden_layer_sizes": (1000,) * 5,
     },
-)
+}
+STEPS = {"small": 300, "large": 20}
 
 INTERVAL = 0.01
 """Seconds between two observations."""
@@ -103,7 +103,7 @@ def measure(case, how, networks, steps):
     warnings.simplefilter("ignore")
     X, _ = make_gaussian_peaks(2000, random_state=0)
     function, n_jobs = CASES[case, how]
-    own = dict([SMALL, LARGE])[networks]
+    own = NETWORKS[networks]
     if case == "search" and n_jobs > 1:  # its processes are started before
         calls = [delayed(make_model)(own, 1, 1) for _ in range(4)]
         Parallel(n_jobs)(calls)
@@ -143,18 +143,11 @@ def observed(case, how, networks, steps):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
-        for line in process.stdout:
-            if line == "begin\n":
-                break
-        os.set_blocking(process.stdout.fileno(), False)
-        text = ""
-        while "\n" not in text:
+        process.stdout.readline()
+        while process.poll() is None:
             numbers.append(running_threads(process.pid))
             time.sleep(INTERVAL)
-            text += process.stdout.read() or ""
-            if process.poll() not in (None, 0):
-                raise RuntimeError(f"{case}, {how}: the process failed")
-    wall, cpu = json.loads(text)
+        wall, cpu = json.loads(process.stdout.read())
     often = sorted(numbers)[-1 - len(numbers) // 10]
     return {
         "case": case,
@@ -164,6 +157,12 @@ def observed(case, how, networks, steps):
         "cpu": round(cpu, 1),
         "running": often,
     }
+
+
+def place(record):
+    """Return what records are ordered by."""
+    case = record["case"], record["how"]
+    return [*NETWORKS].index(record["networks"]), [*CASES].index(case)
 
 
 def load():
@@ -189,8 +188,10 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=400, help="of small networks")
-    parser.add_argument("--large-steps", type=int, default=40, help="of large ones")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=[*NETWORKS])
+    numbers = {"type": int, "nargs": "+", "default": [*range(len(CASES))]}
+    parser.add_argument("--rows", **numbers, help="numbers of cases")
+    parser.add_argument("--add", action="store_true", help="keep other results")
     parser.add_argument("--stored", action="store_true", help="print stored results")
     parser.add_argument("--worker", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -199,14 +200,13 @@ def main():
         measure(*which, int(steps))
         return
     if not args.stored:
-        records = []
-        for (networks, _), steps in zip(
-            (SMALL, LARGE), (args.steps, args.large_steps), strict=True
-        ):
-            for case, how in CASES:
-                records.append(observed(case, how, networks, steps))
-                print(records[-1], flush=True)
-        store(records)
+        records = load() if args.add and RESULTS.exists() else []
+        for networks in args.networks:
+            for case, how in [list(CASES)[number] for number in args.rows]:
+                key = {"case": case, "networks": networks, "how": how}
+                records = [r for r in records if not key.items() <= r.items()]
+                records.append(observed(**key, steps=STEPS[networks]))
+                store(sorted(records, key=place))
     show(load())
 
 

@@ -125,7 +125,7 @@ def check_ranks_can_join(device: Any) -> None:
         If it names ``torchrun``, and a scheduler or a worker of joblib runs the fit.
     """
     is_one_of_several = is_in_task() or get_active_backend()[0].nesting_level
-    if device == core.TORCHRUN and is_one_of_several:
+    if core.is_torchrun(device) and is_one_of_several:
         raise ValueError(
             f"device={device!r} divides the batches of one fit between processes, and "
             "this fit is one of several that are trained at once. Set another device "

@@ -12,6 +12,7 @@ from ._conv_net import ConvNet
 from ._dense import ACTIVATIONS
 from ._devices import (
     TORCHRUN,
+    is_torchrun,
     resolve_device,
     resolve_devices,
     torch_threads,
@@ -154,6 +155,7 @@ __all__ = [
     "held_out_penalties",
     "impute",
     "independent_scores",
+    "is_torchrun",
     "joined_ranks",
     "keep_rotation",
     "least_memory",

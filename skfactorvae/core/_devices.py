@@ -68,6 +68,11 @@ def undisturbed() -> Iterator[None]:
         yield
 
 
+def is_torchrun(device: str | Sequence[str]) -> bool:
+    """Return whether a parameter of an estimator names the processes of torchrun."""
+    return device == TORCHRUN or list(device) == [TORCHRUN]
+
+
 def resolve_devices(
     names: str | Sequence[str], *, fall_back: bool = False
 ) -> tuple[torch.device, ...]:

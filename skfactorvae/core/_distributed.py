@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
 
 from ._dense import Weights
-from ._devices import TORCHRUN, resolve_device
+from ._devices import TORCHRUN, is_torchrun, resolve_device
 
 T = TypeVar("T")
 
@@ -145,14 +145,14 @@ def current_ranks() -> Ranks:
 
 
 @contextmanager
-def joined_ranks(device: Any) -> Iterator[Ranks]:
+def joined_ranks(device: str | Sequence[str]) -> Iterator[Ranks]:
     """Train fits in the block together with the other processes of ``torchrun``.
 
     The process group is made here, unless there is one, and destroyed at the end.
 
     Parameters
     ----------
-    device : object
+    device : str or sequence of str
         Parameter of an estimator. Of any other than "torchrun", the block is trained by
         this process alone.
 
@@ -160,7 +160,7 @@ def joined_ranks(device: Any) -> Iterator[Ranks]:
     ------
     ranks : Ranks
     """
-    if device not in (TORCHRUN, [TORCHRUN], (TORCHRUN,)):
+    if not is_torchrun(device):
         yield ALONE
         return
     is_own, hook = not distributed.is_initialized(), sys.excepthook

@@ -192,7 +192,7 @@ class StreamFitting:
                 "no fixed held-out samples. Set early_stopping=False, and stop when "
                 "drift_['earlier_score'] no longer rises."
             )
-        if core.TORCHRUN in (self.device, *self.device):
+        if core.is_torchrun(self.device):
             raise ValueError(
                 f"partial_fit does not support device={core.TORCHRUN!r}: it trains in "
                 "one process. Set another device."
