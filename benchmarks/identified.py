@@ -14,7 +14,9 @@ Sets, each drawn anew for each seed:
 
 - ``mild-var``: 30 conditions of 200 samples, 3 sources with standard deviations uniform
   in (.1, 2) and means of zero, 12 columns of a smooth map with 5 % of noise;
-- ``mild-mean``: the same with standard normal means, and standard deviations uniform in
+- ``mild-laplace``: the same with sources that have Laplace distributions under each
+  condition, of these standard deviations;
+- ``mild-mean``: normal sources with standard normal means, and standard deviations in
   (.2, .8);
 - ``ivae``: 40 conditions of 1,000 samples, 5 sources with standard deviations uniform
   in (.5, 3), three layers of mixing with tanh(x) + .1 x between them (Khemakhem et al.
@@ -89,12 +91,16 @@ class Conditioned:
 
 
 # ------------------------------------------------------------------------------ sets
-def mild(rng, low: float, high: float, mean_std: float) -> Conditioned:
+def mild(
+    rng, low: float, high: float, mean_std: float, is_laplace: bool = False
+) -> Conditioned:
     """Return 30 conditions of 200 samples, smoothly mixed, with noise."""
     aux = np.repeat(np.arange(30), 200)
     means = mean_std * rng.standard_normal((30, 3))
     spreads = rng.uniform(low, high, (30, 3))
-    sources = means[aux] + spreads[aux] * rng.standard_normal((len(aux), 3))
+    size = len(aux), 3
+    drawn = rng.laplace(size=size) / 2**0.5 if is_laplace else rng.normal(size=size)
+    sources = means[aux] + spreads[aux] * drawn
     hidden = np.tanh(
         0.7 * sources @ rng.standard_normal((3, 20)) + 0.3 * rng.standard_normal(20)
     )
@@ -156,6 +162,7 @@ def inverted(sources: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 SETS: dict[str, Callable[[np.random.Generator], Conditioned]] = {
     "mild-var": lambda rng: mild(rng, 0.1, 2, 0),
+    "mild-laplace": lambda rng: mild(rng, 0.1, 2, 0, is_laplace=True),
     "mild-mean": lambda rng: mild(rng, 0.2, 0.8, 1),
     "icebeem-2": lambda rng: icebeem(rng, 2),
     "icebeem-4": lambda rng: icebeem(rng, 4),
