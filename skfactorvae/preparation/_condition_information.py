@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from .. import core
 from ._conditional_start import condition_groups, condition_moments, diagonalising
@@ -70,7 +69,7 @@ def condition_information(codes, weight, groups) -> float:
         own = codes[group]
         squares = np.square(own) @ precision.T - 2 * own @ (mean * precision).T
         log_density = -0.5 * (squares + offset)  # (n_k, K), up to a constant
-        evidence = logsumexp(log_density, axis=1, b=shares)
+        evidence = np.logaddexp.reduce(log_density + np.log(shares), axis=1)
         gains.append(np.average(log_density[:, k] - evidence, weights=weight[group]))
     return float(shares @ gains)
 
