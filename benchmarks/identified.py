@@ -3,7 +3,7 @@
     python benchmarks/identified.py                  fit what is missing, and store it
     python benchmarks/identified.py --stored         print what is stored
     python benchmarks/identified.py --power          how often conditions are refused
-    python benchmarks/identified.py --bounds         bounds at the start and after a fit
+    python benchmarks/identified.py --steps          what a fit finds after some steps
 
 ``--sets``, ``--methods`` and ``--seeds`` choose some of them. The number is the mean
 absolute correlation (Pearson) of each source with the component matched to it, of all
@@ -14,7 +14,9 @@ Sets, each drawn anew for each seed:
 
 - ``mild-var``: 30 conditions of 200 samples, 3 sources with standard deviations uniform
   in (.1, 2) and means of zero, 12 columns of a smooth map with 5 % of noise;
-- ``mild-mean``: the same with standard normal means, and standard deviations uniform in
+- ``mild-laplace``: the same with sources that have Laplace distributions under each
+  condition, of these standard deviations;
+- ``mild-mean``: normal sources with standard normal means, and standard deviations in
   (.2, .8);
 - ``ivae``: 40 conditions of 1,000 samples, 5 sources with standard deviations uniform
   in (.5, 3), three layers of mixing with tanh(x) + .1 x between them (Khemakhem et al.
@@ -34,8 +36,8 @@ conditions. On ``moebius``, the VAE and FactorVAE also start at random, without 
 decay, with one scale for both columns, so that angles are kept: by default, each column
 is standardised. The best of three such fits has the highest bound, which needs no
 sources. AuxiliaryVAE is also fitted with a fixed standard deviation of the
-noise, .1 of that of a column (``noise``), and with four times as many steps, too
-(``longer``).
+noise, .1 of that of a column (``noise``), and both with four times as many steps
+(``noise, longer`` and ``longer``).
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import ortho_group
 from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -71,6 +74,9 @@ N_SEEDS = 2
 POWER = ((4, 1.5), (4, 2.0), (10, 1.5), (10, 2.0), (30, 1.5))
 """Conditions of 50 samples, and the largest ratio of spreads between them."""
 
+SHOWN = (2, 8, 16, 32, 64, 128, 200)
+"""Records of a fit, of 200, after which ``--steps`` prints a line."""
+
 
 @dataclass(frozen=True)
 class Conditioned:
@@ -85,12 +91,16 @@ class Conditioned:
 
 
 # ------------------------------------------------------------------------------ sets
-def mild(rng, low: float, high: float, mean_std: float) -> Conditioned:
+def mild(
+    rng, low: float, high: float, mean_std: float, is_laplace: bool = False
+) -> Conditioned:
     """Return 30 conditions of 200 samples, smoothly mixed, with noise."""
     aux = np.repeat(np.arange(30), 200)
     means = mean_std * rng.standard_normal((30, 3))
     spreads = rng.uniform(low, high, (30, 3))
-    sources = means[aux] + spreads[aux] * rng.standard_normal((len(aux), 3))
+    size = len(aux), 3
+    drawn = rng.laplace(size=size) / 2**0.5 if is_laplace else rng.normal(size=size)
+    sources = means[aux] + spreads[aux] * drawn
     hidden = np.tanh(
         0.7 * sources @ rng.standard_normal((3, 20)) + 0.3 * rng.standard_normal(20)
     )
@@ -152,6 +162,7 @@ def inverted(sources: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 SETS: dict[str, Callable[[np.random.Generator], Conditioned]] = {
     "mild-var": lambda rng: mild(rng, 0.1, 2, 0),
+    "mild-laplace": lambda rng: mild(rng, 0.1, 2, 0, is_laplace=True),
     "mild-mean": lambda rng: mild(rng, 0.2, 0.8, 1),
     "icebeem-2": lambda rng: icebeem(rng, 2),
     "icebeem-4": lambda rng: icebeem(rng, 4),
@@ -272,7 +283,8 @@ METHODS = {
     "FactorVAE": rotated(FactorVAETransformer(), "FactorVAE"),
     "AuxiliaryVAE": conditional,
     "noise": varied("AuxiliaryVAE, noise .1", noise_scale=0.1),
-    "longer": varied(
+    "longer": varied("AuxiliaryVAE, 4,000 steps", max_iter=4000),
+    "noise, longer": varied(
         "AuxiliaryVAE, noise .1, 4,000 steps", noise_scale=0.1, max_iter=4000
     ),
     "VAE, one scale": one_scale("VAE, one scale", BetaVAETransformer(beta=1.0)),
@@ -284,7 +296,8 @@ METHODS = {
 FIRST = {
     "linear": "columns",
     "noise": "AuxiliaryVAE, noise .1",
-    "longer": "AuxiliaryVAE, noise .1, 4,000 steps",
+    "longer": "AuxiliaryVAE, 4,000 steps",
+    "noise, longer": "AuxiliaryVAE, noise .1, 4,000 steps",
 }
 """First row of a method, where it has another name."""
 
@@ -387,18 +400,80 @@ def is_accepted(Z, aux) -> bool:
     return True
 
 
-def bounds(sets, seeds) -> None:
-    """Print the bound of AuxiliaryVAE at its linear start and after 1,000 steps."""
-    print("| set | seed | steps | bound, nats per sample | correlation |")
-    print("|---|---|---|---|---|")
+@dataclass
+class Steps:
+    """A callback that prints what a model has found after some of its steps."""
+
+    trained: Conditioned
+    others: Conditioned
+    title: str
+    n_records: int = 0
+
+    max_propagation_depth = 0
+
+    def setup(self, estimator, context) -> None:
+        """Do nothing before a fit."""
+
+    def teardown(self, estimator, context) -> None:
+        """Do nothing after it."""
+
+    def on_fit_task_begin(self, estimator, context) -> None:
+        """Do nothing before steps."""
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator) -> None:
+        """Print a line at some of the 200 records of a fit."""
+        self.n_records += 1
+        if self.n_records not in SHOWN:
+            return
+        trained, codes = (
+            fitted_estimator.transform(one.X) for one in (self.trained, self.others)
+        )
+        aligned = align_codes(trained, self.trained.aux, n_permutations=99)
+        turned = (codes - aligned.mean) @ aligned.matrix
+        given = aligned.codes, self.trained.aux
+        cells = [
+            f"{self.n_records * estimator.max_iter // 200}",
+            f"{fitted_estimator.score(self.others.X):.2f}",
+            f"{correlation(self.others.sources, codes):.3f}",
+            f"{correlation(self.others.sources, turned):.3f}",
+            f"{log_probability(*given, turned, self.others.aux):.3f}",
+        ]
+        print(f"| {self.title} | {' | '.join(cells)} |", flush=True)
+
+
+def log_probability(codes, aux, other_codes, other_aux) -> float:
+    """Return the mean log-probability of conditions given codes, held out, nats.
+
+    Components are normal and independent under each condition.
+    """
+    model = GaussianNB().fit(codes, aux)
+    found = model.predict_log_proba(other_codes)
+    return float(found[np.arange(len(other_aux)), other_aux].mean())
+
+
+def steps(sets, seeds) -> None:
+    """Print bound, correlation and what codes tell of conditions after some steps.
+
+    A quarter of the samples is held out.
+    """
+    print(
+        "| set, seed | steps | bound, nats per sample | correlation | after "
+        "diagonalisation | log-probability of the condition |"
+    )
+    print("|---|---|---|---|---|---|")
     for name in sets:
         for seed in seeds:
             one = SETS[name](np.random.default_rng(seed))
-            for n_steps in (1, 1000):
-                model = auxiliary(one, seed, max_iter=n_steps).fit(one.X, aux=one.aux)
-                found = correlation(one.sources, model.transform(one.X))
-                shown = f"{model.score(one.X):.2f} | {found:.3f} |"
-                print(f"| {name} | {seed} | {n_steps} | {shown}", flush=True)
+            if one.aux is None:
+                continue
+            is_held_out = np.random.default_rng(99).uniform(size=len(one.X)) < 0.25
+            trained, others = (
+                Conditioned(one.X[some], one.aux[some], one.sources[some])
+                for some in (~is_held_out, is_held_out)
+            )
+            model = auxiliary(one, seed)
+            model.set_callbacks(Steps(trained, others, f"{name}, {seed}"))
+            model.fit(trained.X, aux=trained.aux)
 
 
 def main() -> None:
@@ -406,7 +481,7 @@ def main() -> None:
     parser.add_argument("--stored", action="store_true", help="print what is stored")
     parser.add_argument("--power", action="store_true", help="shares that are refused")
     parser.add_argument(
-        "--bounds", action="store_true", help="bounds of AuxiliaryVAE, for --sets"
+        "--steps", action="store_true", help="steps of AuxiliaryVAE, for --sets"
     )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
@@ -416,11 +491,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*components are not separated")
     if options.power:
         power()
-    elif options.bounds:
-        bounds(options.sets, options.seeds)
+    elif options.steps:
+        steps(options.sets, options.seeds)
     elif not options.stored:
         measure(options.sets, options.methods, options.seeds)
-    if not (options.power or options.bounds):
+    if not (options.power or options.steps):
         show()
 
 

@@ -1,4 +1,4 @@
-"""Measure what quantised latents and a penalty on interactions of latents are worth.
+"""Measure what quantised latents, a penalty on interactions and IB-GAN are worth.
 
     python benchmarks/latents.py                fit what is missing, and store it
     python benchmarks/latents.py --stored       print what is stored
@@ -6,7 +6,7 @@
 ``--tables``, ``--methods`` and ``--seeds`` choose some of them. These are experiments:
 no parameter of an estimator switches them on. The score is the mean rank correlation of
 each factor with the component matched to it, over at most 2,000 samples. All fits have
-ten components, 1,000 steps and ``weight_decay=0``.
+ten components; VAEs make 1,000 steps with ``weight_decay=0``, and GANs 2,000 steps.
 
 - quantised: codes are rounded to ``1 / LEVELS_PER_UNIT`` before they are decoded,
   within 2.5 of zero, and derivatives are those without rounding. The KL divergence has
@@ -18,6 +18,12 @@ ten components, 1,000 steps and ``weight_decay=0``.
   a finite version of the normalised Hessian penalty of Tripod (Hsu et al. 2024,
   "Tripod: Three Complementary Inductive Biases for Disentangled Representation
   Learning"). Few of the pairs are of two active latents.
+- IB-GAN: the code of an InfoGAN passes a stochastic bottleneck before the generator,
+  two hidden layers of 32 units with normal outputs, one for each latent, in place of
+  noise. The KL divergence of these outputs from standard normal ones is added to the
+  loss, after Jeon et al. (2021, "IB-GAN: Disentangled Representation Learning with
+  Information Bottleneck Generative Adversarial Networks"). Its weight is .14 of that of
+  the mutual information, as in their experiments with sprites, or equal to it.
 """
 
 from __future__ import annotations
@@ -25,16 +31,25 @@ from __future__ import annotations
 import argparse
 import csv
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import recovery
 import torch
+import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 
-from skfactorvae import BetaVAETransformer, FactorVAETransformer, core, datasets
+from skfactorvae import (
+    BetaVAETransformer,
+    FactorVAETransformer,
+    InfoGANTransformer,
+    core,
+    datasets,
+)
+from skfactorvae.core.objectives._infogan import InfoGANDiscriminator
 from skfactorvae.metrics import mean_correlation_score
 
 RESULTS = Path(__file__).parent / "results" / "latents.csv"
@@ -88,6 +103,71 @@ class WithoutInteractions(core.VAE):
         return {**super().terms(forward), "interaction": off * (mixed / single).mean(1)}
 
 
+WIDTH = 32
+"""Hidden units of the bottleneck."""
+
+
+def bottleneck(weights, z):
+    """Return mean and log-variance of the bottleneck's output, (K, B, d) each."""
+    hidden = z
+    for layer in range(2):
+        hidden = F.relu(hidden @ weights[f"bottleneck.{layer}"])
+    return (hidden @ weights["bottleneck.2"]).chunk(2, -1)
+
+
+@dataclass(frozen=True)
+class BottleneckGAN(core.GAN):
+    """Networks of an InfoGAN whose noise is that of the bottleneck."""
+
+    def generate(self, weights, z, auxiliary_noise, *, noise=True):
+        mean, log_var = bottleneck(weights, z)
+        draw = mean + (0.5 * log_var).exp() * auxiliary_noise * noise
+        return self.decode(weights, draw)
+
+
+class BottleneckDiscriminator(InfoGANDiscriminator):
+    """InfoGAN's discriminator of rows that are generated through the bottleneck."""
+
+    def run(self, forward, weights, gradients):
+        own = forward.network
+        network = BottleneckGAN(own.network, own.n_noise, own.levels)
+        given = vars(forward) | {"network": network}
+        names = "network", "likelihood", "weights", "batch", "mask", "ramp"
+        through = core.Forward(*(given[name] for name in names))
+        terms, record = super().run(through, weights, gradients)
+        mean, log_var = bottleneck(forward.weights, forward.batch.noise[:, 1])
+        kl = 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum(-1).mean(-1)
+        return {**terms, "bottleneck": kl}, record
+
+
+@dataclass(frozen=True, kw_only=True)
+class IBGAN(core.InfoGAN):
+    """InfoGAN with a bottleneck between code and generator."""
+
+    share: float = field(metadata={"is_weight": True})
+    n_components: int
+
+    @property
+    def adversary(self):
+        settings = self.lambda_, self.gradient_penalty, self.learning_rate
+        return BottleneckDiscriminator(*settings)
+
+    @property
+    def parameters(self):
+        return {f"bottleneck.{i}": (f"{i}", f"{i + 1}") for i in range(3)}
+
+    def draw(self, n_components):
+        sizes = n_components, WIDTH, WIDTH, 2 * n_components
+        source = torch.Generator().manual_seed(0)
+        return {
+            f"bottleneck.{i}": (2 / n) ** 0.5 * torch.randn(n, m, generator=source)
+            for i, (n, m) in enumerate(pairwise(sizes))
+        }
+
+    def weights(self, ramp):
+        return {**super().weights(ramp), "bottleneck": self.share * self.lambda_}
+
+
 class QuantisedVAE(BetaVAETransformer):
     """The VAE with quantised latents."""
 
@@ -110,6 +190,25 @@ class StrongerPenalty(VAEWithoutInteractions):
     WEIGHT = 100.0
 
 
+class IBGANTransformer(InfoGANTransformer):
+    """InfoGAN with a bottleneck, of a small weight."""
+
+    SHARE = 0.14
+
+    def _wrapper(self):
+        return "gan", {"n_noise": self.n_components, "levels": ()}
+
+    def _objective(self, targets=None):
+        own = {"share": self.SHARE, "n_components": self.n_components}
+        return IBGAN(**vars(super()._objective()), **own)
+
+
+class NarrowerBottleneck(IBGANTransformer):
+    """IB-GAN with the weight of the mutual information."""
+
+    SHARE = 1.0
+
+
 def of_vae(cls):
     return partial(cls, beta=1.0)
 
@@ -121,6 +220,9 @@ METHODS = {
     "quantised": of_vae(QuantisedVAE),
     "interactions": of_vae(VAEWithoutInteractions),
     "interactions, weight 100": of_vae(StrongerPenalty),
+    "InfoGAN": InfoGANTransformer,
+    "IB-GAN": IBGANTransformer,
+    "IB-GAN, weight 1": NarrowerBottleneck,
 }
 
 
@@ -139,6 +241,17 @@ TABLES = {
 }
 
 
+def fitted(method, seeds, X, n_steps):
+    """Return models of several seeds, fitted together."""
+    models = [METHODS[method](10, random_state=seed, verbose=0) for seed in seeds]
+    for model in models:
+        if isinstance(model, InfoGANTransformer):
+            model.set_params(max_iter=2 * n_steps)
+        else:
+            model.set_params(max_iter=n_steps, weight_decay=0.0)
+    return recovery.fit_all(models, X)[0]
+
+
 def measure(tables, methods, seeds, n_steps=1000):
     """Fit what is not stored, and store it; seeds are fitted together."""
     done = {(r["table"], r["method"], r["seed"]) for r in stored()}
@@ -146,11 +259,9 @@ def measure(tables, methods, seeds, n_steps=1000):
         X, factors = TABLES[table]()
         for method in methods:
             new = [s for s in seeds if (table, method, str(s)) not in done]
-            options = {"max_iter": n_steps, "weight_decay": 0.0, "verbose": 0}
-            models = [METHODS[method](10, random_state=s, **options) for s in new]
-            if not models:
+            if not new:
                 continue
-            models, _ = recovery.fit_all(models, X)
+            models = fitted(method, new, X, n_steps)
             some = np.random.default_rng(0).permutation(len(X))[: recovery.SCORED_ROWS]
             for seed, model in zip(new, models, strict=True):
                 codes = model.transform(X[some])

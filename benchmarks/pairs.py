@@ -189,8 +189,8 @@ def report(records, base="FactorVAE"):
         chosen = [r for r in records if r["redrawn"] == redrawn]
         methods = [m for m in METHODS if m in {r["method"] for r in chosen}]
         print(f"\n{redrawn} redrawn factor(s) in each pair\n")
-        print("| table | " + " | ".join(methods) + " |")
-        print("|---|" + "---|" * len(methods))
+        print("| table | seeds | " + " | ".join(methods) + " |")
+        print("|---|---|" + "---|" * len(methods))
         values = {
             (table, method): np.array(
                 [
@@ -204,8 +204,9 @@ def report(records, base="FactorVAE"):
         }
         tables = [t for t in TABLES if all(len(values[t, m]) for m in methods)]
         for table in tables:
+            n_seeds = min(len(values[table, method]) for method in methods)
             cells = [f"{values[table, method].mean():.3f}" for method in methods]
-            print(f"| {table} | " + " | ".join(cells) + " |")
+            print(f"| {table} | {n_seeds} | " + " | ".join(cells) + " |")
         for method in methods:
             if method.startswith("Paired") and base in methods:
                 print_gain(values, tables, method, base)

@@ -213,6 +213,7 @@ OPTIONAL = {
     "column_report_",
     "component_names_",
     "conditional_prior_",
+    "best_iter_",
     "n_samples_seen_",
     "drift_",
     "explained_variance_ratio_",

@@ -25,6 +25,20 @@ def test_an_experiment_changes_the_fit(method, term, X):
 
 
 @pytest.mark.slow
+def test_the_generator_has_a_bottleneck(X):
+    """Its divergence is part of the loss, and smaller with a larger weight."""
+    weak, strong = (
+        latents.METHODS[name](3, random_state=0, max_iter=60).fit(X)
+        for name in ("IB-GAN", "IB-GAN, weight 1")
+    )
+    plain = latents.METHODS["InfoGAN"](3, random_state=0, max_iter=60).fit(X)
+    assert weak.history_.keys() - plain.history_.keys() == {"bottleneck"}
+    last = [model.history_["bottleneck"][-1] for model in (weak, strong)]
+    assert 0 < last[1] < last[0]
+    assert np.isfinite(weak.transform(X)).all()
+
+
+@pytest.mark.slow
 def test_a_table_is_measured_once_and_stored(monkeypatch, tmp_path, X):
     monkeypatch.setattr(latents, "RESULTS", tmp_path / "stored.csv")
     monkeypatch.setitem(latents.TABLES, "layers", lambda: (X, X[:, :2]))

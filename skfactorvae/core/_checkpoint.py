@@ -18,6 +18,9 @@ from ._parameter_groups import ParameterGroup
 from ._schedule import Schedule
 from ._state import Restoring
 
+LOSS = 0.02
+"""Share of the largest value of a criterion that later weights may lack."""
+
 
 class Stack(Protocol):
     """Models in training, as far as a checkpoint needs them."""
@@ -56,6 +59,10 @@ class Checkpoint:
         self.diverged_at: int | None = None
         self.status: Status = "budget"
         self.is_done = False
+        is_validated = self.job.held_out is not None
+        self.has_criterion = self.job.criterion is not None and not is_validated
+        if self.has_criterion:
+            self.best = self._judge()
 
     def _copy(self) -> list[list[Tensor]]:
         return [p.copy(self.k) for p in self.stack.parameter_groups.values()]
@@ -81,11 +88,33 @@ class Checkpoint:
             self.diverged_at = step
             self.end("diverged")
             return
-        if self.job.held_out is None:
+        if self.has_criterion:
+            self._compare(step)
+        elif self.job.held_out is None:
             self.kept, self.kept_step = self._copy(), step
         else:
             record = {**record, "validation_elbo": self._validate(step)}
         self.history.append({"step": step, **record})
+
+    def _judge(self) -> float:
+        """Return the value of the job's criterion for the current weights."""
+        assert self.job.criterion is not None
+        return self.job.criterion(self.stack.export(self.k), self.stack.device)
+
+    def _compare(self, step: int) -> None:
+        """Keep the current weights unless earlier ones are better by the criterion.
+
+        They are compared at the records whose number is a power of four, and after the
+        last step.
+        """
+        number = math.ceil(step / self.stack.schedule.record_every)
+        is_power = number.bit_count() == 1 and number.bit_length() % 2 == 1
+        if not (is_power or step == self.stack.schedule.max_iter):
+            return
+        value = self._judge()
+        self.best = max(self.best, value)
+        if value >= self.best - LOSS * max(self.best, 0.0):
+            self.kept, self.kept_step = self._copy(), step
 
     def _validate(self, step: int) -> float:
         schedule, stack = self.stack.schedule, self.stack

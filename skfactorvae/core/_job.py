@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from ._axes import Parameters
 from ._likelihoods import Likelihood
@@ -79,6 +80,10 @@ class Job:
     stream_size : float or None
         Effective number of samples of the stream that the rows are a block of; None
         for rows that are no block.
+    criterion : callable (weights, device) -> float, or None
+        Compares the weights of some steps, the first ones included; the last ones with
+        at least 98 % of the largest value are returned. It has no effect with rows that
+        are held out.
     """
 
     network: Network
@@ -97,6 +102,7 @@ class Job:
     weight_decay: float = 0.0
     hidden_fraction: float = 0.0
     stream_size: float | None = None
+    criterion: Callable[[Arrays, torch.device], float] | None = None
 
     def is_warmed_up(self, schedule: Schedule, step: int) -> bool:
         """Return whether all weights of the objective have their final values."""
@@ -205,8 +211,8 @@ class Fit:
     n_iter : int
         Steps made.
     kept_step : int
-        Step whose weights these are: the last, the best on held-out rows, or the last
-        finite one.
+        Step whose weights these are: the last, the best on held-out rows or by the
+        job's criterion, or the last finite one.
     diverged_at : int or None
         Step at which divergence was found; None unless the status is "diverged".
     """

@@ -72,5 +72,6 @@ CONDITIONAL: dict[str, Entry] = {
     **LATENT,
     "_conditions": Plain(types=(dict,), optional=True),
     "_condition_shares": Array(axes=("condition",), optional=True),
+    "best_iter_": Plain(types=(int,), optional=True),
 }
 """Attributes of estimators that are given conditions, where they were given any."""

@@ -106,7 +106,7 @@ def _compared(groups, n_samples):
     return [group for group in groups if len(group) > n_samples]
 
 
-def diagonalising(codes, share, groups, variances=None):
+def diagonalising(codes, share, groups, variances=None, **options):
     """Return the matrix (r, r) whose codes are uncorrelated under all conditions.
 
     All samples together have a variance of one in these codes.
@@ -120,6 +120,8 @@ def diagonalising(codes, share, groups, variances=None):
         Samples of each condition; those of no more than r samples are left out.
     variances : ndarray of shape (n, r) or None
         Posterior variances of the codes.
+    **options
+        Of :func:`diagonalise`.
     """
     added = np.zeros_like(codes) if variances is None else variances
     r = codes.shape[1]
@@ -130,7 +132,8 @@ def diagonalising(codes, share, groups, variances=None):
         covariances = np.stack(
             [_covariance(codes[g], share[g], added[g]) for g in groups]
         )
-        matrix = diagonalise(covariances + RIDGE * np.eye(r), sizes / sizes.sum())
+        covariances += RIDGE * np.eye(r)
+        matrix = diagonalise(covariances, sizes / sizes.sum(), **options)
     spread = np.diag(_covariance(codes @ matrix.T, share, added @ np.square(matrix).T))
     return matrix / np.sqrt(np.maximum(spread, RIDGE))[:, None]
 

@@ -15,6 +15,7 @@ from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
+from ._condition_information import ConditionInformation
 from ._conditional_axes import diagonalised
 from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
@@ -137,8 +138,10 @@ class Prepared:
             The finished fit.
         device : torch.device
         """
-        if isinstance(self.job.objective, core.AuxiliaryVAE):
-            return self, self._diagonalised(fit, device)
+        if self._is_conditional:
+            if fit.status == "diverged" or not self._is_identified:
+                return self, fit
+            return self, diagonalised(self.job, fit, device)
         is_active = fit.kl > ROTATED_KL
         asked = self.known["init_"] == "varimax" and fit.status != "diverged"
         if not asked or is_active.sum() < 2:
@@ -155,11 +158,24 @@ class Prepared:
             replace(fit, weights=weights, kl=kl, variance=variance),
         )
 
-    def _diagonalised(self, fit: core.Fit, device: Any) -> core.Fit:
-        p_value = self.known["init_criteria_"].get("conditions_p", 0.0)
-        if fit.status == "diverged" or p_value > LEVEL:
-            return fit
-        return diagonalised(self.job, fit, device)
+    def compared(self) -> Prepared:
+        """Return the job whose weights are compared by what codes tell of conditions.
+
+        It is unchanged where there are no conditions, or they identify nothing.
+        """
+        if not (self._is_conditional and self._is_identified):
+            return self
+        criterion = ConditionInformation.of(self.job)
+        return replace(self, job=replace(self.job, criterion=criterion))
+
+    @property
+    def _is_conditional(self) -> bool:
+        return isinstance(self.job.objective, core.AuxiliaryVAE)
+
+    @property
+    def _is_identified(self) -> bool:
+        """Whether conditions differ more than permuted ones, as far as is known."""
+        return self.known["init_criteria_"].get("conditions_p", 0.0) <= LEVEL
 
     def fitted(self, weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return the attributes with which a fitted estimator transforms."""
@@ -299,7 +315,7 @@ def prepare(
         schedule,
         budget=schedule.max_iter,
         has_default_noise=options.input_noise == "auto",
-    )
+    ).compared()
     if options.weight_decay != "auto":
         return prepared.with_decay(with_decay, float(options.weight_decay))
     if previous is not None:

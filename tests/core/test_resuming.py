@@ -103,6 +103,18 @@ def test_held_out_rows_stop_models_at_different_steps():
     assert min(stopped) < CHUNK or memory.steps[-1] > CHUNK
 
 
+def test_weights_that_a_criterion_prefers():
+    """Those with the smallest sum of squares, for one model before the interruption."""
+
+    def smallness(weights, device):
+        return -sum(float(np.square(w).sum()) for w in weights.values())
+
+    rows = make_rows(60)
+    jobs = [make_job(rows=rows, seed=s, criterion=smallness) for s in range(2)]
+    fits, _ = assert_resumed_equals_uninterrupted(jobs, make_schedule(STEPS))
+    assert min(one.kept_step for one in fits) < CHUNK
+
+
 @pytest.mark.slow
 def test_noise_annealing_decay_and_missing_values():
     _, _, rows = linear_table(80)

@@ -574,3 +574,41 @@ def test_early_stopping_returns_the_best_held_out_weights():
     best = curve[is_warmed_up].argmax()
     assert result.kept_step == steps[is_warmed_up][best]
     assert result.n_iter == result.kept_step + 30
+
+
+class TestCriterion:
+    """Weights are compared at the start, at records 1, 4, 16, ... and at the end."""
+
+    @staticmethod
+    def fitted(values, n_steps=20, **options):
+        given = iter(values)
+        job = make_job(criterion=lambda weights, device: next(given), **options)
+        (found,) = fit([job], make_schedule(n_steps))
+        return found, given
+
+    @pytest.mark.parametrize(
+        ("values", "step"),
+        [
+            ([5, 1, 2, 3, 4], 0),
+            ([1, 5, 2, 3, 4], 1),
+            ([1, 2, 3, 5, 4], 16),
+            ([1, 2, 3, 4, 5], 20),
+            ([5, 1, 2, 3, 4.95], 20),
+            ([-1, -5, -4, -1.01, -3], 0),
+        ],
+    )
+    def test_the_best_weights_are_returned(self, values, step):
+        found, given = self.fitted(values)
+        assert found.kept_step == step
+        assert found.n_iter == 20
+        assert next(given, None) is None
+
+    def test_a_criterion_that_prefers_the_last_step_changes_nothing(self):
+        (plain,) = fit([make_job()], make_schedule(20))
+        assert_same_fit(plain, self.fitted(range(5))[0], rtol=0, atol=0)
+
+    def test_held_out_rows_take_its_place(self):
+        held_out = core.HeldOut(make_rows(40, seed=3), np.ones(40))
+        found, given = self.fitted(range(5), held_out=held_out)
+        assert found.kept_step == 20
+        assert next(given) == 0

@@ -61,6 +61,21 @@ class TestFit:
         verdicts = {v.name: v.level for v in check_fit(model)}
         assert verdicts["conditions"] == "warning"
 
+    def test_the_step_whose_components_are_kept(self):
+        X, site, _ = table()
+        assert fitted(X, site).best_iter_ in (0, 1, 4, 6)
+        assert not hasattr(fitted(X, None), "best_iter_")
+
+    @pytest.mark.slow
+    def test_the_linear_start_is_returned_where_training_mixes_components(self):
+        """With a learning rate that is too high."""
+        X, site, factors = table()
+        model = fitted(X, site, learning_rate=0.1, max_iter=100)
+        assert model.n_iter_ == 100
+        assert model.best_iter_ == 0
+        assert len(model.active_components_) == 2
+        assert mean_correlation_score(factors, model.transform(X)) > 0.98
+
     @pytest.mark.slow
     def test_without_conditions_it_is_a_vae_bit_for_bit(self):
         X, *_ = table()
@@ -284,6 +299,7 @@ class TestFiles:
             again.transform(X, aux=site), model.transform(X, aux=site)
         )
         assert str(again.conditional_prior_) == str(model.conditional_prior_)
+        assert again.best_iter_ == model.best_iter_
 
     @pytest.mark.slow
     def test_conditions_that_do_not_fit_the_weights_are_refused(self, tmp_path):

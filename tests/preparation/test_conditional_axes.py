@@ -5,9 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.naive_bayes import GaussianNB
 
 from skfactorvae import core
-from skfactorvae.preparation._conditional_axes import _bound, diagonalised
+from skfactorvae.preparation._condition_information import (
+    ConditionInformation,
+    condition_information,
+)
+from skfactorvae.preparation._conditional_axes import diagonalised
 from skfactorvae.preparation._conditional_start import (
     compare_conditions,
     conditional_start,
@@ -50,6 +55,59 @@ class TestStart:
         assert compare_conditions(start, factors, labels, 3) == {}
 
 
+class TestInformation:
+    def test_it_is_that_of_a_naive_bayes_classifier(self):
+        factors, labels = samples(2000)
+        given = labels[:, 0].astype(int)
+        groups = [np.flatnonzero(given == k) for k in range(3)]
+        model = GaussianNB().fit(factors, given)
+        of_true = model.predict_log_proba(factors)[np.arange(len(given)), given]
+        found = condition_information(factors, np.ones(len(given)), groups)
+        assert found == pytest.approx(of_true.mean() + np.log(3), abs=1e-3)
+
+    def test_mixed_factors_have_less(self):
+        factors, labels = samples(500)
+        groups = [np.flatnonzero(labels[:, 0] == k) for k in range(3)]
+        own, mixed = (
+            condition_information(codes, np.ones(1500), groups)
+            for codes in (factors, factors @ TURN)
+        )
+        assert mixed < own - 0.05
+
+    def test_an_integer_weight_is_a_repeated_sample(self):
+        factors, labels = samples(50)
+        weight = np.random.default_rng(0).integers(1, 4, size=150)
+        repeated = np.repeat(np.arange(150), weight)
+        found = []
+        for some, w in ((np.arange(150), weight), (repeated, np.ones(len(repeated)))):
+            groups = [np.flatnonzero(labels[some, 0] == k) for k in range(3)]
+            found.append(condition_information(factors[some], w, groups))
+        assert found[0] == pytest.approx(found[1])
+
+    def test_codes_that_do_not_vary_have_none(self):
+        cpu = core.resolve_device("cpu")
+        factors, labels = samples(50)
+        network = core.MLP(2, 2, (4,), "relu", linear_path=True)
+        information = ConditionInformation(
+            network, factors.astype(np.float32), np.ones(150), labels, 3
+        )
+        job = core.Job(
+            network=network,
+            likelihood=core.Gaussian("feature"),
+            objective=core.VAE(beta=1.0),
+            rows=information.rows,
+            row_weights=np.ones(150),
+            seed=0,
+        )
+        schedule = core.Schedule(
+            max_iter=1, batch_size=8, learning_rate=1e-9, warmup=0.0
+        )
+        (fit,) = core.fit_stack([job], schedule, device=cpu)
+        zero = {name: 0 * weight for name, weight in fit.weights.items()}
+        assert information(zero, cpu) == 0
+        assert information({k: w + np.nan for k, w in zero.items()}, cpu) == -np.inf
+
+
 @pytest.mark.slow
 def test_a_trained_model_whose_latents_are_mixed_is_diagonalised():
     cpu = core.resolve_device("cpu")
@@ -84,7 +142,9 @@ def test_a_trained_model_whose_latents_are_mixed_is_diagonalised():
     mixed = core.mix_latents(job, fit.weights, TURN, cpu)
     before = replace(fit, weights=mixed)
     after = diagonalised(job, before, cpu)
-    assert _bound(job, after.weights, cpu) > _bound(job, mixed, cpu)
+    information = ConditionInformation.of(job)
+    values = [information(one, cpu) for one in (fit.weights, mixed, after.weights)]
+    np.testing.assert_allclose(values, values[0], atol=2e-3)  # of diagonalised codes
     least = []
     for one in (before, after):
         codes, _ = core.encode(network, one.weights, rows, device=cpu)
