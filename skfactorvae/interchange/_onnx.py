@@ -9,6 +9,7 @@ import numpy as np
 from ..persistence import Savable, document_of
 from ..runtime import RuntimeModel
 from ._graph import OPSET, Exporter, Graph
+from ._libraries import import_library
 
 METHODS = {
     "transform": ("X", ("codes",)),
@@ -126,9 +127,8 @@ class _OnnxGraph(Graph):
     """A graph of its own, of onnx's protocol buffers."""
 
     def __init__(self):
-        import onnx
-
-        self.onnx, self.nodes, self.constants = onnx, [], []
+        self.onnx = import_library("onnx", "to_onnx()", "onnx")
+        self.nodes, self.constants = [], []
 
     def constant(self, array: np.ndarray) -> str:
         name = f"constant_{len(self.constants)}"

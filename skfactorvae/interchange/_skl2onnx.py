@@ -8,6 +8,7 @@ import numpy as np
 
 from .._loading import FAMILY
 from ._graph import Exporter, Graph
+from ._libraries import import_library
 from ._onnx import runtime_model
 
 CONVERTED = {name: cls for name, cls in FAMILY.items() if not name.startswith("Base")}
@@ -35,10 +36,10 @@ def register_onnx_converters():
     >>> from skfactorvae.interchange import register_onnx_converters
     >>> names = register_onnx_converters()  # doctest: +SKIP
     """
-    from skl2onnx import update_registered_converter
-
+    skl2onnx = import_library("skl2onnx", "register_onnx_converters()", "onnx")
     for name, cls in CONVERTED.items():
-        update_registered_converter(cls, f"Skfactorvae{name}", _set_shape, _convert)
+        alias = f"Skfactorvae{name}"
+        skl2onnx.update_registered_converter(cls, alias, _set_shape, _convert)
     return sorted(CONVERTED)
 
 

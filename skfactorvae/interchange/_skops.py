@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from .._loading import CLASSES
 from ..files import ModelFileError
+from ._libraries import import_library
 
 
 def load_skops(path, *, trusted=()):
@@ -40,17 +41,16 @@ def load_skops(path, *, trusted=()):
     >>> from skfactorvae.interchange import load_skops
     >>> pipeline = load_skops("pipeline.skops")  # doctest: +SKIP
     """
-    import skops.io
-
+    io = import_library("skops.io", "load_skops()", "skops")
     ours = _names_of_classes()
-    wanted = skops.io.get_untrusted_types(file=path)
+    wanted = io.get_untrusted_types(file=path)
     if others := sorted(set(wanted) - ours - set(_strings(trusted))):
         raise ModelFileError(
             f"{os.fspath(path)!r} wants types that are not of skfactorvae: "
             f"{', '.join(others)}. Loading calls their code: read it, and pass the "
             "names that you trust as load_skops(path, trusted=[...]); else do not load."
         )
-    return skops.io.load(path, trusted=wanted)
+    return io.load(path, trusted=wanted)
 
 
 def _names_of_classes() -> set[str]:

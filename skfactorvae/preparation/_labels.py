@@ -227,10 +227,10 @@ def _values(name: str, column: Column, kind: str):
         return column.as_levels()
     values = column.as_numbers()
     if values is None:
+        first = column.as_levels()[1].tolist()[0]  # as Python shows it
         raise ValueError(
-            f"Attribute {name!r} of y holds {column.as_levels()[1][0]!r}, ..., which "
-            "are not numbers, so its type cannot be 'continuous'. Convert the column "
-            "to numbers, or set its type to 'discrete' where the estimator has "
-            "attribute_types."
+            f"Attribute {name!r} of y holds {first!r}, ..., which are not numbers, so "
+            "its type cannot be 'continuous'. Convert the column to numbers, or set "
+            "its type to 'discrete' where the estimator has attribute_types."
         )
     return values, None
