@@ -83,8 +83,8 @@ def align_codes(
     Raises
     ------
     ValueError
-        If Z or aux cannot be used, or conditions do not differ in the shape of the
-        covariances (p > 0.01).
+        If Z or aux cannot be used, a component is constant under a condition, or
+        conditions do not differ in the shape of the covariances (p > 0.01).
 
     Warns
     -----

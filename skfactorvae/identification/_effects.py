@@ -76,8 +76,9 @@ def condition_effects(
     Raises
     ------
     ValueError
-        If Z or aux cannot be used, a level has fewer than ten samples, or a condition
-        is determined by the others, so that their effects cannot be distinguished.
+        If Z or aux cannot be used, aux holds dates, a level has fewer than ten samples,
+        or a condition is determined by the others, so that their effects cannot be
+        distinguished.
 
     References
     ----------
