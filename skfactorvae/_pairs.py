@@ -5,11 +5,13 @@ Axes: ``n`` samples, ``c`` pairings.
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.utils import check_scalar
 
 from ._inputs import columns, read_column
 
@@ -39,6 +41,8 @@ def pairs_to_groups(pairs, n_samples):
 
     Raises
     ------
+    TypeError
+        If ``n_samples`` is not an integer.
     ValueError
         If a pair is not one of two different row numbers below ``n_samples``.
 
@@ -52,6 +56,7 @@ def pairs_to_groups(pairs, n_samples):
     >>> pairs_to_groups([[0, 3], [1, 4]], 5)
     array([0, 1, 2, 0, 1])
     """
+    check_scalar(n_samples, "n_samples", Integral, min_val=0)
     ends = np.asarray(pairs)
     if ends.ndim != 2 or ends.shape[1] != 2 or ends.dtype.kind not in "iu":
         raise ValueError(

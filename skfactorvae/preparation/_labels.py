@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._inputs import (
+    BOOLEAN,
     CONTINUOUS,
     DISCRETE,
     MANY_LEVELS,
@@ -225,7 +226,8 @@ def _values(name: str, column: Column, kind: str):
     """Return an attribute's labels as float64, and its levels if it is discrete."""
     if kind == DISCRETE:
         return column.as_levels()
-    values = column.as_numbers()
+    is_boolean = column.content == BOOLEAN
+    values = column.values if is_boolean else column.as_numbers()
     if values is None:
         first = column.as_levels()[1].tolist()[0]  # as Python shows it
         raise ValueError(

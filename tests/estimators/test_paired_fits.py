@@ -158,6 +158,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match=message):
             skfactorvae.pairs_to_groups(pairs, 5)
 
+    @pytest.mark.parametrize("n_samples", [5.0, "5", None])
+    def test_a_number_of_samples_is_an_integer(self, n_samples):
+        with pytest.raises(TypeError, match="n_samples must be an instance of"):
+            skfactorvae.pairs_to_groups([[0, 1]], n_samples)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
