@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import entropy
 from sklearn.utils.extmath import randomized_svd
 
 from ._incomplete import has_missing
@@ -360,8 +359,9 @@ def discrete_variance(rows, weight, seed):
     for j in np.flatnonzero(is_new.sum(axis=0) < MAX_LEVELS):
         n_observed = np.count_nonzero(~np.isnan(columns[:, j]))
         starts = np.flatnonzero(is_new[:, j]) + 1
-        counts = np.diff([0, *starts, n_observed])
-        share[j] = min(1.0, math.exp(1 - 2 * entropy(counts))) if n_observed else 0.0
+        shares = np.diff([0, *starts, n_observed]) / max(1, n_observed)
+        entropy = -float(shares @ np.log(np.where(shares > 0, shares, 1.0)))
+        share[j] = min(1.0, math.exp(1 - 2 * entropy))
     return np.maximum(_resolution_variance(columns), share * _variance(columns))
 
 
