@@ -77,7 +77,7 @@ class Shown(FactorVAETransformer):
             print("  nothing is held out")
             return prepared
         fits = train(plan.jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
-        candidates = plan.evaluate(fits, devices[0])
+        _, candidates = plan.evaluate(fits, devices[0])
         n_features, weight = plan.jobs[0].rows.shape[1], plan.held_out_weight
         for decay, found in zip(plan.decays, candidates, strict=True):
             bound, _ = trimmed_mean(found.bounds, weight)

@@ -49,7 +49,8 @@ class Followed(Choice):
     def _regularized(self, prepared, devices, progress):
         plan = prepared.comparison
         fits = train(plan.jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
-        found, weight = plan.evaluate(fits, devices[0])[0], plan.held_out_weight
+        (found, *_), _ = plan.evaluate(fits, devices[0])
+        weight = plan.held_out_weight
         n_features = plan.jobs[0].rows.shape[1]
         rows = [job.held_out.rows for job in plan.jobs]
         total = weight @ np.square(np.concatenate(rows)).sum(axis=1)

@@ -20,7 +20,6 @@ import numpy as np
 from .. import core
 from .._moments import trimmed_mean
 from ._calibration import (
-    LeastVariance,
     calibrate,
     few_rows,
     held_out_of,
@@ -158,10 +157,6 @@ class Comparison:
     ) -> Regularization:
         """Return the candidate that describes held-out samples best.
 
-        The noise of columns of few levels is at least that of
-        :func:`discrete_variance` for this choice, so that the density of levels that
-        are reconstructed exactly does not decide.
-
         Networks without weight decay have the longer schedule if they show no sign of
         memorising samples: their held-out bound was still rising at the end, and little
         of what they learned is lost on held-out samples.
@@ -175,19 +170,12 @@ class Comparison:
         device : torch.device
         """
         n_features = self.jobs[0].network.n_features
-        penalties = core.held_out_penalties(
-            self.jobs, fits, self.schedule, device=device
-        )
-        found = self.evaluate(fits, penalties, device)
-        compared = found
-        if has_few_levels(self.jobs[0]):
-            compared = self.evaluate(fits, penalties, device, discrete_variance)
+        found, compared = self.evaluate(fits, device)
         short = replace(
             self.schedule, max_records=free.max_records, patience=free.patience
         )
-        lost = max(self.lost_share(found[0]), self.lost_share(compared[0]))
-        if not found[0].is_rising:
-            lost = math.inf
+        losses = [self.lost_share(scores[0]) for scores in (found, compared)]
+        lost = max(losses) if found[0].is_rising else math.inf
         memorises = lost >= MAX_LOSS or free == short
         best = choose_candidate(
             np.stack([e.bounds for e in compared]),
@@ -213,20 +201,31 @@ class Comparison:
         return np.concatenate([part.row_weights for part in held_out])
 
     def evaluate(
-        self,
-        fits: Sequence[core.Fit],
-        penalties: np.ndarray,
-        device: Any,
-        least_variance: LeastVariance = resolution_variance,
-    ) -> list[Evaluation]:
-        """Return each candidate's scores on the held-out samples."""
+        self, fits: Sequence[core.Fit], device: Any
+    ) -> tuple[list[Evaluation], list[Evaluation]]:
+        """Return each candidate's scores on the held-out samples, twice.
+
+        The first are those of the calibrated noise. In the second, by which candidates
+        are compared, columns of few levels have at least the noise of
+        :func:`discrete_variance`; without such columns both are the same.
+        """
         c = len(self.decays)
-        return [
-            _evaluate(
-                self.jobs[k::c], fits[k::c], penalties[k::c], device, least_variance
-            )
-            for k in range(c)
-        ]
+        penalties = core.held_out_penalties(
+            self.jobs, fits, self.schedule, device=device
+        )
+
+        def with_noise(least_variance):
+            return [
+                _evaluate(
+                    self.jobs[k::c], fits[k::c], penalties[k::c], device, least_variance
+                )
+                for k in range(c)
+            ]
+
+        found = with_noise(resolution_variance)
+        if not has_few_levels(self.jobs[0]):
+            return found, found
+        return found, with_noise(discrete_variance)
 
     def lost_share(self, candidate: Evaluation) -> float:
         """Return the share of what a candidate learned that new samples do not show.

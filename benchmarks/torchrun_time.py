@@ -1,15 +1,15 @@
 """Time of a step in one process, and in two that divide its batches.
 
-    python benchmarks/distributed.py
-    python benchmarks/distributed.py --networks large --processes 2 --steps 40 --add
-    python benchmarks/distributed.py --stored
+    python benchmarks/torchrun_time.py
+    python benchmarks/torchrun_time.py --networks large --processes 2 --steps 40 --add
+    python benchmarks/torchrun_time.py --stored
 
 Fits of a dense network, of a large one and of a convolutional one, in one process with
 ``device="cpu"`` and in two with ``device="torchrun"``, each with one thread. "wall" is
 the lower quartile of the milliseconds of a step, of the slower process, and "cpu" that
 of the CPU time of a step, summed over processes; "summed" are the MiB of gradients,
 codes and likelihoods that are summed over processes in a step. Writes
-benchmarks/results/distributed.csv.
+benchmarks/results/torchrun_time.csv.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from skfactorvae import FactorVAETransformer
 from skfactorvae.core import _distributed, _training
 from skfactorvae.datasets import make_gaussian_peaks
 
-RESULTS = Path(__file__).parent / "results" / "distributed.csv"
+RESULTS = Path(__file__).parent / "results" / "torchrun_time.csv"
 COLUMNS = "network", "batch", "processes", "wall", "cpu", "summed"
 
 NETWORKS = {
