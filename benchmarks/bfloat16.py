@@ -14,7 +14,6 @@ is added. Writes benchmarks/results/bfloat16.csv.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import time
 import warnings
@@ -24,6 +23,7 @@ from unittest.mock import patch
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import records_file
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.core import _training
@@ -104,25 +104,6 @@ def recovery(X, Y, n_seeds, max_iter):
     return found
 
 
-def load():
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
-
-
-def store(records):
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(records)
-
-
-def show(records):
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for record in records:
-        print("| " + " | ".join(str(record.get(c) or "") for c in COLUMNS) + " |")
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -134,11 +115,11 @@ def main():
     args = parser.parse_args()
     if not args.stored:
         X, Y = make_gaussian_peaks(2000, random_state=0)
-        records = load() if args.recovery else list(timed_sizes(X))
+        records = records_file.load(RESULTS) if args.recovery else list(timed_sizes(X))
         if args.recovery:
             records[-1] |= recovery(X, Y, args.seeds, args.max_iter)
-        store(records)
-    show(load())
+        records_file.store(RESULTS, COLUMNS, records)
+    records_file.show(COLUMNS, records_file.load(RESULTS))
 
 
 if __name__ == "__main__":

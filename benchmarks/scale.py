@@ -17,7 +17,6 @@ the table. Prints a markdown table, and writes it to benchmarks/results/scale.cs
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import resource
 import subprocess
@@ -29,6 +28,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import records_file
 
 KINDS = ("array", "memory map", "HDF5", "zarr", "dask", "Parquet", "CSR")
 SHAPES = ("10000x20", "100000x20", "1000000x20", "1000000x100", "20000x5000")
@@ -196,25 +196,6 @@ def run(kind, folder, n_steps):
     return json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
 
 
-def show(records):
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for record in records:
-        print("| " + " | ".join(str(record[name]) for name in COLUMNS) + " |")
-
-
-def load():
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
-
-
-def store(records):
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(records)
-
-
 def joined(records, new):
     """Return records with a new one, in place of that of the same table."""
 
@@ -241,17 +222,17 @@ def main():
         print(json.dumps(measure(kind, Path(folder), int(n_steps))))
         return
     if args.stored:
-        show(load())
+        records_file.show(COLUMNS, records_file.load(RESULTS))
         return
-    records = load() if args.add else []
+    records = records_file.load(RESULTS) if args.add else []
     for shape in args.shapes:
         n_rows, n_features = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             write_table(Path(folder), n_rows, n_features, args.kinds)
             for kind in args.kinds:
                 records = joined(records, run(kind, Path(folder), args.steps))
-                store(records)
-    show(records)
+                records_file.store(RESULTS, COLUMNS, records)
+    records_file.show(COLUMNS, records)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import json
 import os
 import subprocess
@@ -25,6 +24,7 @@ import time
 import warnings
 from pathlib import Path
 
+import records_file
 from workers import cpu_seconds
 
 RESULTS = Path(__file__).parent / "results" / "threads.csv"
@@ -165,25 +165,6 @@ def place(record):
     return [*NETWORKS].index(record["networks"]), [*CASES].index(case)
 
 
-def load():
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
-
-
-def store(records):
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(records)
-
-
-def show(records):
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for record in records:
-        print("| " + " | ".join(str(record[c]) for c in COLUMNS) + " |")
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -200,14 +181,14 @@ def main():
         measure(*which, int(steps))
         return
     if not args.stored:
-        records = load() if args.add and RESULTS.exists() else []
+        records = records_file.load(RESULTS) if args.add and RESULTS.exists() else []
         for networks in args.networks:
             for case, how in [list(CASES)[number] for number in args.rows]:
                 key = {"case": case, "networks": networks, "how": how}
                 records = [r for r in records if not key.items() <= r.items()]
                 records.append(observed(**key, steps=STEPS[networks]))
-                store(sorted(records, key=place))
-    show(load())
+                records_file.store(RESULTS, COLUMNS, sorted(records, key=place))
+    records_file.show(COLUMNS, records_file.load(RESULTS))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import itertools
 import json
 import os
@@ -31,6 +30,7 @@ from unittest.mock import patch
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import records_file
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.core import _distributed, _training
@@ -142,25 +142,6 @@ def place(record):
     return [*NETWORKS].index(name), *map(int, sizes)
 
 
-def load():
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
-
-
-def store(records):
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(records)
-
-
-def show(records):
-    print("| " + " | ".join(COLUMNS) + " |")
-    print("|---" * len(COLUMNS) + "|")
-    for record in records:
-        print("| " + " | ".join(str(record[c]) for c in COLUMNS) + " |")
-
-
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -179,14 +160,14 @@ def main():
         print(json.dumps(step_times(name, int(batch_size), int(n_steps), device)))
         return
     if not args.stored:
-        records = load() if args.add and RESULTS.exists() else []
+        records = records_file.load(RESULTS) if args.add and RESULTS.exists() else []
         for which in itertools.product(args.networks, args.batches, args.processes):
             record = timed(*which, args.steps, args.repeats)
             key = {name: record[name] for name in COLUMNS[:3]}
             records = [r for r in records if not key.items() <= r.items()]
             records.append(record)
-            store(sorted(records, key=place))
-    show(load())
+            records_file.store(RESULTS, COLUMNS, sorted(records, key=place))
+    records_file.show(COLUMNS, records_file.load(RESULTS))
 
 
 if __name__ == "__main__":

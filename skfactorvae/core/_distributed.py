@@ -97,12 +97,12 @@ class Ranks:
         """Return the value of the first rank, which is sent to all."""
         if self.size == 1:
             return value
-        values = [value if self.is_first else None]
+        values = [value]  # replaced by that of the first rank
         try:
             distributed.broadcast_object_list(values, src=0)
         except RuntimeError as error:
             self._fail(error)
-        return values[0]  # type: ignore[return-value] # that of the first rank
+        return values[0]
 
     def all(self, value: T) -> list[T]:
         """Return the values of all ranks, (R,)."""

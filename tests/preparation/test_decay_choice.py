@@ -8,7 +8,7 @@ from scipy import stats
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae._moments import trimmed_mean
-from skfactorvae.metrics import mean_correlation_score
+from skfactorvae.preparation import _calibration
 from skfactorvae.preparation._calibration import inflation_of
 from skfactorvae.preparation._noise_levels import (
     discrete_variance,
@@ -19,7 +19,11 @@ from skfactorvae.preparation._references import (
     first_component_r2,
 )
 from skfactorvae.preparation._rows import split_groups
-from skfactorvae.preparation._weight_decay import allowed_steps, choose_candidate
+from skfactorvae.preparation._weight_decay import (
+    Comparison,
+    allowed_steps,
+    choose_candidate,
+)
 
 
 def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
@@ -159,14 +163,38 @@ class TestColumnsOfFewLevels:
         )
         assert discrete_variance(np.full((9, 1), np.nan), np.ones(9), 0) == 0
 
-    @pytest.mark.slow
-    def test_networks_do_not_memorise_patterns_of_binary_columns(self):
+    def test_decays_are_compared_with_their_noise(self, monkeypatch):
         rng = np.random.default_rng(0)
-        Z = rng.normal(size=(1500, 4))
-        loadings = np.kron(np.eye(4), np.full(6, 1.5))
-        X = (Z @ loadings + rng.logistic(size=(1500, 24)) > 0).astype(float)
-        vae = FactorVAETransformer(4, init="varimax", random_state=0).fit(X)
-        assert mean_correlation_score(Z, vae.transform(X)) > 0.8
+        X = np.column_stack([rng.integers(2, size=(400, 3)), rng.normal(size=400)])
+        monkeypatch.setattr(_calibration, "_noise_variance", no_variance)
+        _, found, compared = evaluated(X, monkeypatch, noise_scale="feature")
+        assert found[0].bounds.mean() != pytest.approx(compared[0].bounds.mean())
+        assert found[0].penalty == compared[0].penalty
+
+    def test_continuous_columns_are_compared_as_they_are(self, monkeypatch):
+        X = np.random.default_rng(0).normal(size=(400, 2)).repeat(3, axis=1)
+        _, found, compared = evaluated(X, monkeypatch)
+        assert compared is found
+
+
+def no_variance(job, weights, inflation, device):
+    """Return the noise variances of exact reconstructions, (p,)."""
+    return np.zeros(job.network.n_features)
+
+
+def evaluated(X, monkeypatch, **parameters):
+    """Return the comparison of a fit to X, and both evaluations of its candidates."""
+    seen = []
+    choose = Comparison.choose
+
+    def keep(self, fits, free, device):
+        seen.append((self, *self.evaluate(fits, device)))
+        return choose(self, fits, free, device)
+
+    monkeypatch.setattr(Comparison, "choose", keep)
+    small = {"hidden_layer_sizes": (8,), "gamma": 0.0, "max_iter": 300, "init": "pca"}
+    FactorVAETransformer(2, random_state=0, **small | parameters).fit(X)
+    return seen[0]
 
 
 class TestLinearModels:
