@@ -163,6 +163,7 @@ class TestColumnsOfFewLevels:
         )
         assert discrete_variance(np.full((9, 1), np.nan), np.ones(9), 0) == 0
 
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
     def test_decays_are_compared_with_their_noise(self, monkeypatch):
         rng = np.random.default_rng(0)
         X = np.column_stack([rng.integers(2, size=(400, 3)), rng.normal(size=400)])
