@@ -86,7 +86,7 @@ class Shown(FactorVAETransformer):
             print(
                 f"  decay {decay:4g}  bound {bound / n_features:7.3f}  "
                 f"advantage {gain / n_features:+.3f} +- {error / n_features:.3f}  "
-                f"ratio {ratio:.2f}  lost {plan.lost_share(found):.3f}  "
+                f"ratio {ratio:.2f}  lost {plan.lost_share(found)[0]:.3f}  "
                 f"{'rising' if found.is_rising else 'not rising'}"
             )
         return prepared.regularized(fits, devices[0])

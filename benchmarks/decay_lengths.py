@@ -57,7 +57,7 @@ class Followed(Choice):
         self.found_ = {
             "held_out": trimmed_mean(found.bounds, weight)[0] / n_features,
             "training": found.training_bound / n_features,
-            "lost": plan.lost_share(found),
+            "lost": plan.lost_share(found)[0],
             "ratio": float(np.median(found.inflation)),
             "r2": 1 - weight @ found.residual / total,
         }

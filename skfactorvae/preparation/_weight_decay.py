@@ -159,7 +159,7 @@ class Comparison:
 
         Networks without weight decay have the longer schedule if they show no sign of
         memorising samples: their held-out bound was still rising at the end, and little
-        of what they learned is lost on held-out samples.
+        of what they learned may be lost on held-out samples.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class Comparison:
         short = replace(
             self.schedule, max_records=free.max_records, patience=free.patience
         )
-        losses = [self.lost_share(scores[0]) for scores in (found, compared)]
+        losses = [largest_loss(*self.lost_share(e[0])) for e in (found, compared)]
         lost = max(losses) if found[0].is_rising else math.inf
         memorises = lost >= MAX_LOSS or free == short
         best = choose_candidate(
@@ -227,16 +227,18 @@ class Comparison:
             return found, found
         return found, with_noise(discrete_variance)
 
-    def lost_share(self, candidate: Evaluation) -> float:
+    def lost_share(self, candidate: Evaluation) -> tuple[float, float]:
         """Return the share of what a candidate learned that new samples do not show.
 
         What it learned is the advantage of its training bound over independent
-        features.
+        features. The second number is the standard error that the share has from that
+        of the held-out bound.
         """
-        held_out_bound, _ = trimmed_mean(candidate.bounds, self.held_out_weight)
+        held_out_bound, error = trimmed_mean(candidate.bounds, self.held_out_weight)
         learned = candidate.training_bound - independent_score(self.jobs[0])
-        lost = candidate.training_bound - held_out_bound
-        return lost / learned if learned > 0 else math.inf
+        if not learned > 0:
+            return math.inf, 0.0
+        return (candidate.training_bound - held_out_bound) / learned, error / learned
 
 
 def compare_decays(
@@ -309,6 +311,15 @@ def with_weight_decay(
     share = 1.0 if keeps_input_noise or not weight_decay else DECAYED_INPUT_NOISE
     noise = share * job.input_noise
     return replace(job, weight_decay=weight_decay, input_noise=noise)
+
+
+def largest_loss(share: float, error: float) -> float:
+    """Return the share of what was learned that may be lost on new samples.
+
+    It is one standard error above the share that was found, which counts as zero where
+    it is negative: a few held-out samples do not show that nothing was memorised.
+    """
+    return max(0.0, share) + error
 
 
 def shortened(free: core.Schedule, lost: float) -> core.Schedule:

@@ -23,6 +23,7 @@ from skfactorvae.preparation._weight_decay import (
     Comparison,
     allowed_steps,
     choose_candidate,
+    largest_loss,
 )
 
 
@@ -72,6 +73,13 @@ class TestSteps:
     def test_they_fall_with_the_share_that_is_lost(self):
         steps = [allowed_steps(lost, 500, 5000) for lost in (-0.1, 1 / 24, 1 / 16, 0.2)]
         assert steps == [5000, 5000, 2750, 500]
+
+    @pytest.mark.parametrize(
+        ("share", "error", "steps"),
+        [(0.03, 0.002, 5000), (0.03, 0.06, 500), (-0.3, 0.002, 5000), (-0.3, 0.2, 500)],
+    )
+    def test_few_samples_do_not_show_that_nothing_is_lost(self, share, error, steps):
+        assert allowed_steps(largest_loss(share, error), 500, 5000) == steps
 
     def test_a_share_that_is_not_finite_allows_no_more(self):
         assert allowed_steps(np.inf, 500, 5000) == 500
