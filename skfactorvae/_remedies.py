@@ -36,6 +36,11 @@ def max_iter_of(model: Any) -> float:
     return model.max_iter_ if max_iter == "auto" else max_iter
 
 
+def is_stream(model: Any) -> bool:
+    """Return whether a model was trained on a stream, by ``partial_fit``."""
+    return hasattr(model, "n_samples_seen_")
+
+
 def is_shortened(model: Any) -> bool:
     """Return whether held-out samples limited the steps of a fit."""
     return allowed_steps(model) < max_iter_of(model)

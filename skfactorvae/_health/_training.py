@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._remedies import allowed_steps, is_limited, max_iter_of
+from .._remedies import allowed_steps, is_limited, is_stream, max_iter_of
 from ._verdict import TAIL, Verdict
 
 FEWEST_RECORDS = 2
@@ -40,6 +40,9 @@ def check_training(model: Any, history: Mapping[str, Any]) -> Verdict | None:
             f"{kept}.",
             "Lower learning_rate, look for outliers, or raise noise_scale.",
         )
+    if is_stream(model):  # of no given number of steps
+        message = f"{n_iter} steps were made, on {model.n_samples_seen_} samples."
+        return Verdict("training", "fine", message)
     if n_iter >= max_iter:
         return Verdict("training", "fine", f"All {n_iter} steps were made.")
     if n_iter >= limit:
@@ -68,14 +71,17 @@ def check_convergence(model: Any, history: Mapping[str, Any]) -> Verdict | None:
     """
     if "reconstruction" not in history:
         return None
+    advice = "Train on more blocks." if is_stream(model) else "Raise max_iter."
     loss = np.asarray(history["reconstruction"], dtype=np.float64)
     n = int(TAIL * len(loss))
     if n < FEWEST_RECORDS:
+        if is_stream(model):  # a record for each block
+            return None
         return Verdict(
             "convergence",
             "warning",
             f"The {len(loss)} records are too few to judge convergence.",
-            "Raise max_iter.",
+            advice,
         )
     fall, is_clear = _last_fall(loss, n)
     steps = f"by {fall:.3g} nats over the last {TAIL:.0%} of the steps"
@@ -92,7 +98,7 @@ def check_convergence(model: Any, history: Mapping[str, Any]) -> Verdict | None:
         )
     else:
         message = f"The reconstruction error still fell {steps}."
-        return Verdict("convergence", "warning", message, "Raise max_iter.")
+        return Verdict("convergence", "warning", message, advice)
     return Verdict("convergence", "fine", message)
 
 

@@ -348,6 +348,12 @@ class AuxiliaryVAETransformer(BaseVAETransformer):
 
     def _attributes(self, X, given, weight, previous):
         state = vars(self).get("_conditions")
+        if given.aux is None and previous is not None and state is not None:
+            raise ValueError(
+                "The model was fitted with aux, and can only be continued with it. "
+                "Pass aux to fit; partial_fit takes none: use an estimator that is not "
+                "fitted with aux."
+            )
         for name in ("_conditions", "_condition_shares", "best_iter_"):
             self.__dict__.pop(name, None)
         if given.aux is None:

@@ -157,8 +157,8 @@ class CausalVAETransformer(LabelledVAETransformer):
 
     _fitted_state = CAUSAL
 
-    def _read_labels(self, X, y, weight):
-        return read_labels(X, y, weight, "continuous", None)
+    def _read_labels(self, X, y, weight, known_levels):
+        return read_labels(X, y, weight, "continuous", None, known_levels)
 
     def _attributes(self, X, given, weight, previous):
         attributes = super()._attributes(X, given, weight, previous)

@@ -24,11 +24,25 @@ class LabelledVAETransformer(BaseVAETransformer, ABC):
                 "(n_samples, n_attributes), NaN where unknown; or use "
                 "FactorVAETransformer, which needs none."
             )
-        return self._read_labels(X, given.y, weight)
+        known = None if previous is None else previous.target_levels
+        return self._read_labels(X, given.y, weight, known)
 
     @abstractmethod
-    def _read_labels(self, X, y, weight):
-        """Return the attributes in the columns of y, a tuple of Attribute."""
+    def _read_labels(self, X, y, weight, known_levels):
+        """Return the attributes in the columns of y, a tuple of Attribute.
+
+        Parameters
+        ----------
+        X : ndarray or SourceTable of shape (n, p)
+        y : array-like of shape (n,) or (n, m)
+        weight : ndarray of shape (n,)
+        known_levels : tuple of m (ndarray or None), or None
+            Levels of the attributes of a fit that is continued.
+        """
 
     def _as_previous(self):
-        return replace(super()._as_previous(), target_scales=self._attribute_scales)
+        return replace(
+            super()._as_previous(),
+            target_scales=self._attribute_scales,
+            target_levels=self.attribute_levels_,
+        )

@@ -72,7 +72,8 @@ class StreamFitting:
             The next block, at least two samples; NaN where a value is missing, if some
             of the first block were missing, too.
         y : array-like of shape (n_samples, n_attributes), default=None
-            Labels, as in ``fit``; each block has all levels of an attribute.
+            Labels, as in ``fit``. The first block has all levels of an attribute; later
+            ones may lack some.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the samples relative to others of the block.
         total_samples : int, default=None

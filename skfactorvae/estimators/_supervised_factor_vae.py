@@ -202,8 +202,9 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
 
     _fitted_state = SUPERVISED
 
-    def _read_labels(self, X, y, weight):
-        return read_labels(X, y, weight, self.attribute_types, self.sensitive)
+    def _read_labels(self, X, y, weight, known_levels):
+        kinds = self.attribute_types
+        return read_labels(X, y, weight, kinds, self.sensitive, known_levels)
 
     def _objective(self, targets=None):
         widths = check_widths(

@@ -56,6 +56,7 @@ class PreviousFit:
     weight_decay: float = 0.0
     inflation: np.ndarray | None = None
     target_scales: tuple = ()
+    target_levels: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -349,9 +350,11 @@ def _previous_factors(previous: PreviousFit) -> core.IncompleteFactorAnalysis:
     """Return the factor analysis of a fit that is continued."""
     if previous.spec.n_factors is None:
         raise ValueError(
-            "warm_start=True continues a fit to complete samples, whose encoder has no "
-            "inputs for missing values, but X has missing values, or hidden_fraction "
-            "is positive. Fit with warm_start=False."
+            "The fit that is continued was one to complete samples, whose encoder has "
+            "no inputs for missing values, but X has missing values (levels that count "
+            "as missing included), or hidden_fraction is positive. Complete X, or fit "
+            "anew: with warm_start=False, or from the first block on with "
+            "hidden_fraction=0.1."
         )
     arrays = (previous.weights[name] for name in core.FactorFilling.FACTORS)
     return core.IncompleteFactorAnalysis(*(a.astype(np.float64) for a in arrays))

@@ -8,6 +8,7 @@ neither their order nor their repetition, so that an integer weight equals repet
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,14 @@ class Attribute:
         return 0 if self.levels is None else len(self.levels)
 
 
-def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive: Any):
+def read_labels(
+    X: np.ndarray,
+    y: Any,
+    weight: np.ndarray,
+    kinds: Any,
+    sensitive: Any,
+    known_levels: Sequence[np.ndarray | None] | None = None,
+):
     """Return the attributes in the columns of y, sensitive ones first.
 
     Whether a column is discrete is decided by its values at the distinct samples of
@@ -81,12 +89,17 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
         Kind of each attribute, or of all.
     sensitive : int, str, or sequence of them, or None
         Numbers or names of columns.
+    known_levels : sequence of m (ndarray or None), or None
+        Levels of the attributes of a fit that is continued, None for continuous ones.
+        The types of attributes are then those of that fit, and labels may lack some of
+        the levels.
 
     Raises
     ------
     ValueError
         If y is of the wrong length or shape, or a column has no label, or no two
-        different ones, or values that are neither numbers nor names.
+        different ones, or values that are neither numbers nor names, or levels other
+        than the known ones.
     """
     raw, names = columns(y, "y")
     if len(raw[0]) != len(weight):
@@ -94,11 +107,16 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
             f"y has {len(raw[0])} rows and X has {len(weight)}; both need one "
             "row per sample, in the same order. Write NaN for a label that is unknown."
         )
-    asked = _kinds(kinds, len(raw))
+    is_first = known_levels is None
+    if known_levels is None:
+        known_levels, asked = [None] * len(raw), _kinds(kinds, len(raw))
+    else:
+        asked = _known_kinds(known_levels, len(raw))
     chosen = _chosen(sensitive, names)
     present = np.flatnonzero(weight > 0)
     found = [
-        _labels(name, column, present) for name, column in zip(names, raw, strict=True)
+        _labels(name, column, present, is_first=is_first)
+        for name, column in zip(names, raw, strict=True)
     ]
     if "auto" in asked:
         entries = [column.values for column in found]
@@ -110,7 +128,7 @@ def read_labels(X: np.ndarray, y: Any, weight: np.ndarray, kinds: Any, sensitive
     attributes = []
     for j, (name, column, kind) in enumerate(zip(names, found, asked, strict=True)):
         values = np.full(len(weight), np.nan)
-        values[present], levels = _values(name, column, kind)
+        values[present], levels = _values(name, column, kind, known_levels[j])
         attributes.append(Attribute(name, j, values, levels, j in chosen))
     return tuple(sorted(attributes, key=lambda a: not a.is_sensitive))
 
@@ -140,6 +158,16 @@ def _kinds(kinds: Any, n_attributes: int) -> list[str]:
     return asked
 
 
+def _known_kinds(levels: Sequence[np.ndarray | None], n_attributes: int) -> list[str]:
+    """Return the kinds of the attributes of a fit that is continued."""
+    if len(levels) != n_attributes:
+        raise ValueError(
+            f"y has {n_attributes} columns, but the fit that is continued had "
+            f"{len(levels)}. Pass the same attributes in the same order."
+        )
+    return [CONTINUOUS if own is None else DISCRETE for own in levels]
+
+
 def _chosen(sensitive: Any, names: tuple[str, ...]) -> set[int]:
     """Return the numbers of the columns that are sensitive."""
     if sensitive is None:
@@ -158,14 +186,18 @@ def _chosen(sensitive: Any, names: tuple[str, ...]) -> set[int]:
     return {places[w] % len(names) for w in wanted}
 
 
-def _labels(name: str, raw: Any, present: np.ndarray) -> Column:
-    """Return the labels of the samples that count, if a model can learn them."""
+def _labels(name: str, raw: Any, present: np.ndarray, *, is_first: bool) -> Column:
+    """Return the labels of the samples that count, if a model can learn them.
+
+    A first fit needs labels, and two different ones.
+    """
     column = read_column(raw, f"Attribute {name!r} of y", present)
     known = column.values[~np.isnan(column.values)]
     if not len(known):
+        advice = "leave the column out" if is_first else "join the block with others"
         raise ValueError(
             f"Attribute {name!r} of y has no label: every entry is NaN, None or of no "
-            "weight. Label some samples, or leave the column out."
+            f"weight. Label some samples, or {advice}."
         )
     if column.content in (TIME, OTHER):
         what = "dates or durations" if column.content == TIME else "objects"
@@ -185,7 +217,7 @@ def _labels(name: str, raw: Any, present: np.ndarray) -> Column:
             "Divide it by a constant."
         )
     levels = column.as_levels()[1]
-    if len(levels) < 2:
+    if is_first and len(levels) < 2:
         raise ValueError(
             f"Attribute {name!r} of y has one level or value, {levels[0]}, on all "
             f"{len(known)} samples that are labelled; at least two are needed. Label "
@@ -222,10 +254,13 @@ def _reads_as_number(text: str) -> bool:
     return True
 
 
-def _values(name: str, column: Column, kind: str):
+def _values(name: str, column: Column, kind: str, known: np.ndarray | None):
     """Return an attribute's labels as float64, and its levels if it is discrete."""
     if kind == DISCRETE:
-        return column.as_levels()
+        labels, levels = column.as_levels()
+        if known is None:
+            return labels, levels
+        return _among(labels, levels, known, name), known
     is_boolean = column.content == BOOLEAN
     values = column.values if is_boolean else column.as_numbers()
     if values is None:
@@ -236,3 +271,28 @@ def _values(name: str, column: Column, kind: str):
             "its type to 'discrete' where the estimator has attribute_types."
         )
     return values, None
+
+
+def _among(labels, levels, known, name: str) -> np.ndarray:
+    """Return labels as indices of known levels, float64, NaN where unknown.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+        Indices of ``levels``.
+    levels, known : ndarray
+    name : str
+        Of the attribute.
+    """
+    place = {level: float(k) for k, level in enumerate(known.tolist())}
+    if new := [level for level in levels.tolist() if level not in place]:
+        shown = ", ".join(map(repr, new[:5])) + (", ..." if len(new) > 5 else "")
+        expected = ", ".join(map(repr, known[:10].tolist()))
+        more = ", ..." if len(known) > 10 else ""
+        raise ValueError(
+            f"Attribute {name!r} of y holds levels that the fit which is continued did "
+            f"not have: {shown}; expected some of {expected}{more}. Write NaN for "
+            "them, or fit anew to samples of all levels."
+        )
+    places = np.array([place[level] for level in levels.tolist()] + [np.nan])
+    return places[np.where(np.isnan(labels), -1, labels).astype(np.intp)]

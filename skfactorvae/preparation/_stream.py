@@ -127,6 +127,8 @@ class Stream:
         n_rows = len(job.rows)
         wanted = rng.binomial(n_rows, self.validation_fraction)
         chosen = rng.permutation(n_rows) < min(wanted, max(n_rows - 2, 0))
+        if job.labels is not None:
+            chosen &= ~_only_labelled(job.labels, chosen)
         keys = np.concatenate([self.keys, rng.random(chosen.sum())])
         held_out = np.concatenate([self.held_out, job.rows[chosen]])
         kept = np.sort(np.argsort(keys)[:MAX_HELD_OUT])
@@ -220,3 +222,19 @@ def drift(newest: np.ndarray, earlier: np.ndarray) -> dict[str, float]:
         "difference": means[0] - means[1],
         "standard_error": float(np.sqrt(variance)),
     }
+
+
+def _only_labelled(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return a row of each attribute whose labelled rows are all chosen, (n,).
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, m)
+        NaN where unknown.
+    chosen : ndarray of bool of shape (n,)
+    """
+    found = np.zeros(len(chosen), dtype=bool)
+    for is_known in ~np.isnan(labels.T):
+        if not (is_known & ~chosen).any():
+            found[np.flatnonzero(is_known)[:1]] = True
+    return found

@@ -120,18 +120,21 @@ def _target(attribute: Attribute, index, weight, kept):
     if attribute.levels is not None:
         level = attribute.labels[labelled].astype(int)
         mass = np.bincount(level, weights=weight, minlength=attribute.n_levels)
+        if not mass.all():  # in a fit that is continued: one more sample of all levels
+            mass += weight.mean() / attribute.n_levels
         return attribute.labels, tuple(map(float, mass / mass.sum())), 0.0, 1.0
     column = attribute.labels[:, None]
     mean, std = (float(m[0]) for m in column_moments(column, labelled, weight))
-    if not std > 0:
-        raise ValueError(
-            f"Attribute {attribute.name!r} of y is constant up to rounding. Rescale "
-            "it, or leave the column out."
-        )
     if kept is None:
+        if not std > 0:
+            raise ValueError(
+                f"Attribute {attribute.name!r} of y is constant up to rounding. "
+                "Rescale it, or leave the column out."
+            )
         return (attribute.labels - mean) / std, (0.0, 1.0), mean, std
     centre, unit = kept
-    marginal = (mean - centre) / unit, (std / unit) ** 2
+    varies = std > 0
+    marginal = ((mean - centre) / unit, (std / unit) ** 2) if varies else (0.0, 1.0)
     return (attribute.labels - centre) / unit, marginal, centre, unit
 
 

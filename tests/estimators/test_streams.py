@@ -3,13 +3,21 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skfactorvae import FactorVAETransformer, core, load
+from skfactorvae import (
+    AuxiliaryVAETransformer,
+    FactorVAETransformer,
+    SupervisedFactorVAETransformer,
+    core,
+    load,
+)
 from skfactorvae.core._sampling import pass_rows
+from skfactorvae.inspection import health_marks
 from skfactorvae.preparation import drift
 
 
@@ -185,3 +193,89 @@ def test_weights_of_samples_count_as_repetitions_of_a_block():
     np.testing.assert_allclose(
         weighted.transform(X), small_vae().partial_fit(X).transform(X), atol=1e-5
     )
+
+
+# ----------------------------------------------------------------------------- labels
+def labelled_vae(**parameters):
+    sizes = {"hidden_layer_sizes": 8, "opponent_hidden_layer_sizes": 8}
+    sizes |= {"discriminator_hidden_layer_sizes": 8, "batch_size": 32}
+    return SupervisedFactorVAETransformer(3, random_state=0, **sizes, **parameters)
+
+
+class TestLabels:
+    X, later = table(60), table(60, seed=1)
+    letters = np.array(list("abc"))[np.arange(60) % 3]
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            np.array(list("ab"))[np.arange(60) % 2],
+            np.full(60, "b"),
+            np.array(["c"] + [None] * 59, dtype=object),
+        ],
+    )
+    def test_later_blocks_may_lack_levels(self, labels):
+        vae = labelled_vae(sensitive=0).partial_fit(self.X, self.letters)
+        vae.partial_fit(self.later, labels)
+        assert vae.attribute_levels_[0].tolist() == ["a", "b", "c"]
+        assert vae.n_samples_seen_ == 120
+        assert all(np.isfinite(values).all() for values in vae.history_.values())
+
+    def test_levels_are_those_of_the_first_block(self):
+        vae = labelled_vae().partial_fit(self.X, self.letters)
+        same = clone(vae).partial_fit(self.X, self.letters)
+        numbers = {"a": 0, "b": 1, "c": 2}
+        coded = labelled_vae().partial_fit(self.X, np.arange(60) % 3)
+        few = np.array(list("cb"))[np.arange(60) % 2]
+        vae.partial_fit(self.later, few)
+        coded.partial_fit(self.later, np.array([numbers[level] for level in few]))
+        for name, weight in vae.weights_.items():
+            np.testing.assert_array_equal(weight, coded.weights_[name], err_msg=name)
+        with pytest.raises(ValueError, match=r"'d'; expected some of 'a', 'b', 'c'"):
+            same.partial_fit(self.later, np.full(60, "d"))
+        with pytest.raises(ValueError, match=r"has 2 columns, .* continued had 1"):
+            same.partial_fit(self.later, np.zeros((60, 2)))
+        with pytest.raises(ValueError, match="join the block with others"):
+            same.partial_fit(self.later, np.full(60, None))
+
+    def test_continuous_attributes_stay_continuous(self):
+        vae = labelled_vae().partial_fit(self.X, self.X[:, 0])
+        vae.partial_fit(self.later, np.full(60, 1.0))
+        vae.partial_fit(self.later, np.arange(60) % 3)
+        assert vae.attribute_levels_ == (None,)
+        assert np.isfinite(vae.predict_attributes(self.X)).all()
+
+    def test_the_only_label_is_not_held_out(self):
+        labels = np.full(60, np.nan)
+        labels[7] = 1.0
+        vae = labelled_vae().partial_fit(self.X, self.X[:, 0], validation_fraction=0.9)
+        for _ in range(3):  # held out in one of them but for a chance of .001
+            vae.partial_fit(self.later, labels)
+        assert np.isfinite(vae.predict_attributes(self.X)).all()
+
+
+def test_a_model_of_conditions_is_not_continued_without_them():
+    X = table(60)
+    vae = AuxiliaryVAETransformer(2, hidden_layer_sizes=8, max_iter=5, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        vae.fit(X, aux=np.arange(60) % 3)
+    with pytest.raises(ValueError, match="partial_fit takes none"):
+        vae.partial_fit(X)
+    assert vae.transform(X, aux=np.arange(60) % 3).shape == (60, 2)
+
+
+def test_unknown_levels_of_a_later_block_count_as_missing_values():
+    X = pd.DataFrame(
+        {"a": table(60)[:, 0], "c": np.array(list("uv"))[np.arange(60) % 2]}
+    )
+    vae = small_vae(handle_unknown="missing").partial_fit(X)
+    with pytest.raises(ValueError, match=r"count as missing included.*hidden_fraction"):
+        vae.partial_fit(X.assign(c="w"))
+
+
+def test_the_health_of_a_stream_is_not_judged_by_max_iter():
+    vae = small_vae().partial_fit(table()).partial_fit(table(seed=1))
+    marks = {mark.name: mark for mark in health_marks(vae)}
+    assert marks["training"].level == "fine"
+    assert "on 600 samples" in marks["training"].message
+    assert "convergence" not in marks
