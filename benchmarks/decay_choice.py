@@ -83,10 +83,11 @@ class Shown(FactorVAETransformer):
             bound, _ = trimmed_mean(found.bounds, weight)
             gain, error = trimmed_mean(found.bounds - candidates[0].bounds, weight)
             ratio = 1.0 if found.inflation is None else np.median(found.inflation)
+            lost, error_of_lost = plan.lost_share(found)
             print(
                 f"  decay {decay:4g}  bound {bound / n_features:7.3f}  "
                 f"advantage {gain / n_features:+.3f} +- {error / n_features:.3f}  "
-                f"ratio {ratio:.2f}  lost {plan.lost_share(found)[0]:.3f}  "
+                f"ratio {ratio:.2f}  lost {lost:.3f} +- {error_of_lost:.3f}  "
                 f"{'rising' if found.is_rising else 'not rising'}"
             )
         return prepared.regularized(fits, devices[0])
