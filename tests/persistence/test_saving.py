@@ -14,6 +14,7 @@ import pytest
 import sklearn
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_selector
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.fixes import parse_version
@@ -291,6 +292,32 @@ def test_other_estimators_in_an_ensemble_are_refused_by_name(tmp_path):
     with pytest.raises(TypeError, match=r"FastICA.*skops"):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", [1, -1, np.int64(2), "pixel 3", ("pixel 4", 5)])
+def test_a_likelihood_of_columns_comes_back(key, tmp_path):
+    model = skfactorvae.BetaVAETransformer(2, likelihood={key: "student_t"})
+    X = table(frame=True)
+    model.set_params(max_iter=2, random_state=0).fit(X)
+    loaded = through_file(model, tmp_path)
+    assert repr(loaded.likelihood) == repr(model.likelihood)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    runtime = skfactorvae.runtime.load(tmp_path / "model.safetensors")
+    np.testing.assert_allclose(
+        runtime.transform(X), model.transform(X), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_selector_is_refused_with_what_to_do(tmp_path):
+    selector = make_column_selector("pixel 1$")
+    model = skfactorvae.BetaVAETransformer(2, likelihood={selector: "student_t"})
+    X = table(frame=True)
+    model.set_params(max_iter=2, random_state=0).fit(X)
+    with pytest.raises(TypeError, match=r"likelihood.*selector.*Name the columns"):
+        model.save(tmp_path / "model")
+    model.set_params(likelihood={("pixel 1",): "student_t"})
+    loaded = through_file(model, tmp_path)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
 
 
 # --------------------------------------------------------------- code of the user's own
