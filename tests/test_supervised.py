@@ -192,7 +192,7 @@ class TestReading:
             (["a", 1, "b", 2, "a", 1], {}, "all of one kind.*objects such as 'a'"),
             (np.array(["a", "b", NAN, "a", "b", "a"]), {}, "as strings, such as 'nan'"),
             ([1j, 2, 3, 4, 5, 6], {}, "complex numbers; expected real"),
-            (np.arange(6).astype("M8[D]"), {}, "must hold numbers.*got dates"),
+            (np.arange(6).astype("M8[D]"), {}, "got dates.*to numbers, such as days"),
             (list("ababab"), {"kinds": "continuous"}, "cannot be 'continuous'"),
             (np.arange(6), {"kinds": ["continuous"] * 2}, "attribute_types"),
             (np.arange(6), {"kinds": ["real"]}, "one of .*'discrete', 'continuous'"),

@@ -134,7 +134,8 @@ def take_factors(
     """Return the user's `factors` after validation, or `n_samples` random ones.
 
     The shape is (n_samples, len(spec)); the dtype is int64 when every factor is
-    discrete, else float64.
+    discrete, else float64. Columns of a data frame are taken by name, if their names
+    are text, and those of an array by position.
     """
     dtype = np.int64 if all(f.discrete for f in spec) else np.float64
     if factors is None:
@@ -144,8 +145,9 @@ def take_factors(
 
 
 def _check_factors(spec: Sequence[Factor], factors: Any) -> np.ndarray:
-    values = check_array(factors, dtype=np.float64, input_name="factors")
     names = [f.name for f in spec]
+    factors = _in_order(factors, names)
+    values = check_array(factors, dtype=np.float64, input_name="factors")
     if values.shape[1] != len(names):
         raise ValueError(
             f"factors must have {len(names)} columns, {names}; got "
@@ -156,12 +158,32 @@ def _check_factors(spec: Sequence[Factor], factors: Any) -> np.ndarray:
     return values
 
 
+def _in_order(factors: Any, names: list[str]) -> Any:
+    """Return a data frame with its columns in the order of names; others unchanged."""
+    given = list(getattr(factors, "columns", ()))
+    is_named = given and all(isinstance(name, str) for name in given)
+    if not is_named or given == names or len(given) != len(names):
+        return factors
+    if sorted(given) != sorted(names):
+        raise ValueError(
+            f"factors must have the columns {names}, in any order; got {given}. "
+            "Rename the columns, or pass an array with them in this order."
+        )
+    return factors[names]
+
+
 def _check_column(factor: Factor, column: np.ndarray) -> None:
     noun = "integers" if factor.discrete else "values"
     expected = (
         f"factors column {factor.name!r} must hold {noun} "
         f"in [{factor.low}, {factor.high}]"
     )
+    # NumPy writes the smallest integer for a NaN that it converts to an integer.
+    if np.isnan(column).any() or column.min() == np.iinfo(np.int64).min:
+        raise ValueError(
+            f"{expected}; got NaN, or NaN converted to integers. Leave out the samples "
+            "of unknown factors."
+        )
     if column.min() < factor.low or column.max() > factor.high:
         raise ValueError(
             f"{expected}; got values from {column.min():g} to {column.max():g}. "

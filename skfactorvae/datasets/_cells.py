@@ -109,6 +109,7 @@ def make_cell_counts(
     factors : array-like of shape (n, 4), default=None
         Factor values within the ranges above, instead of random ones. Any depth
         >= 0 is allowed.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.

@@ -128,6 +128,7 @@ def make_gaussian_peaks(
 
     factors : array-like of shape (n, 4), default=None
         Factor values within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -237,6 +238,7 @@ def make_damped_oscillator(
 
     factors : array-like of shape (n, 2) or (n, 4), default=None
         Factor values within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -357,6 +359,7 @@ def make_heat_profiles(
 
     factors : array-like of shape (n, 5), default=None
         Factor values within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -472,6 +475,7 @@ def make_stellar_spectra(
 
     factors : array-like of shape (n, 4), default=None
         Factor values within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.

@@ -136,6 +136,7 @@ def make_nonlinear_ica(
 
     factors : array-like of shape (n, n_sources), default=None
         Sources to mix instead of random ones; requires ``n_segments=0``.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -319,6 +320,7 @@ def make_sensor_table(
     factors : array-like of shape (n, 4), default=None
         Factor values within the ranges above, instead of random ones. Any
         finite ambient temperature is allowed.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.

@@ -87,6 +87,7 @@ def make_pendulum_shadow(
 
     factors : array-like of shape (n, 2), default=None
         Factor values within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -238,6 +239,7 @@ def make_toy_shapes3d(
 
     factors : array-like of shape (n, 6), default=None
         Levels within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.

@@ -116,6 +116,7 @@ def make_dsprites_like(
 
     factors : array-like of shape (n, 5), default=None
         Levels within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.
@@ -251,6 +252,7 @@ def make_xy_squares(
 
     factors : array-like of shape (n, 2 * n_squares), default=None
         Levels within the ranges above, instead of random ones.
+        Columns of a data frame are taken by name.
 
     as_frame : bool, default=False
         If True, `X` and the factors are pandas DataFrames with named columns.

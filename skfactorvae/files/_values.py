@@ -1,9 +1,9 @@
 """Plain values as JSON and arrays, and back, without the import of any name.
 
-A value is stored as JSON has it, or as ``{"$": kind, ...}``: tuples, sets of numbers
-and strings that are numpy's, generators of random numbers, data frames, and arrays,
-whose numbers are stored apart. Functions are named, and restored from what the caller
-passes.
+A value is stored as JSON has it, or as ``{"$": kind, ...}``: tuples, dicts whose keys
+are not all strings, numbers and strings that are numpy's, generators of random numbers,
+data frames, and arrays, whose numbers are stored apart. Functions are named, and
+restored from what the caller passes.
 """
 
 from __future__ import annotations
@@ -128,10 +128,20 @@ class Writer:
 
     def _dict(self, value: dict, name: str) -> dict[str, Any]:
         if not all(type(key) is str for key in value) or TAG in value:
-            raise TypeError(
-                f"{name} has keys that are not strings, or the key {TAG!r}."
-            )
+            return self._pairs(value, name)
         return {key: self.write(v, f"{name}/{key}") for key, v in value.items()}
+
+    def _pairs(self, value: dict, name: str) -> dict[str, Any]:
+        """Return a dict whose keys JSON cannot have, such as positions of columns."""
+        if functions := [key for key in value if callable(key)]:
+            raise TypeError(
+                f"{name} has the key {functions[0]!r}, a function, which a model file "
+                "cannot hold. Name the columns that it selects, as in "
+                f"{{('height', 'width'): {value[functions[0]]!r}}}, by set_params, "
+                "and save again."
+            )
+        pairs = [[key, entry] for key, entry in value.items()]
+        return {TAG: "pairs", "of": self.write(pairs, name)}
 
     def _scalar(self, value: np.generic, name: str) -> dict[str, Any]:
         if value.dtype.kind not in NUMBER_KINDS + "U":
@@ -287,6 +297,15 @@ class Reader:
             self.refuse(f"{name} is not a list.")
         return node
 
+    def _pairs(self, node: dict, name: str, depth: int) -> dict:
+        pairs = self.read(self._list(node["of"], name), name, depth)
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            self.refuse(f"{name} is not a list of keys and values.")
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            self.refuse(f"{name} has repeated keys.")
+        return found
+
     def _array(self, node: dict, name: str, depth: int) -> np.ndarray:
         return self.array(name)
 
@@ -367,6 +386,7 @@ KINDS = {
     "estimator": Reader._estimator,
     "float": Reader._float,
     "tuple": Reader._tuple,
+    "pairs": Reader._pairs,
     "array": Reader._array,
     "frame": Reader._frame,
     "entries": Reader._entries,

@@ -96,7 +96,7 @@ def edit(estimator, samples, moves, *, reference=None, keep_residual=True):
         return edited_table(reading, rows, before, after, keep_residual=keep_residual)
     if not keep_residual:
         return _like(reading.undo(after), samples, n)
-    original = np.repeat(numbers(table), n // len(mean), axis=0)
+    original = np.repeat(reading.numbers(table), n // len(mean), axis=0)
     change = np.asarray(after, np.float64) - reading.model.inverse_transform(codes)
     return _like(_added(reading, table, original, change), samples, n)
 

@@ -39,11 +39,13 @@ class Loadings:
         Cosines of the angles between the loadings, with features in standard
         deviations.
     principal_cosines : ndarray of shape (n_latents, n_principal)
-        The same between loadings and principal components.
+        The same between loadings and principal components of the complete samples;
+        ``n_principal`` is zero if fewer than two samples are complete.
     overlap : float
         Mean squared cosine of the principal angles between the space of the loadings
         and that of as many principal components; in [0, 1]. At 1 the components are a
-        rotation of principal components, or a linear mixture of them.
+        rotation of principal components, or a linear mixture of them. NaN without
+        principal components.
     unit : ndarray of shape (n_latents,)
         The unit of each component, in its code.
     feature_std : ndarray of shape (n_features,)
@@ -102,20 +104,23 @@ class Loadings:
         size = self.components[j] / np.where(self.feature_std > 0, self.feature_std, 1)
         order = np.argsort(-np.abs(size), kind="stable")[:SHOWN]
         named = ", ".join(f"{self.feature_names[i]} {size[i]:+.2f}" for i in order)
-        nearest = int(np.abs(self.principal_cosines[j]).argmax())
-        cosine = abs(self.principal_cosines[j, nearest])
+        line = f"component {j}: {named}; linearity {self.linearity[j]:.2f}"
+        cosines = np.abs(self.principal_cosines[j])
+        if not len(cosines):
+            return line
+        nearest = int(cosines.argmax())
         return (
-            f"component {j}: {named}; linearity {self.linearity[j]:.2f}; |cosine| "
-            f"{cosine:.2f} with principal component {nearest}"
+            f"{line}; |cosine| {cosines[nearest]:.2f} with principal component "
+            f"{nearest}"
         )
 
     def _end(self):
         off = np.abs(self.cosines[~np.eye(len(self.cosines), dtype=bool)])
         largest = off.max() if len(off) else 0.0
-        return (
-            f"overlap with principal components {self.overlap:.2f}; largest |cosine| "
-            f"of two components {largest:.2f}"
-        )
+        end = f"largest |cosine| of two components {largest:.2f}"
+        if not self.principal_cosines.size:
+            return f"no principal components: too few complete samples; {end}"
+        return f"overlap with principal components {self.overlap:.2f}; {end}"
 
 
 def loadings(estimator, X, *, unit="aggregate", feature_names=None):

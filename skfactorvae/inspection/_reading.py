@@ -213,10 +213,22 @@ class Reading:
         return self.undo(self.model.inverse_transform(codes))
 
     def numbers(self, X):
-        """Return samples of the user's as numbers, (n, p) float64."""
-        if number_names(self.model) is None:
+        """Return samples of the user's as numbers, (n, p) float64.
+
+        Raises
+        ------
+        ValueError
+            If X is not numeric. A step without an inverse, as one that encodes columns,
+            is named first: then X need not be numeric for the steps after it.
+        """
+        if number_names(self.model) is not None:
+            return numbers_of(self.model, self.found.transform_before(X))
+        try:
             return numbers(X)
-        return numbers_of(self.model, self.found.transform_before(X))
+        except ValueError:
+            for name, step in reversed(self.before):
+                _check_has_inverse(name, step)
+            raise
 
     def steps_back(self):
         """Return the steps before the model, the last one first.
@@ -327,15 +339,24 @@ def _inverted(name, step, rows):
     # An imputer keeps the units: there is nothing to invert.
     if is_imputer(step) and rows.shape[1] == step.n_features_in_:
         return rows
-    is_function = isinstance(step, FunctionTransformer)
-    if is_function and step.inverse_func is None and step.func is not None:
-        raise ValueError(f"{_not_invertible(name, step)} It has no inverse_func.")
+    _check_has_inverse(name, step)
     try:
         return step.inverse_transform(rows)
     except Exception as error:
         raise ValueError(
             f"{_not_invertible(name, step)} Its inverse_transform raised: {error}"
         ) from error
+
+
+def _check_has_inverse(name, step):
+    """Raise a ValueError if a step that is not an imputer has no inverse."""
+    if is_imputer(step):
+        return
+    is_function = isinstance(step, FunctionTransformer)
+    if is_function and step.inverse_func is None and step.func is not None:
+        raise ValueError(f"{_not_invertible(name, step)} It has no inverse_func.")
+    if not hasattr(step, "inverse_transform"):
+        raise ValueError(_not_invertible(name, step))
 
 
 def _not_invertible(name, step):

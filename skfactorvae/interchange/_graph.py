@@ -96,8 +96,8 @@ class Exporter:
         return self.graph.node("Gather", codes, kept, axis=1)
 
     def inverse_transform(self, codes: str) -> str:
-        """Add the expected samples of codes; return their name."""
-        z = self.graph.cast(codes, self.dtype)
+        """Add the expected samples of codes that are kept; return their name."""
+        z = self._of_all_components(self.graph.cast(codes, self.dtype))
         if self.network.rotation is not None:
             z = self._product(z, self.network.rotation.T)
         x = z
@@ -116,6 +116,18 @@ class Exporter:
         x = self.graph.node("Mul", x, self._array(self.model.scale_, "float64"))
         x = self.graph.node("Add", x, self._array(self.model.mean_, "float64"))
         return self.graph.cast(x, "float32")
+
+    def _of_all_components(self, codes: str) -> str:
+        """Add zeros for the components that are left out of the codes."""
+        kept = self.model.kept
+        if kept is None:
+            return codes
+        sources = np.full(self.model.n_codes, len(kept))  # a column of zeros at the end
+        sources[kept] = np.arange(len(kept))
+        pads = self.graph.constant(np.array([0, 0, 0, 1], dtype=np.int64))
+        padded = self.graph.node("Pad", codes, pads)
+        indices = self.graph.constant(sources.astype(np.int64))
+        return self.graph.node("Gather", padded, indices, axis=1)
 
     # ------------------------------------------------------------------------ layers
     def _standardized(self, x: str) -> str:

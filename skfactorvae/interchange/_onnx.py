@@ -36,7 +36,9 @@ def to_onnx(estimator, method="transform"):
         A fitted estimator of this package.
     method : {"transform", "inverse_transform", "posterior"}, default="transform"
         What the graph computes: codes (``codes``), samples (``X_original``), or mean
-        and standard deviation of the posterior (``mean``, ``std``).
+        and standard deviation of the posterior (``mean``, ``std``). With
+        ``keep="active"``, the graph of ``"inverse_transform"`` takes the columns that
+        ``"transform"`` returns, and the other components are zero.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def to_onnx(estimator, method="transform"):
     found = getattr(Exporter(model, graph), method)(source)
     found = (found,) if isinstance(found, str) else found
     widths = {"X": model.n_features, "X_original": model.n_features}
-    width = model.n_kept if method == "transform" else model.n_codes
+    width = model.n_codes if method == "posterior" else model.n_kept
     sizes = {name: widths.get(name, width) for name in (source, *outputs)}
     return graph.finished(
         method, source, dict(zip(outputs, found, strict=True)), sizes, model

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._version import __version__
 from ..files import PARTS, Document, Nested, Reader, Writer, write_document
-from ._entries import Array, Chosen, Entry, Plain, Requests, Sizes
+from ._entries import Array, Chosen, Entry, Plain, Requests, Sizes, Unsaved
 
 COLUMNS: dict[str, Entry] = {
     "n_features_in_": Plain(types=(int,)),
@@ -20,8 +20,11 @@ COLUMNS: dict[str, Entry] = {
 SETTINGS: dict[str, Entry] = {
     "_sklearn_output_config": Plain(types=(dict,), optional=True),
     "_metadata_request": Requests(optional=True),
+    "_skl_callbacks": Unsaved(types=(), optional=True),
+    "_skl_callbacks_to_teardown": Unsaved(types=(), optional=True),
+    "_callback_fit_ctx": Unsaved(types=(), optional=True),
 }
-"""Settings of scikit-learn's that are kept beside parameters."""
+"""Attributes of scikit-learn's beside parameters; callbacks are not in files."""
 
 
 class Savable(Nested):

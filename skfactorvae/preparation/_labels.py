@@ -200,11 +200,13 @@ def _labels(name: str, raw: Any, present: np.ndarray, *, is_first: bool) -> Colu
             f"weight. Label some samples, or {advice}."
         )
     if column.content in (TIME, OTHER):
-        what = "dates or durations" if column.content == TIME else "objects"
+        is_time = column.content == TIME
+        what = "dates or durations" if is_time else "objects"
+        to = "numbers, such as days since the first one" if is_time else "one kind"
         raise ValueError(
             f"Attribute {name!r} of y must hold numbers, or booleans, or strings, all "
             "of one kind, and NaN or None for what is unknown; got "
-            f"{what} such as {_first(raw, present)!r}. Convert them to one kind."
+            f"{what} such as {_first(raw, present)!r}. Convert them to {to}."
         )
     if np.isinf(known).any():
         raise ValueError(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 
 from skfactorvae import datasets
 
@@ -154,6 +155,38 @@ def test_factors_given_as_a_frame_are_taken_and_not_written_to(make):
     assert X.shape[0] == 6
     assert_array_equal(rendered, before)
     pd.testing.assert_frame_equal(factors, before)
+
+
+@every_maker
+def test_columns_of_a_frame_of_factors_are_taken_by_name(make):
+    _, factors = make(6, as_frame=True, random_state=0)
+    X, ordered = make(factors=factors, noise=0, random_state=0)
+    backwards = factors[factors.columns[::-1]]
+    again, found = make(factors=backwards, noise=0, random_state=0)
+    assert_array_equal(again, X)
+    assert_array_equal(found, ordered)
+    without_names = factors.set_axis(range(factors.shape[1]), axis=1)
+    assert_array_equal(make(factors=without_names, random_state=0)[1], ordered)
+    other = factors.rename(columns={factors.columns[-1]: "other"})
+    with pytest.raises(ValueError, match=r"must have the columns .*'other'.*Rename"):
+        make(factors=other)
+
+
+def test_factors_of_nan_are_refused_as_such():
+    factors = make_of_levels(3)
+    factors[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        datasets.make_xy_squares(factors=factors)
+    with config_context(assume_finite=True), pytest.raises(ValueError, match="got NaN"):
+        datasets.make_xy_squares(factors=factors)
+    factors[0, 0] = np.iinfo(np.int64).min  # NaN that numpy converted
+    with pytest.raises(ValueError, match="NaN converted to integers"):
+        datasets.make_xy_squares(factors=factors.astype(np.int64))
+
+
+def make_of_levels(n_samples):
+    """Return factors of squares as floating-point numbers."""
+    return datasets.make_xy_squares(n_samples, random_state=0)[1].astype(np.float64)
 
 
 @every_maker

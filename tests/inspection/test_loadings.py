@@ -138,6 +138,20 @@ class TestLoadings:
         assert frame.index[3] == "w3"
         np.testing.assert_array_equal(frame["component 1"], found.components[1])
 
+    @pytest.mark.parametrize("has_empty_column", [False, True])
+    def test_it_prints_without_two_complete_samples(self, linear, has_empty_column):
+        model, X = linear
+        X = X.copy() if has_empty_column else X[:1]
+        if has_empty_column:
+            X[:, 1] = np.nan
+        found = loadings(model, X)
+        assert found.principal_cosines.shape == (2, 0)
+        assert np.isnan(found.overlap)
+        lines = str(found).splitlines()
+        assert lines[0].startswith("component 0: ")
+        assert "principal" not in lines[0]
+        assert "no principal components" in lines[-1]
+
     def test_an_estimator_without_components_is_refused(self, peaks):
         with pytest.raises(TypeError, match="no components to decode"):
             loadings(LogisticRegression(), peaks.data)

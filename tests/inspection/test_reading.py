@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from _fits import small
 from scipy.sparse import csr_matrix
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    OneHotEncoder,
     PowerTransformer,
     QuantileTransformer,
     StandardScaler,
@@ -20,7 +21,9 @@ from sklearn.preprocessing import (
 from skfactorvae.inspection import (
     LatentTraversalDisplay,
     ReconstructionDisplay,
+    edit,
     factor_table,
+    loadings,
 )
 
 
@@ -179,6 +182,27 @@ def test_a_step_that_cannot_be_inverted_is_named(peaks, step):
     pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(X)
     with pytest.raises(ValueError, match=r"'first' .\w+. cannot be inverted"):
         factor_table(pipe, X)
+
+
+def test_a_step_that_encodes_text_is_named(peaks):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(peaks.data[:, :4], columns=list("abcd"))
+    X["s"] = np.resize(["x", "y", "z"], len(X))
+    numbers = make_column_selector(dtype_include=float)
+    step = ColumnTransformer(
+        [("numbers", StandardScaler(), numbers), ("text", OneHotEncoder(), ["s"])],
+        sparse_threshold=0,
+    )
+    pipe = Pipeline([("first", step), ("vae", small(max_iter=2))]).fit(X)
+    for inspect in (
+        lambda: factor_table(pipe, X),
+        lambda: loadings(pipe, X),
+        lambda: edit(pipe, X[:2], {0: 1.0}),
+        lambda: ReconstructionDisplay.from_estimator(pipe, X),
+    ):
+        with pytest.raises(ValueError, match=r"'first' .\w+. cannot .*pipe\[k:\]"):
+            inspect()
+    assert np.isfinite(factor_table(pipe[1:], step.transform(X)).effect).all()
 
 
 def test_the_error_of_a_failing_inverse_is_quoted(peaks):

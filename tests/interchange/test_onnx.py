@@ -60,8 +60,20 @@ class TestGraph:
         codes = run(to_onnx(fitted), X)[0]
         np.testing.assert_allclose(codes, fitted.transform(X), rtol=1e-5, atol=1e-5)
         assert codes.shape == (60, 2)
-        back = run(to_onnx(fitted, "inverse_transform"), fitted.posterior(X)[0])[0]
-        expected = fitted.inverse_transform(fitted.posterior(X)[0])
+
+    @pytest.mark.parametrize("kept", [[0, 2], [1], [0, 1, 2]])
+    @pytest.mark.parametrize("precision", ["float32", "float64"])
+    def test_codes_of_kept_components_are_decoded(self, kept, precision, X):
+        pytest.importorskip("onnx")
+        fitted = vae(keep="active", precision=precision).fit(X)
+        fitted.active_components_ = np.array(kept)
+        rows = X.astype(precision)
+        codes = run(to_onnx(fitted), rows)[0]
+        graph = to_onnx(fitted, "inverse_transform")
+        width = graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+        assert width == codes.shape[1] == len(kept)
+        back = run(graph, codes.astype(precision))[0]
+        expected = fitted.inverse_transform(codes)
         np.testing.assert_allclose(back, expected, rtol=1e-5, atol=1e-4)
 
     def test_features_far_from_zero_are_standardised_in_double_precision(self, X):

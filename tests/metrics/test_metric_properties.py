@@ -230,6 +230,24 @@ def test_a_constant_component_lowers_only_the_raw_modularity(table):
     assert after == pytest.approx(before * share)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ["gradient_boosting", "random_forest", "lasso"])
+def test_a_constant_component_changes_completeness_of_dci_only(estimator):
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(300, 3))
+    mixing = np.eye(3) + 0.3 * rng.normal(size=(3, 3))
+    codes = factors @ mixing + 0.2 * rng.normal(size=(300, 3))
+    padded = np.column_stack([codes, np.zeros(len(codes))])
+    before, after = (
+        dci_scores(factors, z, estimator=estimator) for z in (codes, padded)
+    )
+    for name in ("disentanglement", "informativeness"):
+        assert after[name] == pytest.approx(before[name], abs=0.01)
+    # Entropies of importances have the base 4 instead of 3.
+    expected = 1 - (1 - before["completeness"]) * np.log(3) / np.log(4)
+    assert after["completeness"] == pytest.approx(expected, abs=0.01)
+
+
 @each([*INFORMATION[:1], *INFORMATION[2:], mean_correlation_score])
 @given(tables())
 def test_scores_with_quantile_bins_are_invariant_to_monotone_maps(score, table):

@@ -11,17 +11,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import make_column_selector
 from sklearn.decomposition import FastICA
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.fixes import parse_version
 from torch import nn
 
 import skfactorvae
+from skfactorvae._compat import has_callbacks
 from skfactorvae.files import ModelFileError, read_container, write_container
 from skfactorvae.files._document import digest
 from skfactorvae.inspection import explore, factor_table
 from skfactorvae.model_selection import SeedEnsemble, latent_report
+
+needs_callbacks = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="scikit-learn has no callbacks",
+)
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -236,11 +245,79 @@ def test_an_ensemble_comes_back_with_its_fits(keep, tmp_path):
     )
 
 
+class SavingCallback:
+    """A callback that saves the estimator during the fit."""
+
+    def __init__(self, path=None):
+        self.path = path
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if self.path is not None:
+            fitted_estimator.save(self.path)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("is_ensemble", [False, True])
+def test_callbacks_are_left_out_of_the_file(is_ensemble, tmp_path):
+    model = skfactorvae.BetaVAETransformer(2, max_iter=2, random_state=0)
+    model.set_callbacks(SavingCallback())
+    if is_ensemble:
+        model = SeedEnsemble(model, n_seeds=2, random_state=0)
+    model.fit(table())
+    loaded = through_file(model, tmp_path)
+    assert_same(model, loaded, table())
+    for fitted in (loaded, getattr(loaded, "estimator", loaded)):
+        assert not has_callbacks(fitted)
+
+
+@needs_callbacks
+def test_a_callback_can_save_during_the_fit(tmp_path):
+    model = skfactorvae.BetaVAETransformer(2, max_iter=2, random_state=0)
+    model.set_callbacks(SavingCallback(tmp_path / "model")).fit(table())
+    loaded = skfactorvae.load(tmp_path / "model")
+    np.testing.assert_array_equal(model.transform(table()), loaded.transform(table()))
+
+
 def test_other_estimators_in_an_ensemble_are_refused_by_name(tmp_path):
     model = SeedEnsemble(FastICA(2), n_seeds=2, random_state=0).fit(table())
     with pytest.raises(TypeError, match=r"FastICA.*skops"):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", [1, -1, np.int64(2), "pixel 3", ("pixel 4", 5)])
+def test_a_likelihood_of_columns_comes_back(key, tmp_path):
+    model = skfactorvae.BetaVAETransformer(2, likelihood={key: "student_t"})
+    X = table(frame=True)
+    model.set_params(max_iter=2, random_state=0).fit(X)
+    loaded = through_file(model, tmp_path)
+    assert repr(loaded.likelihood) == repr(model.likelihood)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
+    runtime = skfactorvae.runtime.load(tmp_path / "model.safetensors")
+    np.testing.assert_allclose(
+        runtime.transform(X), model.transform(X), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_selector_is_refused_with_what_to_do(tmp_path):
+    selector = make_column_selector("pixel 1$")
+    model = skfactorvae.BetaVAETransformer(2, likelihood={selector: "student_t"})
+    X = table(frame=True)
+    model.set_params(max_iter=2, random_state=0).fit(X)
+    with pytest.raises(TypeError, match=r"likelihood.*selector.*Name the columns"):
+        model.save(tmp_path / "model")
+    model.set_params(likelihood={("pixel 1",): "student_t"})
+    loaded = through_file(model, tmp_path)
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
 
 
 # --------------------------------------------------------------- code of the user's own
