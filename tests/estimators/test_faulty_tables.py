@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skfactorvae import FactorVAETransformer, load
+from skfactorvae import FactorVAETransformer, InfoGANTransformer, load
 
 N = 90
 SMALL = {
@@ -395,3 +395,46 @@ def test_the_remark_on_redundant_columns_is_saved(tmp_path):
     again = load(tmp_path / "model.safetensors")
     assert "'row'" in again.column_report_.remark
     assert "remark" not in again.column_report_.to_frame()
+
+
+DATES = np.array(["2020-01-01", "NaT", "2020-03-01"] * 30, dtype="M8[D]")[:, None]
+TIMES = {
+    "dates": DATES,
+    "durations": DATES - DATES[0],
+    "masked dates": np.ma.masked_array(DATES, np.isnat(DATES)),
+    "no date at all": np.full((N, 1), "NaT", dtype="M8[s]"),
+    "a list of dates": DATES.tolist(),
+    "objects": DATES.astype(object),
+    "a frame": pd.DataFrame(DATES),
+    "a frame of a time zone": pd.DataFrame(DATES).apply(
+        lambda column: column.dt.tz_localize("UTC")
+    ),
+    "a frame of objects": pd.DataFrame(DATES).astype(object),
+    "a frame of polars": pl.DataFrame(DATES, schema=["when"]),
+}
+
+
+@pytest.mark.parametrize("likelihood", ["auto", "gaussian", "bernoulli"])
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_are_not_fitted_as_numbers(kind, likelihood):
+    with pytest.raises(ValueError, match=r"Column .* of X holds times"):
+        FactorVAETransformer(**SMALL, likelihood=likelihood).fit(TIMES[kind])
+    with pytest.raises(ValueError, match="holds time"):
+        InfoGANTransformer(max_iter=1).fit(TIMES[kind])
+
+
+@pytest.fixture(scope="module")
+def of_one_number():
+    return FactorVAETransformer(**SMALL | {"n_components": 1}).fit(np.eye(N)[:, :1])
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_are_no_new_samples(of_one_number, kind):
+    with pytest.raises(ValueError, match=r"Column .* of X holds times"):
+        of_one_number.transform(TIMES[kind])
+
+
+def test_other_columns_are_named_before_times(of_numbers):
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- when"):
+        of_numbers.transform(number_table().assign(when=DATES[:, 0]))
