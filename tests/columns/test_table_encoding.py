@@ -308,6 +308,36 @@ def test_unknown_levels_are_refused_or_missing(frame):
     )
 
 
+@pytest.mark.parametrize(
+    ("fitted", "given", "shown"),
+    [
+        (["1", "2"], [1, 2], r"1 \(int64\), 2 \(int64\); .* '1' \(str\), '2' \(str\)"),
+        ([1, 2], ["1", "2"], r"'1' \(str\), '2' \(str\); .* 1 \(int64\), 2 \(int64\)"),
+        (["1", "2"], [1.0, 2.0], r"1\.0 \(float64\), .* '1' \(str\), '2' \(str\)"),
+        ([True, False], ["True", "False"], r"'True' \(str\); .* True \(bool\)"),
+    ],
+)
+def test_levels_of_another_type_are_told_apart_and_the_conversion_works(
+    fitted, given, shown
+):
+    X = pd.DataFrame({"c": pd.Categorical(fitted, fitted), "x": [0.5, 1.5]})
+    table = encode(X)
+    other = X.assign(c=pd.Categorical(given, given))
+    with pytest.raises(ValueError, match=shown) as got:
+        table.encode(other)
+    call = str(got.value).partition("for instance by ")[2].partition(". ")[0]
+    converted = other.assign(c=eval(call, {"X": other, "pandas": pd}))
+    np.testing.assert_array_equal(table.encode(converted), table.encode(X))
+    with pytest.warns(UserWarning, match="None of its levels is known: all"):
+        assert np.isnan(table.encode(other, "missing")).any(axis=1).all()
+
+
+def test_a_column_without_values_is_not_of_unknown_levels(frame):
+    table = encode(frame)
+    table.encode(frame.assign(word=pd.Series([None] * 6, dtype="str")), "missing")
+    table.encode(frame.assign(word=["new", "a", None, None, None, None]), "missing")
+
+
 def test_levels_of_weight_zero_do_not_exist(frame):
     table = encode(frame, weight=np.array([1, 1, 1, 1, 1, 0.0]))
     assert "word = c" not in table.feature_names

@@ -198,7 +198,11 @@ def test_levels_that_the_fit_did_not_see(table):
         strict.transform(other)
     lenient = FactorVAETransformer(**SMALL, handle_unknown="missing").fit(table)
     missing = table.assign(mode=pd.Series([None] * len(table), dtype=object))
-    np.testing.assert_array_equal(lenient.transform(other), lenient.transform(missing))
+    with pytest.warns(UserWarning, match=r"'mode'.*'z'.*None of its levels") as caught:
+        codes = lenient.transform(other)
+    assert [message.filename for message in caught] == [__file__]
+    np.testing.assert_array_equal(codes, lenient.transform(missing))
+    lenient.transform(pd.concat([other, table]))  # without a warning
 
 
 @pytest.mark.parametrize("change", ["order", "absent", "another"])
