@@ -346,6 +346,8 @@ def read_column(column: Any, name: str, index: Any = slice(None)) -> Column:
     if _is_categorical(column):
         return _categorical(getattr(column, "cat", column), index)
     array = _array(column)[index]
+    if array.ndim > 1 or array.dtype.kind == "V":  # lists of one length, or structures
+        array = _as_objects(array)
     if array.dtype.kind == "b":
         return Column(array.astype(np.float64), BOOLEAN, dtype=array.dtype)
     if array.dtype.kind in "iu":
@@ -435,6 +437,13 @@ def _objects(array: np.ndarray, name: str) -> Column:
     return _texts(texts.astype(str), missing, TEXT if is_text else OTHER)
 
 
+def _as_objects(rows: np.ndarray) -> np.ndarray:
+    """Return the entries of nested rows as one list for each row, (n,)."""
+    objects = np.empty(len(rows), dtype=object)
+    objects[:] = [row.tolist() for row in rows]
+    return objects
+
+
 def _times(present: np.ndarray) -> np.ndarray | None:
     """Return dates and times, or durations, as numpy's; None if there are others."""
     if all(isinstance(v, np.datetime64 | datetime.date) for v in present):
@@ -462,6 +471,10 @@ def _as_timedelta64(value: Any) -> np.timedelta64:
 def _is_missing(value: Any) -> bool:
     if value is None:
         return True
+    if hasattr(value, "__len__") and getattr(
+        value, "ndim", 1
+    ):  # text, a list or an array
+        return False
     try:
         return bool(value != value)
     except (TypeError, ValueError):  # pandas.NA has no truth value

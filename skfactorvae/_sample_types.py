@@ -153,6 +153,10 @@ TIME_KINDS = ("m", "M")
 """Kinds of types that are times or durations, as numpy names them."""
 
 
+NESTED = "Make each of its entries a column of its own, or leave it out"
+"""What to do about lists, arrays and structures in a column."""
+
+
 def about_times(X: Any) -> str | None:
     """Return which column of samples holds times; None if none does.
 
@@ -199,7 +203,7 @@ def _is_time(entry: Any) -> bool:
 
 
 def about_text(X: Any, advice: str) -> str | None:
-    """Return which columns of samples hold text or times; None if none does.
+    """Return which columns hold text, times or nested values; None if none does.
 
     Parameters
     ----------
@@ -213,7 +217,7 @@ def about_text(X: Any, advice: str) -> str | None:
         return None
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
-    own = TIMES if what == "times" else advice
+    own = {"times": TIMES, "nested values": NESTED}.get(what, advice)
     return f"Column {name} of X holds {what}, such as {example!r}{more}. {own}."
 
 
@@ -239,9 +243,13 @@ def _kind_of(column: Any) -> tuple[str, str] | None:
     if entries.dtype.kind in TIME_KINDS:
         known = entries[~np.isnat(entries)]
         return "times", str(known[0]) if len(known) else ""
+    if entries.ndim > 1 or entries.dtype.kind == "V":
+        return "nested values", str(entries[0].tolist())[:40] if len(entries) else ""
     if entries.dtype.kind not in "OSU":
         return None
     for entry in entries:
+        if hasattr(entry, "__len__") and not isinstance(entry, str | bytes):
+            return "nested values", str(entry)[:40]
         if _is_time(entry):
             return "times", str(entry)
         if isinstance(entry, str | bytes) and not _is_number(entry):

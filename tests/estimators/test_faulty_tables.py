@@ -438,3 +438,48 @@ def test_times_are_no_new_samples(of_one_number, kind):
 def test_other_columns_are_named_before_times(of_numbers):
     with pytest.raises(ValueError, match=r"unseen at fit time:\n- when"):
         of_numbers.transform(number_table().assign(when=DATES[:, 0]))
+
+
+ROWS = [[0.0, 1.0]] * N
+NESTED = {
+    "lists of polars": pl.Series(ROWS),
+    "lists of several lengths": pl.Series([[1.0], None, [1.0, 2.0]] * 30),
+    "arrays of polars": pl.Series(ROWS, dtype=pl.Array(pl.Float64, 2)),
+    "structures": pl.Series([{"a": 1.0, "b": 2.0}] * N),
+    "lists": pd.Series(ROWS, dtype=object),
+    "arrays": pd.Series(list(np.zeros((N, 2))), dtype=object),
+    "arrays of one NaN": pd.Series(list(np.full((N, 1), np.nan)), dtype=object),
+    "mappings": pd.Series([{"a": 1}] * N, dtype=object),
+}
+
+
+def with_nested(kind, *names):
+    """Return a frame of given columns and one of nested values."""
+    table = make_table()[list(names)]
+    if isinstance(NESTED[kind], pd.Series):
+        return table.assign(nested=NESTED[kind])
+    return pl.DataFrame(table.to_dict("list")).with_columns(
+        NESTED[kind].alias("nested")
+    )
+
+
+@pytest.mark.parametrize("names", [["weight"], ["weight", "mode"]])
+@pytest.mark.parametrize("kind", NESTED)
+def test_nested_values_are_refused_by_column(kind, names):
+    table = with_nested(kind, *names)
+    with pytest.raises(ValueError, match=r"'nested' of X holds .*nested.*leave it out"):
+        FactorVAETransformer(**SMALL).fit(table)
+    with pytest.raises(ValueError, match="column 'nested' of X holds other values"):
+        InfoGANTransformer(max_iter=1).fit(table[["nested"]])
+    known = make_table()[names].assign(nested=0.5 * np.arange(N))
+    model = FactorVAETransformer(**SMALL).fit(known)
+    with pytest.raises(ValueError, match="olumn 'nested' of X holds"):
+        model.transform(table)
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_nested_values_are_no_numbers(kind):
+    with pytest.raises(ValueError, match=r"'nested' of X holds nested .*of its own"):
+        FactorVAETransformer(**SMALL, likelihood="gaussian").fit(
+            with_nested(kind, "weight")
+        )
