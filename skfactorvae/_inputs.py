@@ -471,9 +471,8 @@ def _as_timedelta64(value: Any) -> np.timedelta64:
 def _is_missing(value: Any) -> bool:
     if value is None:
         return True
-    if hasattr(value, "__len__") and getattr(
-        value, "ndim", 1
-    ):  # text, a list or an array
+    n_axes: Any = getattr(value, "ndim", None)
+    if hasattr(value, "__len__") and n_axes != 0:  # text, a list or an array
         return False
     try:
         return bool(value != value)
@@ -519,7 +518,7 @@ def with_nan(X: Any) -> Any:
     """Return samples in which missing values are NaN, for a check by scikit-learn.
 
     Entries that are masked become NaN, and so do None, NaT and pandas.NA in columns of
-    objects.
+    objects and of text, which text of numbers may be.
 
     Parameters
     ----------
@@ -537,9 +536,12 @@ def with_nan(X: Any) -> Any:
         return _objects_with_nan(X)
     if hasattr(X, "isetitem"):  # a pandas DataFrame
         for j, dtype in enumerate(X.dtypes):
-            if getattr(dtype, "kind", "") == "O" and isinstance(dtype, np.dtype):
+            is_object = getattr(dtype, "kind", "") == "O" and isinstance(
+                dtype, np.dtype
+            )
+            if is_object or str(dtype).startswith("string"):
                 X = X.copy(deep=False)
-                X.isetitem(j, _objects_with_nan(X.iloc[:, j].to_numpy()))
+                X.isetitem(j, _objects_with_nan(X.iloc[:, j].to_numpy(dtype=object)))
     return X
 
 

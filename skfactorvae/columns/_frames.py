@@ -252,11 +252,16 @@ def _filled_pandas(old: Any, new: Any, gaps: np.ndarray) -> Any:
         new = _with_levels_of(old, new.astype("category"))
         joined = _joined_type(old.dtype, new.dtype)
         old, new = old.astype(joined), new.astype(joined)
+    elif gaps.all() and old.dtype.kind in "iufbO" and not _is_text(old):
+        return new  # the type of a column without values tells nothing
     elif getattr(new.dtype, "kind", "O") in "iuf" and old.dtype != new.dtype:
-        old = old.astype(new.dtype)
-    elif _has_categories(new) and bool(old.isna().all()):
-        old = old.astype(object).astype(new.dtype)
+        return old.astype(object).mask(gaps, new).astype(new.dtype)
     return old.mask(gaps, new)
+
+
+def _is_text(column: Any) -> bool:
+    """Return whether a pandas Series is of a type of text."""
+    return str(column.dtype).startswith("str")
 
 
 def _with_levels_of(old: Any, new: Any) -> Any:

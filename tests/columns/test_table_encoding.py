@@ -227,6 +227,17 @@ def test_a_column_without_values_is_filled_with_levels(library):
     assert filled(table, empty, table.encode(X))["w"].dtype == X["w"].dtype
 
 
+def test_gaps_beside_numbers_of_any_type_are_filled(frame):
+    table = encode(frame)
+    features = table.encode(frame.assign(real=0.5))
+    for dtype in (object, "Float64", "float32"):
+        some = frame.assign(real=pd.Series([1, pd.NA, 2, 3, 4, 5], dtype="Float64"))
+        gaps = some.astype({"real": dtype})
+        numbers = filled(table, gaps, features)["real"]
+        assert numbers.tolist() == [1.0, 0.5, 2.0, 3.0, 4.0, 5.0]
+        assert numbers.dtype == np.float64
+
+
 def test_expectations_of_integers_stay_floats(frame):
     table = encode(frame)
     assert table.decode(table.encode(frame))["count"].dtype == float

@@ -483,3 +483,38 @@ def test_nested_values_are_no_numbers(kind):
         FactorVAETransformer(**SMALL, likelihood="gaussian").fit(
             with_nested(kind, "weight")
         )
+
+
+EMPTY = {
+    "text": pd.Series([None] * N, dtype="string"),
+    "text of pandas 3": pd.Series([None] * N, dtype="str"),
+    "objects": pd.Series([None] * N, dtype=object),
+    "objects of pandas.NA": pd.Series([pd.NA] * N, dtype=object),
+    "integers": pd.Series([None] * N, dtype="Int64"),
+    "truth values": pd.Series([None] * N, dtype="boolean"),
+}
+
+
+@pytest.mark.parametrize("names", [["weight", "visits"], ["weight", "mode"]])
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_column_without_values_is_one_of_missing_numbers(kind, names):
+    X = make_table()[names].assign(empty=EMPTY[kind])
+    of_numbers = X.assign(empty=np.nan)
+    with pytest.warns(UserWarning, match=r"without any observed value \(1\): 'empty'"):
+        model = FactorVAETransformer(**SMALL).fit(X)
+    codes = model.transform(X)
+    np.testing.assert_array_equal(codes, model.transform(of_numbers))
+    back = np.asarray(model.inverse_transform(codes), dtype=object)[:, 2]
+    assert pd.isna(back).all()
+    assert model.impute(X)["empty"].isna().all()
+
+
+@pytest.mark.parametrize("values", [np.arange(N) / 2, np.array(["p", "q", "q"] * 30)])
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_column_without_values_is_imputed(kind, values):
+    X = make_table()[["weight", "visits"]].assign(known=values)
+    model = FactorVAETransformer(**SMALL).fit(X)
+    gaps = X.assign(known=EMPTY[kind])
+    expected = model.impute(X.assign(known=pd.Series([None] * N, dtype=object)))
+    assert model.impute(gaps)["known"].tolist() == expected["known"].tolist()
+    assert not expected["known"].isna().any()
