@@ -217,10 +217,32 @@ class ColumnEncoding:
         Parameters
         ----------
         features : ndarray of shape (n, w)
+
+        Raises
+        ------
+        ValueError
+            If numbers are too large to be finite; the message names the column.
         """
-        if self.likelihood == "lognormal":
-            return np.exp(features)
-        return np.expm1(features) if self.likelihood in COUNTS else features
+        if self.likelihood not in ("lognormal", *COUNTS):
+            return features
+        inverse = np.exp if self.likelihood == "lognormal" else np.expm1
+        with np.errstate(over="ignore"):  # is reported below
+            numbers = inverse(features)
+        self._check_not_infinite(numbers)
+        return numbers
+
+    def _check_not_infinite(self, numbers: np.ndarray) -> None:
+        """Raise if a number is infinite; missing ones are NaN."""
+        is_lost = np.isinf(numbers).any(axis=1)
+        if is_lost.any():
+            raise ValueError(
+                f"The values of column {self.name!r} of {is_lost.sum()} of "
+                f"{len(numbers)} samples, the first of them number {is_lost.argmax()}, "
+                f"are not finite: they are too large to compute with in "
+                f"{numbers.dtype}. Expected samples and codes like those of the fit. "
+                f"Remove these samples, or fit {self.name!r} with another likelihood "
+                f"than {self.likelihood!r}."
+            )
 
     def values(self, numbers: np.ndarray, *, is_drawn: bool) -> np.ndarray:
         """Return what the user's column would hold, (n,).
