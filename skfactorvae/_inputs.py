@@ -346,6 +346,8 @@ def read_column(column: Any, name: str, index: Any = slice(None)) -> Column:
     if _is_categorical(column):
         return _categorical(getattr(column, "cat", column), index)
     array = _array(column)[index]
+    if array.ndim > 1 or array.dtype.kind == "V":  # lists of one length, or structures
+        array = _as_objects(array)
     if array.dtype.kind == "b":
         return Column(array.astype(np.float64), BOOLEAN, dtype=array.dtype)
     if array.dtype.kind in "iu":
@@ -435,6 +437,13 @@ def _objects(array: np.ndarray, name: str) -> Column:
     return _texts(texts.astype(str), missing, TEXT if is_text else OTHER)
 
 
+def _as_objects(rows: np.ndarray) -> np.ndarray:
+    """Return the entries of nested rows as one list for each row, (n,)."""
+    objects = np.empty(len(rows), dtype=object)
+    objects[:] = [row.tolist() for row in rows]
+    return objects
+
+
 def _times(present: np.ndarray) -> np.ndarray | None:
     """Return dates and times, or durations, as numpy's; None if there are others."""
     if all(isinstance(v, np.datetime64 | datetime.date) for v in present):
@@ -462,6 +471,9 @@ def _as_timedelta64(value: Any) -> np.timedelta64:
 def _is_missing(value: Any) -> bool:
     if value is None:
         return True
+    n_axes: Any = getattr(value, "ndim", None)
+    if hasattr(value, "__len__") and n_axes != 0:  # text, a list or an array
+        return False
     try:
         return bool(value != value)
     except (TypeError, ValueError):  # pandas.NA has no truth value
@@ -506,7 +518,7 @@ def with_nan(X: Any) -> Any:
     """Return samples in which missing values are NaN, for a check by scikit-learn.
 
     Entries that are masked become NaN, and so do None, NaT and pandas.NA in columns of
-    objects.
+    objects and of text, which text of numbers may be.
 
     Parameters
     ----------
@@ -524,9 +536,12 @@ def with_nan(X: Any) -> Any:
         return _objects_with_nan(X)
     if hasattr(X, "isetitem"):  # a pandas DataFrame
         for j, dtype in enumerate(X.dtypes):
-            if getattr(dtype, "kind", "") == "O" and isinstance(dtype, np.dtype):
+            is_object = getattr(dtype, "kind", "") == "O" and isinstance(
+                dtype, np.dtype
+            )
+            if is_object or str(dtype).startswith("string"):
                 X = X.copy(deep=False)
-                X.isetitem(j, _objects_with_nan(X.iloc[:, j].to_numpy()))
+                X.isetitem(j, _objects_with_nan(X.iloc[:, j].to_numpy(dtype=object)))
     return X
 
 

@@ -5,6 +5,7 @@ Axes: ``n`` samples, ``p`` features.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,7 +29,8 @@ def check_sample_type(X: Any) -> None:
         If samples are an AnnData object, a table of Arrow, a lazy frame, a mapping, a
         list of mappings, text or an iterator.
     ValueError
-        If samples are a Series, have more than two axes, or cannot be read.
+        If samples are a Series or an array of times, have more than two axes, or cannot
+        be read.
     """
     _check_readable(X)
     if _is_annotated(X):
@@ -53,6 +55,8 @@ def check_sample_type(X: Any) -> None:
         )
     if getattr(X, "ndim", 2) > 2 and hasattr(X, "reshape"):
         raise ValueError(_about_axes(X))
+    if getattr(getattr(X, "dtype", None), "kind", "") in TIME_KINDS:
+        raise ValueError(_about_times("0", X[:, 0] if X.ndim == 2 else X))
 
 
 def _check_readable(X: Any) -> None:
@@ -114,6 +118,14 @@ def _about_axes(X: Any) -> str:
     )
 
 
+TIME_TYPES = (
+    datetime.date,
+    datetime.timedelta,
+    np.datetime64,
+    np.timedelta64,
+)
+"""Types of objects that are times, dates or durations."""
+
 OF_FIT = (
     "The columns of the fit held numbers alone. Convert it, for instance by "
     "pandas.to_numeric, or fit a new model"
@@ -137,9 +149,61 @@ OF_OTHER_LIKELIHOODS = (
 TIMES = "Convert it to numbers first, such as days since the first one, or leave it out"
 """What to do about times."""
 
+TIME_KINDS = ("m", "M")
+"""Kinds of types that are times or durations, as numpy names them."""
+
+
+NESTED = "Make each of its entries a column of its own, or leave it out"
+"""What to do about lists, arrays and structures in a column."""
+
+
+def about_times(X: Any) -> str | None:
+    """Return which column of samples holds times; None if none does.
+
+    Text is not read as times.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+    """
+    if not _may_hold_times(X):
+        return None
+    for name, column in _columns(X):
+        kind = _kind_of(column)
+        if kind is not None and kind[0] == "times":
+            return _about_times(name, column)
+    return None
+
+
+def _about_times(name: str, column: Any) -> str:
+    """Return an error about a column of times."""
+    kind = _kind_of(column)
+    example = f", such as {kind[1]!r}" if kind is not None and kind[1] else ""
+    return f"Column {name} of X holds times{example}. {TIMES}."
+
+
+def _may_hold_times(X: Any) -> bool:
+    """Return whether a type of samples is one of times, or of any objects."""
+    if isinstance(X, list | tuple):
+        rows = (row for row in X if isinstance(row, list | tuple))
+        return any(_is_time(entry) for row in rows for entry in row)
+    is_frame = hasattr(X, "columns")
+    dtypes: Any = getattr(X, "dtypes", ()) if is_frame else [getattr(X, "dtype", None)]
+    return any(
+        dtype.is_temporal()
+        if hasattr(dtype, "is_temporal")  # of polars
+        else getattr(dtype, "kind", "") in (*TIME_KINDS, "O")
+        for dtype in dtypes
+    )
+
+
+def _is_time(entry: Any) -> bool:
+    """Return whether an object is a time, a date or a duration, and not missing."""
+    return isinstance(entry, TIME_TYPES) and bool(entry == entry)
+
 
 def about_text(X: Any, advice: str) -> str | None:
-    """Return which columns of samples hold text or times; None if none does.
+    """Return which columns hold text, times or nested values; None if none does.
 
     Parameters
     ----------
@@ -153,7 +217,7 @@ def about_text(X: Any, advice: str) -> str | None:
         return None
     (name, (what, example)), *others = found
     more = f" (and {len(others)} more)" if others else ""
-    own = TIMES if what == "times" else advice
+    own = {"times": TIMES, "nested values": NESTED}.get(what, advice)
     return f"Column {name} of X holds {what}, such as {example!r}{more}. {own}."
 
 
@@ -176,11 +240,18 @@ def _columns(X: Any) -> list[tuple[str, Any]]:
 def _kind_of(column: Any) -> tuple[str, str] | None:
     """Return what a column holds that is no number, with an example; else None."""
     entries = np.asarray(column)
-    if entries.dtype.kind in "mM":
-        return "times", str(entries[0]) if len(entries) else ""
+    if entries.dtype.kind in TIME_KINDS:
+        known = entries[~np.isnat(entries)]
+        return "times", str(known[0]) if len(known) else ""
+    if entries.ndim > 1 or entries.dtype.kind == "V":
+        return "nested values", str(entries[0].tolist())[:40] if len(entries) else ""
     if entries.dtype.kind not in "OSU":
         return None
     for entry in entries:
+        if hasattr(entry, "__len__") and not isinstance(entry, str | bytes):
+            return "nested values", str(entry)[:40]
+        if _is_time(entry):
+            return "times", str(entry)
         if isinstance(entry, str | bytes) and not _is_number(entry):
             return "text", str(entry)
     return None

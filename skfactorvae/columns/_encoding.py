@@ -5,6 +5,7 @@ Axes: ``n`` samples, ``w`` features of the column.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,14 +159,21 @@ class ColumnEncoding:
         values, levels = column.as_levels()
         place = {_key(level): k for k, level in enumerate(self.levels.tolist())}
         found = np.array([place.get(_key(v), -1) for v in levels.tolist()], dtype=int)
-        unknown = {str(v) for v in levels[found < 0].tolist()}
-        unknown -= {str(v) for v in self.declared.tolist()}
-        if unknown and handle_unknown == "error":
+        declared = {str(v) for v in self.declared.tolist()}
+        unknown = levels[found < 0]
+        is_declared = [str(level) in declared for level in unknown.tolist()]
+        unknown = unknown[~np.array(is_declared, dtype=bool)]
+        if len(unknown) and handle_unknown == "error":
             raise ValueError(
-                f"Column {self.name!r} of X has levels that the fit did not see: "
-                f"{', '.join(map(repr, sorted(unknown)[:5]))}; expected some of "
-                f"{', '.join(repr(str(v)) for v in self.levels[:10].tolist())}. Set "
-                "handle_unknown='missing' to treat such values as missing."
+                f"{self._about_unknown(unknown)} Set handle_unknown='missing' to treat "
+                "such values as missing."
+            )
+        if len(unknown) and (found < 0).all():
+            warnings.warn(
+                f"{self._about_unknown(unknown)} None of its levels is known: all of "
+                "its values are treated as missing.",
+                UserWarning,
+                stacklevel=11,  # at the call of transform
             )
         feature = np.where(found < 0, np.nan, self.level_of[found].astype(np.float64))
         known = ~np.isnan(values)
@@ -177,6 +185,30 @@ class ColumnEncoding:
         indicators[np.isnan(codes)] = np.nan
         return indicators
 
+    def _about_unknown(self, unknown: np.ndarray) -> str:
+        """Return an error about levels that the fit did not see, (n_unknown,)."""
+        is_other_type = (unknown.dtype.kind == "U") != (self.levels.dtype.kind == "U")
+        show = _with_types if is_other_type else _as_texts
+        advice = f" {self._conversion(unknown)}" if is_other_type else ""
+        return (
+            f"Column {self.name!r} of X has levels that the fit did not see: "
+            f"{', '.join(sorted(show(unknown))[:5])}; expected some of "
+            f"{', '.join(show(self.levels[:10]))}.{advice}"
+        )
+
+    def _conversion(self, unknown: np.ndarray) -> str:
+        """Return how levels of another type become those of the fit."""
+        column = f"X[{self.name!r}]"
+        if self.levels.dtype.kind == "b":
+            call = f"{column}.map({{'True': True, 'False': False}})"
+        elif self.levels.dtype.kind != "U":
+            call = f"pandas.to_numeric({column})"
+        elif unknown.dtype.kind == "f" and (unknown == np.rint(unknown)).all():
+            call = f"{column}.astype('Int64').astype('string')"
+        else:
+            call = f"{column}.astype('string')"
+        return f"Convert them to the type of the fit, for instance by {call}."
+
     def numbers(self, features: np.ndarray) -> np.ndarray:
         """Return features in the units of the column, (n, w).
 
@@ -185,10 +217,32 @@ class ColumnEncoding:
         Parameters
         ----------
         features : ndarray of shape (n, w)
+
+        Raises
+        ------
+        ValueError
+            If numbers are too large to be finite; the message names the column.
         """
-        if self.likelihood == "lognormal":
-            return np.exp(features)
-        return np.expm1(features) if self.likelihood in COUNTS else features
+        if self.likelihood not in ("lognormal", *COUNTS):
+            return features
+        inverse = np.exp if self.likelihood == "lognormal" else np.expm1
+        with np.errstate(over="ignore"):  # is reported below
+            numbers = inverse(features)
+        self._check_not_infinite(numbers)
+        return numbers
+
+    def _check_not_infinite(self, numbers: np.ndarray) -> None:
+        """Raise if a number is infinite; missing ones are NaN."""
+        is_lost = np.isinf(numbers).any(axis=1)
+        if is_lost.any():
+            raise ValueError(
+                f"The values of column {self.name!r} of {is_lost.sum()} of "
+                f"{len(numbers)} samples, the first of them number {is_lost.argmax()}, "
+                f"are not finite: they are too large to compute with in "
+                f"{numbers.dtype}. Expected samples and codes like those of the fit. "
+                f"Remove these samples, or fit {self.name!r} with another likelihood "
+                f"than {self.likelihood!r}."
+            )
 
     def values(self, numbers: np.ndarray, *, is_drawn: bool) -> np.ndarray:
         """Return what the user's column would hold, (n,).
@@ -220,6 +274,17 @@ def _with_missing(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
     values = values.astype(object)
     values[missing] = None
     return values
+
+
+def _as_texts(levels: np.ndarray) -> list[str]:
+    """Return levels as messages show them."""
+    return [repr(str(level)) for level in levels.tolist()]
+
+
+def _with_types(levels: np.ndarray) -> list[str]:
+    """Return levels with their type, as messages show them."""
+    name = "str" if levels.dtype.kind == "U" else levels.dtype.name
+    return [f"{level!r} ({name})" for level in levels.tolist()]
 
 
 def _key(level: Any) -> Any:

@@ -15,6 +15,7 @@ from .._sample_types import (
     OF_OTHER_LIKELIHOODS,
     OF_SEVERAL_TYPES,
     about_text,
+    about_times,
     check_sample_type,
 )
 from .._validation import clip_to_unit_interval
@@ -82,6 +83,10 @@ class FittedModel(
             X = source.read(0, len(source))
         if table is not None:
             return self._table_features(table, X, **options)
+        if message := about_times(X):
+            if not options.get("reset", True):
+                self._check_columns(X)
+            raise ValueError(message)
         options = {"dtype": [np.float64, np.float32], "order": "C"} | options
         try:
             values = checked(

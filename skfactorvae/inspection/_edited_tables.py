@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._inputs import INTEGER, columns, read_column
+from .._inputs import CATEGORY, INTEGER, TEXT, columns, is_series, read_column
 from ..columns import COUNTS, frame_type_of
 
 OF_LEVELS = ("bernoulli", "categorical", "ordinal")
@@ -70,8 +70,9 @@ def _moved_numbers(kind, old, before, after):
 
 def _moved_levels(_, old, before, after):
     read = read_column(old, "a column of X")
-    new = np.asarray(after)
-    if new.dtype.kind in "iu" and read.content != INTEGER:
+    new = _values(after)
+    is_whole = isinstance(new, np.ndarray) and new.dtype.kind in "iu"
+    if is_whole and read.content != INTEGER:
         new = new.astype(np.float64)  # NaN is among the others
     return new, (np.asarray(before) != np.asarray(after)) & ~np.isnan(read.values)
 
@@ -88,7 +89,13 @@ def _raw_columns(rows):
 
 
 def _columns(rows):
-    return list(map(np.asarray, _raw_columns(rows)))
+    return list(map(_values, _raw_columns(rows)))
+
+
+def _values(column):
+    """Return a column as an array; one of levels in a data frame as it is."""
+    is_of_levels = read_column(column, "a column of X").content in (CATEGORY, TEXT)
+    return column if is_of_levels and is_series(column) else np.asarray(column)
 
 
 def _with_columns(rows, moved):
@@ -109,5 +116,5 @@ def _array(rows, moved):
     is_number = out.dtype.kind in "iuf"
     out = out.astype(np.float64 if is_number else object)
     for j, (values, changed) in enumerate(moved):
-        out[changed, j] = values[changed]
+        out[changed, j] = np.asarray(values)[changed]
     return out

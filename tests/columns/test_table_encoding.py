@@ -114,6 +114,130 @@ def test_an_enum_of_polars_returns_with_all_its_categories():
     assert full.null_count().sum_horizontal().item() == 0
 
 
+DAYS = ["2020-03-28", "2020-03-29", "2020-03-30"]
+LEVELS = {
+    "times": pd.to_datetime(DAYS),
+    "times of a zone": pd.to_datetime(DAYS).tz_localize("Europe/Berlin"),
+    "durations": pd.to_timedelta([1, 2, 3], unit="h"),
+    "periods": pd.period_range("2020-01", periods=3, freq="M"),
+    "intervals": pd.IntervalIndex.from_breaks([0.1, 0.3, 1.0, 2.5], closed="left"),
+    "intervals of times": pd.IntervalIndex.from_breaks(
+        pd.date_range("2020-01-01", periods=4)
+    ),
+    "floats": pd.Index([0.5, 1.0, 2.0]),
+    "text": pd.Index(["a", "b", "c"]),
+}
+
+
+def of_levels(levels, codes, **options):
+    """Return a frame of a categorical column and numbers."""
+    column = pd.Categorical.from_codes(codes, levels, **options)
+    return pd.DataFrame({"level": column, "real": np.arange(len(codes)) / 2})
+
+
+def filled(table, X, features):
+    """Return a table whose gaps are filled with given features."""
+    return table.fill(X, features, np.isnan(table.encode(X)))
+
+
+@pytest.mark.parametrize("is_ordered", [False, True])
+@pytest.mark.parametrize("kind", LEVELS)
+def test_levels_return_in_their_own_type(kind, is_ordered):
+    X = of_levels(LEVELS[kind], [0, 1, 2, 1], ordered=is_ordered)
+    table = encode(X)
+    features = table.encode(X)
+    restored = TableEncoding.from_state(table.as_state())
+    pd.testing.assert_frame_equal(restored.decode(features), X)
+    gaps = X.assign(level=X["level"].where([False, True, True, True]))
+    pd.testing.assert_frame_equal(filled(table, gaps, features), X)
+
+
+def test_levels_of_other_objects_return_from_the_table_itself():
+    days = pd.Index([datetime.date(2020, 1, d) for d in (1, 2, 3)], dtype=object)
+    X = of_levels(days, [0, 1, 2, 1])
+    table = encode(X)
+    features = table.encode(X)
+    assert table.decode(features)["level"].tolist() == [
+        str(days[j]) for j in (0, 1, 2, 1)
+    ]
+    gaps = X.assign(level=X["level"].where([True, False, True, True]))
+    pd.testing.assert_frame_equal(filled(table, gaps, features), X)
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_a_table_of_fewer_levels_is_filled_with_those_of_the_fit(kind):
+    X = of_levels(LEVELS[kind], [0, 1, 2, 1])
+    table = encode(X)
+    few = X.assign(level=X["level"].where([True, True, False, False]))
+    few["level"] = few["level"].cat.set_categories(LEVELS[kind][[1, 0]])
+    pd.testing.assert_frame_equal(filled(table, few, table.encode(X)), X)
+
+
+def test_levels_of_both_tables_are_declared_those_of_the_fit_first():
+    X = of_levels(["low", "mid", "high"], [0, 1, 2, 1], ordered=True)
+    table = encode(X)
+    other = of_levels(["none", "mid"], [1, -1, -1, 1], ordered=True)
+    joined = filled(table, other, table.encode(X))["level"]
+    assert joined.tolist() == ["mid", "mid", "high", "mid"]
+    assert joined.cat.categories.tolist() == ["low", "mid", "high", "none"]
+    assert not joined.cat.ordered  # the place of the last one is not known
+    less = of_levels(["mid"], [0, -1, -1, 0], ordered=True)
+    assert filled(table, less, table.encode(X))["level"].dtype == X["level"].dtype
+    more = of_levels(["none", "low", "mid", "high"], [2, -1, -1, 2], ordered=True)
+    assert filled(table, more, table.encode(X))["level"].dtype == more["level"].dtype
+
+
+CONTAINERS = {
+    "category": lambda v: pd.Series(v, dtype="category"),
+    "text": lambda v: pd.Series(v, dtype="str"),
+    "objects": lambda v: pd.Series(v, dtype=object),
+    "enum": lambda v: pl.Series(v, dtype=pl.Enum(sorted(set(v) - {None}))),
+    "categories of polars": lambda v: pl.Series(v, dtype=pl.Categorical),
+    "text of polars": lambda v: pl.Series(v, dtype=pl.String),
+}
+PANDAS, POLARS = list(CONTAINERS)[:3], list(CONTAINERS)[3:]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given"),
+    [(a, b) for own in (PANDAS, POLARS) for a in own for b in own],
+)
+def test_levels_are_filled_in_the_type_of_the_table(fitted, given):
+    library = pd if fitted in PANDAS else pl
+
+    def frame(kind, values):
+        return library.DataFrame({"w": CONTAINERS[kind](values), "x": [1.0, 2.0, 3.0]})
+
+    table = encode(frame(fitted, ["a", "b", "c"]))
+    features = table.encode(frame(fitted, ["a", "b", "c"]))
+    own = frame(given, ["a", None, None])
+    back = filled(table, own, features)["w"]
+    assert list(back) == ["a", "b", "c"]
+    assert str(back.dtype)[:4] == str(own["w"].dtype)[:4]
+    nothing = frame(given, ["a", "b", "c"]).head(0)
+    assert len(filled(table, nothing, features[:0])["w"]) == 0
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_a_column_without_values_is_filled_with_levels(library):
+    kind = "category" if library is pd else "enum"
+    X = library.DataFrame({"w": CONTAINERS[kind](["a", "b"]), "x": [1.0, 2.0]})
+    table = encode(X)
+    empty = library.DataFrame({"w": [None, None], "x": [1.0, 2.0]})
+    assert filled(table, empty, table.encode(X))["w"].dtype == X["w"].dtype
+
+
+def test_gaps_beside_numbers_of_any_type_are_filled(frame):
+    table = encode(frame)
+    features = table.encode(frame.assign(real=0.5))
+    for dtype in (object, "Float64", "float32"):
+        some = frame.assign(real=pd.Series([1, pd.NA, 2, 3, 4, 5], dtype="Float64"))
+        gaps = some.astype({"real": dtype})
+        numbers = filled(table, gaps, features)["real"]
+        assert numbers.tolist() == [1.0, 0.5, 2.0, 3.0, 4.0, 5.0]
+        assert numbers.dtype == np.float64
+
+
 def test_expectations_of_integers_stay_floats(frame):
     table = encode(frame)
     assert table.decode(table.encode(frame))["count"].dtype == float
@@ -193,6 +317,36 @@ def test_unknown_levels_are_refused_or_missing(frame):
     np.testing.assert_array_equal(
         np.isnan(features[:, place]).all(axis=1), [1] + [0] * 5
     )
+
+
+@pytest.mark.parametrize(
+    ("fitted", "given", "shown"),
+    [
+        (["1", "2"], [1, 2], r"1 \(int64\), 2 \(int64\); .* '1' \(str\), '2' \(str\)"),
+        ([1, 2], ["1", "2"], r"'1' \(str\), '2' \(str\); .* 1 \(int64\), 2 \(int64\)"),
+        (["1", "2"], [1.0, 2.0], r"1\.0 \(float64\), .* '1' \(str\), '2' \(str\)"),
+        ([True, False], ["True", "False"], r"'True' \(str\); .* True \(bool\)"),
+    ],
+)
+def test_levels_of_another_type_are_told_apart_and_the_conversion_works(
+    fitted, given, shown
+):
+    X = pd.DataFrame({"c": pd.Categorical(fitted, fitted), "x": [0.5, 1.5]})
+    table = encode(X)
+    other = X.assign(c=pd.Categorical(given, given))
+    with pytest.raises(ValueError, match=shown) as got:
+        table.encode(other)
+    call = str(got.value).partition("for instance by ")[2].partition(". ")[0]
+    converted = other.assign(c=eval(call, {"X": other, "pandas": pd}))
+    np.testing.assert_array_equal(table.encode(converted), table.encode(X))
+    with pytest.warns(UserWarning, match="None of its levels is known: all"):
+        assert np.isnan(table.encode(other, "missing")).any(axis=1).all()
+
+
+def test_a_column_without_values_is_not_of_unknown_levels(frame):
+    table = encode(frame)
+    table.encode(frame.assign(word=pd.Series([None] * 6, dtype="str")), "missing")
+    table.encode(frame.assign(word=["new", "a", None, None, None, None]), "missing")
 
 
 def test_levels_of_weight_zero_do_not_exist(frame):

@@ -198,7 +198,30 @@ def test_levels_that_the_fit_did_not_see(table):
         strict.transform(other)
     lenient = FactorVAETransformer(**SMALL, handle_unknown="missing").fit(table)
     missing = table.assign(mode=pd.Series([None] * len(table), dtype=object))
-    np.testing.assert_array_equal(lenient.transform(other), lenient.transform(missing))
+    with pytest.warns(UserWarning, match=r"'mode'.*'z'.*None of its levels") as caught:
+        codes = lenient.transform(other)
+    assert [message.filename for message in caught] == [__file__]
+    np.testing.assert_array_equal(codes, lenient.transform(missing))
+    lenient.transform(pd.concat([other, table]))  # without a warning
+
+
+def test_numbers_that_are_not_finite_are_an_error(tmp_path):
+    z = np.random.RandomState(0).normal(size=60)
+    X = pd.DataFrame({"a": z, "b": np.rint(np.exp(z + 2))})
+    options = SMALL | {"n_components": 1, "weight_decay": 0.0}
+    model = FactorVAETransformer(**options, likelihood={"b": "lognormal"}).fit(X)
+    far = pd.DataFrame({"a": [0.0, 1e5, -1e5], "b": [np.nan] * 3})
+    with pytest.raises(ValueError, match=r"column 'b' of \d of 3 samples.*not finite"):
+        model.impute(far)
+    with pytest.raises(ValueError, match=r"column 'b' of \d of 3 samples.*not finite"):
+        model.impute(far, n_draws=2, random_state=0)
+    codes = np.array([[0.0], [1e5], [-1e5]])
+    model.save(tmp_path / "model")
+    for reader in (model, skfactorvae.runtime.load(tmp_path / "model")):
+        for method in (reader.inverse_transform, reader.expected_numbers):
+            with pytest.raises(ValueError, match=r"column 'b' of \d of 3 samples, the"):
+                method(codes)
+    assert np.isfinite(model.expected_numbers(codes[:1])).all()
 
 
 @pytest.mark.parametrize("change", ["order", "absent", "another"])

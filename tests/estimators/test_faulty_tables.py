@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from skfactorvae import FactorVAETransformer, load
+from skfactorvae import FactorVAETransformer, InfoGANTransformer, load
 
 N = 90
 SMALL = {
@@ -395,3 +395,126 @@ def test_the_remark_on_redundant_columns_is_saved(tmp_path):
     again = load(tmp_path / "model.safetensors")
     assert "'row'" in again.column_report_.remark
     assert "remark" not in again.column_report_.to_frame()
+
+
+DATES = np.array(["2020-01-01", "NaT", "2020-03-01"] * 30, dtype="M8[D]")[:, None]
+TIMES = {
+    "dates": DATES,
+    "durations": DATES - DATES[0],
+    "masked dates": np.ma.masked_array(DATES, np.isnat(DATES)),
+    "no date at all": np.full((N, 1), "NaT", dtype="M8[s]"),
+    "a list of dates": DATES.tolist(),
+    "objects": DATES.astype(object),
+    "a frame": pd.DataFrame(DATES),
+    "a frame of a time zone": pd.DataFrame(DATES).apply(
+        lambda column: column.dt.tz_localize("UTC")
+    ),
+    "a frame of objects": pd.DataFrame(DATES).astype(object),
+    "a frame of polars": pl.DataFrame(DATES, schema=["when"]),
+}
+
+
+@pytest.mark.parametrize("likelihood", ["auto", "gaussian", "bernoulli"])
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_are_not_fitted_as_numbers(kind, likelihood):
+    with pytest.raises(ValueError, match=r"Column .* of X holds times"):
+        FactorVAETransformer(**SMALL, likelihood=likelihood).fit(TIMES[kind])
+    with pytest.raises(ValueError, match="holds time"):
+        InfoGANTransformer(max_iter=1).fit(TIMES[kind])
+
+
+@pytest.fixture(scope="module")
+def of_one_number():
+    return FactorVAETransformer(**SMALL | {"n_components": 1}).fit(np.eye(N)[:, :1])
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("kind", TIMES)
+def test_times_are_no_new_samples(of_one_number, kind):
+    with pytest.raises(ValueError, match=r"Column .* of X holds times"):
+        of_one_number.transform(TIMES[kind])
+
+
+def test_other_columns_are_named_before_times(of_numbers):
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- when"):
+        of_numbers.transform(number_table().assign(when=DATES[:, 0]))
+
+
+ROWS = [[0.0, 1.0]] * N
+NESTED = {
+    "lists of polars": pl.Series(ROWS),
+    "lists of several lengths": pl.Series([[1.0], None, [1.0, 2.0]] * 30),
+    "arrays of polars": pl.Series(ROWS, dtype=pl.Array(pl.Float64, 2)),
+    "structures": pl.Series([{"a": 1.0, "b": 2.0}] * N),
+    "lists": pd.Series(ROWS, dtype=object),
+    "arrays": pd.Series(list(np.zeros((N, 2))), dtype=object),
+    "arrays of one NaN": pd.Series(list(np.full((N, 1), np.nan)), dtype=object),
+    "mappings": pd.Series([{"a": 1}] * N, dtype=object),
+}
+
+
+def with_nested(kind, *names):
+    """Return a frame of given columns and one of nested values."""
+    table = make_table()[list(names)]
+    if isinstance(NESTED[kind], pd.Series):
+        return table.assign(nested=NESTED[kind])
+    return pl.DataFrame(table.to_dict("list")).with_columns(
+        NESTED[kind].alias("nested")
+    )
+
+
+@pytest.mark.parametrize("names", [["weight"], ["weight", "mode"]])
+@pytest.mark.parametrize("kind", NESTED)
+def test_nested_values_are_refused_by_column(kind, names):
+    table = with_nested(kind, *names)
+    with pytest.raises(ValueError, match=r"'nested' of X holds .*nested.*leave it out"):
+        FactorVAETransformer(**SMALL).fit(table)
+    with pytest.raises(ValueError, match="column 'nested' of X holds other values"):
+        InfoGANTransformer(max_iter=1).fit(table[["nested"]])
+    known = make_table()[names].assign(nested=0.5 * np.arange(N))
+    model = FactorVAETransformer(**SMALL).fit(known)
+    with pytest.raises(ValueError, match="olumn 'nested' of X holds"):
+        model.transform(table)
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_nested_values_are_no_numbers(kind):
+    with pytest.raises(ValueError, match=r"'nested' of X holds nested .*of its own"):
+        FactorVAETransformer(**SMALL, likelihood="gaussian").fit(
+            with_nested(kind, "weight")
+        )
+
+
+EMPTY = {
+    "text": pd.Series([None] * N, dtype="string"),
+    "text of pandas 3": pd.Series([None] * N, dtype="str"),
+    "objects": pd.Series([None] * N, dtype=object),
+    "objects of pandas.NA": pd.Series([pd.NA] * N, dtype=object),
+    "integers": pd.Series([None] * N, dtype="Int64"),
+    "truth values": pd.Series([None] * N, dtype="boolean"),
+}
+
+
+@pytest.mark.parametrize("names", [["weight", "visits"], ["weight", "mode"]])
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_column_without_values_is_one_of_missing_numbers(kind, names):
+    X = make_table()[names].assign(empty=EMPTY[kind])
+    of_numbers = X.assign(empty=np.nan)
+    with pytest.warns(UserWarning, match=r"without any observed value \(1\): 'empty'"):
+        model = FactorVAETransformer(**SMALL).fit(X)
+    codes = model.transform(X)
+    np.testing.assert_array_equal(codes, model.transform(of_numbers))
+    back = np.asarray(model.inverse_transform(codes), dtype=object)[:, 2]
+    assert pd.isna(back).all()
+    assert model.impute(X)["empty"].isna().all()
+
+
+@pytest.mark.parametrize("values", [np.arange(N) / 2, np.array(["p", "q", "q"] * 30)])
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_column_without_values_is_imputed(kind, values):
+    X = make_table()[["weight", "visits"]].assign(known=values)
+    model = FactorVAETransformer(**SMALL).fit(X)
+    gaps = X.assign(known=EMPTY[kind])
+    expected = model.impute(X.assign(known=pd.Series([None] * N, dtype=object)))
+    assert model.impute(gaps)["known"].tolist() == expected["known"].tolist()
+    assert not expected["known"].isna().any()

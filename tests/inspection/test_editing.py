@@ -200,6 +200,20 @@ class TestColumnsOfSeveralTypes:
         assert edited.dtypes.tolist() == rows.dtypes.tolist()
         pd.testing.assert_frame_equal(edited.isna(), rows.isna())
 
+    def test_a_table_of_fewer_levels_moves_to_those_of_the_fit(self, mixed):
+        model, X = mixed
+        expected = edit(model, X, {0: 5.0})["kind"]
+        first = X["kind"][(expected != X["kind"]).to_numpy()].iloc[0]
+        rows = X[X["kind"] == first]
+        moved = edit(model, rows.astype({"kind": "category"}), {0: 5.0})["kind"]
+        assert moved.tolist() == expected[X["kind"] == first].tolist()
+        typed = small(n_components=2, max_iter=10).fit(X.astype({"kind": "category"}))
+        expected = edit(typed, X.astype({"kind": "category"}), {0: 5.0})
+        first = X["kind"][(expected["kind"] != X["kind"]).to_numpy()].iloc[0]
+        rows = X[X["kind"] == first]
+        moved = edit(typed, rows.astype({"kind": "category"}), {0: 5.0})
+        pd.testing.assert_frame_equal(moved, expected.loc[rows.index])
+
     def test_without_the_residual_it_is_what_is_decoded(self, mixed):
         model, X = mixed
         edited = edit(model, X[:5], {1: 1.0}, keep_residual=False)
