@@ -96,7 +96,9 @@ class FittedModel(
             if message := about_text(X, self._advice_on_text(**options)):
                 if not options.get("reset", True):
                     self._check_columns(X)
-                raise ValueError(f"{message} ({error})") from error
+                is_type = isinstance(X, np.ndarray) and isinstance(error, TypeError)
+                kind = TypeError if is_type else ValueError  # as scikit-learn raises
+                raise kind(f"{message} ({error})") from error
             raise
         check_entries(
             values,
