@@ -81,8 +81,10 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         the fit, so that each feature depends on few of them: for questionnaires, and
         other tables of nearly normal columns. ``"auto"`` uses FastICA's components
         if they are independent, as for a mixture of sources, else PCA's: the test is a
-        classifier between samples and samples with shuffled components. In place of
-        FastICA it uses ``"varimax"`` where its components are nearly normal, or no
+        classifier between samples and samples with shuffled components. Where it is
+        not clear, held-out samples decide (with ``weight_decay="auto"``), and FastICA
+        is fitted to as many directions as have nearly independent components. In place
+        of FastICA it uses ``"varimax"`` where its components are nearly normal, or no
         farther from normal than rotated factors, and loadings are simpler than random
         ones: see ``init_criteria_``. ``"random"`` has no linear path. The linear path
         exists for ``network="mlp"`` with a Gaussian likelihood; other models are

@@ -59,7 +59,16 @@ N_TEST_COMPONENTS = 10
 
 INDEPENDENT_AUC = 0.9
 """Area under the ROC curve below which components count as independent. It is .5 to .9
-for mixtures of sources and .92 to 1 for curves: see the page on defaults."""
+for most mixtures of sources and .92 to 1 for curves with little noise: see the page on
+defaults."""
+
+CLEARLY_INDEPENDENT_AUC = 0.75
+"""Area below which components count as independent without a comparison. From here on
+held-out samples compare FastICA's start with PCA's, since curves with much noise have
+such areas, too."""
+
+FEW_DIRECTIONS_AUC = 0.86
+"""Area below which leading directions are few enough for FastICA."""
 
 MAX_FACTOR_FEATURES = 300
 """Features up to which factor analysis is fitted."""
@@ -88,12 +97,44 @@ class LinearStart:
         Reconstructions are ``z @ decoder``.
     criteria : dict of str to float
         What the method was chosen by; empty if it was given.
+    n_directions : int or None
+        How many principal directions it was fitted to, where their number was chosen
+        by their independence.
+    alternative : tuple (kind, n_directions) or None
+        Arguments of the start with which it should be compared on held-out samples.
     """
 
     kind: str
     encoder: np.ndarray
     decoder: np.ndarray
     criteria: dict[str, float] = field(default_factory=dict)
+    n_directions: int | None = None
+    alternative: tuple[str, int | None] | None = None
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Principal directions of a sample, and their rotation by the method.
+
+    Attributes
+    ----------
+    kind : {"ica", "pca"}
+    directions : ndarray of shape (r, p)
+    spread : ndarray of shape (r,)
+        Standard deviations of the directions.
+    rotation : ndarray of shape (r, r)
+    leading : ndarray of shape (n, l)
+        White scores of the directions that FastICA may rotate.
+    area : float
+        Area of the test of independence; NaN where there was none.
+    """
+
+    kind: str
+    directions: np.ndarray
+    spread: np.ndarray
+    rotation: np.ndarray
+    leading: np.ndarray
+    area: float = math.nan
 
 
 def linear_start(
@@ -111,7 +152,8 @@ def linear_start(
     kind : {"ica", "pca", "varimax", "auto"}
         "auto" uses FastICA where its components are independent, else PCA; and factor
         analysis in place of FastICA where independence leaves the rotation open and
-        loadings have simple structure.
+        loadings have simple structure. Where independence is not clear, FastICA is
+        fitted to fewer directions, and PCA is named as the alternative.
     rows : ndarray of shape (n, p)
         Standardised samples.
     weight : ndarray of shape (n,)
@@ -130,20 +172,52 @@ def linear_start(
     LinearStart
     """
     given = "pca" if kind == "varimax" else kind
-    found, directions, spread, rotation = _rotated_axes(
+    axes = _rotated_axes(
         given, rows, weight, n_components, ICA_ROWS, seed, n_directions
     )
     start = _padded(
-        found,
-        (directions / spread[:, None]).T @ rotation.T,
-        rotation @ (directions * spread[:, None]),
+        axes.kind,
+        (axes.directions / axes.spread[:, None]).T @ axes.rotation.T,
+        axes.rotation @ (axes.directions * axes.spread[:, None]),
         n_components,
     )
     if kind == "varimax":
-        return _factor_start(start, rows, weight, len(spread), seed)
-    if kind != "auto" or not can_rotate or found != "ica":
+        return _factor_start(start, rows, weight, len(axes.spread), seed)
+    if kind != "auto":
         return start
-    return _simple_start(start, rows, weight, len(spread), seed)
+    if can_rotate and axes.kind == "ica":
+        start = _simple_start(start, rows, weight, len(axes.spread), seed)
+    if start.kind != "ica" or not axes.area >= CLEARLY_INDEPENDENT_AUC:
+        return start
+    n_few = _count_independent(axes, seed)
+    criteria = {"independence_area": axes.area, "ica_directions": float(n_few)}
+    if n_few < axes.leading.shape[1]:
+        few = linear_start("ica", rows, weight, n_components, seed, False, n_few)
+        start = replace(few, criteria=start.criteria, n_directions=n_few)
+    return replace(
+        start,
+        criteria=start.criteria | criteria,
+        alternative=("pca", n_directions),
+    )
+
+
+def _count_independent(axes, seed):
+    """Return how many leading directions have nearly independent components, >= 2.
+
+    A nonlinear mixture has more directions of large variance than sources, and FastICA
+    of all of them mixes the sources with functions of them. The area rises with the
+    number of directions, so that bisection finds the largest one.
+    """
+    rng = np.random.RandomState(seed % 2**32)
+    low, high = 2, axes.leading.shape[1] + 1  # taken, and too many
+    while high - low > 1:
+        n = (low + high) // 2
+        scores = axes.leading[:, :n]
+        with _scikit_learn:
+            components = np.unique(scores @ _ica_rotation(scores, rng).T, axis=0)
+            area = shuffling_auc(components, rng)
+        low, high = (n, high) if area < FEW_DIRECTIONS_AUC else (low, n)
+    return low
 
 
 def _padded(kind, encoder, decoder, n_components, criteria=None):
@@ -234,22 +308,22 @@ def has_independent_components(rows, weight, seed):
     -------
     bool
     """
-    kind, *_ = _rotated_axes(
-        "auto", rows, weight, N_TEST_COMPONENTS, MAX_TEST_ROWS, seed
-    )
-    return kind == "ica"
+    axes = _rotated_axes("auto", rows, weight, N_TEST_COMPONENTS, MAX_TEST_ROWS, seed)
+    return axes.kind == "ica"
 
 
 def _rotated_axes(kind, rows, weight, n_axes, n_max, seed, n_kept=None):
-    """Return method, directions (r, p), their scale (r,), and rotation (r, r)."""
+    """Return the axes of a sample of the rows."""
     rng = np.random.RandomState(seed % 2**32)
     sample = subsample(rows, weight, n_max, rng)
     axes = _axes_of_large_table if sample.size > MAX_COPIED else _axes_of_table
     n_rows = min(len(rows), len(sample))  # draws can repeat a sample
     with _scikit_learn:
         directions, spread, white = axes(sample, n_axes, rng, n_kept)
-        kind, rotation = _choose_rotation(kind, white, n_rows, rng)
-    return kind, directions, spread, rotation
+        n_leading = max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))
+        leading = white[:, :n_leading]
+        kind, rotation, area = _choose_rotation(kind, leading, len(spread), rng)
+    return Axes(kind, directions, spread, rotation, leading, area)
 
 
 def _axes_of_table(sample, n_components, rng, n_kept):
@@ -331,23 +405,24 @@ class _Centred:
         return product.astype(np.float64) - np.outer(self.mean, matrix.sum(axis=0))
 
 
-def _choose_rotation(kind, scores, n_rows, rng):
-    """Return the method, and the orthogonal matrix that rotates PCA's scores to it.
+def _choose_rotation(kind, leading, n_scores, rng):
+    """Return the method, its rotation of PCA's scores, and the area of the test.
 
     FastICA rotates as many of the first scores as the number of samples allows: with
     too few samples it finds directions that are non-normal by chance. The other scores
     remain PCA's.
     """
-    n_scores = scores.shape[1]
-    rotation = np.eye(n_scores)
+    rotation, area = np.eye(n_scores), math.nan
     if kind == "pca" or n_scores < 2:
-        return ("ica" if kind == "auto" else kind), rotation
-    leading = scores[:, : max(1, math.isqrt(n_rows // ROWS_PER_SQUARE))]
-    turn = _ica_rotation(leading, rng) if leading.shape[1] > 1 else np.eye(1)
-    if kind == "auto" and not are_independent(leading @ turn.T, rng):
-        return "pca", rotation
-    rotation[: len(turn), : len(turn)] = turn
-    return "ica", rotation
+        return ("ica" if kind == "auto" else kind), rotation, area
+    n_leading = leading.shape[1]
+    turn = _ica_rotation(leading, rng) if n_leading > 1 else np.eye(1)
+    if kind == "auto":
+        area = independence_area(leading @ turn.T, rng)
+        if area >= INDEPENDENT_AUC:
+            return "pca", rotation, area
+    rotation[:n_leading, :n_leading] = turn
+    return "ica", rotation, area
 
 
 def _ica_rotation(scores, rng):
@@ -384,12 +459,11 @@ def negentropy(sources):
     return ((means - NORMAL_LOG_COSH) ** 2).sum()
 
 
-def are_independent(components, rng):
-    """Test whether a classifier fails to separate samples from shuffled ones.
+def independence_area(components, rng):
+    """Test how well a classifier separates samples from shuffled ones.
 
     Samples near a curve in fewer dimensions than there are components leave most of the
-    space empty; samples with independently shuffled columns do not. Fewer than 200
-    samples count as independent.
+    space empty; samples with independently shuffled columns do not.
 
     Parameters
     ----------
@@ -398,12 +472,14 @@ def are_independent(components, rng):
 
     Returns
     -------
-    bool
+    float
+        Area under the ROC curve, chance level .5; NaN with fewer than 200 samples,
+        whose components count as independent.
     """
     components = np.unique(components, axis=0)  # repeated draws would be recognised
     if len(components) < MIN_TEST_ROWS:
-        return True
-    return shuffling_auc(components, rng) < INDEPENDENT_AUC
+        return math.nan
+    return shuffling_auc(components, rng)
 
 
 def shuffling_auc(components, rng):

@@ -194,6 +194,14 @@ class Comparison:
             column_scores(self.jobs[best::c], weights, device),
         )
 
+    def held_out_bounds(self, fits: Sequence[core.Fit], device: Any) -> np.ndarray:
+        """Return the ELBO of each held-out sample without weight decay, (m,), nats.
+
+        It has the noise by which weight decays are compared.
+        """
+        _, compared = self.evaluate(fits, device)
+        return compared[0].bounds
+
     @property
     def held_out_weight(self) -> np.ndarray:
         """Weights of the held-out samples of all splits, (m,)."""

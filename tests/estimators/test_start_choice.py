@@ -1,0 +1,81 @@
+"""The comparison of FastICA's start with PCA's on held-out samples."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from skfactorvae import FactorVAETransformer
+from skfactorvae.datasets import make_damped_oscillator, make_nonlinear_ica
+from skfactorvae.model_selection import batched_fits
+
+pytestmark = pytest.mark.slow
+
+SHORT = {"hidden_layer_sizes": (64, 64), "max_iter": 700, "random_state": 0}
+CRITERIA = {"independence_area", "ica_directions", "ica_gain"}
+
+
+def noisy_curves():
+    """Return oscillations of four parameters, with so much noise that FastICA's
+    components are hard to tell from independent ones."""
+    X, _ = make_damped_oscillator(1500, variant="full", noise=0.1, random_state=61)
+    return X
+
+
+def mixture():
+    """Return a nonlinear mixture of four sources in five directions."""
+    X, _ = make_nonlinear_ica(2500, 20, n_sources=4, n_layers=3, random_state=52)
+    return X
+
+
+@pytest.fixture(scope="module")
+def of_curves():
+    return FactorVAETransformer(**SHORT).fit(noisy_curves())
+
+
+@pytest.fixture(scope="module")
+def of_mixture():
+    return FactorVAETransformer(**SHORT).fit(mixture())
+
+
+def test_noisy_curves_start_from_pca(of_curves):
+    assert of_curves.init_ == "pca"
+    assert of_curves.temperature_ == 30
+    assert of_curves.init_criteria_.keys() >= CRITERIA
+    assert of_curves.init_criteria_["ica_gain"] < 0.2
+
+
+def test_such_a_fit_is_that_of_the_start_that_was_chosen(of_curves):
+    X = noisy_curves()
+    given = FactorVAETransformer(**SHORT, init="pca").fit(X)
+    np.testing.assert_array_equal(of_curves.transform(X), given.transform(X))
+    assert given.init_criteria_ == {}
+    assert given.warmup_fraction_ == of_curves.warmup_fraction_
+
+
+def test_a_nonlinear_mixture_starts_from_fastica_of_fewer_directions(of_mixture):
+    assert of_mixture.init_ == "ica"
+    assert of_mixture.temperature_ == 1
+    assert of_mixture.init_criteria_["ica_directions"] == 4
+    assert of_mixture.init_criteria_["ica_gain"] > 0.2
+
+
+@pytest.mark.parametrize("parameters", [{"weight_decay": 0.0}, {"max_iter": 100}])
+def test_without_held_out_samples_the_test_of_independence_decides(parameters):
+    model = FactorVAETransformer(**SHORT | parameters).fit(noisy_curves())
+    assert model.init_ == "ica"
+    assert "ica_gain" not in model.init_criteria_
+    assert 0.75 <= model.init_criteria_["independence_area"] < 0.9
+
+
+def test_fits_in_one_batch_choose_as_separate_ones(of_curves, of_mixture):
+    tables = [noisy_curves(), mixture()]
+    vae = FactorVAETransformer(**SHORT)
+    with batched_fits():
+        found = Parallel()(delayed(clone(vae).fit)(X) for X in tables)
+    for one, other, X in zip(found, (of_curves, of_mixture), tables, strict=True):
+        assert one.init_ == other.init_
+        assert one.n_iter_ == other.n_iter_
+        gains = one.init_criteria_["ica_gain"], other.init_criteria_["ica_gain"]
+        assert gains[0] == pytest.approx(gains[1], abs=0.05)
+        np.testing.assert_allclose(one.transform(X), other.transform(X), atol=0.05)
