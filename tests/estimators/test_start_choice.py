@@ -11,7 +11,7 @@ from skfactorvae.model_selection import batched_fits
 
 pytestmark = pytest.mark.slow
 
-SHORT = {"hidden_layer_sizes": (64, 64), "max_iter": 700, "random_state": 0}
+SHORT = {"hidden_layer_sizes": (64, 64), "max_iter": 1000, "random_state": 0}
 CRITERIA = {"independence_area", "ica_directions", "ica_gain"}
 
 
@@ -24,7 +24,7 @@ def noisy_curves():
 
 def mixture():
     """Return a nonlinear mixture of four sources in five directions."""
-    X, _ = make_nonlinear_ica(2500, 20, n_sources=4, n_layers=3, random_state=52)
+    X, _ = make_nonlinear_ica(4000, 20, n_sources=4, n_layers=3, random_state=52)
     return X
 
 
