@@ -116,7 +116,8 @@ class BaseLatentTransformer(
         area under the ROC curve of that test; ``ica_directions``, the number of
         principal directions that FastICA was fitted to; and ``ica_gain``, the
         advantage of its start in the bound of held-out samples, nats per feature,
-        above .2 for FastICA. Empty where nothing was compared.
+        above .2 for FastICA, and above 0 if the fit makes no more steps than were
+        compared. Empty where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a

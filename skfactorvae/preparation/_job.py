@@ -38,7 +38,7 @@ PCA_TEMPERATURE = 30.0
 
 MIN_ICA_GAIN = 0.2
 """Advantage of FastICA's start over PCA's, nats per feature of held-out samples, above
-which it is used where independence is not clear: see the page on defaults."""
+which a long fit uses it where independence is not clear: see the page on defaults."""
 
 
 CANNOT_ROTATE = (
@@ -119,8 +119,7 @@ class Prepared:
         if self.comparison is None:
             return self
         if self.other is not None:
-            chosen, own = self._with_better_start(fits, device)
-            return chosen.regularized(own, device)
+            return self._from_better_start(fits, device)
         chosen = self.comparison.choose(fits, self.schedule, device)
         log_scale = float(self.spec.log_scales(self.scaling.scale).sum())
         decayed = self.with_decay(self.comparison.with_decay, chosen.weight_decay)
@@ -139,11 +138,11 @@ class Prepared:
             known=decayed.known | {"held_out_": report} | scores,
         )
 
-    def _with_better_start(self, fits, device):
-        """Return the preparation of one of both starts, and the fits that belong to it.
+    def _from_better_start(self, fits, device):
+        """Return the job from FastICA's or PCA's start, with its weight decay.
 
-        FastICA's is used where it has the larger held-out bound by some margin, since
-        that from PCA, which is annealed, still rises after these steps.
+        FastICA's has to have the larger held-out bound by some margin, the more steps
+        the fit is to make, since that from PCA, which is annealed, still rises.
         """
         n_own = len(self.comparison.jobs)
         pairs = {
@@ -157,10 +156,19 @@ class Prepared:
         weight = self.comparison.held_out_weight
         gain = trimmed_mean(bounds["ica"] - bounds["pca"], weight)[0]
         gain = float(gain) / self.spec.n_features
-        chosen, own = pairs["ica" if gain > MIN_ICA_GAIN else "pca"]
+        ica, own = pairs["ica"]
+        chosen = ica.regularized(own, device)
+        if not gain > MIN_ICA_GAIN * self._share_of_steps(chosen):
+            pca, own = pairs["pca"]
+            chosen = pca.regularized(own, device)
         criteria = chosen.known["init_criteria_"] | {"ica_gain": gain}
-        known = chosen.known | {"init_criteria_": criteria}
-        return replace(chosen, known=known), own
+        return replace(chosen, known=chosen.known | {"init_criteria_": criteria})
+
+    def _share_of_steps(self, chosen):
+        """Return how many of the steps beyond the comparison's a fit is to make."""
+        compared = self.comparison.schedule.max_iter
+        steps, most = chosen.schedule.max_iter, self.schedule.max_iter
+        return (steps - compared) / (most - compared) if most > compared else 0.0
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:
         """Return the fit with its noise scale corrected by held-out samples."""
