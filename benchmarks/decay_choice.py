@@ -72,11 +72,18 @@ class Shown(FactorVAETransformer):
     """The default estimator, which prints its comparison of weight decays."""
 
     def _regularized(self, prepared, devices, progress):
-        plan = prepared.comparison
+        plan, jobs = prepared.comparison, prepared.compared_jobs
         if plan is None:
             print("  nothing is held out")
             return prepared
-        fits = train(plan.jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
+        fits = train(jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
+        for one, compared, own in prepared.fits_by_start(fits):
+            print(f"  start {one.known['init_']}")
+            self.show_decays(compared, own, devices)
+        return prepared.regularized(fits, devices[0])
+
+    def show_decays(self, plan, fits, devices):
+        """Print the comparison from one initialisation."""
         _, candidates = plan.evaluate(fits, devices[0])
         n_features, weight = plan.jobs[0].rows.shape[1], plan.held_out_weight
         for decay, found in zip(plan.decays, candidates, strict=True):
@@ -90,7 +97,6 @@ class Shown(FactorVAETransformer):
                 f"ratio {ratio:.2f}  lost {lost:.3f} +- {error_of_lost:.3f}  "
                 f"{'rising' if found.is_rising else 'not rising'}"
             )
-        return prepared.regularized(fits, devices[0])
 
 
 def show(name: str) -> None:

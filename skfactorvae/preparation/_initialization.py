@@ -64,8 +64,8 @@ defaults."""
 
 CLEARLY_INDEPENDENT_AUC = 0.75
 """Area below which components count as independent without a comparison. From here on
-held-out samples compare FastICA's start with PCA's, since curves with much noise have
-such areas, too."""
+held-out samples compare the start with PCA's, since curves with much noise have such
+areas, too."""
 
 FEW_DIRECTIONS_AUC = 0.85
 """Area below which leading directions are few enough for FastICA."""
@@ -153,7 +153,7 @@ def linear_start(
         "auto" uses FastICA where its components are independent, else PCA; and factor
         analysis in place of FastICA where independence leaves the rotation open and
         loadings have simple structure. Where independence is not clear, FastICA is
-        fitted to fewer directions, and PCA is named as the alternative.
+        fitted to fewer directions, and PCA is named as the alternative to either.
     rows : ndarray of shape (n, p)
         Standardised samples.
     weight : ndarray of shape (n,)
@@ -187,18 +187,16 @@ def linear_start(
         return start
     if can_rotate and axes.kind == "ica":
         start = _simple_start(start, rows, weight, len(axes.spread), seed)
-    if start.kind != "ica" or not axes.area >= CLEARLY_INDEPENDENT_AUC:
+    if start.kind == "pca" or not axes.area >= CLEARLY_INDEPENDENT_AUC:
         return start
-    n_few = _count_independent(axes, seed)
-    criteria = {"independence_area": axes.area, "ica_directions": float(n_few)}
-    if n_few < axes.leading.shape[1]:
-        few = linear_start("ica", rows, weight, n_components, seed, False, n_few)
-        start = replace(few, criteria=start.criteria, n_directions=n_few)
-    return replace(
-        start,
-        criteria=start.criteria | criteria,
-        alternative=("pca", n_directions),
-    )
+    criteria = start.criteria | {"independence_area": axes.area}
+    if start.kind == "ica":
+        n_few = _count_independent(axes, seed)
+        criteria["ica_directions"] = float(n_few)
+        if n_few < axes.leading.shape[1]:
+            start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
+            start = replace(start, n_directions=n_few)
+    return replace(start, criteria=criteria, alternative=("pca", n_directions))
 
 
 def _count_independent(axes, seed):

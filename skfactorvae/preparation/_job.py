@@ -36,9 +36,9 @@ ROTATED_KL = 0.05
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
 
-MIN_ICA_GAIN = 0.2
-"""Advantage of FastICA's start over PCA's, nats per feature of held-out samples, above
-which a long fit uses it where independence is not clear: see the page on defaults."""
+MIN_GAIN_OVER_PCA = 0.2
+"""Advantage of a start over PCA's, nats per feature of held-out samples, above which a
+long fit uses it where independence is not clear: see the page on defaults."""
 
 
 CANNOT_ROTATE = (
@@ -95,10 +95,35 @@ class Prepared:
     """Preparation from another initialisation, to be compared with this one."""
 
     @property
+    def starts(self) -> tuple[Prepared, ...]:
+        """Preparations from one initialisation each."""
+        if self.other is None:
+            return (self,)
+        return replace(self, other=None), self.other
+
+    @property
     def compared_jobs(self) -> list[core.Job]:
-        """Jobs that are fitted to decide what held-out samples decide."""
-        own = [] if self.comparison is None else self.comparison.jobs
-        return own if self.other is None else own + self.other.compared_jobs
+        """Jobs whose fits decide between weight decays and initialisations."""
+        plans = [one.comparison for one in self.starts if one.comparison is not None]
+        return [job for plan in plans for job in plan.jobs]
+
+    def fits_by_start(
+        self, fits: Sequence[core.Fit]
+    ) -> list[tuple[Prepared, Comparison, Sequence[core.Fit]]]:
+        """Return the preparation, comparison and fits of each initialisation.
+
+        Parameters
+        ----------
+        fits : sequence of core.Fit
+            Of :attr:`compared_jobs`.
+        """
+        found, rest = [], fits
+        for one in self.starts:
+            if (plan := one.comparison) is not None:
+                n = len(plan.jobs)
+                found.append((one, plan, rest[:n]))
+                rest = rest[n:]
+        return found
 
     def with_decay(
         self, with_decay: Callable[[core.Job, float], core.Job], weight_decay: float
@@ -139,36 +164,24 @@ class Prepared:
         )
 
     def _from_better_start(self, fits, device):
-        """Return the job from FastICA's or PCA's start, with its weight decay.
+        """Return the job from its start or PCA's, with the weight decay.
 
-        FastICA's has to have the larger held-out bound by some margin, the more steps
-        the fit is to make, since that from PCA, which is annealed, still rises.
+        Its own start has to have the larger held-out bound by some margin, the more
+        steps the fit is to make, since that from PCA, which is annealed, still rises.
         """
-        n_own = len(self.comparison.jobs)
-        pairs = {
-            one.known["init_"]: (replace(one, other=None), own)
-            for one, own in ((self, fits[:n_own]), (self.other, fits[n_own:]))
-        }
-        bounds = {
-            kind: one.comparison.held_out_bounds(own, device)
-            for kind, (one, own) in pairs.items()
-        }
-        weight = self.comparison.held_out_weight
-        gain = trimmed_mean(bounds["ica"] - bounds["pca"], weight)[0]
-        gain = float(gain) / self.spec.n_features
-        ica, own = pairs["ica"]
-        chosen = ica.regularized(own, device)
-        if not gain > MIN_ICA_GAIN * self._share_of_steps(chosen):
-            pca, own = pairs["pca"]
-            chosen = pca.regularized(own, device)
-        criteria = chosen.known["init_criteria_"] | {"ica_gain": gain}
+        (own, plan, own_fits), (pca, other, pca_fits) = self.fits_by_start(fits)
+        gains = plan.held_out_bounds(own_fits, device) - other.held_out_bounds(
+            pca_fits, device
+        )
+        gain = float(trimmed_mean(gains, plan.held_out_weight)[0])
+        gain /= self.spec.n_features
+        chosen = own.regularized(own_fits, device)
+        compared, most = plan.schedule.max_iter, self.schedule.max_iter
+        further = (chosen.schedule.max_iter - compared) / max(1, most - compared)
+        if not gain > MIN_GAIN_OVER_PCA * further:
+            chosen = pca.regularized(pca_fits, device)
+        criteria = self.known["init_criteria_"] | {"gain_over_pca": gain}
         return replace(chosen, known=chosen.known | {"init_criteria_": criteria})
-
-    def _share_of_steps(self, chosen):
-        """Return how many of the steps beyond the comparison's a fit is to make."""
-        compared = self.comparison.schedule.max_iter
-        steps, most = chosen.schedule.max_iter, self.schedule.max_iter
-        return (steps - compared) / (most - compared) if most > compared else 0.0
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:
         """Return the fit with its noise scale corrected by held-out samples."""
@@ -529,8 +542,8 @@ def _start(spec, objective, options, seed, samples, given, previous, memoize) ->
     if start.alternative is None or is_conditional:
         return from_axes(start, n)
     kind, n_other = start.alternative
-    sizes = spec.n_components, seed, False, n_other
-    alternative = memoize(linear_start, kind, rows, weight, *sizes)
+    settings_of_other = kind, rows, weight, spec.n_components, seed, False, n_other
+    alternative = memoize(linear_start, *settings_of_other)
     return from_axes(start, n, other=from_axes(alternative, n_other))
 
 
