@@ -10,9 +10,12 @@ median and the worst gamma of the grid.
     python benchmarks/label_free.py auto     # one warm-started path per table
     python benchmarks/label_free.py rules    # the table, from the CSV alone
 
-Parts with stored results are not repeated. The stored results took about an hour and a
-half on one busy core. They were made with former defaults: a learning rate of 1e-3,
-ReLU, a noise scale with the common learning rate, and one run of FastICA.
+Parts with stored results are not repeated. ``label_free.csv`` was made with former
+defaults, which its first line names, in about an hour and a half on one busy core.
+``label_free_random.csv`` has the present defaults, and random initialisations alone:
+
+    python benchmarks/label_free.py rules --results \\
+        benchmarks/results/label_free_random.csv
 """
 
 from __future__ import annotations
@@ -241,6 +244,12 @@ def write(path, rows):
         )
 
 
+def first_line(path):
+    """Return how the results of a file were made."""
+    with path.open(encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip()
+
+
 def read(path):
     with path.open(encoding="utf-8") as file:
         lines = [line for line in file if not line.startswith("#")]
@@ -361,10 +370,9 @@ def print_rules(results, auto_results):
     print(
         "Median and minimum over cases of the score of the chosen gamma, as a share\n"
         "of the best gamma's; number of cases below the grid's median, and by more\n"
-        f"than .02. {' | '.join(TRUTHS)}. The stored fits have former defaults:\n"
-        "a learning rate of 1e-3, ReLU, a noise scale with the common learning rate,\n"
-        "one run of FastICA."
+        f"than .02. {' | '.join(TRUTHS)}."
     )
+    print(first_line(results))
     groups = {
         f"from {start}": {k: v for k, v in solvable.items() if k[1] == start}
         for start in STARTS
