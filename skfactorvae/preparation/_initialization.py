@@ -67,6 +67,9 @@ CLEARLY_INDEPENDENT_AUC = 0.75
 held-out samples compare the start with PCA's, since curves with much noise have such
 areas, too."""
 
+MIN_COMPARED_ROWS = 1000
+"""Samples from which they are compared: fewer estimate the area badly."""
+
 FEW_DIRECTIONS_AUC = 0.85
 """Area below which leading directions are few enough for FastICA."""
 
@@ -187,7 +190,8 @@ def linear_start(
         return start
     if can_rotate and axes.kind == "ica":
         start = _simple_start(start, rows, weight, len(axes.spread), seed)
-    if start.kind == "pca" or not axes.area >= CLEARLY_INDEPENDENT_AUC:
+    is_unclear = axes.area >= CLEARLY_INDEPENDENT_AUC
+    if start.kind == "pca" or not is_unclear or len(rows) < MIN_COMPARED_ROWS:
         return start
     criteria = start.criteria | {"independence_area": axes.area}
     if start.kind == "ica":

@@ -36,9 +36,10 @@ ROTATED_KL = 0.05
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
 
-MIN_GAIN_OVER_PCA = 0.2
+MIN_GAIN_OVER_PCA = (-0.02, 0.2)
 """Advantage of a start over PCA's, nats per feature of held-out samples, above which a
-long fit uses it where independence is not clear: see the page on defaults."""
+fit uses it where independence is not clear: one of no more steps than were compared,
+and one of all steps. See the page on defaults."""
 
 
 CANNOT_ROTATE = (
@@ -178,7 +179,7 @@ class Prepared:
         chosen = own.regularized(own_fits, device)
         compared, most = plan.schedule.max_iter, self.schedule.max_iter
         further = (chosen.schedule.max_iter - compared) / max(1, most - compared)
-        if not gain > MIN_GAIN_OVER_PCA * further:
+        if not gain > np.interp(further, (0.0, 1.0), MIN_GAIN_OVER_PCA):
             chosen = pca.regularized(pca_fits, device)
         criteria = self.known["init_criteria_"] | {"gain_over_pca": gain}
         return replace(chosen, known=chosen.known | {"init_criteria_": criteria})
