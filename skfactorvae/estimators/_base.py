@@ -116,7 +116,7 @@ class BaseLatentTransformer(
         area under the ROC curve of that test; ``ica_directions``, the number of
         principal directions that FastICA was fitted to; and ``gain_over_pca``, the
         advantage of that start over PCA's in the bound of held-out samples, nats per
-        feature: it must exceed .2, and -.02 if the fit makes no more steps than were
+        feature: it must exceed .2, and 0 if the fit makes no more steps than were
         compared. Empty where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after

@@ -36,7 +36,7 @@ ROTATED_KL = 0.05
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
 
-MIN_GAIN_OVER_PCA = (-0.02, 0.2)
+MIN_GAIN_OVER_PCA = (0.0, 0.2)
 """Advantage of a start over PCA's, nats per feature of held-out samples, above which a
 fit uses it where independence is not clear: one of no more steps than were compared,
 and one of all steps. See the page on defaults."""
