@@ -86,9 +86,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         ``weight_decay="auto"``), and FastICA is fitted to as many directions as have
         nearly independent components. In place of FastICA it uses ``"varimax"`` where
         its components are nearly normal, or no farther from normal than rotated
-        factors, and loadings are simpler than random ones: see ``init_criteria_``. ``"random"`` has no linear path. The linear path
-        exists for ``network="mlp"`` with a Gaussian likelihood; other models are
-        initialised at random.""",
+        factors, and loadings are simpler than random ones: see ``init_criteria_``.
+        ``"random"`` has no linear path. The linear path exists for ``network="mlp"``
+        with a Gaussian likelihood; other models are initialised at random.""",
     )
     temperature: Any = parameter(
         default="auto",
