@@ -112,12 +112,10 @@ class BaseLatentTransformer(
         where the components are not nearly normal but that ratio is at least .8,
         ``simplicity_z``, the simplicity of the loadings relative to random ones, in
         standard deviations, simple from 2. Where the test of independence was not
-        clear, what it chose between these and PCA by: ``independence_area``, the
-        area under the ROC curve of that test; ``ica_directions``, the number of
-        principal directions that FastICA was fitted to; and ``gain_over_pca``, the
-        advantage of that start over PCA's in the bound of held-out samples, nats per
-        feature: it must exceed .2, and 0 if the fit makes no more steps than were
-        compared. Empty where nothing was compared.
+        clear, what it chose PCA or not by: ``independence_area``, the area under its
+        ROC curve; ``ica_directions``, to which FastICA was fitted; ``gain_over_pca``,
+        the start's advantage in the held-out bound, nats per feature, which must exceed
+        .2 (0 in a fit of few steps). Empty where nothing was compared.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a
