@@ -41,7 +41,6 @@ import real
 import real_tables
 import recovery
 import torch
-from hooks import Hooked
 from scipy import stats
 
 from skfactorvae import FactorVAETransformer
@@ -55,40 +54,40 @@ TOLERATED_LOSS = 0.03
 COLUMNS = ["table", "seed", "decay", "steps", "without", "with"]
 
 
-class Choice(Hooked):
+class Choice(FactorVAETransformer):
     """The default estimator, whose final fit makes one step only.
 
     ``final_steps_`` holds the number of steps that it would have made.
     """
 
-    def train(self, jobs, schedule, **options):
-        if len(jobs) == 1:
-            self.final_steps_ = schedule.max_iter
-            schedule = replace(schedule, max_iter=1)
-        return super().train(jobs, schedule, **options)
+    def _regularized(self, prepared, devices, progress):
+        chosen = super()._regularized(prepared, devices, progress)
+        self.final_steps_ = chosen.schedule.max_iter
+        return replace(chosen, schedule=replace(chosen.schedule, max_iter=1))
 
 
 class Shown(FactorVAETransformer):
     """The default estimator, which prints its comparison of weight decays."""
 
     def _regularized(self, prepared, devices, progress):
-        plan, jobs = prepared.comparison, prepared.compared_jobs
-        if plan is None:
-            print("  nothing is held out")
-            return prepared
-        fits = train(jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
-        for one, compared, own in prepared.fits_by_start(fits):
-            print(f"  start {one.known['init_']}")
-            self.show_decays(compared, own, devices)
-        return prepared.regularized(fits, devices[0])
+        while (plan := prepared.comparison) is not None:
+            jobs = prepared.compared_jobs
+            fits = train(jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
+            for one, compared, own in prepared.fits_by_start(fits):
+                steps = compared.schedule.max_iter
+                print(f"  start {one.known['init_']}, {steps} steps")
+                self.show_candidates(compared, own, devices)
+            prepared = prepared.regularized(fits, devices[0])
+        return prepared
 
-    def show_decays(self, plan, fits, devices):
-        """Print the comparison from one initialisation."""
+    def show_candidates(self, plan, fits, devices):
+        """Print the comparison of candidates from one initialisation."""
         _, candidates = plan.evaluate(fits, devices[0])
-        n_features, weight = plan.jobs[0].rows.shape[1], plan.held_out_weight
+        n_features, weight = plan.jobs[0].network.n_features, plan.held_out_weight
+        reference = getattr(plan, "best_found", candidates[0])
         for decay, found in zip(plan.decays, candidates, strict=True):
             bound, _ = trimmed_mean(found.bounds, weight)
-            gain, error = trimmed_mean(found.bounds - candidates[0].bounds, weight)
+            gain, error = trimmed_mean(found.bounds - reference.bounds, weight)
             ratio = 1.0 if found.inflation is None else np.median(found.inflation)
             lost, error_of_lost = plan.lost_share(found)
             print(

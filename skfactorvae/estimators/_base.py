@@ -505,17 +505,17 @@ class BaseLatentTransformer(
 
     def _regularized(self, prepared: Prepared, devices, progress) -> Prepared:
         """Choose what held-out samples decide, where the fit asks for it."""
-        plan, jobs = prepared.comparison, prepared.compared_jobs
-        if plan is None:
-            return prepared
-        fits = train(
-            jobs,
-            plan.schedule,
-            devices=devices,
-            n_jobs=self.n_jobs,
-            watch=progress.stage("choosing weight decay", plan.schedule, len(jobs)),
-        )
-        return prepared.regularized(fits, devices[0])
+        while (plan := prepared.comparison) is not None:
+            jobs = prepared.compared_jobs
+            fits = train(
+                jobs,
+                plan.schedule,
+                devices=devices,
+                n_jobs=self.n_jobs,
+                watch=progress.stage(plan.purpose, plan.schedule, len(jobs)),
+            )
+            prepared = prepared.regularized(fits, devices[0])
+        return prepared
 
     def _training_features(self, X, previous, error_scale):
         """Return X and its errors, with the features of a fit that is continued."""

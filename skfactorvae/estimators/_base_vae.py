@@ -141,12 +141,14 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         samples choose between 0, 1, 3 and 10: the model is fitted to four fifths of the
         samples with each of them, for 500 steps, and the value with the best held-out
         objective is used for the fit to all samples, with the same number of steps.
-        Only a fit without weight decay makes more steps, if its held-out bound was
-        still rising: all ``max_iter`` of them if less than 1 / 24 of what it learned
-        was lost on held-out samples, and fewer the more was lost, up to 1 / 12. The
-        learned noise scale is multiplied by the ratio of held-out to training
-        residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
-        passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A
+        Only a fit without weight decay makes more steps: all ``max_iter`` of them if
+        its held-out bound was still rising and less than 1 / 50 of what it learned was
+        lost on held-out samples. If less than a fifth was lost, longer fits without
+        weight decay to the same samples are compared with the best one, of 1,500 and
+        of all steps, as long as they get better. The learned noise scale is multiplied
+        by the ratio of held-out to training residuals. Nothing is held out in fits of
+        fewer than 300 steps, of fewer than 30 passes over the samples (10 with SOAP),
+        or of fewer than 20 distinct samples. A
         positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
         used, and ``held_out_`` what was measured.""",
     )

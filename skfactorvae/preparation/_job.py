@@ -16,6 +16,7 @@ from .._simple_structure import orthomax
 from .._validation import check_unit_interval
 from .._version import __version__
 from ._calibration import calibrate
+from ._comparison import Comparison
 from ._condition_information import ConditionInformation
 from ._conditional_axes import diagonalised
 from ._conditional_start import compare_conditions, conditional_start
@@ -28,7 +29,7 @@ from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
 from ._standardized import start_sample
 from ._targets import align_start, fitted_attributes
-from ._weight_decay import Comparison, compare_decays, with_weight_decay
+from ._weight_decay import compare_decays, with_weight_decay
 
 ROTATED_KL = 0.05
 """KL divergence above which a latent is rotated, nats; others stay as they are."""
@@ -136,6 +137,8 @@ class Prepared:
     def regularized(self, fits: Sequence[core.Fit], device: Any) -> Prepared:
         """Return the job with start and weight decay that held-out samples favour.
 
+        Where longer fits have to be compared first, these are its comparison.
+
         Parameters
         ----------
         fits : sequence of core.Fit
@@ -146,7 +149,9 @@ class Prepared:
             return self
         if self.other is not None:
             return self._from_better_start(fits, device)
-        chosen = self.comparison.choose(fits, self.schedule, device)
+        chosen = self.comparison.choose(fits, device)
+        if chosen.further is not None:
+            return replace(self, comparison=chosen.further)
         log_scale = float(self.spec.log_scales(self.scaling.scale).sum())
         decayed = self.with_decay(self.comparison.with_decay, chosen.weight_decay)
         report = {
@@ -168,7 +173,7 @@ class Prepared:
         """Return the job from its start or PCA's, with the weight decay.
 
         Its own start has to have the larger held-out bound by some margin, the more
-        steps the fit is to make, since that from PCA, which is annealed, still rises.
+        steps the fit may make, since that from PCA, which is annealed, still rises.
         """
         (own, plan, own_fits), (pca, other, pca_fits) = self.fits_by_start(fits)
         gains = plan.held_out_bounds(own_fits, device) - other.held_out_bounds(

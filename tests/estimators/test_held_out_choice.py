@@ -7,6 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 
 from skfactorvae import BetaVAETransformer, FactorVAETransformer
+from skfactorvae._batching import train
+from skfactorvae.estimators import _base
 from skfactorvae.model_selection import batched_fits
 from skfactorvae.preparation import _weight_decay as choice
 
@@ -131,6 +133,63 @@ class TestACurvedTable:
         for name, values in plain.history_.items():
             np.testing.assert_array_equal(values, vae.history_[name])
         assert vae.score(X) >= plain.score(X) - 0.1
+
+
+class TestLongerFits:
+    """Where a little of what was learned is lost on held-out samples."""
+
+    @pytest.fixture(autouse=True)
+    def always(self, monkeypatch):
+        """Compare longer fits whatever is lost."""
+        monkeypatch.setattr(choice, "CLEAR_LOSS", -1.0)
+        monkeypatch.setattr(choice, "MAX_LOSS", np.inf)
+
+    @pytest.fixture
+    def stages(self, monkeypatch):
+        """Return the numbers of models and steps of the fits that are trained."""
+        seen = []
+
+        def keep(jobs, schedule, **options):
+            seen.append((len(jobs), schedule.max_iter))
+            return train(jobs, schedule, **options)
+
+        monkeypatch.setattr(_base, "train", keep)
+        return seen
+
+    def test_all_steps_are_made_while_held_out_samples_gain(self, stages):
+        X, parameters = curved_table(), {"max_iter": 3000, "gamma": 0.0}
+        vae = make_vae(**parameters).fit(X)
+        assert stages == [(4, 500), (1, 1500), (1, 3000), (1, 3000)]
+        assert vae.n_iter_ == vae.held_out_["max_iter"] == 3000
+        assert vae.weight_decay_ == 0
+        plain = make_vae(**parameters, weight_decay=0.0).fit(X)
+        np.testing.assert_array_equal(vae.transform(X), plain.transform(X))
+
+    def test_a_noisy_table_keeps_the_best_of_the_short_fits(self, stages):
+        vae = make_vae(max_iter=2000, gamma=0.0).fit(noisy_table())
+        assert stages == [(8, 500), (2, 2000), (1, 500)]
+        assert vae.weight_decay_ > 0
+        assert vae.held_out_["max_iter"] == 500
+
+    @pytest.mark.slow
+    def test_the_longest_fit_is_not_made_where_a_shorter_one_is_no_better(self, stages):
+        vae = make_vae(max_iter=5000, gamma=0.0).fit(noisy_table())
+        assert stages == [(8, 500), (2, 1500), (1, 500)]
+        assert vae.n_iter_ == 500
+
+    @pytest.mark.slow
+    def test_longer_fits_have_the_solver_of_the_fit(self, stages):
+        vae = make_vae(max_iter=800, solver="soap", gamma=0.0).fit(curved_table())
+        assert stages[:2] == [(4, 500), (1, 800)]
+        assert vae.solver_ == "soap"
+
+    @pytest.mark.slow
+    def test_batched_fits_choose_as_separate_ones(self):
+        X, vae = curved_table(), make_vae(max_iter=800)
+        alone = cross_val_score(vae, X, cv=2)
+        with batched_fits():
+            together = cross_val_score(vae, X, cv=2)
+        np.testing.assert_allclose(alone, together, rtol=1e-3)
 
 
 class TestWhenNothingIsHeldOut:

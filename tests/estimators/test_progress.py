@@ -134,6 +134,19 @@ def test_the_comparison_of_weight_decays_has_a_bar(small, X, bars, terminal):
     assert all(bar.is_closed and bar.n == 40 for bar in bars)
 
 
+def test_longer_fits_have_bars_too(small, X, bars, terminal, monkeypatch):
+    monkeypatch.setattr(_weight_decay, "CLEAR_LOSS", -1.0)
+    monkeypatch.setattr(_weight_decay, "MAX_LOSS", np.inf)
+    monkeypatch.setattr(_weight_decay, "COMPARISON_STEPS", 40)
+    small(max_iter=60, weight_decay="auto").fit(X)
+    assert [bar.desc for bar in bars] == [
+        "choosing weight decay",
+        "choosing the number of steps",
+        "fitting",
+    ]
+    assert bars[1].total == 60
+
+
 def test_a_comparison_in_several_stacks_has_one_bar(
     small, X, bars, terminal, monkeypatch
 ):

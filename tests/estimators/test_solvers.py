@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from skfactorvae import FactorVAETransformer
-from skfactorvae.preparation import _weight_decay
 from skfactorvae.preparation._options import FIRST_RATE, MAX_ITER, FitOptions
 
 SMALL = {
@@ -111,14 +110,6 @@ def test_other_networks_are_fitted_with_soap(network):
     vae = FactorVAETransformer(**SMALL, **network, solver="soap", max_iter=30).fit(X)
     assert vae.solver_ == "soap"
     assert np.isfinite(vae.transform(X)).all()
-
-
-@pytest.mark.parametrize(("solver", "least"), [("adam", 500), ("soap", 200)])
-def test_steps_are_fewer_the_more_is_lost_on_held_out_samples(solver, least):
-    free = FitOptions.of(FactorVAETransformer(solver=solver)).schedule()
-    lost = 0.0, 1 / 24, 1 / 16, 1 / 12
-    steps = [_weight_decay.shortened(free, share).max_iter for share in lost]
-    assert steps == [MAX_ITER[solver]] * 2 + [(MAX_ITER[solver] + least) // 2, least]
 
 
 @pytest.mark.parametrize("name", ["solver", "max_iter", "learning_rate"])

@@ -10,6 +10,7 @@ from skfactorvae import FactorVAETransformer
 from skfactorvae._moments import trimmed_mean
 from skfactorvae.preparation import _calibration
 from skfactorvae.preparation._calibration import inflation_of
+from skfactorvae.preparation._length import next_length
 from skfactorvae.preparation._noise_levels import (
     discrete_variance,
     resolution_variance,
@@ -20,8 +21,7 @@ from skfactorvae.preparation._references import (
 )
 from skfactorvae.preparation._rows import split_groups
 from skfactorvae.preparation._weight_decay import (
-    Comparison,
-    allowed_steps,
+    DecayComparison,
     choose_candidate,
     largest_loss,
 )
@@ -70,19 +70,22 @@ class TestChoice:
 
 
 class TestSteps:
-    def test_they_fall_with_the_share_that_is_lost(self):
-        steps = [allowed_steps(lost, 500, 5000) for lost in (-0.1, 1 / 24, 1 / 16, 0.2)]
-        assert steps == [5000, 5000, 2750, 500]
-
     @pytest.mark.parametrize(
-        ("share", "error", "steps"),
-        [(0.03, 0.002, 5000), (0.03, 0.06, 500), (-0.3, 0.002, 5000), (-0.3, 0.2, 500)],
+        ("share", "error", "lost"),
+        [(0.03, 0.01, 0.04), (-0.3, 0.01, 0.01), (np.inf, 0.0, np.inf)],
     )
-    def test_few_samples_do_not_show_that_nothing_is_lost(self, share, error, steps):
-        assert allowed_steps(largest_loss(share, error), 500, 5000) == steps
+    def test_few_samples_do_not_show_that_nothing_is_lost(self, share, error, lost):
+        assert largest_loss(share, error) == pytest.approx(lost)
 
-    def test_a_share_that_is_not_finite_allows_no_more(self):
-        assert allowed_steps(np.inf, 500, 5000) == 500
+    @given(st.integers(1, 10**6))
+    def test_longer_fits_end_with_all_steps(self, most):
+        steps, lengths = 500, []
+        while not lengths or lengths[-1] != most:
+            steps = next_length(steps, most)
+            lengths.append(steps)
+        assert len(lengths) < 10
+        assert lengths == sorted(set(lengths))
+        assert lengths[:-1] == [500 * 3 ** (i + 1) for i in range(len(lengths) - 1)]
 
 
 class TestTrimmedMean:
@@ -194,13 +197,13 @@ def no_variance(job, weights, inflation, device):
 def evaluated(X, monkeypatch, **parameters):
     """Return the comparison of a fit to X, and both evaluations of its candidates."""
     seen = []
-    choose = Comparison.choose
+    choose = DecayComparison.choose
 
-    def keep(self, fits, free, device):
+    def keep(self, fits, device):
         seen.append((self, *self.evaluate(fits, device)))
-        return choose(self, fits, free, device)
+        return choose(self, fits, device)
 
-    monkeypatch.setattr(Comparison, "choose", keep)
+    monkeypatch.setattr(DecayComparison, "choose", keep)
     small = {"hidden_layer_sizes": (8,), "gamma": 0.0, "max_iter": 300, "init": "pca"}
     FactorVAETransformer(2, random_state=0, **small | parameters).fit(X)
     return seen[0]
