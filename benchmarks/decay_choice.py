@@ -70,13 +70,14 @@ class Shown(FactorVAETransformer):
     """The default estimator, which prints its comparison of weight decays."""
 
     def _regularized(self, prepared, devices, progress):
-        while (plan := prepared.comparison) is not None:
-            jobs = prepared.compared_jobs
-            fits = train(jobs, plan.schedule, devices=devices, n_jobs=self.n_jobs)
-            for one, compared, own in prepared.fits_by_start(fits):
-                steps = compared.schedule.max_iter
-                print(f"  start {one.known['init_']}, {steps} steps")
-                self.show_candidates(compared, own, devices)
+        while plans := prepared.comparisons:
+            jobs = [job for plan in plans for job in plan.jobs]
+            schedule = plans[0].schedule
+            fits = train(jobs, schedule, devices=devices, n_jobs=self.n_jobs)
+            for one, plan, own in prepared.fits_by_start(fits):
+                if plan is not None:
+                    print(f"  start {one.known['init_']}, {schedule.max_iter} steps")
+                    self.show_candidates(plan, own, devices)
             prepared = prepared.regularized(fits, devices[0])
         return prepared
 
@@ -84,7 +85,8 @@ class Shown(FactorVAETransformer):
         """Print the comparison of candidates from one initialisation."""
         _, candidates = plan.evaluate(fits, devices[0])
         n_features, weight = plan.jobs[0].network.n_features, plan.held_out_weight
-        reference = getattr(plan, "best_found", candidates[0])
+        best = getattr(plan, "best", None)
+        reference = candidates[0] if best is None else best.compared
         for decay, found in zip(plan.decays, candidates, strict=True):
             bound, _ = trimmed_mean(found.bounds, weight)
             gain, error = trimmed_mean(found.bounds - reference.bounds, weight)

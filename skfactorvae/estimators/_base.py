@@ -229,10 +229,10 @@ class BaseLatentTransformer(
         default="auto",
         kind='"auto" or int',
         rules=[one_of("auto"), at_least(1)],
-        description="""Number of gradient steps, at most: fits to which held-out samples
-        give a ``weight_decay`` make 500. ``"auto"``: 5000, or 1500 with
-        ``solver="soap"``. Twice as many improve recovery a little, in twice the time.
-        ``max_iter_`` holds the number.""",
+        description="""Number of gradient steps, at most: held-out samples can limit
+        them to 500 or to three times as many, see ``weight_decay``. ``"auto"``: 5000,
+        or 1500 with ``solver="soap"``. Twice as many improve recovery a little, in
+        twice the time. ``max_iter_`` holds the number.""",
     )
     batch_size: int = parameter(
         default=128,
@@ -505,8 +505,8 @@ class BaseLatentTransformer(
 
     def _regularized(self, prepared: Prepared, devices, progress) -> Prepared:
         """Choose what held-out samples decide, where the fit asks for it."""
-        while (plan := prepared.comparison) is not None:
-            jobs = prepared.compared_jobs
+        while plans := prepared.comparisons:
+            plan, jobs = plans[0], [job for plan in plans for job in plan.jobs]
             fits = train(
                 jobs,
                 plan.schedule,

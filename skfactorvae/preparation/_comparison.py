@@ -25,34 +25,6 @@ N_RECORDS = 20
 
 
 @dataclass(frozen=True)
-class Regularization:
-    """How far a fit may bend, and what held-out samples say about it.
-
-    Attributes
-    ----------
-    weight_decay : float
-        Weight decay of the networks.
-    schedule : core.Schedule
-        That of the fit to all samples.
-    inflation : ndarray of shape (p,) or None
-        Ratio of held-out to training variance of the residuals, >= 1.
-    report : dict of str to float
-        Scores of the chosen candidate; empty if no samples were held out.
-    column_scores : dict of str to ndarray of shape (p,)
-        Its scores by feature.
-    further : Comparison or None
-        Fits that are needed before this can be decided.
-    """
-
-    weight_decay: float
-    schedule: core.Schedule
-    inflation: np.ndarray | None = None
-    report: Any = None
-    column_scores: Any = None
-    further: Comparison | None = None
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """One candidate on the held-out samples of one or several splits.
 
@@ -78,6 +50,37 @@ class Evaluation:
     training_bound: float
     residual: np.ndarray
     is_rising: bool
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """How far a fit may bend, and what held-out samples say about it.
+
+    Attributes
+    ----------
+    weight_decay : float
+        Weight decay of the networks.
+    schedule : core.Schedule
+        That of the fit to all samples.
+    compared : Evaluation
+        Scores on the held-out samples, with the noise by which fits are compared.
+    inflation : ndarray of shape (p,) or None
+        Ratio of held-out to training variance of the residuals, >= 1.
+    report : dict of str to float
+        Scores of the chosen candidate; empty if no samples were held out.
+    column_scores : dict of str to ndarray of shape (p,)
+        Its scores by feature.
+    further : Comparison or None
+        Fits that are needed before this can be decided.
+    """
+
+    weight_decay: float
+    schedule: core.Schedule
+    compared: Evaluation
+    inflation: np.ndarray | None = None
+    report: Any = None
+    column_scores: Any = None
+    further: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -176,16 +179,26 @@ class Comparison:
         return (candidate.training_bound - held_out_bound) / learned, error / learned
 
     @np.errstate(over="ignore", invalid="ignore")  # candidates may have diverged
-    def is_better(self, one: Evaluation, other: Evaluation) -> bool:
-        """Return whether the objective of one candidate clearly exceeds another's.
+    def gain(self, one: Evaluation, other: Evaluation) -> tuple[float, float]:
+        """Return by how much one candidate's objective exceeds another's.
 
-        On held-out samples, by more than one standard error of the difference.
+        That of held-out samples, nats, with its standard error.
         """
         gain, error = trimmed_mean(one.bounds - other.bounds, self.held_out_weight)
-        return bool(gain - (one.penalty - other.penalty) > error)
+        return float(gain - (one.penalty - other.penalty)), float(error)
+
+    def is_better(self, one: Evaluation, other: Evaluation) -> bool:
+        """Return whether it exceeds it by more than one standard error."""
+        gain, error = self.gain(one, other)
+        return gain > error
 
     def result(
-        self, k: int, found: Evaluation, fits: Sequence[core.Fit], device: Any
+        self,
+        k: int,
+        found: Evaluation,
+        compared: Evaluation,
+        fits: Sequence[core.Fit],
+        device: Any,
     ) -> Regularization:
         """Return candidate k as the one to be fitted to all samples.
 
@@ -194,6 +207,8 @@ class Comparison:
         k : int
         found : Evaluation
             Its scores on the held-out samples.
+        compared : Evaluation
+            The same, with the noise by which candidates are compared.
         fits : sequence of core.Fit
             Of the jobs.
         device : torch.device
@@ -204,6 +219,7 @@ class Comparison:
         return Regularization(
             self.decays[k],
             as_recorded(self.schedule, self.free),
+            compared,
             found.inflation,
             _report(self.jobs[::c], found, self.held_out_weight),
             column_scores(self.jobs[k::c], weights, device),

@@ -37,10 +37,10 @@ ROTATED_KL = 0.05
 PCA_TEMPERATURE = 30.0
 """Temperature of the likelihood after an initialisation by PCA."""
 
-MIN_GAIN_OVER_PCA = (0.0, 0.2)
-"""Advantage of a start over PCA's, nats per feature of held-out samples, above which a
-fit uses it where independence is not clear: one of no more steps than were compared,
-and one of all steps. See the page on defaults."""
+CLEAR_GAIN_OVER_PCA = 0.2
+"""Advantage of a start over PCA's, nats per feature of held-out samples, above which it
+is used where independence is not clear, however long the fit. See the page on
+defaults."""
 
 
 CANNOT_ROTATE = (
@@ -93,8 +93,10 @@ class Prepared:
     inflation: np.ndarray | None = None
     budget: int = 0
     has_default_noise: bool = False
+    evaluation: Any = None
+    """Scores of the chosen candidate on held-out samples; None without a choice."""
     other: Prepared | None = None
-    """Preparation from another initialisation, to be compared with this one."""
+    """Preparation from PCA, to be compared with this one."""
 
     @property
     def starts(self) -> tuple[Prepared, ...]:
@@ -104,27 +106,25 @@ class Prepared:
         return replace(self, other=None), self.other
 
     @property
-    def compared_jobs(self) -> list[core.Job]:
-        """Jobs whose fits decide between weight decays and initialisations."""
-        plans = [one.comparison for one in self.starts if one.comparison is not None]
-        return [job for plan in plans for job in plan.jobs]
+    def comparisons(self) -> list[Comparison]:
+        """Fits that decide about each initialisation, all with one schedule."""
+        return [one.comparison for one in self.starts if one.comparison is not None]
 
     def fits_by_start(
         self, fits: Sequence[core.Fit]
-    ) -> list[tuple[Prepared, Comparison, Sequence[core.Fit]]]:
+    ) -> list[tuple[Prepared, Comparison | None, Sequence[core.Fit]]]:
         """Return the preparation, comparison and fits of each initialisation.
 
         Parameters
         ----------
         fits : sequence of core.Fit
-            Of :attr:`compared_jobs`.
+            Of the jobs of all comparisons.
         """
         found, rest = [], fits
         for one in self.starts:
-            if (plan := one.comparison) is not None:
-                n = len(plan.jobs)
-                found.append((one, plan, rest[:n]))
-                rest = rest[n:]
+            n = 0 if one.comparison is None else len(one.comparison.jobs)
+            found.append((one, one.comparison, rest[:n]))
+            rest = rest[n:]
         return found
 
     def with_decay(
@@ -145,10 +145,10 @@ class Prepared:
             Of the jobs that are compared.
         device : torch.device
         """
-        if self.comparison is None:
-            return self
         if self.other is not None:
             return self._from_better_start(fits, device)
+        if self.comparison is None:
+            return self
         chosen = self.comparison.choose(fits, device)
         if chosen.further is not None:
             return replace(self, comparison=chosen.further)
@@ -166,28 +166,49 @@ class Prepared:
             schedule=chosen.schedule,
             inflation=chosen.inflation,
             comparison=None,
+            evaluation=chosen.compared,
             known=decayed.known | {"held_out_": report} | scores,
         )
 
     def _from_better_start(self, fits, device):
-        """Return the job from its start or PCA's, with the weight decay.
+        """Return the job from its start or PCA's, or both where neither is clear.
 
-        Its own start has to have the larger held-out bound by some margin, the more
-        steps the fit may make, since that from PCA, which is annealed, still rises.
+        After few steps, its own start is used if its held-out bound without weight
+        decay is larger by a clear margin, and PCA's if it is not larger: fits from PCA
+        are annealed, and still rise. In between, PCA's is used for a fit that makes all
+        steps without further comparison; else the best fits from both are compared.
         """
-        (own, plan, own_fits), (pca, other, pca_fits) = self.fits_by_start(fits)
-        gains = plan.held_out_bounds(own_fits, device) - other.held_out_bounds(
-            pca_fits, device
-        )
-        gain = float(trimmed_mean(gains, plan.held_out_weight)[0])
+        parts = self.fits_by_start(fits)
+        own, pca = (one.regularized(its, device) for one, _, its in parts)
+        is_first = "gain_over_pca" not in self.known["init_criteria_"]
+        if is_first:
+            gain = self._first_gain(parts, device)
+        elif (both := replace(own, other=pca)).comparisons:
+            return both
+        else:
+            gain, _ = self.comparisons[0].gain(own.evaluation, pca.evaluation)
         gain /= self.spec.n_features
-        chosen = own.regularized(own_fits, device)
-        compared, most = plan.schedule.max_iter, self.schedule.max_iter
-        further = (chosen.schedule.max_iter - compared) / max(1, most - compared)
-        if not gain > np.interp(further, (0.0, 1.0), MIN_GAIN_OVER_PCA):
-            chosen = pca.regularized(pca_fits, device)
-        criteria = self.known["init_criteria_"] | {"gain_over_pca": gain}
-        return replace(chosen, known=chosen.known | {"init_criteria_": criteria})
+        own, pca = (one.with_criterion("gain_over_pca", gain) for one in (own, pca))
+        if not gain > 0:
+            return pca
+        if not is_first or gain > CLEAR_GAIN_OVER_PCA:
+            return own
+        if own.comparison is None and own.schedule == self.schedule:
+            return pca
+        both = replace(own, other=pca)
+        return both if both.comparisons else own
+
+    @staticmethod
+    def _first_gain(parts, device) -> float:
+        """Return the gain over PCA's start without weight decay, nats."""
+        (_, plan, _), _ = parts
+        own, pca = (one.held_out_bounds(its, device) for _, one, its in parts)
+        return float(trimmed_mean(own - pca, plan.held_out_weight)[0])
+
+    def with_criterion(self, name: str, value: float) -> Prepared:
+        """Return the preparation with a number by which its start was chosen."""
+        criteria = self.known["init_criteria_"] | {name: value}
+        return replace(self, known=self.known | {"init_criteria_": criteria})
 
     def calibrated(self, fit: core.Fit, device: Any) -> core.Fit:
         """Return the fit with its noise scale corrected by held-out samples."""

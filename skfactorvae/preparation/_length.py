@@ -31,8 +31,6 @@ class LengthComparison(Comparison):
     ----------
     best : Regularization
         That of the best fit so far.
-    best_found : Evaluation
-        Scores of that fit on the held-out samples.
     shorter : Evaluation
         Scores of the fit before this one.
     """
@@ -40,7 +38,6 @@ class LengthComparison(Comparison):
     purpose = "choosing the number of steps"
 
     best: Regularization
-    best_found: Evaluation
     shorter: Evaluation
 
     @property
@@ -52,9 +49,8 @@ class LengthComparison(Comparison):
         """Return the best fit, or what has to be fitted next to find it."""
         (found,), (compared,) = self.evaluate(fits, device)
         now = self
-        if self.is_better(compared, self.best_found):
-            best = self.result(0, found, fits, device)
-            now = replace(self, best=best, best_found=compared)
+        if self.is_better(compared, self.best.compared):
+            now = replace(self, best=self.result(0, found, compared, fits, device))
         is_last = self.schedule.max_iter >= self.free.max_iter
         if is_last or not self.is_better(compared, self.shorter):
             return now.best
@@ -68,10 +64,7 @@ class LengthComparison(Comparison):
 
 
 def compare_lengths(
-    comparison: Comparison,
-    best: Regularization,
-    best_found: Evaluation,
-    shorter: Evaluation,
+    comparison: Comparison, best: Regularization, shorter: Evaluation
 ) -> Regularization:
     """Return the best fit so far, and the first longer one to be compared.
 
@@ -81,17 +74,13 @@ def compare_lengths(
         Short fits; the first candidate of each split has no weight decay.
     best : Regularization
         That of the best of these fits.
-    best_found : Evaluation
-        Its scores on the held-out samples, with the noise by which fits are compared.
     shorter : Evaluation
-        Those of the candidate without weight decay.
+        Scores of the candidate without weight decay on the held-out samples.
     """
     free = comparison.free
     made = as_compared(free, FIRST_STEPS[free.solver])
     jobs = comparison.jobs[:: len(comparison.decays)]
-    first = LengthComparison(
-        jobs, made, free, comparison.with_decay, best, best_found, shorter
-    )
+    first = LengthComparison(jobs, made, free, comparison.with_decay, best, shorter)
     return first.lengthened()
 
 

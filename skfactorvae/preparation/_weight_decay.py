@@ -103,11 +103,11 @@ class DecayComparison(Comparison):
             self.held_out_weight,
             margin=MIN_GAIN * self.jobs[0].network.n_features if is_clear else None,
         )
-        chosen = self.result(best, found[best], fits, device)
+        chosen = self.result(best, found[best], compared[best], fits, device)
         if is_clear and best == 0:
             return replace(chosen, schedule=self.free)
         if lost < MAX_LOSS and not is_all:
-            return compare_lengths(self, chosen, compared[best], compared[0])
+            return compare_lengths(self, chosen, compared[0])
         return chosen
 
 
