@@ -171,39 +171,40 @@ class Prepared:
         )
 
     def _from_better_start(self, fits, device):
-        """Return the job from its start or PCA's, or both where neither is clear.
-
-        After few steps, its own start is used if its held-out bound without weight
-        decay is larger by a clear margin, and PCA's if it is not larger: fits from PCA
-        are annealed, and still rise. In between, PCA's is used for a fit that makes all
-        steps without further comparison; else the best fits from both are compared.
-        """
+        """Return the job from its start or PCA's, or both where neither is clear."""
         parts = self.fits_by_start(fits)
         own, pca = (one.regularized(its, device) for one, _, its in parts)
-        is_first = "gain_over_pca" not in self.known["init_criteria_"]
-        if is_first:
-            gain = self._first_gain(parts, device)
-        elif (both := replace(own, other=pca)).comparisons:
-            return both
-        else:
-            gain, _ = self.comparisons[0].gain(own.evaluation, pca.evaluation)
-        gain /= self.spec.n_features
+        if "gain_over_pca" in self.known["init_criteria_"]:
+            return self._after_longer_fits(own, pca)
+        plans, fits_of = self.comparisons, [its for _, _, its in parts]
+        pairs = zip(plans, fits_of, strict=True)
+        bounds = [plan.held_out_bounds(its, device) for plan, its in pairs]
+        weight = plans[0].held_out_weight
+        gain = trimmed_mean(bounds[0] - bounds[1], weight)[0] / self.spec.n_features
+        return self._after_few_steps(own, pca, float(gain))
+
+    def _after_few_steps(self, own, pca, gain):
+        """Return a start by its gain over PCA without weight decay, nats per feature.
+
+        Its own is used if it is better by a clear margin, and PCA's if it is not
+        better: fits from PCA are annealed, and still rise. In between, PCA's is used
+        for a fit that makes all steps without a further comparison; else both stay.
+        """
         own, pca = (one.with_criterion("gain_over_pca", gain) for one in (own, pca))
-        if not gain > 0:
-            return pca
-        if not is_first or gain > CLEAR_GAIN_OVER_PCA:
-            return own
-        if own.comparison is None and own.schedule == self.schedule:
+        makes_all = own.comparison is None and own.schedule == self.schedule
+        if not gain > (CLEAR_GAIN_OVER_PCA if makes_all else 0.0):
             return pca
         both = replace(own, other=pca)
-        return both if both.comparisons else own
+        return both if both.comparisons and gain <= CLEAR_GAIN_OVER_PCA else own
 
-    @staticmethod
-    def _first_gain(parts, device) -> float:
-        """Return the gain over PCA's start without weight decay, nats."""
-        (_, plan, _), _ = parts
-        own, pca = (one.held_out_bounds(its, device) for _, one, its in parts)
-        return float(trimmed_mean(own - pca, plan.held_out_weight)[0])
+    def _after_longer_fits(self, own, pca):
+        """Return the better start once the best fits from both are known."""
+        both = replace(own, other=pca)
+        if both.comparisons:
+            return both
+        gain, _ = self.comparisons[0].gain(own.evaluation, pca.evaluation)
+        gain /= self.spec.n_features
+        return (own if gain > 0 else pca).with_criterion("gain_over_pca", gain)
 
     def with_criterion(self, name: str, value: float) -> Prepared:
         """Return the preparation with a number by which its start was chosen."""

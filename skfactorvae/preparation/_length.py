@@ -19,6 +19,10 @@ from ._comparison import Comparison, Evaluation, Regularization, as_compared
 LENGTHENING = 3
 """Steps of a fit as a multiple of those of the one before."""
 
+CLEAR_GAIN = 0.2
+"""Advantage over the fit before, nats per feature, from which on all steps are made
+without a comparison of further fits."""
+
 FIRST_STEPS = {"adam": 500, "soap": 200}
 """Steps that count as made before the first longer fit, by solver."""
 
@@ -48,13 +52,14 @@ class LengthComparison(Comparison):
     def choose(self, fits: Sequence[core.Fit], device: Any) -> Regularization:
         """Return the best fit, or what has to be fitted next to find it."""
         (found,), (compared,) = self.evaluate(fits, device)
-        now = self
-        if self.is_better(compared, self.best.compared):
-            now = replace(self, best=self.result(0, found, compared, fits, device))
-        is_last = self.schedule.max_iter >= self.free.max_iter
-        if is_last or not self.is_better(compared, self.shorter):
-            return now.best
-        return replace(now, shorter=compared).lengthened()
+        is_best = self.is_better(compared, self.best.compared)
+        best = self.result(0, found, compared, fits, device) if is_best else self.best
+        gain, error = self.gain(compared, self.shorter)
+        if self.schedule.max_iter >= self.free.max_iter or not gain > error:
+            return best
+        if is_best and gain > CLEAR_GAIN * self.jobs[0].network.n_features:
+            return replace(best, schedule=self.free)
+        return replace(self, best=best, shorter=compared).lengthened()
 
     def lengthened(self) -> Regularization:
         """Return the best fit so far, and the next longer one to be compared."""

@@ -10,6 +10,7 @@ from skfactorvae import BetaVAETransformer, FactorVAETransformer
 from skfactorvae._batching import train
 from skfactorvae.estimators import _base
 from skfactorvae.model_selection import batched_fits
+from skfactorvae.preparation import _length
 from skfactorvae.preparation import _weight_decay as choice
 
 SHORT = {
@@ -156,20 +157,30 @@ class TestLongerFits:
         monkeypatch.setattr(_base, "train", keep)
         return seen
 
+    @pytest.mark.slow
     def test_all_steps_are_made_while_held_out_samples_gain(self, stages):
         X, parameters = curved_table(), {"max_iter": 3000, "gamma": 0.0}
         vae = make_vae(**parameters).fit(X)
-        assert stages == [(4, 500), (1, 1500), (1, 3000), (1, 3000)]
+        assert stages == [(4, 500), (1, 1500), (1, 3000)]  # a clear gain
         assert vae.n_iter_ == vae.held_out_["max_iter"] == 3000
         assert vae.weight_decay_ == 0
         plain = make_vae(**parameters, weight_decay=0.0).fit(X)
         np.testing.assert_array_equal(vae.transform(X), plain.transform(X))
 
     def test_a_noisy_table_keeps_the_best_of_the_short_fits(self, stages):
-        vae = make_vae(max_iter=2000, gamma=0.0).fit(noisy_table())
-        assert stages == [(8, 500), (2, 2000), (1, 500)]
+        vae = make_vae(max_iter=800, gamma=0.0).fit(noisy_table())
+        assert stages == [(8, 500), (2, 800), (1, 500)]
         assert vae.weight_decay_ > 0
         assert vae.held_out_["max_iter"] == 500
+
+    @pytest.mark.slow
+    def test_a_gain_that_is_not_clear_needs_a_fit_of_all_steps(
+        self, stages, monkeypatch
+    ):
+        monkeypatch.setattr(_length, "CLEAR_GAIN", np.inf)
+        vae = make_vae(max_iter=3000, gamma=0.0).fit(curved_table())
+        assert stages == [(4, 500), (1, 1500), (1, 3000), (1, 3000)]
+        assert vae.n_iter_ == 3000
 
     @pytest.mark.slow
     def test_the_longest_fit_is_not_made_where_a_shorter_one_is_no_better(self, stages):
