@@ -33,7 +33,7 @@ import real_tables
 import recovery
 import torch
 
-from skfactorvae.preparation import _weight_decay
+from skfactorvae.preparation import _comparison, _length, _weight_decay
 
 RESULTS = Path(__file__).parent / "results" / "decay_constants.csv"
 DEFAULT = "the default"
@@ -83,14 +83,16 @@ COLUMNS = ["lever", "table", "test", "r2", "decay", "steps"]
 @contextmanager
 def changed(constants: dict[str, Any]) -> Iterator[None]:
     """Set constants of the choice of weight decay in a context."""
-    before = {name: getattr(_weight_decay, name) for name in constants}
+    modules = _weight_decay, _length, _comparison
+    owners = {n: next(m for m in modules if hasattr(m, n)) for n in constants}
+    before = {name: getattr(owner, name) for name, owner in owners.items()}
     try:
         for name, value in constants.items():
-            setattr(_weight_decay, name, value)
+            setattr(owners[name], name, value)
         yield
     finally:
         for name, value in before.items():
-            setattr(_weight_decay, name, value)
+            setattr(owners[name], name, value)
 
 
 def on_real(table: str) -> dict[str, float]:

@@ -115,7 +115,7 @@ class BaseLatentTransformer(
         clear, what it chose PCA or not by: ``independence_area``, the area under its
         ROC curve; ``ica_directions``, to which FastICA was fitted; ``gain_over_pca``,
         the start's advantage in the held-out bound, nats per feature, which must exceed
-        .2 (0 in a fit of few steps). Empty where nothing was compared.
+        .2 (0 in a fit of few steps, or after longer fits). Empty without a comparison.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a
@@ -128,14 +128,14 @@ class BaseLatentTransformer(
     weight_decay_ : float
         Weight decay that was used.
     held_out_ : dict of str to float
-        Scores of a fit with that weight decay to four fifths of the samples: its
-        ``score`` on the ``n_samples`` held-out ones and its ``training_score``, nats
-        per sample, its held-out ``r2``, and, on the same samples, the
-        ``factor_analysis_score`` of scikit-learn's FactorAnalysis (NaN for more than
-        300 features) and the ``first_component_r2`` of one principal component; and
-        ``max_iter``, the steps that the fit to all samples may then make. Scores are
-        means without the 2.5 % of the samples at either end. Empty if no samples were
-        held out.
+        Scores of a fit with that weight decay to four fifths of the samples, the last
+        that was compared: its ``score`` on the ``n_samples`` held-out ones, its
+        ``training_score``, both in nats per sample, its held-out ``r2``, and, on the
+        same samples, the ``factor_analysis_score`` of scikit-learn's FactorAnalysis
+        (NaN for more than 300 features) and the ``first_component_r2`` of one principal
+        component; and ``max_iter``, the steps that the fit to all samples may make.
+        Scores are means without the 2.5 % of the samples at either end. Empty if no
+        samples were held out.
     temperature_ : float
         Temperature of the likelihood at the first step; 1 without annealing.
     solver_ : {"adam", "soap"}
@@ -230,9 +230,9 @@ class BaseLatentTransformer(
         kind='"auto" or int',
         rules=[one_of("auto"), at_least(1)],
         description="""Number of gradient steps, at most: held-out samples can limit
-        them to 500 or to three times as many, see ``weight_decay``. ``"auto"``: 5000,
-        or 1500 with ``solver="soap"``. Twice as many improve recovery a little, in
-        twice the time. ``max_iter_`` holds the number.""",
+        them, see ``weight_decay``. ``"auto"``: 5000, or 1500 with ``solver="soap"``.
+        Twice as many improve recovery a little, in twice the time. ``max_iter_`` holds
+        the number.""",
     )
     batch_size: int = parameter(
         default=128,
@@ -249,9 +249,8 @@ class BaseLatentTransformer(
         updates all other weights. SOAP (Vyas et al. 2024) is Adam in the eigenbasis of
         a second-order preconditioner: its steps take longer, and it needs a third of
         them. A fit takes about seven tenths of the time and recovers factors a little
-        less well.
-        Weight decays are compared with Adam in any case, and a fit to which held-out
-        samples give one is Adam's.""",
+        less well. Weight decays are compared with Adam in any case, and a fit to which
+        held-out samples give one, or few steps, is Adam's.""",
     )
     learning_rate: Any = parameter(
         default="auto",

@@ -144,11 +144,11 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         Only a fit without weight decay makes more steps: all ``max_iter`` of them if
         its held-out bound was still rising and less than 1 / 50 of what it learned was
         lost on held-out samples. If less than a fifth was lost, longer fits without
-        weight decay to the same samples are compared with the best one, of 1,500 and
-        of all steps, as long as they get better. The learned noise scale is multiplied
-        by the ratio of held-out to training residuals. Nothing is held out in fits of
-        fewer than 300 steps, of fewer than 30 passes over the samples (10 with SOAP),
-        or of fewer than 20 distinct samples. A
+        weight decay to the same samples are compared with the best one, each of three
+        times as many steps (by default 1,500 and 5,000), as long as they get better.
+        The learned noise scale is multiplied by the ratio of held-out to training
+        residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
+        passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A
         positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
         used, and ``held_out_`` what was measured.""",
     )

@@ -236,6 +236,20 @@ def as_recorded(schedule: core.Schedule, free: core.Schedule) -> core.Schedule:
     return replace(schedule, max_records=free.max_records, patience=free.patience)
 
 
+def largest_loss(share: float, error: float) -> float:
+    """Return the share of what was learned that may be lost on new samples.
+
+    It is one standard error above the share that was found, which counts as zero where
+    it is negative: a few held-out samples do not show that nothing was memorised.
+    """
+    return max(0.0, share) + error
+
+
+def has_diverged(fits: Sequence[core.Fit]) -> bool:
+    """Return whether one of the fits has diverged; its weights are earlier ones."""
+    return any(fit.status == "diverged" for fit in fits)
+
+
 # ------------------------------------------------------------------ inner functions
 def _evaluate(jobs, fits, penalties, device, least_variance) -> Evaluation:
     """Evaluate one candidate, fitted to one or several shares of the samples."""

@@ -23,6 +23,7 @@ from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
 from ._initialization import has_independent_components, linear_start
+from ._length import LengthComparison
 from ._model_spec import ModelSpec
 from ._noise_levels import conditional_noise_std, default_input_noise, signal_to_noise
 from ._options import FitOptions
@@ -172,39 +173,53 @@ class Prepared:
 
     def _from_better_start(self, fits, device):
         """Return the job from its start or PCA's, or both where neither is clear."""
-        parts = self.fits_by_start(fits)
+        plans, parts = self.comparisons, self.fits_by_start(fits)
         own, pca = (one.regularized(its, device) for one, _, its in parts)
-        if "gain_over_pca" in self.known["init_criteria_"]:
+        if any(isinstance(plan, LengthComparison) for plan in plans):
             return self._after_longer_fits(own, pca)
-        plans, fits_of = self.comparisons, [its for _, _, its in parts]
-        pairs = zip(plans, fits_of, strict=True)
+        pairs = zip(plans, [its for _, _, its in parts], strict=True)
         bounds = [plan.held_out_bounds(its, device) for plan, its in pairs]
-        weight = plans[0].held_out_weight
-        gain = trimmed_mean(bounds[0] - bounds[1], weight)[0] / self.spec.n_features
-        return self._after_few_steps(own, pca, float(gain))
+        gain = self._gain(*bounds)
+        own, pca = (one.with_criterion("gain_over_pca", gain) for one in (own, pca))
+        return self._after_few_steps(own, pca, gain)
+
+    @np.errstate(over="ignore", invalid="ignore")  # fits may have diverged
+    def _gain(self, own, pca) -> float:
+        """Return the difference of held-out bounds (m,), nats per feature."""
+        weight = self.comparisons[0].held_out_weight
+        return float(trimmed_mean(own - pca, weight)[0]) / self.spec.n_features
 
     def _after_few_steps(self, own, pca, gain):
-        """Return a start by its gain over PCA without weight decay, nats per feature.
+        """Return a start by its gain over PCA without weight decay.
 
         Its own is used if it is better by a clear margin, and PCA's if it is not
         better: fits from PCA are annealed, and still rise. In between, PCA's is used
-        for a fit that makes all steps without a further comparison; else both stay.
+        if either fit makes all steps without a further comparison; else both stay.
         """
-        own, pca = (one.with_criterion("gain_over_pca", gain) for one in (own, pca))
-        makes_all = own.comparison is None and own.schedule == self.schedule
+        few = self.comparisons[0].schedule.max_iter
+        makes_all = any(
+            one.comparison is None and one.schedule.max_iter > few for one in (own, pca)
+        )
         if not gain > (CLEAR_GAIN_OVER_PCA if makes_all else 0.0):
             return pca
         both = replace(own, other=pca)
-        return both if both.comparisons and gain <= CLEAR_GAIN_OVER_PCA else own
+        if gain > CLEAR_GAIN_OVER_PCA or not both.comparisons:
+            return own
+        return replace(own.competing(), other=pca.competing())
 
     def _after_longer_fits(self, own, pca):
         """Return the better start once the best fits from both are known."""
         both = replace(own, other=pca)
         if both.comparisons:
             return both
-        gain, _ = self.comparisons[0].gain(own.evaluation, pca.evaluation)
-        gain /= self.spec.n_features
+        gain = self._gain(own.evaluation.bounds, pca.evaluation.bounds)
         return (own if gain > 0 else pca).with_criterion("gain_over_pca", gain)
+
+    def competing(self) -> Prepared:
+        """Return the preparation whose longer fits are compared with another's."""
+        if not isinstance(self.comparison, LengthComparison):
+            return self
+        return replace(self, comparison=replace(self.comparison, competes=True))
 
     def with_criterion(self, name: str, value: float) -> Prepared:
         """Return the preparation with a number by which its start was chosen."""

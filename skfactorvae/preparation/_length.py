@@ -14,17 +14,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import core
-from ._comparison import Comparison, Evaluation, Regularization, as_compared
+from ._comparison import (
+    Comparison,
+    Evaluation,
+    Regularization,
+    as_compared,
+    has_diverged,
+    largest_loss,
+)
 
 LENGTHENING = 3
 """Steps of a fit as a multiple of those of the one before."""
 
 CLEAR_GAIN = 0.2
-"""Advantage over the fit before, nats per feature, from which on all steps are made
+"""Advantage over the fit before, nats per feature, above which all steps are made
 without a comparison of further fits."""
 
-FIRST_STEPS = {"adam": 500, "soap": 200}
-"""Steps that count as made before the first longer fit, by solver."""
+CLEAR_LOSS = 1 / 20
+"""Share of what was learned that is lost on held-out samples, below which a gain is
+clear."""
+
+SOAP_STEPS = 200
+"""Steps of SOAP that count as made after short fits with Adam."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,16 @@ class LengthComparison(Comparison):
         That of the best fit so far.
     shorter : Evaluation
         Scores of the fit before this one.
+    competes : bool
+        Whether the best fit is compared with that from another start. All longer fits
+        are then made, even after a clear gain.
     """
 
     purpose = "choosing the number of steps"
 
     best: Regularization
     shorter: Evaluation
+    competes: bool = False
 
     @property
     def decays(self) -> tuple[float, ...]:
@@ -51,21 +66,25 @@ class LengthComparison(Comparison):
 
     def choose(self, fits: Sequence[core.Fit], device: Any) -> Regularization:
         """Return the best fit, or what has to be fitted next to find it."""
+        if has_diverged(fits):
+            return self.best
         (found,), (compared,) = self.evaluate(fits, device)
         is_best = self.is_better(compared, self.best.compared)
         best = self.result(0, found, compared, fits, device) if is_best else self.best
         gain, error = self.gain(compared, self.shorter)
         if self.schedule.max_iter >= self.free.max_iter or not gain > error:
             return best
-        if is_best and gain > CLEAR_GAIN * self.jobs[0].network.n_features:
+        if is_best and not self.competes and self._is_clear(gain, compared):
             return replace(best, schedule=self.free)
-        return replace(self, best=best, shorter=compared).lengthened()
-
-    def lengthened(self) -> Regularization:
-        """Return the best fit so far, and the next longer one to be compared."""
         steps = next_length(self.schedule.max_iter, self.free.max_iter)
-        longer = replace(self, schedule=as_compared(self.free, steps))
-        return replace(self.best, further=longer)
+        longer = as_compared(self.free, steps)
+        further = replace(self, schedule=longer, best=best, shorter=compared)
+        return replace(best, further=further)
+
+    def _is_clear(self, gain: float, compared: Evaluation) -> bool:
+        """Return whether a gain is large, and little is lost on held-out samples."""
+        is_large = gain > CLEAR_GAIN * self.jobs[0].network.n_features
+        return is_large and largest_loss(*self.lost_share(compared)) < CLEAR_LOSS
 
 
 def compare_lengths(
@@ -82,11 +101,13 @@ def compare_lengths(
     shorter : Evaluation
         Scores of the candidate without weight decay on the held-out samples.
     """
-    free = comparison.free
-    made = as_compared(free, FIRST_STEPS[free.solver])
+    free, short = comparison.free, comparison.schedule
+    made = short.max_iter if free.solver == short.solver else SOAP_STEPS
+    longer = as_compared(free, next_length(made, free.max_iter))
     jobs = comparison.jobs[:: len(comparison.decays)]
-    first = LengthComparison(jobs, made, free, comparison.with_decay, best, shorter)
-    return first.lengthened()
+    with_decay = comparison.with_decay
+    further = LengthComparison(jobs, longer, free, with_decay, best, shorter)
+    return replace(best, further=further)
 
 
 def next_length(steps: int, most: int) -> int:

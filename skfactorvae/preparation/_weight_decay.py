@@ -18,7 +18,14 @@ import numpy as np
 
 from .. import core
 from .._moments import trimmed_mean
-from ._comparison import Comparison, Regularization, as_compared, as_recorded
+from ._comparison import (
+    Comparison,
+    Regularization,
+    as_compared,
+    as_recorded,
+    has_diverged,
+    largest_loss,
+)
 from ._length import compare_lengths
 from ._rows import split_groups
 
@@ -106,7 +113,8 @@ class DecayComparison(Comparison):
         chosen = self.result(best, found[best], compared[best], fits, device)
         if is_clear and best == 0:
             return replace(chosen, schedule=self.free)
-        if lost < MAX_LOSS and not is_all:
+        is_sound = not has_diverged(fits[:: len(self.decays)])
+        if lost < MAX_LOSS and is_sound and not is_all:
             return compare_lengths(self, chosen, compared[0])
         return chosen
 
@@ -172,15 +180,6 @@ def with_weight_decay(
     share = 1.0 if keeps_input_noise or not weight_decay else DECAYED_INPUT_NOISE
     noise = share * job.input_noise
     return replace(job, weight_decay=weight_decay, input_noise=noise)
-
-
-def largest_loss(share: float, error: float) -> float:
-    """Return the share of what was learned that may be lost on new samples.
-
-    It is one standard error above the share that was found, which counts as zero where
-    it is negative: a few held-out samples do not show that nothing was memorised.
-    """
-    return max(0.0, share) + error
 
 
 def choose_candidate(

@@ -188,6 +188,19 @@ class TestLongerFits:
         assert stages == [(8, 500), (2, 1500), (1, 500)]
         assert vae.n_iter_ == 500
 
+    def test_a_longer_fit_that_diverged_is_not_chosen(self, stages, monkeypatch):
+        monkeypatch.setattr(_length, "has_diverged", lambda fits: True)
+        vae = make_vae(max_iter=800, gamma=0.0).fit(curved_table())
+        assert stages == [(4, 500), (1, 800), (1, 500)]
+        assert vae.held_out_["max_iter"] == 500
+
+    @pytest.mark.slow
+    def test_early_stopping_is_that_of_the_final_fit(self, stages):
+        parameters = {"early_stopping": True, "n_iter_no_change": 1}
+        vae = make_vae(max_iter=800, gamma=0.0, **parameters).fit(curved_table())
+        assert stages[:2] == [(4, 500), (1, 800)]
+        assert vae.n_iter_ <= stages[-1][1] == 800
+
     @pytest.mark.slow
     def test_longer_fits_have_the_solver_of_the_fit(self, stages):
         vae = make_vae(max_iter=800, solver="soap", gamma=0.0).fit(curved_table())

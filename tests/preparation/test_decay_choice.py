@@ -10,6 +10,7 @@ from skfactorvae import FactorVAETransformer
 from skfactorvae._moments import trimmed_mean
 from skfactorvae.preparation import _calibration
 from skfactorvae.preparation._calibration import inflation_of
+from skfactorvae.preparation._comparison import largest_loss
 from skfactorvae.preparation._length import next_length
 from skfactorvae.preparation._noise_levels import (
     discrete_variance,
@@ -20,11 +21,7 @@ from skfactorvae.preparation._references import (
     first_component_r2,
 )
 from skfactorvae.preparation._rows import split_groups
-from skfactorvae.preparation._weight_decay import (
-    DecayComparison,
-    choose_candidate,
-    largest_loss,
-)
+from skfactorvae.preparation._weight_decay import DecayComparison, choose_candidate
 
 
 def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
