@@ -100,8 +100,11 @@ SCINET = {
     "learning_rate": 1e-3,
     "max_iter": 3000,
     "warmup": 0.0,
+    "temperature": 1.0,
+    "weight_decay": 0.0,
 }
-"""Iten et al.'s encoder, its mirror image, and their weight of the KL divergence."""
+"""Iten et al.'s encoder, its mirror image, and their weight of the KL divergence.
+Neither the likelihood is annealed nor the weights decay."""
 
 OSCILLATOR_METHODS = {
     "PCA": lambda seed: PCA(3, random_state=seed),
@@ -199,8 +202,11 @@ MICHIGAN = {
     "learning_rate": 1e-3,
     "max_iter": 1500,
     "warmup": 0.0,
+    "temperature": 1.0,
+    "weight_decay": 0.0,
 }
-"""Yu & Welch's VAE, without its dropout and batch normalization."""
+"""Yu & Welch's VAE, without its dropout and batch normalization. Neither the likelihood
+is annealed nor the weights decay."""
 
 CELLS_METHODS = {
     "PCA": lambda seed: PCA(10, random_state=seed),
