@@ -6,6 +6,7 @@ Axes: ``p`` features, ``c`` candidates, ``m`` held-out samples.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -84,7 +85,7 @@ class Regularization:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(ABC):
     """Fits of some candidates to shares of the samples.
 
     Attributes
@@ -108,10 +109,11 @@ class Comparison:
     with_decay: Callable[[core.Job, float], core.Job]
 
     @property
+    @abstractmethod
     def decays(self) -> tuple[float, ...]:
         """Weight decay of each candidate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choose(self, fits: Sequence[core.Fit], device: Any) -> Regularization:
         """Return what the fits of the jobs decide, or what has to be fitted next.
 
@@ -121,7 +123,6 @@ class Comparison:
             Of the jobs.
         device : torch.device
         """
-        raise NotImplementedError
 
     @property
     def held_out_weight(self) -> np.ndarray:

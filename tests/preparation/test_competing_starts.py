@@ -21,6 +21,8 @@ class Longer(LengthComparison):
 class Short(Comparison):
     """The short fits of a start."""
 
+    decays = (0.0,)
+    choose = None
     held_out_weight = np.ones(3)
 
 
