@@ -188,11 +188,6 @@ class Comparison(ABC):
         gain, error = trimmed_mean(one.bounds - other.bounds, self.held_out_weight)
         return float(gain - (one.penalty - other.penalty)), float(error)
 
-    def is_better(self, one: Evaluation, other: Evaluation) -> bool:
-        """Return whether it exceeds it by more than one standard error."""
-        gain, error = self.gain(one, other)
-        return gain > error
-
     def result(
         self,
         k: int,

@@ -43,6 +43,9 @@ CLEAR_GAIN_OVER_PCA = 0.2
 is used where independence is not clear, however long the fit. See the page on
 defaults."""
 
+MIN_GAIN_OVER_PCA = 0.05
+"""The same, once longer fits from both are known: fits from PCA are annealed for all
+their steps, and find the parameters of noisy curves where bounds are about equal."""
 
 CANNOT_ROTATE = (
     "init='varimax' rotates components after the fit, but those of this model are "
@@ -208,12 +211,13 @@ class Prepared:
         return replace(own.competing(), other=pca.competing())
 
     def _after_longer_fits(self, own, pca):
-        """Return the better start once the best fits from both are known."""
+        """Return the start to use once the best fits from both are known."""
         both = replace(own, other=pca)
         if both.comparisons:
             return both
         gain = self._gain(own.evaluation.bounds, pca.evaluation.bounds)
-        return (own if gain > 0 else pca).with_criterion("gain_over_pca", gain)
+        best = own if gain > MIN_GAIN_OVER_PCA else pca
+        return best.with_criterion("gain_over_pca", gain)
 
     def competing(self) -> Prepared:
         """Return the preparation whose longer fits are compared with another's."""

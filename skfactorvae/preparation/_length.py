@@ -3,7 +3,8 @@
 After few steps it is often unclear whether more of them would describe new samples
 better, or memorise the training samples. Longer fits to the same share of the samples
 then decide: each has three times the steps of the one before, until held-out samples no
-longer gain or all steps are made.
+longer gain or all steps are made. Among fits that are about equally good there, the
+longer one recovers the factors better, unless much of it is memorised.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ without a comparison of further fits."""
 CLEAR_LOSS = 1 / 20
 """Share of what was learned that is lost on held-out samples, below which a gain is
 clear."""
+
+TIE = 1 / 200
+"""Difference of the objective on held-out samples, nats per feature, within which the
+longer of two fits is preferred."""
+
+TIE_LOSS = 1 / 8
+"""Share of what a longer fit learned that is lost on held-out samples, above which it
+has to be better than a shorter one."""
 
 SOAP_STEPS = 200
 """Steps of SOAP that count as made after short fits with Adam."""
@@ -69,7 +78,7 @@ class LengthComparison(Comparison):
         if has_diverged(fits):
             return self.best
         (found,), (compared,) = self.evaluate(fits, device)
-        is_best = self.is_better(compared, self.best.compared)
+        is_best = self._is_preferred(compared)
         best = self.result(0, found, compared, fits, device) if is_best else self.best
         gain, error = self.gain(compared, self.shorter)
         if self.schedule.max_iter >= self.free.max_iter or not gain > error:
@@ -80,6 +89,14 @@ class LengthComparison(Comparison):
         longer = as_compared(self.free, steps)
         further = replace(self, schedule=longer, best=best, shorter=compared)
         return replace(best, further=further)
+
+    def _is_preferred(self, compared: Evaluation) -> bool:
+        """Return whether a fit is better than the best one, or as good and longer."""
+        gain, error = self.gain(compared, self.best.compared)
+        if gain > error:
+            return True
+        is_sound = largest_loss(*self.lost_share(compared)) < TIE_LOSS
+        return is_sound and gain > -TIE * self.jobs[0].network.n_features
 
     def _is_clear(self, gain: float, compared: Evaluation) -> bool:
         """Return whether a gain is large, and little is lost on held-out samples."""

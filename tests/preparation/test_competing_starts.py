@@ -99,10 +99,15 @@ class TestAfterLongerFits:
         found = pca._after_longer_fits(own, pca)
         assert len(found.starts) == 2
 
-    @pytest.mark.parametrize(("bound", "chosen"), [(1.0, "ica"), (-1.0, "pca")])
-    def test_the_better_bound_decides(self, bound, chosen):
+    @pytest.mark.parametrize(
+        ("bound", "chosen"),
+        [(1.0, "ica"), (0.06, "ica"), (0.04, "pca"), (-1.0, "pca"), (np.nan, "pca")],
+    )
+    def test_pca_is_used_where_bounds_are_about_equal(self, bound, chosen):
         own, pca = prepared("ica", bound=bound), prepared("pca")
         before = prepared("ica", comparison=longer())
         found = before._after_longer_fits(own, pca)
         assert found.known["init_"] == chosen
-        assert found.known["init_criteria_"] == {"gain_over_pca": pytest.approx(bound)}
+        assert found.known["init_criteria_"] == {
+            "gain_over_pca": pytest.approx(bound, nan_ok=True)
+        }

@@ -1,5 +1,7 @@
 """Choice among weight decays, calibration of the noise, and resolution of columns."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from skfactorvae._moments import trimmed_mean
 from skfactorvae.preparation import _calibration
 from skfactorvae.preparation._calibration import inflation_of
 from skfactorvae.preparation._comparison import largest_loss
-from skfactorvae.preparation._length import next_length
+from skfactorvae.preparation._length import LengthComparison, next_length
 from skfactorvae.preparation._noise_levels import (
     discrete_variance,
     resolution_variance,
@@ -88,6 +90,35 @@ class TestSteps:
         while found[-1] != most:
             found.append(next_length(found[-1], most))
         assert found[1:] == lengths
+
+
+class TestTies:
+    """Which of two fits is preferred, by their bounds and what the longer one lost."""
+
+    @pytest.mark.parametrize(
+        ("gain", "lost", "is_longer"),
+        [
+            (2.0, 0.3, True),  # better by more than the standard error
+            (0.5, 0.3, False),
+            (0.5, 0.1, True),
+            (-0.04, 0.1, True),  # about equal
+            (-0.04, 0.13, False),  # of which much was memorised
+            (-0.06, 0.0, False),
+            (np.nan, 0.0, False),
+        ],
+    )
+    def test_the_longer_of_about_equal_fits_is_preferred(self, gain, lost, is_longer):
+        class Given(LengthComparison):
+            def gain(self, one, other):
+                return gain, 1.0
+
+            def lost_share(self, candidate):
+                return lost, 0.0
+
+        job = SimpleNamespace(network=SimpleNamespace(n_features=10))
+        best = SimpleNamespace(compared=None)
+        comparison = Given([job], None, None, None, best, None)
+        assert comparison._is_preferred(None) is is_longer
 
 
 class TestTrimmedMean:
