@@ -145,7 +145,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         its held-out bound was still rising and less than 1 / 50 of what it learned was
         lost on held-out samples. If less than a fifth was lost, longer fits without
         weight decay to the same samples are compared with the best one, each of three
-        times as many steps (by default 1,500 and 5,000), as long as they get better.
+        times as many steps (by default 1,500 and 5,000), as long as they get better. Of
+        fits whose objectives differ by less than .005 nats per feature, the longer one
+        is used, if less than an eighth of what it learned was lost.
         The learned noise scale is multiplied by the ratio of held-out to training
         residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
         passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A

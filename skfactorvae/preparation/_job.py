@@ -25,7 +25,12 @@ from ._incomplete import complete, fit_factors
 from ._initialization import has_independent_components, linear_start
 from ._length import LengthComparison
 from ._model_spec import ModelSpec
-from ._noise_levels import conditional_noise_std, default_input_noise, signal_to_noise
+from ._noise_levels import (
+    conditional_noise_std,
+    default_input_noise,
+    share_of_few_levels,
+    signal_to_noise,
+)
 from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
 from ._standardized import start_sample
@@ -46,6 +51,11 @@ defaults."""
 MIN_GAIN_OVER_PCA = 0.05
 """The same, once longer fits from both are known: fits from PCA are annealed for all
 their steps, and find the parameters of noisy curves where bounds are about equal."""
+
+MAX_LAG = 0.02
+"""By how much PCA's start must be better, nats per feature, where most columns have few
+levels: answers and counts are no curves, and PCA's components mix what they measure."""
+
 
 CANNOT_ROTATE = (
     "init='varimax' rotates components after the fit, but those of this model are "
@@ -203,7 +213,7 @@ class Prepared:
         makes_all = any(
             one.comparison is None and one.schedule.max_iter > few for one in (own, pca)
         )
-        if not gain > (CLEAR_GAIN_OVER_PCA if makes_all else 0.0):
+        if not gain > (CLEAR_GAIN_OVER_PCA if makes_all else self._least_gain(0.0)):
             return pca
         both = replace(own, other=pca)
         if gain > CLEAR_GAIN_OVER_PCA or not both.comparisons:
@@ -216,8 +226,12 @@ class Prepared:
         if both.comparisons:
             return both
         gain = self._gain(own.evaluation.bounds, pca.evaluation.bounds)
-        best = own if gain > MIN_GAIN_OVER_PCA else pca
+        best = own if gain > self._least_gain(MIN_GAIN_OVER_PCA) else pca
         return best.with_criterion("gain_over_pca", gain)
+
+    def _least_gain(self, of_curves: float) -> float:
+        """Return the gain over PCA that a start needs, nats per feature."""
+        return -MAX_LAG if share_of_few_levels(self.job) > 0.5 else of_curves
 
     def competing(self) -> Prepared:
         """Return the preparation whose longer fits are compared with another's."""

@@ -365,10 +365,10 @@ def discrete_variance(rows, weight, seed):
     return np.maximum(_resolution_variance(columns), share * _variance(columns))
 
 
-def has_few_levels(job) -> bool:
-    """Return whether a column of a job has a discrete variance above its rounding."""
+def share_of_few_levels(job) -> float:
+    """Return the share of columns with a discrete variance above that of rounding."""
     sample = job.values, job.row_weights, job.seed
-    return bool((discrete_variance(*sample) > resolution_variance(*sample)).any())
+    return float(np.mean(discrete_variance(*sample) > resolution_variance(*sample)))
 
 
 def _sorted_columns(rows, weight, seed) -> np.ndarray:

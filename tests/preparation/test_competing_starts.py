@@ -34,10 +34,21 @@ def longer():
     return Longer([], schedule(1500), schedule(ALL), None, None, None)
 
 
-def prepared(name, *, steps=FEW, comparison=None, bound=0.0):
+N_SAMPLES = 40
+CURVES = np.random.default_rng(0).normal(size=(N_SAMPLES, 3))
+ANSWERS = np.arange(N_SAMPLES)[:, None] % np.array([2, 3, 4]) - 1.0
+
+
+def job_of(rows):
+    """Return a job with these samples."""
+    weight = np.ones(N_SAMPLES)
+    return SimpleNamespace(values=rows, row_weights=weight, seed=0)
+
+
+def prepared(name, *, steps=FEW, comparison=None, bound=0.0, rows=CURVES):
     """Return the preparation of a start that makes some steps, or is pending."""
     return Prepared(
-        job=None,
+        job=job_of(rows),
         spec=SimpleNamespace(n_features=1),
         scaling=None,
         known={"init_": name, "init_criteria_": {}},
@@ -47,10 +58,10 @@ def prepared(name, *, steps=FEW, comparison=None, bound=0.0):
     )
 
 
-def short_fits():
+def short_fits(rows=CURVES):
     """Return the preparation whose short fits are compared."""
     comparison = Short([], schedule(FEW), schedule(ALL), None)
-    return prepared("ica", comparison=comparison)
+    return prepared("ica", comparison=comparison, rows=rows)
 
 
 class TestAfterFewSteps:
@@ -85,6 +96,22 @@ class TestAfterFewSteps:
             len(names) == 2
         ]
 
+    @pytest.mark.parametrize(
+        ("steps", "gain", "chosen"),
+        [
+            (FEW, -0.01, "ica"),
+            (FEW, -0.03, "pca"),
+            (FEW, np.nan, "pca"),
+            (ALL, 0.1, "pca"),
+        ],
+    )
+    def test_pca_has_to_be_better_where_columns_have_few_levels(
+        self, steps, gain, chosen
+    ):
+        own, pca = prepared("ica"), prepared("pca", steps=steps)
+        found = short_fits(ANSWERS)._after_few_steps(own, pca, gain)
+        assert found.known["init_"] == chosen
+
     def test_a_start_of_few_steps_waits_for_the_other(self):
         own, pca = prepared("ica"), prepared("pca", comparison=longer())
         found = short_fits()._after_few_steps(own, pca, 0.1)
@@ -111,3 +138,9 @@ class TestAfterLongerFits:
         assert found.known["init_criteria_"] == {
             "gain_over_pca": pytest.approx(bound, nan_ok=True)
         }
+
+    @pytest.mark.parametrize(("bound", "chosen"), [(-0.01, "ica"), (-0.03, "pca")])
+    def test_pca_has_to_be_better_where_columns_have_few_levels(self, bound, chosen):
+        own, pca = prepared("ica", bound=bound), prepared("pca")
+        before = prepared("ica", comparison=longer(), rows=ANSWERS)
+        assert before._after_longer_fits(own, pca).known["init_"] == chosen
