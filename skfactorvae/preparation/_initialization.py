@@ -15,6 +15,7 @@ from sklearn.tree import ExtraTreeClassifier
 from .._linear_models import fit_factor_analysis, ica_rotation
 from .._locks import ProcessLock
 from .._simple_structure import (
+    NEARLY_NORMAL_ITEMS,
     NORMAL_LOG_COSH,
     SIMPLE_Z,
     are_as_independent,
@@ -23,6 +24,7 @@ from .._simple_structure import (
     orthomax,
     simplicity_z,
 )
+from ._level_effect import level_effect
 from ._rows import subsample
 
 ICA_ROWS = 10_000
@@ -263,7 +265,8 @@ def _factor_maps(sample, n_factors):
 def _simple_start(start, rows, weight, n_factors, seed):
     """Return the start from factor analysis where independence leaves rotation open.
 
-    It does where FastICA's components are nearly normal. Where they are not, but the
+    It does where FastICA's components are nearly normal, or would be without the levels
+    of columns that have few. Where they are not, but the
     factors of varimax are about as far from normal, loadings must be simpler than
     random ones. FastICA must be able to rotate all factors, so that as many are
     supported by the number of samples.
@@ -284,6 +287,12 @@ def _simple_start(start, rows, weight, n_factors, seed):
         "negentropy_ratio": float(np.square(factors).sum() / np.square(sources).sum()),
     }
     is_open = are_nearly_normal(sources)
+    if not is_open:
+        with _scikit_learn:
+            effect = level_effect(sample, n_factors, _ica_rotation, seed)
+        if effect:
+            criteria["level_effect"] = effect
+        is_open = criteria["ica_non_normality"] - effect < NEARLY_NORMAL_ITEMS
     if not is_open and are_as_independent(factors, sources):
         rng = np.random.RandomState(seed % 2**32)
         criteria["simplicity_z"] = simplicity_z(decoder.T, rng)

@@ -365,10 +365,15 @@ def discrete_variance(rows, weight, seed):
     return np.maximum(_resolution_variance(columns), share * _variance(columns))
 
 
+def have_few_levels(rows, weight, seed) -> np.ndarray:
+    """Return which columns have a discrete variance above that of rounding, (p,)."""
+    sample = rows, weight, seed
+    return discrete_variance(*sample) > resolution_variance(*sample)
+
+
 def share_of_few_levels(job) -> float:
-    """Return the share of columns with a discrete variance above that of rounding."""
-    sample = job.values, job.row_weights, job.seed
-    return float(np.mean(discrete_variance(*sample) > resolution_variance(*sample)))
+    """Return the share of the columns of a job that have few levels."""
+    return float(np.mean(have_few_levels(job.values, job.row_weights, job.seed)))
 
 
 def _sorted_columns(rows, weight, seed) -> np.ndarray:
