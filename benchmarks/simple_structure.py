@@ -4,6 +4,7 @@
     python benchmarks/simple_structure.py --stored    print what is stored
     python benchmarks/simple_structure.py --criteria  print what starts are chosen by
     python benchmarks/simple_structure.py --alarms    rate at which the test is wrong
+    python benchmarks/simple_structure.py --items     what levels add to non-normality
 
 A published scale is the sum of the items that a key assigns to it. Each scale is
 matched with one component, one to one, and the absolute rank correlations are averaged
@@ -57,7 +58,8 @@ from skfactorvae._simple_structure import SIMPLE_Z, orthomax, simplicity_z
 from skfactorvae.core._wrappers import NetworkWrapper
 from skfactorvae.metrics import match_codes
 from skfactorvae.preparation import _model_spec
-from skfactorvae.preparation._initialization import linear_start
+from skfactorvae.preparation._initialization import _ica_rotation, linear_start
+from skfactorvae.preparation._level_effect import level_effect
 
 RESULTS = Path(__file__).parent / "results" / "simple_structure.csv"
 MAX_ROWS = 2000
@@ -336,7 +338,8 @@ def measure(name: str, method: str, components: str, seed: int) -> dict[str, Any
     """Fit one method to one table."""
     table = TABLES[name]()
     X = StandardScaler().fit_transform(table.X)
-    d = table.scales.shape[1] if components == "scales" else int(components)
+    n_scales, most = table.scales.shape[1], X.shape[1]
+    d = n_scales if components == "scales" else min(int(components), most)
     start = time.perf_counter()
     model = (METHODS | HOLDING)[method](d, seed).fit(X)
     seconds = time.perf_counter() - start
@@ -442,10 +445,57 @@ def _loadings(p: int, d: int, is_simple: bool, rng) -> np.ndarray:
     return main + 0.1 * random
 
 
+ITEMS = (
+    (1250, 4, 4, 2),
+    (1250, 4, 4, 3),
+    (600, 3, 6, 2),
+    (1500, 5, 5, 2),
+    (2500, 5, 5, 2),
+    (1000, 4, 8, 2),
+    (1500, 5, 5, 6),
+)
+"""Samples, normal factors, items of each factor, and levels of an item."""
+
+
+def items(n_seeds: int = 3) -> None:
+    """Print what levels add to the non-normality of items that normal factors cause."""
+    print("samples factors items levels: non-normality, less the effect of levels,")
+    print("and matched correlation of FastICA, rotated factor analysis, the start")
+    for shape in ITEMS:
+        for seed in range(n_seeds):
+            X, factors = _items(*shape, np.random.default_rng(seed))
+            d = factors.shape[1]
+            start = linear_start("auto", X, np.ones(len(X)), d, 0, True)
+            found = start.criteria["ica_non_normality"]
+            rest = found - level_effect(X, d, _ica_rotation, 0)
+            models = FastICA(d, random_state=0), FactorAnalysis(d, rotation="varimax")
+            scores = [
+                match_codes(factors, model.fit_transform(X)).correlation.mean()
+                for model in models
+            ]
+            print(
+                *shape,
+                f"{found:.4f} {rest:.4f} {scores[0]:.2f} {scores[1]:.2f} {start.kind}",
+                flush=True,
+            )
+
+
+def _items(n: int, n_factors: int, n_each: int, n_levels: int, rng):
+    """Return standardised items with loadings of .65 on one factor, and the factors."""
+    factors = rng.normal(size=(n, n_factors))
+    noise = rng.normal(size=(n, n_factors * n_each))
+    values = 0.65 * np.repeat(factors, n_each, axis=1) + np.sqrt(1 - 0.65**2) * noise
+    shares = rng.uniform(0.1, 0.9, size=(values.shape[1], n_levels - 1))
+    columns = zip(values.T, np.sort(shares, axis=1), strict=True)
+    levels = [np.searchsorted(np.quantile(x, q), x) for x, q in columns]
+    return StandardScaler().fit_transform(np.column_stack(levels)), factors
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for flag in ("--stored", "--criteria", "--alarms"):
+    printed = {"--criteria": criteria, "--alarms": alarms, "--items": items}
+    for flag in ("--stored", *printed):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--tables", nargs="*", default=list(TABLES))
     parser.add_argument("--methods", nargs="*", default=[*METHODS, *HOLDING])
@@ -453,9 +503,10 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(1)
-    if arguments.criteria or arguments.alarms:
-        (criteria if arguments.criteria else alarms)()
-        return
+    for flag, show in printed.items():
+        if getattr(arguments, flag[2:]):
+            show()
+            return
     if not arguments.stored:
         done = {
             tuple(key)

@@ -32,8 +32,8 @@ NEARLY_NORMAL = 0.015
 .019 to .038 for the sources of the simulated mixtures, and .011 for a questionnaire:
 see the page on defaults."""
 
-NEARLY_NORMAL_ITEMS = 0.01
-"""The same, less what the levels of the columns cause by themselves: it is .002 to .009
+NEARLY_NORMAL_ITEMS = 0.012
+"""The same, less what the levels of the columns cause by themselves: it is .002 to .011
 for items made of normal factors, and .009 for right-wrong items of four kinds."""
 
 AS_INDEPENDENT = 0.8

@@ -109,7 +109,7 @@ class BaseLatentTransformer(
         ``ica_non_normality``, the median distance of FastICA's components from normal
         variables, by the mean of log cosh, nearly normal below .015; ``level_effect``,
         the part of it that is due to columns of few levels, nearly normal where the
-        rest is below .01; ``negentropy_ratio``, that of varimax-rotated factors
+        rest is below .012; ``negentropy_ratio``, that of varimax-rotated factors
         relative to FastICA's components; and, where these are not nearly normal but
         the ratio is at least .8, ``simplicity_z``, the simplicity of the loadings
         relative to random ones, in standard deviations, simple from 2. Where the test

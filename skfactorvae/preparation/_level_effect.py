@@ -16,7 +16,7 @@ import numpy as np
 from .._simple_structure import non_normality
 from ._noise_levels import have_few_levels
 
-N_DRAWS = 3
+N_DRAWS = 5
 """Normal tables that are drawn."""
 
 MAX_ROWS = 3000
@@ -47,7 +47,7 @@ def level_effect(
     Returns
     -------
     float
-        Mean over three draws; zero without columns of few levels.
+        Mean over five draws; zero without columns of few levels.
     """
     rng = np.random.RandomState(seed % 2**32)
     rows = sample[rng.permutation(len(sample))[:MAX_ROWS]]
