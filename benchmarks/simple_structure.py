@@ -319,7 +319,9 @@ METHODS: dict[str, Callable[[int, int], Any]] = {
         d, init="varimax", random_state=seed
     ),
 }
+FROM_PCA = "FactorVAE, init='pca'"
 HOLDING: dict[str, Callable[[int, int], Any]] = {
+    FROM_PCA: lambda d, seed: FactorVAETransformer(d, init="pca", random_state=seed),
     "varimax start": held,
     "posterior with a rotation": partial(held, has_covariance=True),
     "sparse Jacobian, .1": partial(held, sparsity=0.1),
@@ -367,7 +369,11 @@ def wanted() -> list[tuple[str, str, str, int]]:
         for seed in range(1 if method in linear else N_SEEDS)
     ]
     return fits + [
-        ("bfi", method, "scales", seed) for method in HOLDING for seed in range(N_SEEDS)
+        ("msq", method, "10", seed)
+        if method == FROM_PCA
+        else ("bfi", method, "scales", seed)
+        for method in HOLDING
+        for seed in range(N_SEEDS)
     ]
 
 
