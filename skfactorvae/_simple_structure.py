@@ -32,9 +32,10 @@ NEARLY_NORMAL = 0.015
 .019 to .038 for the sources of the simulated mixtures, and .011 for a questionnaire:
 see the page on defaults."""
 
-NEARLY_NORMAL_ITEMS = 0.012
-"""The same, less what the levels of the columns cause by themselves: it is .002 to .011
-for items made of normal factors, and .009 for right-wrong items of four kinds."""
+MAX_NON_NORMALITY_OF_ITEMS, NEARLY_NORMAL_ITEMS = 0.02, 0.012
+"""The same for tables with columns of few levels, and less what their levels cause: it
+is .001 to .011 for items made of normal factors, and .009 for right-wrong items of four
+kinds."""
 
 AS_INDEPENDENT = 0.8
 """Share of the negentropy of FastICA's sources from which rotated factors count as

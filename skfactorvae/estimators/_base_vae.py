@@ -86,7 +86,8 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         ``weight_decay="auto"``), and FastICA is fitted to as many directions as have
         nearly independent components. In place of FastICA it uses ``"varimax"`` where
         its components are nearly normal, or no farther from normal than rotated
-        factors, and loadings are simpler than random ones: see ``init_criteria_``.
+        factors, and either columns of few levels are the reason, or loadings are
+        simpler than random ones: see ``init_criteria_``.
         ``"random"`` has no linear path. The linear path exists for ``network="mlp"``
         with a Gaussian likelihood; other models are initialised at random.""",
     )
@@ -145,9 +146,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         its held-out bound was still rising and less than 1 / 50 of what it learned was
         lost on held-out samples. If less than a fifth was lost, longer fits without
         weight decay to the same samples are compared with the best one, each of three
-        times as many steps (by default 1,500 and 5,000), as long as they get better. Of
-        fits whose objectives differ by less than .005 nats per feature, the longer one
-        is used, if less than an eighth of what it learned was lost.
+        times as many steps (by default 1,500 and 5,000), as long as they get better. A
+        longer fit is also used if its objective is behind the best one by less than
+        .005 nats per feature, and less than an eighth of what it learned was lost.
         The learned noise scale is multiplied by the ratio of held-out to training
         residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
         passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A

@@ -18,7 +18,7 @@ from .._moments import trimmed_mean
 from ._calibration import calibrate, few_rows, held_out_of, noise_inflation
 from ._column_scores import column_scores
 from ._errors import precision_weights
-from ._noise_levels import discrete_variance, resolution_variance, share_of_few_levels
+from ._noise_levels import discrete_variance, has_discrete_noise, resolution_variance
 from ._references import first_component_r2, independent_score, linear_score
 
 N_RECORDS = 20
@@ -162,7 +162,7 @@ class Comparison(ABC):
             ]
 
         found = with_noise(resolution_variance)
-        if not share_of_few_levels(self.jobs[0]):
+        if not has_discrete_noise(self.jobs[0]):
             return found, found
         return found, with_noise(discrete_variance)
 

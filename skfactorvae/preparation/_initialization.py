@@ -15,6 +15,7 @@ from sklearn.tree import ExtraTreeClassifier
 from .._linear_models import fit_factor_analysis, ica_rotation
 from .._locks import ProcessLock
 from .._simple_structure import (
+    MAX_NON_NORMALITY_OF_ITEMS,
     NEARLY_NORMAL_ITEMS,
     NORMAL_LOG_COSH,
     SIMPLE_Z,
@@ -265,11 +266,10 @@ def _factor_maps(sample, n_factors):
 def _simple_start(start, rows, weight, n_factors, seed):
     """Return the start from factor analysis where independence leaves rotation open.
 
-    It does where FastICA's components are nearly normal, or would be without the levels
-    of columns that have few. Where they are not, but the
-    factors of varimax are about as far from normal, loadings must be simpler than
-    random ones. FastICA must be able to rotate all factors, so that as many are
-    supported by the number of samples.
+    It does where FastICA's components are nearly normal. Where they are not, but the
+    factors of varimax are about as far from normal, either columns of few levels must
+    be the reason, or loadings must be simpler than random ones. FastICA must be able to
+    rotate all factors, so that as many are supported by the number of samples.
     """
     sample = _factor_sample(rows, weight, seed)
     n_rows = min(len(rows), len(sample))
@@ -287,19 +287,30 @@ def _simple_start(start, rows, weight, n_factors, seed):
         "negentropy_ratio": float(np.square(factors).sum() / np.square(sources).sum()),
     }
     is_open = are_nearly_normal(sources)
-    if not is_open:
-        with _scikit_learn:
-            effect = level_effect(sample, n_factors, _ica_rotation, seed)
-        if effect:
-            criteria["level_effect"] = effect
-        is_open = criteria["ica_non_normality"] - effect < NEARLY_NORMAL_ITEMS
     if not is_open and are_as_independent(factors, sources):
-        rng = np.random.RandomState(seed % 2**32)
-        criteria["simplicity_z"] = simplicity_z(decoder.T, rng)
-        is_open = criteria["simplicity_z"] >= SIMPLE_Z
+        is_open = _are_items(criteria, sample, n_factors, seed)
+        if not is_open:
+            rng = np.random.RandomState(seed % 2**32)
+            criteria["simplicity_z"] = simplicity_z(decoder.T, rng)
+            is_open = criteria["simplicity_z"] >= SIMPLE_Z
     if not is_open:
         return replace(start, criteria=criteria)
     return _padded("varimax", encoder, decoder, len(start.decoder), criteria)
+
+
+def _are_items(criteria, sample, n_factors, seed):
+    """Return whether sources are nearly normal but for the levels of the columns.
+
+    The effect of these is added to the criteria.
+    """
+    found = criteria["ica_non_normality"]
+    if found >= MAX_NON_NORMALITY_OF_ITEMS:
+        return False
+    with _scikit_learn:
+        effect = level_effect(sample, n_factors, _ica_rotation, seed)
+    if effect:
+        criteria["level_effect"] = effect
+    return found - effect < NEARLY_NORMAL_ITEMS
 
 
 def has_independent_components(rows, weight, seed):

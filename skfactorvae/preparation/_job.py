@@ -54,7 +54,7 @@ their steps, and find the parameters of noisy curves where bounds are about equa
 
 MAX_LAG = 0.02
 """By how much PCA's start must be better, nats per feature, where most columns have few
-levels: answers and counts are no curves, and PCA's components mix what they measure."""
+levels and neither fit makes all steps: annealing from PCA is made for curves."""
 
 
 CANNOT_ROTATE = (

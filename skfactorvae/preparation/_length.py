@@ -4,7 +4,8 @@ After few steps it is often unclear whether more of them would describe new samp
 better, or memorise the training samples. Longer fits to the same share of the samples
 then decide: each has three times the steps of the one before, until held-out samples no
 longer gain or all steps are made. Among fits that are about equally good there, the
-longer one recovers the factors better, unless much of it is memorised.
+longer one is used, unless it memorised much: on noisy nonlinear mixtures and on images
+it recovers the factors better.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class LengthComparison(Comparison):
     ----------
     best : Regularization
         That of the best fit so far.
+    highest : Evaluation
+        Scores of the fit so far with the largest objective, from which the best one may
+        differ by a tie.
     shorter : Evaluation
         Scores of the fit before this one.
     competes : bool
@@ -65,6 +69,7 @@ class LengthComparison(Comparison):
     purpose = "choosing the number of steps"
 
     best: Regularization
+    highest: Evaluation
     shorter: Evaluation
     competes: bool = False
 
@@ -78,7 +83,7 @@ class LengthComparison(Comparison):
         if has_diverged(fits):
             return self.best
         (found,), (compared,) = self.evaluate(fits, device)
-        is_best = self._is_preferred(compared)
+        is_best = self._is_preferred(found, compared)
         best = self.result(0, found, compared, fits, device) if is_best else self.best
         gain, error = self.gain(compared, self.shorter)
         if self.schedule.max_iter >= self.free.max_iter or not gain > error:
@@ -87,16 +92,23 @@ class LengthComparison(Comparison):
             return replace(best, schedule=self.free)
         steps = next_length(self.schedule.max_iter, self.free.max_iter)
         longer = as_compared(self.free, steps)
-        further = replace(self, schedule=longer, best=best, shorter=compared)
+        is_highest = self.gain(compared, self.highest)[0] > 0
+        further = replace(
+            self,
+            schedule=longer,
+            best=best,
+            highest=compared if is_highest else self.highest,
+            shorter=compared,
+        )
         return replace(best, further=further)
 
-    def _is_preferred(self, compared: Evaluation) -> bool:
-        """Return whether a fit is better than the best one, or as good and longer."""
-        gain, error = self.gain(compared, self.best.compared)
+    def _is_preferred(self, found: Evaluation, compared: Evaluation) -> bool:
+        """Return whether a fit is better than all before, or as good and longer."""
+        gain, error = self.gain(compared, self.highest)
         if gain > error:
             return True
-        is_sound = largest_loss(*self.lost_share(compared)) < TIE_LOSS
-        return is_sound and gain > -TIE * self.jobs[0].network.n_features
+        lost = max(largest_loss(*self.lost_share(e)) for e in (found, compared))
+        return lost < TIE_LOSS and gain > -TIE * self.jobs[0].network.n_features
 
     def _is_clear(self, gain: float, compared: Evaluation) -> bool:
         """Return whether a gain is large, and little is lost on held-out samples."""
@@ -123,7 +135,9 @@ def compare_lengths(
     longer = as_compared(free, next_length(made, free.max_iter))
     jobs = comparison.jobs[:: len(comparison.decays)]
     with_decay = comparison.with_decay
-    further = LengthComparison(jobs, longer, free, with_decay, best, shorter)
+    further = LengthComparison(
+        jobs, longer, free, with_decay, best, best.compared, shorter
+    )
     return replace(best, further=further)
 
 

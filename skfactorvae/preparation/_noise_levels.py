@@ -26,6 +26,10 @@ MAX_SINGULAR_VALUE = 1e8
 RESOLUTION_ROWS = 2000
 """Samples among which the smallest difference of a column is looked for, at most."""
 
+SHARE_OF_LEVELS = 0.8
+"""Share of the values of a column that its most frequent ones make up where they count
+as its levels."""
+
 MAX_LEVELS = 20
 """Number of distinct values up to which the entropy of a column is computed."""
 
@@ -365,10 +369,27 @@ def discrete_variance(rows, weight, seed):
     return np.maximum(_resolution_variance(columns), share * _variance(columns))
 
 
+def has_discrete_noise(job) -> bool:
+    """Return whether a column of a job has a discrete variance above its rounding."""
+    sample = job.values, job.row_weights, job.seed
+    return bool((discrete_variance(*sample) > resolution_variance(*sample)).any())
+
+
 def have_few_levels(rows, weight, seed) -> np.ndarray:
-    """Return which columns have a discrete variance above that of rounding, (p,)."""
-    sample = rows, weight, seed
-    return discrete_variance(*sample) > resolution_variance(*sample)
+    """Return which columns have at least two values, most of them from 20, (p,).
+
+    The 20 most frequent values make up at least four fifths of the observed ones: a
+    column of levels counts even if some of its values were imputed.
+    """
+    columns = _sorted_columns(rows, weight, seed)
+    is_new = _gaps(columns) > 0  # (m - 1, p)
+    found = np.zeros(columns.shape[1], dtype=bool)
+    for j, starts in enumerate(is_new.T):
+        n_observed = np.count_nonzero(~np.isnan(columns[:, j]))
+        counts = np.diff([0, *(np.flatnonzero(starts) + 1), n_observed])
+        n_frequent = np.sort(counts)[-MAX_LEVELS:].sum()
+        found[j] = len(counts) > 1 and n_frequent >= SHARE_OF_LEVELS * n_observed
+    return found
 
 
 def share_of_few_levels(job) -> float:

@@ -31,7 +31,7 @@ def schedule(steps):
 
 
 def longer():
-    return Longer([], schedule(1500), schedule(ALL), None, None, None)
+    return Longer([], schedule(1500), schedule(ALL), None, None, None, None)
 
 
 N_SAMPLES = 40

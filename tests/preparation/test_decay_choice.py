@@ -117,8 +117,8 @@ class TestTies:
 
         job = SimpleNamespace(network=SimpleNamespace(n_features=10))
         best = SimpleNamespace(compared=None)
-        comparison = Given([job], None, None, None, best, None)
-        assert comparison._is_preferred(None) is is_longer
+        comparison = Given([job], None, None, None, best, None, None)
+        assert comparison._is_preferred(None, None) is is_longer
 
 
 class TestTrimmedMean:

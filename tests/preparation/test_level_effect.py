@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from skfactorvae import FactorVAETransformer
 from skfactorvae.preparation._initialization import _ica_rotation, linear_start
 from skfactorvae.preparation._level_effect import level_effect
+from skfactorvae.preparation._noise_levels import have_few_levels
 
 
 def normal_factors(n=2000, n_factors=5, n_each=5, seed=0):
@@ -26,6 +28,27 @@ def answers(values, n_levels=2, seed=1):
 
 def effect_of(X, n_sources=5):
     return level_effect(X, n_sources, _ica_rotation, 0)
+
+
+class TestFewLevels:
+    def test_columns_are_judged_by_their_most_frequent_values(self):
+        rng = np.random.default_rng(0)
+        n = 1000
+        continuous = rng.normal(size=n)
+        rated = rng.integers(0, 5, size=n).astype(float)
+        columns = {
+            "rare": (rng.random(n) < 0.05, True),
+            "rated": (rated, True),
+            "with gaps": (np.where(rng.random(n) < 0.3, np.nan, rated), True),
+            "imputed": (np.where(rng.random(n) < 0.05, continuous, rated), True),
+            "continuous": (continuous, False),
+            "half at zero": (np.where(rng.random(n) < 0.5, 0, continuous), False),
+            "rounded": (np.round(continuous, 1), False),
+            "constant": (np.zeros(n), False),
+        }
+        X = np.column_stack([values for values, _ in columns.values()]).astype(float)
+        found = dict(zip(columns, have_few_levels(X, np.ones(n), 0), strict=True))
+        assert found == {name: expected for name, (_, expected) in columns.items()}
 
 
 class TestLevelEffect:
@@ -54,6 +77,12 @@ class TestLevelEffect:
 
 
 class TestStartOfItems:
+    def test_a_few_missing_answers_do_not_change_it(self):
+        X = answers(normal_factors(1250, 4, 4, 1), seed=1)
+        X[np.random.default_rng(0).random(X.shape) < 0.02] = np.nan
+        vae = FactorVAETransformer(4, max_iter=2, random_state=0)
+        assert vae.fit(X).init_ == "varimax"
+
     def test_right_wrong_items_of_normal_factors_start_from_factor_analysis(self):
         kinds, raised = set(), 0
         for seed in range(4):
