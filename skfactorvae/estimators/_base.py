@@ -107,19 +107,18 @@ class BaseLatentTransformer(
     init_criteria_ : dict of str to float
         What ``init="auto"`` chose between FastICA and factor analysis by:
         ``ica_non_normality``, the median distance of FastICA's components from normal
-        variables, by the mean of log cosh, nearly normal below .015; ``negentropy_ratio``,
-        that of varimax-rotated factors relative to FastICA's components; and, where
-        these are not nearly normal but the ratio is at least .8: ``level_effect``
-        (below .02), what columns of few levels add, nearly normal where the rest is
-        below .012; ``simplicity_z``, the simplicity of the loadings relative to random
-        ones, in standard deviations, simple from 2. Where the test
+        variables, by the mean of log cosh, nearly normal below .015;
+        ``negentropy_ratio``, that of varimax-rotated factors relative to FastICA's
+        components; and, where these are not nearly normal but the ratio is at least .8:
+        ``level_effect`` (below .02), what columns of few levels add, nearly normal
+        where the rest is below .012; ``simplicity_z``, the simplicity of the loadings
+        relative to random ones, in standard deviations, simple from 2. Where the test
         of independence was not clear, what it chose PCA or not by:
         ``independence_area``, the area under its ROC curve; ``ica_directions``, to
         which FastICA was fitted; ``gain_over_pca``, the start's advantage in the
         held-out bound, nats per feature, which must exceed .2 (0 in a fit of few steps,
-        .05 after longer fits; in both, -.02 where most columns have few levels, 20 or less
-        in four fifths of their values).
-        Empty without a comparison.
+        .05 after longer fits; in both, -.02 where 20 levels make up four fifths of the
+        values of most columns). Empty without a comparison.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a
