@@ -319,14 +319,18 @@ METHODS: dict[str, Callable[[int, int], Any]] = {
         d, init="varimax", random_state=seed
     ),
 }
-FROM_PCA = "FactorVAE, init='pca'"
+FROM_PCA: dict[str, Callable[[int, int], Any]] = {
+    "FactorVAE, init='pca'": lambda d, seed: FactorVAETransformer(
+        d, init="pca", random_state=seed
+    )
+}
 HOLDING: dict[str, Callable[[int, int], Any]] = {
-    FROM_PCA: lambda d, seed: FactorVAETransformer(d, init="pca", random_state=seed),
     "varimax start": held,
     "posterior with a rotation": partial(held, has_covariance=True),
     "sparse Jacobian, .1": partial(held, sparsity=0.1),
     "sparse Jacobian, 1": partial(held, sparsity=1.0),
 }
+ALL_METHODS = METHODS | FROM_PCA | HOLDING
 
 
 # -------------------------------------------------------------------------- measures
@@ -343,7 +347,7 @@ def measure(name: str, method: str, components: str, seed: int) -> dict[str, Any
     n_scales, most = table.scales.shape[1], X.shape[1]
     d = n_scales if components == "scales" else min(int(components), most)
     start = time.perf_counter()
-    model = (METHODS | HOLDING)[method](d, seed).fit(X)
+    model = ALL_METHODS[method](d, seed).fit(X)
     seconds = time.perf_counter() - start
     return {
         "table": name,
@@ -369,10 +373,12 @@ def wanted() -> list[tuple[str, str, str, int]]:
         for seed in range(1 if method in linear else N_SEEDS)
     ]
     return fits + [
-        ("msq", method, "10", seed)
-        if method == FROM_PCA
-        else ("bfi", method, "scales", seed)
-        for method in HOLDING
+        (name, method, components, seed)
+        for name, methods, components in (
+            ("bfi", HOLDING, "scales"),
+            ("msq", FROM_PCA, "10"),
+        )
+        for method in methods
         for seed in range(N_SEEDS)
     ]
 
@@ -504,7 +510,7 @@ def main() -> None:
     for flag in ("--stored", *printed):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--tables", nargs="*", default=list(TABLES))
-    parser.add_argument("--methods", nargs="*", default=[*METHODS, *HOLDING])
+    parser.add_argument("--methods", nargs="*", default=list(ALL_METHODS))
     parser.add_argument("--components", nargs="*", default=["scales", "10"])
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)

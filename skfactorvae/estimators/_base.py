@@ -16,8 +16,6 @@ from .._batching import check_ranks_can_join, memoized, shared_array, train
 from .._checkpoints import check_seed
 from .._compat import CallbackSupportMixin, _fit_context
 from .._health import fit_warnings
-from .._inputs import check_sample_groups, check_sample_weight
-from .._pairs import check_pairs
 from .._validation import (
     MAX_SEED,
     POSITIVE,
@@ -31,11 +29,8 @@ from ..preparation import (
     ModelSpec,
     Prepared,
     PreviousFit,
-    TrainingData,
     prepare,
-    rescale_weights,
 )
-from ..sources import check_source
 from ._active_components import active_components
 from ._callbacks import FitCallbacks, restore_on_error
 from ._column_report import JudgedColumns
@@ -46,6 +41,7 @@ from ._progress import FitProgress
 from ._rotation import RotationMixin
 from ._shared_parameters import KEEP
 from ._streams import StreamFitting
+from ._training_data import TrainingDataMixin
 from ._transform import LatentTransformer
 
 WHITENED = (
@@ -62,7 +58,12 @@ SCORED_ROWS = 500
 
 @declared
 class BaseLatentTransformer(
-    StreamFitting, CallbackSupportMixin, RotationMixin, LatentTransformer, ABC
+    StreamFitting,
+    TrainingDataMixin,
+    CallbackSupportMixin,
+    RotationMixin,
+    LatentTransformer,
+    ABC,
 ):
     """Base class of transformers with an encoder and a decoder.
 
@@ -518,53 +519,6 @@ class BaseLatentTransformer(
             )
             prepared = prepared.regularized(fits, devices[0])
         return prepared
-
-    def _training_features(self, X, previous, error_scale):
-        """Return X and its errors, with the features of a fit that is continued."""
-        reset = previous is None
-        try:
-            if (source := self._large_source(X, error_scale)) is not None:
-                return self._checked_source(source, reset=reset), None
-            X = self._features(X, reset=reset, ensure_min_samples=2)
-            return self._with_errors(X, error_scale)
-        except ValueError as error:
-            if previous is None:
-                raise
-            raise ValueError(
-                f"{error} (warm_start=True and partial_fit continue the earlier fit, "
-                "with its features; fit with warm_start=False starts anew.)"
-            ) from error
-
-    def _checked_source(self, source, *, reset):
-        """Return a table that is read in parts, after its first pass."""
-        self._check_width(source, reset=reset)
-        owner = type(self).__name__
-        return check_source(source, owner, allow_nan=self._takes_missing, min_rows=2)
-
-    def _training_data(self, X, given, errors, previous) -> TrainingData:
-        """Return the distinct samples, with their weights, groups and targets."""
-        # Only ratios of weights matter: near one, their sums cannot overflow.
-        weight = rescale_weights(check_sample_weight(given.sample_weight, len(X)))
-        groups = check_sample_groups(given.sample_groups, weight)
-        attributes = self._attributes(X, given, weight, previous)
-        scales = None if previous is None else previous.target_scales
-        pairs = check_pairs(given.pairs, weight)
-        return TrainingData.from_arrays(
-            X, weight, attributes, scales, groups, errors, pairs
-        )
-
-    def _attributes(self, X, given, weight, previous):
-        """Return the attributes of samples; none, unless a subclass reads them.
-
-        Parameters
-        ----------
-        X : ndarray or SourceTable of shape (n, p)
-        given : FitArguments
-        weight : ndarray of shape (n,)
-        previous : PreviousFit or None
-            Fit to continue.
-        """
-        return ()
 
     def _wrapper(self) -> tuple[str, dict[str, Any]] | None:
         """Return the network around encoder and decoder, as ``ModelSpec`` names it."""

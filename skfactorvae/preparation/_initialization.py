@@ -288,7 +288,13 @@ def _simple_start(start, rows, weight, n_factors, seed):
     }
     is_open = are_nearly_normal(sources)
     if not is_open and are_as_independent(factors, sources):
-        is_open = _are_items(criteria, sample, n_factors, seed)
+        found = criteria["ica_non_normality"]
+        if found < MAX_NON_NORMALITY_OF_ITEMS:
+            with _scikit_learn:
+                effect = level_effect(sample, n_factors, _ica_rotation, seed)
+            if effect:
+                criteria["level_effect"] = effect
+            is_open = found - effect < NEARLY_NORMAL_ITEMS
         if not is_open:
             rng = np.random.RandomState(seed % 2**32)
             criteria["simplicity_z"] = simplicity_z(decoder.T, rng)
@@ -296,21 +302,6 @@ def _simple_start(start, rows, weight, n_factors, seed):
     if not is_open:
         return replace(start, criteria=criteria)
     return _padded("varimax", encoder, decoder, len(start.decoder), criteria)
-
-
-def _are_items(criteria, sample, n_factors, seed):
-    """Return whether sources are nearly normal but for the levels of the columns.
-
-    The effect of these is added to the criteria.
-    """
-    found = criteria["ica_non_normality"]
-    if found >= MAX_NON_NORMALITY_OF_ITEMS:
-        return False
-    with _scikit_learn:
-        effect = level_effect(sample, n_factors, _ica_rotation, seed)
-    if effect:
-        criteria["level_effect"] = effect
-    return found - effect < NEARLY_NORMAL_ITEMS
 
 
 def has_independent_components(rows, weight, seed):

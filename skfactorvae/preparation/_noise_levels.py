@@ -31,7 +31,8 @@ SHARE_OF_LEVELS = 0.8
 as its levels."""
 
 MAX_LEVELS = 20
-"""Number of distinct values up to which the entropy of a column is computed."""
+"""Number of distinct values up to which the entropy of a column is computed, and of
+frequent values that count as levels."""
 
 SAME_VALUE = 1e-6
 """Difference, relative to the largest magnitude, of values that count as equal."""
