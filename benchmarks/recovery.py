@@ -225,6 +225,7 @@ class Outcome:
 
 
 def rebuilt(model, codes):
+    """Return the samples that a model reconstructs from codes."""
     if isinstance(model, FactorAnalysis):
         return codes @ model.components_ + model.mean_
     return model.inverse_transform(codes)

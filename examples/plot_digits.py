@@ -21,7 +21,7 @@ held-out images, traversals of single components, and the accuracy of a classifi
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -47,6 +47,17 @@ vae = FactorVAETransformer(
     random_state=0,
 ).fit(X)
 pca = PCA(n_components=6, random_state=0).fit(X)
+
+
+class Factors(FactorAnalysis):
+    """Factor analysis with reconstructions."""
+
+    def inverse_transform(self, codes):
+        return codes @ self.components_ + self.mean_
+
+
+factors = Factors(6, random_state=0).fit(X)
+rotated = Factors(6, rotation="varimax", random_state=0).fit(X)
 
 print("nats per component:", vae.kl_per_component_.round(2))
 
@@ -84,9 +95,15 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
     line[0].set_ylabel(name)
 plt.show()
 
-for name, model in {"PCA": pca, "FactorVAE": vae}.items():
+models = {
+    "PCA": pca,
+    "FactorAnalysis": factors,
+    "FactorAnalysis, varimax": rotated,
+    "FactorVAE": vae,
+}
+for name, model in models.items():
     error = through(model, X_test) - X_test
-    print(f"{name:10} error per pixel {np.sqrt(np.mean(error**2)):.3f}")
+    print(f"{name:23} error per pixel {np.sqrt(np.mean(error**2)):.3f}")
 
 # %%
 # Traversals
@@ -115,7 +132,7 @@ plt.show()
 # --------------
 #
 # The fitted transformer is the first step of a pipeline, frozen so that it is not
-# fitted again for every classifier. Neither it nor PCA was fitted with labels.
+# fitted again for every classifier. No transformer was fitted with labels.
 
 classifiers = {
     "logistic": LogisticRegression(max_iter=1000),
@@ -123,15 +140,17 @@ classifiers = {
 }
 representations = {
     "64 pixels": [],
-    "6 of PCA": [("codes", FrozenEstimator(pca))],
-    "6 of FactorVAE": [("codes", FrozenEstimator(vae))],
+    **{
+        f"6 of {name}": [("codes", FrozenEstimator(model))]
+        for name, model in models.items()
+    },
 }
 
-print(f"\n{'held-out accuracy':18}", *(f"{name:>13}" for name in classifiers))
+print(f"\n{'held-out accuracy':28}", *(f"{name:>13}" for name in classifiers))
 for name, steps in representations.items():
     accuracies = []
     for classifier in classifiers.values():
         steps_after = [("scale", StandardScaler()), ("classify", classifier)]
         pipe = Pipeline([*steps, *steps_after]).fit(X, y)
         accuracies.append(pipe.score(X_test, y_test))
-    print(f"{name:18}", *(f"{accuracy:13.3f}" for accuracy in accuracies))
+    print(f"{name:28}", *(f"{accuracy:13.3f}" for accuracy in accuracies))

@@ -8,7 +8,8 @@ and the slope of the baseline. Can they be found without labels?
 
 This example simulates such spectra, so that the factors are known. It fits a
 :class:`~skfactorvae.FactorVAETransformer`, compares settings in a grid search, and
-compares the result with PCA, FastICA and a plain variational autoencoder.
+compares the result with PCA, FastICA, factor analysis and a plain variational
+autoencoder.
 """
 
 # %%
@@ -24,7 +25,7 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
-from sklearn.decomposition import PCA, FastICA
+from sklearn.decomposition import PCA, FactorAnalysis, FastICA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 from sklearn.pipeline import Pipeline
@@ -121,11 +122,19 @@ print("best:", search.best_params_)
 # Comparison with other methods
 # -----------------------------
 #
-# Two linear methods: PCA, and FastICA, which also estimates independent components.
-# Then the transformer with a random initialisation and with its default one, which is
-# FastICA's or PCA's components, each with and without the penalty. This shows
-# separately what the nonlinear model, the initialisation and gamma contribute. Every
-# method gets as many components as there are factors and, except for PCA, two seeds.
+# Linear methods: PCA, FastICA, which also estimates independent components, and factor
+# analysis without and with a varimax rotation. Then the transformer with a random
+# initialisation and with its default one, which is FastICA's or PCA's components, each
+# with and without the penalty. This shows separately what the nonlinear model, the
+# initialisation and gamma contribute. Every method gets as many components as there are
+# factors; FastICA and the transformer have two seeds.
+
+
+class Factors(FactorAnalysis):
+    """Factor analysis with reconstructions."""
+
+    def inverse_transform(self, codes):
+        return codes @ self.components_ + self.mean_
 
 
 def linear(decomposition):
@@ -144,6 +153,8 @@ def compare(X, X_test, factors_test):
     methods = {
         "PCA": [linear(PCA(4))],
         "FastICA": [linear(FastICA(4, random_state=seed)) for seed in range(2)],
+        "FactorAnalysis": [linear(Factors(4))],
+        "FactorAnalysis, varimax": [linear(Factors(4, rotation="varimax"))],
         "random init, gamma 0": nonlinear(init="random", gamma=0),
         "random init, gamma 10": nonlinear(init="random", gamma=10),
         "default init, gamma 0": nonlinear(gamma=0),
@@ -179,8 +190,9 @@ methods = compare(X, X_test, factors_test)
 #
 # On these curves the networks improve the reconstruction: with four nonlinear
 # components the error is close to the noise, with four linear ones it is not. They do
-# not improve the recovery of the factors: FastICA leads in the first two columns. With
-# the default initialisation gamma changes almost nothing.
+# not improve the recovery of the factors: FastICA leads in the first two columns, and
+# factor analysis without a rotation is next. With the default initialisation gamma
+# changes almost nothing.
 
 # %%
 # Traversals
