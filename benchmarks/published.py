@@ -432,7 +432,7 @@ FULL = {
 
 def cross_entropy(X, model):
     """Return the Bernoulli cross entropy per image, in nats, given the mean codes."""
-    chance = np.clip(model.inverse_transform(model.transform(X)), 1e-6, 1 - 1e-6)
+    chance = np.clip(rebuilt(model, model.transform(X)), 1e-6, 1 - 1e-6)
     return -(X * np.log(chance) + (1 - X) * np.log1p(-chance)).sum(1).mean()
 
 

@@ -10,6 +10,11 @@ made three times. The first two draws were used to choose the rule: the second w
 aside for an earlier one, until it showed what longer fits lost. The third was named
 when the rule had been chosen, and fitted once. The number is the mean absolute rank
 correlation of each factor with the component matched to it.
+
+The second table is of curves with little noise and mixtures of few sources, whose area
+is .9 or more. The first draw was used to decide that FastICA of few directions is
+compared with PCA there, too; the threshold is that of the first table. The other draw
+was named before any model was fitted to it.
 """
 
 from __future__ import annotations
@@ -35,19 +40,24 @@ FIELDS = ("table", "draw", "init", "matched", "chosen", *NUMBERS)
 N_FITTED, N_SCORED = 3000, 1000
 
 
-def mixture(n_features, n_layers, noise=0.01):
-    """Return a function of a seed that mixes four uniform sources."""
+def mixture(n_features, n_layers, noise=0.01, n_sources=4):
+    """Return a function of a seed that mixes uniform sources."""
     return lambda n, seed: datasets.make_nonlinear_ica(
-        n, n_features, n_sources=4, n_layers=n_layers, noise=noise, random_state=seed
+        n,
+        n_features,
+        n_sources=n_sources,
+        n_layers=n_layers,
+        noise=noise,
+        random_state=seed,
     )
 
 
-def curves(maker, *sizes, **options):
-    """Return a function of a seed that makes curves with much noise."""
-    return lambda n, seed: maker(n, *sizes, noise=0.1, random_state=seed, **options)
+def curves(maker, *sizes, noise=0.1, **options):
+    """Return a function of a seed that makes curves with noise."""
+    return lambda n, seed: maker(n, *sizes, noise=noise, random_state=seed, **options)
 
 
-TABLES = {
+UNCLEAR = {
     "three layers": (mixture(20, 3), (52, 7, 33)),
     "four layers": (mixture(20, 4), (52, 7, 33)),
     "three layers, 60 columns, noise": (mixture(60, 3, 0.1), (60, 7, 33)),
@@ -60,6 +70,25 @@ TABLES = {
     "heat profiles, noise": (curves(datasets.make_heat_profiles, 64), (61, 7, 33)),
     "peaks, noise": (curves(datasets.make_gaussian_peaks, 24), (1, 7, 33)),
 }
+DEPENDENT = {
+    "two sources, two layers": (mixture(20, 2, n_sources=2), (0, None, 33)),
+    "two sources, three layers": (mixture(20, 3, n_sources=2), (1, None, 33)),
+    "three sources, 15 columns": (mixture(15, 3, n_sources=3), (11, None, 33)),
+    "oscillations": (
+        curves(datasets.make_damped_oscillator, noise=0.01),
+        (3, None, 33),
+    ),
+    "stellar spectra": (
+        curves(datasets.make_stellar_spectra, 64, noise=0.01),
+        (3, None, 33),
+    ),
+    "heat profiles": (
+        curves(datasets.make_heat_profiles, 64, noise=0.01),
+        (3, None, 33),
+    ),
+    "peaks": (curves(datasets.make_gaussian_peaks, 64, noise=0.01), (3, None, 33)),
+}
+TABLES = UNCLEAR | DEPENDENT
 """Functions of the number of samples and a seed, and the seeds of the draws."""
 
 
@@ -86,7 +115,8 @@ def fit_missing():
     for draw in range(len(DRAWS)):
         for table in TABLES:
             for init in INITS:
-                if (table, draw, init) in known:
+                is_left_out = TABLES[table][1][draw] is None
+                if is_left_out or (table, draw, init) in known:
                     continue
                 row = measure(table, draw, init)
                 is_new = not RESULTS.exists()
@@ -96,9 +126,8 @@ def fit_missing():
                 print(*row, flush=True)
 
 
-def print_stored():
+def print_stored(results):
     """Print the correlations of each table, and what the choice was made by."""
-    results = stored()
     print("| table | draw | area | directions | gain | chosen | FastICA | PCA | auto |")
     print("|" + "---|" * 9)
     for (table, draw), part in results.groupby(["table", "draw"], sort=False):
@@ -132,7 +161,10 @@ def main():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit_missing()
-    print_stored()
+    results = stored()
+    for tables in (UNCLEAR, DEPENDENT):
+        print_stored(results[results["table"].isin(tables)])
+        print()
 
 
 if __name__ == "__main__":

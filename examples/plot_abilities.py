@@ -130,4 +130,4 @@ print('n_components="auto":', auto.n_components_)
 # the tests linear in the abilities, so that the networks have nothing to add: for
 # such tables **rotated factor analysis is the better choice**, since it gives the
 # same components in a fraction of a second. :doc:`/evidence/simple_structure` has
-# seven questionnaires.
+# ten tables of this kind.

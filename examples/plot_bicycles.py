@@ -112,8 +112,8 @@ for name, model in methods.items():
         print(f"{label:35}{r2:5}" + "".join(f"{share:13.2f}" for share in shares))
 
 # %%
-# Days that the calendar calls by the wrong name
-# ----------------------------------------------
+# Working days with few commuters, and other days with many
+# ---------------------------------------------------------
 #
 # The commuting component separates working days from others. The exceptions are of
 # interest: working days with few commuters, and other days with many.
@@ -145,7 +145,7 @@ for title, found in {
 #
 # Three numbers describe a day: how many ride, whether they commute, and how many ride
 # at midday. How many ride goes with the temperature; the commuting component hardly
-# does. Its exceptions are days that the calendar calls by the wrong name. Of the
+# does. Its exceptions have reasons that the calendar column does not show. Of the
 # working days, 25 November follows Thanksgiving, and a snow storm began on 26 January.
 # Of the others, 15 April (Emancipation Day) and 11 November (Veterans Day) are holidays
 # on which many work.

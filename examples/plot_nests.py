@@ -41,7 +41,7 @@ print(len(members), "nests; of different sex:", (sexes[:, 0] != sexes[:, 1]).sum
 # Two components of five methods
 # ------------------------------
 #
-# PCA, FastICA and FactorVAE know nothing of nests. PairedVAE is given them. So is a
+# PCA, FastICA and FactorVAE do not use the nests. PairedVAE is given them. So is a
 # linear method: the combination of columns that varies most within nests, relative to
 # all penguins, and the one that varies least.
 

@@ -205,6 +205,6 @@ for model in (spare, *[model.fit(X, pairs=pairs) for model in exact]):
     print(f"{size:10} {seed:5} {model.score(X):7.1f} {found:8.3f}")
 
 # %%
-# These pairs are as good as pairs can be: exactly one factor changes in each, and all
+# This is the most favourable case: exactly one factor changes in each pair, and all
 # factors change equally often. Factors that only change together remain mixed, whatever
 # the method.

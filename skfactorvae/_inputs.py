@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ._text_arrays import as_array, text_array, text_of, texts_of
+
 DISCRETE, CONTINUOUS = "discrete", "continuous"
 
 MANY_LEVELS = 20
@@ -58,7 +60,7 @@ class Column:
     levels: np.ndarray | None = None
     dtype: Any = None
 
-    def kind(self, index: Any = slice(None)) -> str:
+    def kind(self, index: Any = slice(None), weight: Any = None) -> str:
         """Return "discrete" or "continuous", by the values at some samples.
 
         Booleans, categories and all that are neither numbers nor times are discrete;
@@ -71,12 +73,19 @@ class Column:
         ----------
         index : slice or ndarray, default=all samples
             Samples that count; entries that are missing do not.
+        weight : ndarray of shape (n,), default=None
+            Sample weights. An integer counts as so many samples; of smaller weights,
+            each sample counts once.
         """
         if self.content not in (INTEGER, FLOAT):
             return CONTINUOUS if self.content == TIME else DISCRETE
         values = self.values[index]
-        values = values[~np.isnan(values)]
-        return (_integer_kind if self.content == INTEGER else _float_kind)(values)
+        known = ~np.isnan(values)
+        n_samples = float(np.count_nonzero(known))
+        if weight is not None:
+            n_samples = max(n_samples, weight[index][known].sum())
+        kind = _integer_kind if self.content == INTEGER else _float_kind
+        return kind(values[known], n_samples)
 
     def as_levels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return each entry's index among the levels that occur, and these levels.
@@ -294,7 +303,7 @@ def _matrix(data: Any, name: str) -> np.ndarray:
     """Return an array-like as (n, m)."""
     if np.ma.isMaskedArray(data):
         data = _without_mask(data)
-    array = _array(data)
+    array = as_array(data)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
@@ -312,14 +321,6 @@ def _without_mask(data: Any) -> np.ndarray:
     filled = np.array(data.data, dtype=data.dtype if is_time else object)
     filled[mask] = "NaT" if is_time else None
     return filled
-
-
-def _array(data: Any) -> np.ndarray:
-    """Return an array in which numbers beside strings are still numbers."""
-    array = np.asarray(data)
-    if array.dtype.kind in "US" and not isinstance(data, np.ndarray):
-        return np.asarray(data, dtype=object)
-    return array
 
 
 # -------------------------------------------------------------------------- columns
@@ -341,11 +342,12 @@ def read_column(column: Any, name: str, index: Any = slice(None)) -> Column:
     Raises
     ------
     ValueError
-        If an entry is a complex number.
+        If an entry is a complex number, or two levels of a pandas Categorical have
+        the same text.
     """
     if _is_categorical(column):
-        return _categorical(getattr(column, "cat", column), index)
-    array = _array(column)[index]
+        return _categorical(getattr(column, "cat", column), name, index)
+    array = as_array(column)[index]
     if array.ndim > 1 or array.dtype.kind == "V":  # lists of one length, or structures
         array = _as_objects(array)
     if array.dtype.kind == "b":
@@ -358,7 +360,7 @@ def read_column(column: Any, name: str, index: Any = slice(None)) -> Column:
     if array.dtype.kind in "mM":
         return Column(_steps(array), TIME, dtype=np.float64)
     if array.dtype.kind in "US":
-        return _texts(array, np.zeros(len(array), dtype=bool))
+        return _texts(array.tolist(), np.zeros(len(array), dtype=bool))
     return _objects(array.astype(object), name)
 
 
@@ -374,13 +376,13 @@ def _is_categorical(column: Any) -> bool:
     return str(getattr(column, "dtype", "")) == "category"
 
 
-def _categorical(categorical: Any, index: Any) -> Column:
+def _categorical(categorical: Any, name: str, index: Any) -> Column:
     """Return a pandas Categorical, or what a Series of them calls ``cat``."""
     codes = np.asarray(categorical.codes, dtype=np.float64)[index]
     values = np.where(codes < 0, np.nan, codes)
     levels = np.asarray(categorical.categories)
     if levels.dtype.kind not in "biuf":
-        levels = np.array([str(level) for level in levels])
+        levels = texts_of(levels, name)
     return Column(values, CATEGORY, bool(categorical.ordered), levels)
 
 
@@ -402,12 +404,13 @@ def _steps(array: np.ndarray) -> np.ndarray:
     return np.where(missing, np.nan, steps)
 
 
-def _texts(array: np.ndarray, missing: np.ndarray, content: str = TEXT) -> Column:
-    """Return strings as indices of the sorted ones."""
-    levels, index = np.unique(array[~missing], return_inverse=True)
-    values = np.full(len(array), np.nan)
-    values[~missing] = index.reshape(-1)
-    return Column(values, content, False, levels)
+def _texts(texts: list[Any], missing: np.ndarray, content: str = TEXT) -> Column:
+    """Return strings, those that are not missing, as indices of the sorted ones."""
+    levels = sorted(set(texts))
+    place = {level: float(k) for k, level in enumerate(levels)}
+    values = np.full(len(missing), np.nan)
+    values[~missing] = [place[text] for text in texts]
+    return Column(values, content, False, text_array(levels))
 
 
 def _objects(array: np.ndarray, name: str) -> Column:
@@ -432,9 +435,8 @@ def _objects(array: np.ndarray, name: str) -> Column:
         values[~missing] = _steps(times)
         return Column(values, TIME, dtype=np.float64)
     is_text = all(isinstance(value, str) for value in present)
-    texts = np.full(len(array), "", dtype=object)
-    texts[~missing] = [str(value) for value in present]
-    return _texts(texts.astype(str), missing, TEXT if is_text else OTHER)
+    texts = [text_of(value) for value in present]
+    return _texts(texts, missing, TEXT if is_text else OTHER)
 
 
 def _as_objects(rows: np.ndarray) -> np.ndarray:
@@ -481,17 +483,17 @@ def _is_missing(value: Any) -> bool:
 
 
 # ---------------------------------------------------------------------------- kinds
-def _integer_kind(values: np.ndarray) -> str:
+def _integer_kind(values: np.ndarray, n_samples: float) -> str:
     n_levels = level_index(values)[1]
-    is_nearly_unique = n_levels > MANY_LEVELS and len(values) < 2 * n_levels
+    is_nearly_unique = n_levels > MANY_LEVELS and n_samples < 2 * n_levels
     return CONTINUOUS if is_nearly_unique else DISCRETE
 
 
-def _float_kind(values: np.ndarray) -> str:
+def _float_kind(values: np.ndarray, n_samples: float) -> str:
     if not _is_whole(values):
         return CONTINUOUS
     n_levels = level_index(values)[1]
-    is_frequent = len(values) >= MIN_SAMPLES_PER_LEVEL * n_levels
+    is_frequent = n_samples >= MIN_SAMPLES_PER_LEVEL * n_levels
     return DISCRETE if n_levels <= MAX_FLOAT_LEVELS and is_frequent else CONTINUOUS
 
 

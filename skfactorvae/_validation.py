@@ -160,7 +160,7 @@ def check_unit_interval(X) -> None:
         )
 
 
-def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
+def clip_to_unit_interval(X: np.ndarray, name: str = "X") -> np.ndarray:
     """Return new samples for a Bernoulli likelihood, clipped to [0, 1] with a warning.
 
     A scaler that was fitted to other samples, such as MinMaxScaler, returns some values
@@ -168,11 +168,13 @@ def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray of shape (n, p) or (n,)
+    name : str, default="X"
+        What these values are, for the message.
 
     Returns
     -------
-    ndarray of shape (n, p)
+    ndarray of the same shape
     """
     low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     if not (low < 0 or high > 1):
@@ -180,8 +182,8 @@ def clip_to_unit_interval(X: np.ndarray) -> np.ndarray:
     n_outside = np.count_nonzero((X < 0) | (X > 1))
     warnings.warn(
         f"likelihood='bernoulli' needs values in [0, 1]; {n_outside} of {X.size} "
-        f"values are outside, and were clipped: X ranges from {low:.4g} to "
-        f"{high:.4g}. Scale X as in fit, for instance with MinMaxScaler(clip=True).",
+        f"values are outside, and were clipped: {name} ranges from {low:.4g} to "
+        f"{high:.4g}. Scale it as in fit, for instance with MinMaxScaler(clip=True).",
         UserWarning,
         stacklevel=6,
     )

@@ -54,6 +54,7 @@ LAYER_OF = {
     "_pandas": "ground",
     "_pairs": "ground",
     "_simple_structure": "ground",
+    "_text_arrays": "ground",
     "_undefined": "ground",
     "_pipelines": "ground",
     "_health": "ground",

@@ -10,6 +10,7 @@ from ._encoding import (
     COUNTS,
     LIKELIHOODS,
     ColumnEncoding,
+    column_numbers,
 )
 from ._frames import frame_type_of
 from ._kinds import likelihood_of_each
@@ -29,6 +30,7 @@ __all__ = [
     "about_redundant",
     "check_no_levels",
     "column_dtypes",
+    "column_numbers",
     "fit_table",
     "frame_type_of",
     "is_typed",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._inputs import BOOLEAN, CATEGORY, FLOAT, INTEGER, TEXT, Column
+from .._text_arrays import holds_text
 
 LIKELIHOODS = (
     "gaussian",
@@ -31,6 +32,9 @@ CONTINUOUS = ("gaussian", "lognormal", "student_t")
 
 COUNTS = ("poisson", "negative_binomial")
 
+WHOLE = ("bernoulli", *COUNTS)
+"""Likelihoods of numbers whose draws are whole."""
+
 MAX_LEVELS = 255
 """Levels of a column, at most; rarer ones are merged."""
 
@@ -42,6 +46,15 @@ MIN_IDENTIFIER_LEVELS = 50
 
 ROUNDING = 1e-9
 """Rounding error of a sum of weights, relative."""
+
+
+Clip = Callable[[np.ndarray, str], np.ndarray]
+"""How numbers of a Bernoulli column, (n,), and its name become values in [0, 1]."""
+
+
+def to_unit_interval(values: np.ndarray, _name: str) -> np.ndarray:
+    """Return values clipped to [0, 1], without a warning."""
+    return values.clip(0.0, 1.0)
 
 
 def _none() -> np.ndarray:
@@ -68,6 +81,8 @@ class ColumnEncoding:
         What stands for zero in a lognormal column.
     declared : ndarray
         Levels of a categorical type of which the fit has no sample.
+    is_empty : bool
+        Whether the fit has no value of the column, so that all are missing.
     """
 
     name: str
@@ -77,6 +92,7 @@ class ColumnEncoding:
     level_of: np.ndarray = field(default_factory=_none)
     zero: float = 0.0
     declared: np.ndarray = field(default_factory=_none)
+    is_empty: bool = False
 
     def check(self) -> None:
         """Raise if the attributes are not those of an encoding.
@@ -91,12 +107,13 @@ class ColumnEncoding:
             and self.likelihood in LIKELIHOODS
             and self.content in (BOOLEAN, INTEGER, FLOAT, CATEGORY, TEXT)
             and self.levels.ndim == self.level_of.ndim == 1
-            and self.levels.dtype.kind in "biufU"
+            and _are_levels(self.levels)
             and self.level_of.dtype.kind == "i"
             and len(self.levels) == len(self.level_of)
             and np.array_equal(places, np.arange(len(places)))
             and isinstance(self.zero, float)
             and isinstance(self.declared, np.ndarray)
+            and isinstance(self.is_empty, bool)
         )
         if not is_valid:
             raise ValueError(f"column {str(self.name)[:40]!r} is not valid")
@@ -129,7 +146,9 @@ class ColumnEncoding:
             texts[feature] = str(level) if n == 1 else f"one of {n} rare levels"
         return texts
 
-    def encode(self, column: Column, handle_unknown: str) -> np.ndarray:
+    def encode(
+        self, column: Column, handle_unknown: str, clip: Clip = to_unit_interval
+    ) -> np.ndarray:
         """Return the features of a column, (n, w), NaN where missing.
 
         Parameters
@@ -138,31 +157,55 @@ class ColumnEncoding:
         handle_unknown : {"error", "missing"}
             What is done with levels that the fit did not see. Those that a categorical
             type declares are missing in any case.
+        clip : callable (values, name) -> ndarray, default=no warning
+            What is done with numbers of a Bernoulli column.
 
         Raises
         ------
         ValueError
             If values cannot be encoded; the message names the column.
         """
+        if self.is_empty:
+            return self._encode_empty(column, handle_unknown)
         if len(self.levels):
             return self._encode_levels(column, handle_unknown)
         values = numbers_of(column, self.name, self.likelihood, UNLIKE_THE_FIT)
         if self.likelihood == "lognormal":
             check_not_negative(values, self.name, self.likelihood, UNLIKE_THE_FIT)
             values = np.log(np.where(values == 0, self.zero, values))
+        if self.likelihood == "bernoulli":
+            values = clip(values, self.name)
         if self.likelihood in COUNTS:  # expectations are not whole numbers
             check_not_negative(values, self.name, self.likelihood, UNLIKE_THE_FIT)
             values = np.log1p(values)
         return values[:, None]
 
+    def _encode_empty(self, column: Column, handle_unknown: str) -> np.ndarray:
+        """Return a column of which the fit has no value, (n, 1): numbers, or NaN."""
+        if column.content in (BOOLEAN, INTEGER, FLOAT):  # are standardised to NaN
+            return numbers_of(column, self.name, self.likelihood)[:, None]
+        if handle_unknown == "error":
+            unknown = self._undeclared(column.as_levels()[1])
+            if len(unknown):
+                raise ValueError(
+                    f"Column {self.name!r} of X has no value in the fit, but holds "
+                    f"{', '.join(sorted(_as_texts(unknown))[:5])}. Leave it out, fit "
+                    "samples with such values, or set handle_unknown='missing' to "
+                    "treat them as missing."
+                )
+        return np.full((len(column.values), 1), np.nan)
+
+    def _undeclared(self, levels: np.ndarray) -> np.ndarray:
+        """Return which levels the categorical type of the fit does not declare."""
+        declared = {str(level) for level in self.declared.tolist()}
+        is_declared = [str(level) in declared for level in levels.tolist()]
+        return levels[~np.array(is_declared, dtype=bool)]
+
     def _encode_levels(self, column: Column, handle_unknown: str) -> np.ndarray:
         values, levels = column.as_levels()
         place = {_key(level): k for k, level in enumerate(self.levels.tolist())}
         found = np.array([place.get(_key(v), -1) for v in levels.tolist()], dtype=int)
-        declared = {str(v) for v in self.declared.tolist()}
-        unknown = levels[found < 0]
-        is_declared = [str(level) in declared for level in unknown.tolist()]
-        unknown = unknown[~np.array(is_declared, dtype=bool)]
+        unknown = self._undeclared(levels[found < 0])
         if len(unknown) and handle_unknown == "error":
             raise ValueError(
                 f"{self._about_unknown(unknown)} Set handle_unknown='missing' to treat "
@@ -187,7 +230,7 @@ class ColumnEncoding:
 
     def _about_unknown(self, unknown: np.ndarray) -> str:
         """Return an error about levels that the fit did not see, (n_unknown,)."""
-        is_other_type = (unknown.dtype.kind == "U") != (self.levels.dtype.kind == "U")
+        is_other_type = holds_text(unknown) != holds_text(self.levels)
         show = _with_types if is_other_type else _as_texts
         advice = f" {self._conversion(unknown)}" if is_other_type else ""
         return (
@@ -201,7 +244,7 @@ class ColumnEncoding:
         column = f"X[{self.name!r}]"
         if self.levels.dtype.kind == "b":
             call = f"{column}.map({{'True': True, 'False': False}})"
-        elif self.levels.dtype.kind != "U":
+        elif not holds_text(self.levels):
             call = f"pandas.to_numeric({column})"
         elif unknown.dtype.kind == "f" and (unknown == np.rint(unknown)).all():
             call = f"{column}.astype('Int64').astype('string')"
@@ -252,11 +295,14 @@ class ColumnEncoding:
         numbers : ndarray of shape (n, w)
             As :meth:`numbers` returns them.
         is_drawn : bool
-            Whether they are draws, of which integers are rounded, or expectations.
+            Whether they are draws, of which whole numbers are rounded, or expectations.
         """
         if not len(self.levels):
-            rounds = is_drawn and (self.content == INTEGER or self.likelihood in COUNTS)
-            return np.rint(numbers[:, 0]) if rounds else numbers[:, 0]
+            is_whole = self.content == INTEGER or self.likelihood in WHOLE
+            # A rounded -1e-9 is a negative zero, and the sum is not.
+            return (
+                np.rint(numbers[:, 0]) + 0.0 if is_drawn and is_whole else numbers[:, 0]
+            )
         missing = np.isnan(numbers).any(axis=1)
         numbers = np.where(np.isnan(numbers), 0.0, numbers)
         if self.likelihood == "categorical":
@@ -266,6 +312,13 @@ class ColumnEncoding:
             feature = np.clip(np.rint(numbers[:, 0]), 0, last).astype(int)
         _, first = np.unique(self.level_of, return_index=True)
         return _with_missing(self.levels[first[feature]], missing)
+
+
+def _are_levels(values: np.ndarray) -> bool:
+    """Return whether an array is of numbers or of text."""
+    if not holds_text(values):
+        return values.dtype.kind in "biuf"
+    return all(isinstance(value, str) for value in values.tolist())
 
 
 def _with_missing(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
@@ -283,7 +336,7 @@ def _as_texts(levels: np.ndarray) -> list[str]:
 
 def _with_types(levels: np.ndarray) -> list[str]:
     """Return levels with their type, as messages show them."""
-    name = "str" if levels.dtype.kind == "U" else levels.dtype.name
+    name = "str" if holds_text(levels) else levels.dtype.name
     return [f"{level!r} ({name})" for level in levels.tolist()]
 
 
@@ -321,6 +374,10 @@ def fit_column(
     ValueError
         If the column cannot have this likelihood; the message names it.
     """
+    if is_empty(column, weight):
+        declared = column.levels if column.content == CATEGORY else None
+        declared = _none() if declared is None else declared
+        return ColumnEncoding(name, "gaussian", FLOAT, declared=declared, is_empty=True)
     if likelihood in ("categorical", "ordinal") or _is_of_levels(column, likelihood):
         return _fit_levels(column, name, likelihood, weight, min_frequency, warn)
     values = numbers_of(column, name, likelihood)[weight > 0]
@@ -333,6 +390,18 @@ def fit_column(
         check_counts(values, name, likelihood)
     content = column.content if column.content == INTEGER else FLOAT
     return ColumnEncoding(name, likelihood, content, zero=zero)
+
+
+def is_empty(column: Column, weight: np.ndarray) -> bool:
+    """Return whether no sample that counts has a value of the column.
+
+    Parameters
+    ----------
+    column : Column
+    weight : ndarray of shape (n,)
+        Weights of the samples; those of weight zero do not count.
+    """
+    return bool(np.isnan(column.values[weight > 0]).all())
 
 
 def _is_of_levels(column: Column, likelihood: str) -> bool:
@@ -349,12 +418,8 @@ def _fit_levels(column, name, likelihood, weight, min_frequency, warn):
     levels, totals = levels[totals > 0], totals[totals > 0]
     declared = _none()
     if column.content == CATEGORY and column.levels is not None:
-        declared = column.levels[~np.isin(column.levels, levels)]
-    if not len(levels):
-        raise ValueError(
-            f"All values of column {name!r} of X are missing, and it is not a column "
-            "of numbers; expected some values. Leave it out, or check how X was read."
-        )
+        is_seen = np.isin(np.arange(len(column.levels)), column.values[present])
+        declared = column.levels[~is_seen]
     if likelihood == "bernoulli":
         if column.content == BOOLEAN:
             levels = np.array([False, True])
@@ -445,7 +510,7 @@ def numbers_of(
     ValueError
         If they are not numbers, or infinite.
     """
-    values = _as_numbers(column)
+    values = column_numbers(column)
     if values is None:
         first = "" if column.levels is None else f", such as {str(column.levels[0])!r}"
         raise ValueError(
@@ -461,7 +526,7 @@ def numbers_of(
     return values
 
 
-def _as_numbers(column: Column) -> np.ndarray | None:
+def column_numbers(column: Column) -> np.ndarray | None:
     """Return numbers, truth values or categories that are numbers; None for others."""
     if column.content == BOOLEAN:
         return column.values

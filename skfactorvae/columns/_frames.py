@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .._inputs import CATEGORY, INTEGER, Column, is_series, read_column
+from .._text_arrays import holds_text, text_array
+
+LIBRARIES = ("pandas", "polars")
+
+PLAIN = (bool, int, float, str)
+"""Types of the labels of columns that are stored, and of the entries of tuples."""
+
+DATE = "date"
+"""Name of the type of levels that are dates of Python's own."""
+
+ARROW = "[pyarrow]"
+"""End of the name of a type of Arrow in a pandas data frame."""
+
+DICTIONARY = re.compile(r"dictionary<values=(\w+), indices=(\w+), ordered=([01])>")
+"""Name of a type of Arrow whose values are numbers of levels."""
+
+
+def library_of(data: Any) -> str | None:
+    """Return "pandas" or "polars" for a frame or column of its class, None for others.
+
+    Classes that are derived from theirs count.
+    """
+    roots = [base.__module__.partition(".")[0] for base in type(data).__mro__]
+    return next((root for root in roots if root in LIBRARIES), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +56,11 @@ class FrameType:
     level_types : tuple of p str
         Names of the types of levels that ``categories`` holds as text, such as
         "datetime64[us]"; empty for levels that are text or numbers themselves.
+    labels : tuple of p (bool, int, float, str or tuple)
+        Labels of the columns; empty if all are text, or some are other objects.
+    label_type : str
+        Name of the type of labels that come back from their text, such as
+        "datetime64[us]"; empty for others.
     """
 
     library: str
@@ -38,6 +69,8 @@ class FrameType:
     is_ordered: tuple[bool, ...]
     is_integer: tuple[bool, ...]
     level_types: tuple[str, ...] = ()
+    labels: tuple[Any, ...] = ()
+    label_type: str = ""
 
     def check(self, n_columns: int) -> None:
         """Raise if the attributes are not those of a frame of that many columns.
@@ -48,15 +81,50 @@ class FrameType:
         """
         each = self.dtypes, self.categories, self.is_ordered, self.is_integer
         is_valid = (
-            self.library in ("pandas", "polars")
+            self.library in LIBRARIES
             and all(len(values) == n_columns for values in each)
             and all(isinstance(dtype, str) for dtype in self.dtypes)
             and all(c is None or c.ndim == 1 for c in self.categories)
             and len(self.level_types) in (0, n_columns)
             and all(isinstance(dtype, str) for dtype in self.level_types)
+            and isinstance(self.labels, tuple)
+            and len(self.labels) in (0, n_columns)
+            and all(map(_is_plain, self.labels))
+            and isinstance(self.label_type, str)
         )
         if not is_valid:
             raise ValueError("the types of the data frame are not valid")
+
+    def of_numbers(self, numbers: frozenset[int]) -> FrameType:
+        """Return the type of a frame in which some columns hold numbers, not levels.
+
+        Parameters
+        ----------
+        numbers : frozenset of int
+            Positions of these columns.
+        """
+        each = enumerate(self.categories)
+        return replace(
+            self, categories=tuple(None if j in numbers else c for j, c in each)
+        )
+
+    def of_values(self, other: FrameType | None) -> FrameType:
+        """Return the type of a frame of this kind with values of another one's levels.
+
+        Parameters
+        ----------
+        other : FrameType or None
+            Of another library; None for an array.
+        """
+        p = len(self.dtypes)
+        theirs = (None,) * p if other is None else other.categories
+        pairs = zip(self.categories, theirs, strict=True)
+        return replace(
+            self,
+            categories=tuple(None if own is None else c for own, c in pairs),
+            is_ordered=(False,) * p if other is None else other.is_ordered,
+            level_types=(),
+        )
 
     def frame(
         self,
@@ -77,7 +145,7 @@ class FrameType:
         """
         library = importlib.import_module(self.library)
         make = self._pandas if self.library == "pandas" else self._polars
-        return library.DataFrame(
+        frame = library.DataFrame(
             {
                 name: _column_of(library, column)
                 if is_series(column)
@@ -85,6 +153,11 @@ class FrameType:
                 for j, (name, column) in enumerate(zip(names, values, strict=True))
             }
         )
+        if self.labels:
+            frame.columns = library.Index(list(self.labels))
+        elif self.label_type:
+            frame.columns = _typed(frame.columns, self.label_type)
+        return frame
 
     def filled(
         self,
@@ -93,6 +166,7 @@ class FrameType:
         gaps: np.ndarray,
         *,
         restores_numbers: bool,
+        numbers: frozenset[int] = frozenset(),
     ) -> Any:
         """Return a data frame with other values in its gaps; the rest is unchanged.
 
@@ -104,6 +178,9 @@ class FrameType:
         gaps : ndarray of shape (n, p), bool
         restores_numbers : bool
             Whether integers get their type back.
+        numbers : frozenset of int, default=none
+            Positions of columns whose values are numbers also where X has a categorical
+            type, which such a column loses.
         """
         names = [str(name) for name in X.columns]
         other = self.frame(names, values, restores_numbers=restores_numbers)
@@ -116,8 +193,9 @@ class FrameType:
             return X.with_columns(columns_)
         filled = X.copy()
         for j in changed:
-            new = other.iloc[:, j].set_axis(X.index)
-            filled.isetitem(j, _filled_pandas(X.iloc[:, j], new, gaps[:, j]))
+            old, new = X.iloc[:, j], other.iloc[:, j].set_axis(X.index)
+            column = _filled_pandas(old, new, gaps[:, j], of_numbers=j in numbers)
+            filled.isetitem(j, column)
         return filled
 
     def _pandas(self, pandas, j, values, restores_numbers):
@@ -132,21 +210,22 @@ class FrameType:
         if values.dtype.kind in "iuf":
             is_whole = restores_numbers and self.is_integer[j]
             is_whole = is_whole and np.isfinite(values).all()
-            return pandas.array(values, dtype=self.dtypes[j]) if is_whole else values
-        return pandas.array(values.tolist(), dtype=self.dtypes[j])
+            return _pandas_array(values, self.dtypes[j]) if is_whole else values
+        return _pandas_array(values.tolist(), self.dtypes[j])
 
     def _polars(self, polars, j, values, restores_numbers):
         if values.dtype.kind in "iuf":
             is_whole = restores_numbers and self.is_integer[j]
             is_whole = is_whole and np.isfinite(values).all()
-            dtype = getattr(polars, self.dtypes[j]) if is_whole else None
             series = polars.Series(values)
-            return series.cast(dtype) if is_whole else series
+            if not is_whole:
+                return series
+            whole = series.cast(getattr(polars, self.dtypes[j]), strict=False)
+            return series if whole.has_nulls() else whole  # null: out of its range
         categories = self.categories[j]
         if categories is not None:
-            return polars.Series(
-                values.tolist(), dtype=polars.Enum(categories.tolist())
-            )
+            levels = polars.Enum(list(map(str, categories.tolist())))
+            return polars.Series(values.tolist(), dtype=levels)
         series = polars.Series(values.tolist())
         is_category = self.dtypes[j].startswith("Categorical")
         return series.cast(polars.Categorical) if is_category else series
@@ -163,9 +242,10 @@ def frame_type_of(X: Any, found: list[Any], read: list[Column]) -> FrameType | N
     read : list of p Column
         The same, read.
     """
-    library = type(X).__module__.partition(".")[0]
-    if library not in ("pandas", "polars"):
+    library = library_of(X)
+    if library is None:
         return None
+    labels = _plain_labels(X.columns)
     return FrameType(
         library,
         tuple(str(column.dtype) for column in found),
@@ -173,7 +253,41 @@ def frame_type_of(X: Any, found: list[Any], read: list[Column]) -> FrameType | N
         tuple(column.content == CATEGORY and column.is_ordered for column in read),
         tuple(column.content == INTEGER for column in read),
         tuple(map(_level_type_of, found, read)),
+        labels,
+        "" if labels else _label_type(X.columns),
     )
+
+
+def _is_plain(label: Any) -> bool:
+    """Return whether a label is a number, a text, or a tuple of them."""
+    if type(label) is tuple:
+        return all(map(_is_plain, label))
+    return type(label) in PLAIN
+
+
+def _plain_labels(labels: Any) -> tuple[Any, ...]:
+    """Return labels of columns as plain values; none if all are text or one cannot be.
+
+    Parameters
+    ----------
+    labels : iterable of p objects
+    """
+    values = [v.item() if isinstance(v, np.generic) else v for v in labels]
+    is_text = all(isinstance(value, str) for value in values)
+    return tuple(values) if all(map(_is_plain, values)) and not is_text else ()
+
+
+def _label_type(labels: Any) -> str:
+    """Return the type of labels that text determines; empty if they are text.
+
+    Parameters
+    ----------
+    labels : Index, or list of str
+    """
+    texts = [str(label) for label in labels]
+    if list(labels) == texts:
+        return ""
+    return _type_by_text(labels, np.array(texts, dtype=object))
 
 
 def _categories_of(column: Any, read: Column) -> np.ndarray | None:
@@ -182,7 +296,7 @@ def _categories_of(column: Any, read: Column) -> np.ndarray | None:
     if str(dtype) == "category":  # of pandas
         return read.levels
     if str(dtype).startswith("Enum"):  # of polars
-        return np.array(dtype.categories.to_list(), dtype=str)
+        return text_array(dtype.categories.to_list())
     return None
 
 
@@ -193,19 +307,33 @@ def _level_type_of(column: Any, read: Column) -> str:
     """
     if str(getattr(column, "dtype", "")) != "category" or read.levels is None:
         return ""
-    levels = getattr(column, "cat", column).categories
-    if read.levels.dtype.kind != "U" or levels.dtype in ("object", "str", "string"):
+    if not holds_text(read.levels):
         return ""
-    texts = type(levels[:0].astype(object))(read.levels.astype(object))
+    return _type_by_text(getattr(column, "cat", column).categories, read.levels)
+
+
+def _type_by_text(levels: Any, texts: np.ndarray) -> str:
+    """Return the type of levels, if text can be converted to it; else an empty text.
+
+    Parameters
+    ----------
+    levels : pandas Index of shape (n,)
+    texts : ndarray of shape (n,)
+    """
+    dtype = str(levels.dtype)
+    if dtype == "object" and all(type(level) is datetime.date for level in levels):
+        dtype = DATE
+    if dtype in ("object", "str", "string"):
+        return ""
     try:
-        back = _typed(texts, str(levels.dtype))
+        back = _typed(type(levels[:0].astype(object))(texts.astype(object)), dtype)
     except (TypeError, ValueError):
         return ""
-    return str(levels.dtype) if back.equals(levels) else ""
+    return dtype if back.equals(levels) else ""
 
 
 def _typed(texts: Any, dtype: str) -> Any:
-    """Return levels of times, durations, periods or intervals from their text.
+    """Return levels of times, dates, durations, periods or intervals from their text.
 
     Parameters
     ----------
@@ -213,6 +341,8 @@ def _typed(texts: Any, dtype: str) -> Any:
     dtype : str
         Name of the type of the levels.
     """
+    if dtype == DATE:
+        return texts.map(datetime.date.fromisoformat)
     if not dtype.startswith("interval"):
         return texts.astype(dtype)
     pandas = importlib.import_module("pandas")
@@ -226,11 +356,44 @@ def _typed(texts: Any, dtype: str) -> Any:
 
 def _column_of(library: Any, column: Any) -> Any:
     """Return a column of a frame for one of a library; of another one, as text."""
-    if type(column).__module__.partition(".")[0] != library.__name__:
+    if library_of(column) != library.__name__:
         missing = np.isnan(read_column(column, "a column of X").values)
         texts = zip(column, missing, strict=True)
         column = library.Series([None if gap else str(v) for v, gap in texts])
     return column.array if library.__name__ == "pandas" else column
+
+
+def _pandas_array(values: Any, dtype: str) -> Any:
+    """Return a pandas array of a type; of the type of the values if that is impossible.
+
+    Parameters
+    ----------
+    values : ndarray of numbers, or list of others, of shape (n,)
+    dtype : str
+        Name of the type.
+    """
+    pandas = importlib.import_module("pandas")
+    try:
+        own = _pandas_type(pandas, dtype)
+        if isinstance(values, np.ndarray) or own.kind not in "iuf":
+            return pandas.array(values, dtype=own)
+    except (ImportError, TypeError, ValueError, NotImplementedError):  # as Arrow, too
+        pass
+    return values if isinstance(values, np.ndarray) else pandas.array(values)
+
+
+def _pandas_type(pandas: Any, dtype: str) -> Any:
+    """Return the type of a pandas column from its name, also if it is one of Arrow."""
+    name = dtype.removesuffix(ARROW)
+    if name == dtype:
+        return pandas.api.types.pandas_dtype(dtype)
+    arrow = importlib.import_module("pyarrow")
+    found = DICTIONARY.fullmatch(name)
+    if found is None:
+        return pandas.ArrowDtype(arrow.type_for_alias(name))
+    values, indices, is_ordered = found.groups()
+    types = arrow.type_for_alias(indices), arrow.type_for_alias(values)
+    return pandas.ArrowDtype(arrow.dictionary(*types, ordered=is_ordered == "1"))
 
 
 def _has_categories(column: Any) -> bool:
@@ -239,7 +402,14 @@ def _has_categories(column: Any) -> bool:
     return dtype == "category" or dtype.startswith(("Categorical", "Enum"))
 
 
-def _filled_pandas(old: Any, new: Any, gaps: np.ndarray) -> Any:
+def is_of_levels(column: Any) -> bool:
+    """Return whether the type of a frame's column is one of text or categories."""
+    dtype = str(getattr(column, "dtype", ""))
+    of_text = ("string", "String", "Utf8", "large_string", "dictionary")
+    return dtype == "str" or dtype.startswith(of_text) or _has_categories(column)
+
+
+def _filled_pandas(old: Any, new: Any, gaps: np.ndarray, *, of_numbers: bool) -> Any:
     """Return a pandas Series with entries of another one in its gaps.
 
     Parameters
@@ -247,7 +417,13 @@ def _filled_pandas(old: Any, new: Any, gaps: np.ndarray) -> Any:
     old, new : Series of shape (n,)
         Of one index.
     gaps : ndarray of shape (n,), bool
+    of_numbers : bool
+        Whether entries are numbers also where the old column has a categorical type.
     """
+    if getattr(new.dtype, "kind", "O") == "f" and new.isna().all():
+        return old.mask(gaps)  # the fit had no value
+    if of_numbers and _has_categories(old):
+        old = old.astype(np.float64)
     if _has_categories(old):
         new = _with_levels_of(old, new.astype("category"))
         joined = _joined_type(old.dtype, new.dtype)
@@ -256,6 +432,8 @@ def _filled_pandas(old: Any, new: Any, gaps: np.ndarray) -> Any:
         return new  # the type of a column without values tells nothing
     elif getattr(new.dtype, "kind", "O") in "iuf" and old.dtype != new.dtype:
         return old.astype(object).mask(gaps, new).astype(new.dtype)
+    elif _has_categories(new):
+        new = new.astype(object)
     return old.mask(gaps, new)
 
 
@@ -298,7 +476,9 @@ def _filled_polars(old: Any, new: Any, gaps: np.ndarray) -> Any:
     gaps : ndarray of shape (n,), bool
     """
     polars = importlib.import_module("polars")
-    if isinstance(old.dtype, polars.Enum):
+    if new.dtype.is_float() and new.is_nan().all():  # the fit had no value
+        new = polars.Series([None] * len(old), dtype=old.dtype)
+    elif isinstance(old.dtype, polars.Enum):
         first = new.dtype if isinstance(new.dtype, polars.Enum) else old.dtype
         texts = new.cast(polars.String)
         levels = [*first.categories, *old.dtype.categories, *texts.drop_nulls()]

@@ -22,12 +22,21 @@ from .._inputs import (
     INTEGER,
     OTHER,
     TEXT,
-    Column,
+    TIME,
     columns,
     read_column,
 )
-from ._encoding import CONTINUOUS, LIKELIHOODS, ColumnEncoding, fit_column
-from ._frames import FrameType, frame_type_of
+from .._text_arrays import as_array
+from ._encoding import (
+    CONTINUOUS,
+    LIKELIHOODS,
+    Clip,
+    ColumnEncoding,
+    fit_column,
+    is_empty,
+    to_unit_interval,
+)
+from ._frames import FrameType, frame_type_of, is_of_levels, library_of
 from ._kinds import automatic, likelihood_of_each
 from ._texts import about_misread, misread_columns
 
@@ -71,6 +80,22 @@ class TableEncoding:
     def firsts(self) -> list[int]:
         """First feature of each column, (p,)."""
         return [own.start for own in self._slices]
+
+    @cached_property
+    def _numbers(self) -> frozenset[int]:
+        """Positions of the columns that are encoded as numbers, not as levels."""
+        each = enumerate(self.columns)
+        return frozenset(j for j, column in each if not len(column.levels))
+
+    @cached_property
+    def _fitted_type(self) -> FrameType | None:
+        """Type of the data frames that are returned; None for arrays.
+
+        Categories that are encoded as numbers are returned as numbers.
+        """
+        if self.frame_type is None:
+            return None
+        return self.frame_type.of_numbers(self._numbers)
 
     @property
     def n_features(self) -> int:
@@ -169,7 +194,9 @@ class TableEncoding:
             self.frame_type.check(len(self.columns))
 
     # ---------------------------------------------------------------- to features
-    def encode(self, X: Any, handle_unknown: str = "error") -> np.ndarray:
+    def encode(
+        self, X: Any, handle_unknown: str = "error", clip: Clip = to_unit_interval
+    ) -> np.ndarray:
         """Return the features of a table, (n, q) float64, NaN where missing.
 
         Parameters
@@ -178,6 +205,8 @@ class TableEncoding:
             Columns in the order of the fit.
         handle_unknown : {"error", "missing"}
             What is done with levels that the fit did not see.
+        clip : callable (values, name) -> ndarray, default=no warning
+            How numbers of Bernoulli columns become values in [0, 1].
 
         Raises
         ------
@@ -194,7 +223,7 @@ class TableEncoding:
             found, self.columns, self._slices, strict=True
         ):
             read = read_column(column, f"Column {encoding.name!r} of X")
-            out[:, own] = encoding.encode(read, handle_unknown)
+            out[:, own] = encoding.encode(read, handle_unknown, clip)
         return out
 
     # -------------------------------------------------------------- from features
@@ -214,7 +243,9 @@ class TableEncoding:
         ]
         return np.concatenate(parts, axis=1)
 
-    def decode(self, features: np.ndarray, *, is_drawn: bool = False) -> Any:
+    def decode(
+        self, features: np.ndarray, *, is_drawn: bool = False, codes: Any = None
+    ) -> Any:
         """Return a table like the one of the fit, (n, p).
 
         The most probable level of a category, the level nearest to the expectation of
@@ -227,9 +258,15 @@ class TableEncoding:
         is_drawn : bool, default=False
             Whether they are draws, of which integers are rounded and have the type of
             the fit.
+        codes : frame or array-like of shape (n, d), default=None
+            What the features are decoded from. If both it and the table are data frames
+            of pandas, the table has its index.
         """
         values = self._values(features, is_drawn=is_drawn)
-        return self.table(values, is_drawn=is_drawn)
+        table = self.table(values, is_drawn=is_drawn)
+        if library_of(codes) == library_of(table) == "pandas":
+            return table.set_axis(codes.index)
+        return table
 
     def _values(self, features: np.ndarray, *, is_drawn: bool) -> list[np.ndarray]:
         """Return what each column of the user's table would hold, p of shape (n,)."""
@@ -260,19 +297,37 @@ class TableEncoding:
         """
         gaps = missing[:, self.firsts]  # (n, p)
         decoded = self._values(features, is_drawn=is_drawn)
-        if self.frame_type is not None and hasattr(X, "columns"):
-            return self.frame_type.filled(X, decoded, gaps, restores_numbers=is_drawn)
+        frame_type = self._frame_type_of(X)
+        if frame_type is not None:
+            return frame_type.filled(
+                X, decoded, gaps, restores_numbers=is_drawn, numbers=self._numbers
+            )
         array = np.array(X, dtype=object)
         for j, column in enumerate(decoded):
             array[gaps[:, j], j] = column[gaps[:, j]]
         dtype = _common_type(decoded)
         return array if dtype is None else array.astype(dtype)
 
+    def _frame_type_of(self, X: Any) -> FrameType | None:
+        """Return the type of a data frame, with the levels of the fit, else None.
+
+        It is that of the frame of the fit, if both are of one library.
+        """
+        own, library = self._fitted_type, library_of(X)
+        if library is None:
+            return None
+        if own is not None and own.library == library:
+            return own
+        found, _ = columns(X, "X")
+        read = [read_column(column, "a column of X") for column in found]
+        given = frame_type_of(X, found, read)
+        return None if given is None else given.of_values(own)
+
     def table(self, values: Sequence[np.ndarray], *, is_drawn: bool = False) -> Any:
         """Return columns as a data frame, or as an array, like that of the fit."""
-        if self.frame_type is not None:
+        if self._fitted_type is not None:
             names = [column.name for column in self.columns]
-            return self.frame_type.frame(names, values, restores_numbers=is_drawn)
+            return self._fitted_type.frame(names, values, restores_numbers=is_drawn)
         if _common_type(values) is not None:
             return np.column_stack(values)
         out = np.empty((len(values[0]), len(values)), dtype=object)
@@ -309,7 +364,7 @@ def _has_other_types(X: Any) -> bool:
         return any(not _is_number(X[name]) for name in X.columns)
     if isinstance(X, list | tuple):
         try:
-            X = np.asarray(X)
+            X = as_array(X)
         except ValueError:  # rows of several lengths: a check will say so
             return False
     return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "OUb"
@@ -379,17 +434,24 @@ def fit_table(
     is_frame = hasattr(X, "columns")
     names = names if is_frame else tuple(f"x{j}" for j in range(len(found)))
     read = [
-        _of_numbers_if_empty(read_column(column, f"Column {name!r} of X"))
+        read_column(column, f"Column {name!r} of X")
         for column, name in zip(found, names, strict=True)
     ]
+    empty = [is_empty(column, weight) for column in read]
     if not is_frame and any(column.content == OTHER for column in read):
         return None  # the check of arrays of numbers says what is wrong
     asked = likelihood_of_each(likelihood, names, X)
     chosen = [
-        own or automatic(column, name)
-        for own, column, name in zip(asked, read, names, strict=True)
+        "gaussian"
+        if no_value and column.content != TIME
+        else own or automatic(column, name)
+        for no_value, own, column, name in zip(empty, asked, read, names, strict=True)
     ]
-    is_plain = all(column.content not in (BOOLEAN, CATEGORY, TEXT) for column in read)
+    # Later values of an empty column of text are not numbers.
+    is_plain = not any(
+        is_of_levels(column) if no_value else own.content in (BOOLEAN, CATEGORY, TEXT)
+        for no_value, column, own in zip(empty, found, read, strict=True)
+    )
     if is_plain and set(chosen) == {"gaussian"}:
         return None
     misread = misread_columns(read, names, asked)
@@ -411,12 +473,6 @@ def fit_table(
 
 def _ignored(message: str) -> None:
     """Do nothing, in place of a warning on the levels of a column that is misread."""
-
-
-def _of_numbers_if_empty(column: Column) -> Column:
-    """Return a column without values, whose type nothing tells, as one of numbers."""
-    is_empty = column.content == BOOLEAN and np.isnan(column.values).all()
-    return Column(column.values, FLOAT, dtype=np.dtype(float)) if is_empty else column
 
 
 def n_rows(X: Any) -> int:

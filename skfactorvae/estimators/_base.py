@@ -106,20 +106,22 @@ class BaseLatentTransformer(
     init_ : {"ica", "pca", "varimax", "random"}
         Initialisation that was used. After ``"varimax"``, components are rotated.
     init_criteria_ : dict of str to float
-        What ``init="auto"`` chose between FastICA and factor analysis by:
+        Numbers by which ``init="auto"`` chose. Between FastICA and factor analysis:
         ``ica_non_normality``, the median distance of FastICA's components from normal
-        variables, by the mean of log cosh, nearly normal below .015;
-        ``negentropy_ratio``, that of varimax-rotated factors relative to FastICA's
-        components; and, where these are not nearly normal but the ratio is at least .8:
-        ``level_effect`` (below .02), what columns of few levels add, nearly normal
-        where the rest is below .012; ``simplicity_z``, the simplicity of the loadings
-        relative to random ones, in standard deviations, simple from 2. Where the test
-        of independence was not clear, what it chose PCA or not by:
-        ``independence_area``, the area under its ROC curve; ``ica_directions``, to
-        which FastICA was fitted; ``gain_over_pca``, the start's advantage in the
-        held-out bound, nats per feature, which must exceed .2 (0 in a fit of few steps,
-        .05 after longer fits; in both, -.02 where 20 levels make up four fifths of the
-        values of most columns). Empty without a comparison.
+        variables, by the mean of log cosh (below .015 they are nearly normal);
+        ``negentropy_ratio``, the negentropy of varimax-rotated factors relative to that
+        of FastICA's components. If these are not nearly normal and the ratio is at
+        least .8: ``level_effect``, what columns of few levels add to a non-normality
+        below .02 (components are nearly normal if the difference is below .012), and if
+        they are not, ``simplicity_z``, the simplicity of the loadings relative to
+        random ones, in standard deviations (simple from 2). Between that start and
+        PCA's, where the area under the ROC curve of the test of independence,
+        ``independence_area``, is at least .75: ``ica_directions``, the number of
+        directions that FastICA was fitted to; ``gain_over_pca``, the held-out bound of
+        the start less that of PCA's, nats per feature. PCA's start is used unless this
+        exceeds .2; below an area of .9 also 0 in a fit of few steps, and .05 after
+        longer fits (both -.02 where 20 levels make up four fifths of the values of most
+        columns). Empty without a comparison.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a
@@ -177,10 +179,11 @@ class BaseLatentTransformer(
         kind='int or "auto"',
         rules=[at_least(1), one_of("auto")],
         description="""Number of latents, d: the maximum number of components.
-        Components that do not lower the loss stay at the prior; see
-        ``active_components_``. ``"auto"`` counts the principal components with more
-        variance than chance gives them, by parallel analysis (Horn 1965), from 1 to 30;
-        ``n_components_`` holds the number.""",
+        Components that do not lower the loss stay at the prior, except in
+        ``AAETransformer``, which uses all of them; see ``active_components_``.
+        ``"auto"`` counts the principal components with more variance than chance gives
+        them, by parallel analysis (Horn 1965), from 1 to 30; ``n_components_`` holds
+        the number.""",
         kw_only=False,
     )
     keep: str = shared_parameter(KEEP, default="all")
@@ -253,8 +256,8 @@ class BaseLatentTransformer(
         updates all other weights. SOAP (Vyas et al. 2024) is Adam in the eigenbasis of
         a second-order preconditioner: its steps take longer, and it needs a third of
         them. A fit takes about seven tenths of the time and recovers factors a little
-        less well. Weight decays are compared with Adam in any case, and a fit to which
-        held-out samples give one, or few steps, is Adam's.""",
+        less well. Weight decays are compared with Adam in any case, and Adam also makes
+        the fit if held-out samples choose a weight decay or few steps.""",
     )
     learning_rate: Any = parameter(
         default="auto",

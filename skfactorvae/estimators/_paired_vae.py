@@ -17,6 +17,9 @@ from ._shared_parameters import (
     discriminator_options,
 )
 
+CHANGED = "changed_components"
+"""Series of ``history_`` that a fit to pairs has."""
+
 
 @declared
 class PairedVAETransformer(BaseVAETransformer):
@@ -65,6 +68,8 @@ class PairedVAETransformer(BaseVAETransformer):
     ``init="varimax"``, which rotates components after the fit, is refused: pairs
     identify components.
 
+    ``partial_fit`` takes no pairs, so that it does not continue a fit to pairs.
+
     References
     ----------
     .. [1] Locatello, F. et al. (2020). "Weakly-Supervised Disentanglement Without
@@ -101,8 +106,8 @@ class PairedVAETransformer(BaseVAETransformer):
         kind="int or None",
         rules=[at_least(1), None],
         description="""Number of components in which the samples of a pair differ, the
-        same for all pairs. None decides for each pair by the divergences of its
-        components.""",
+        same for all pairs, below ``n_components``. None decides for each pair by the
+        divergences of its components.""",
     )
     average: str = parameter(
         default="arithmetic",
@@ -217,6 +222,26 @@ class PairedVAETransformer(BaseVAETransformer):
         given = {name: value for name, value in known.items() if value is not None}
         errors = {} if error_scale is None else {"error_scale": error_scale}
         return self.fit(X, y, **given, **errors).transform(X, **errors)
+
+    def _training_data(self, X, given, errors, previous):
+        if given.pairs is not None:
+            self._check_n_changed()
+        elif previous is not None and CHANGED in self.history_:
+            raise ValueError(
+                "The model was fitted with pairs, and can only be continued with them. "
+                "Pass pairs to fit; partial_fit takes none: use an estimator that is "
+                "not fitted with pairs."
+            )
+        return super()._training_data(X, given, errors, previous)
+
+    def _check_n_changed(self):
+        """Raise if the samples of a pair would have no component in common."""
+        if self.n_changed is not None and self.n_changed >= self.n_components:
+            raise ValueError(
+                f"n_changed must be below n_components={self.n_components}, so that "
+                f"pairs share a component; got {self.n_changed}. Lower it, or set "
+                "n_changed=None to decide for each pair."
+            )
 
     def _objective(self):
         return core.PairedVAE(

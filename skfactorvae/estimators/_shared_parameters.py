@@ -20,9 +20,9 @@ KEEP: dict[str, Any] = {
     "kind": '{"all", "active"}',
     "rules": [one_of("all", "active")],
     "description": """Components that ``transform`` returns: all, or those in
-    ``active_components_`` (and categories), so that the number of columns can differ
-    between fits. ``inverse_transform`` takes the same columns, with all others at zero,
-    or all of them. ``posterior`` returns all.""",
+    ``active_components_`` (and the categories of InfoGAN), so that the number of
+    columns can differ between fits. ``inverse_transform`` takes the same columns, with
+    all others at zero, or all of them. ``posterior`` returns all.""",
 }
 
 GROUPS: dict[str, Any] = {
@@ -38,8 +38,9 @@ GROUPS: dict[str, Any] = {
 DISCRIMINATOR_LAYERS: dict[str, Any] = {
     "kind": "int or array-like of int",
     "rules": [at_least(1), "array-like"],
-    "description": """Hidden layers of the discriminator. Larger ones take more time
-    and did not improve recovery: the paper of FactorVAE has six of 1000.""",
+    "description": """Hidden layers of the discriminator. Larger ones, such as the six
+    layers of 1000 in the paper of FactorVAE, take more time and did not improve
+    recovery.""",
 }
 
 DISCRIMINATOR_RATE: dict[str, Any] = {

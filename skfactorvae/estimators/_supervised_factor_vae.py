@@ -251,13 +251,14 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
+        codes, _ = self.posterior(X, error_scale)
         columns = [
             self._in_units_of_y(j, prediction)
-            for j, prediction in self._predictions(X, error_scale).items()
+            for j, prediction in self._predictions(codes).items()
         ]
         is_numeric = all(column.dtype.kind in "iufb" for column in columns)
         dtype = np.float64 if is_numeric else object
-        labels = np.empty((len(X), len(columns)), dtype=dtype)
+        labels = np.empty((len(codes), len(columns)), dtype=dtype)
         for place, column in enumerate(columns):
             labels[:, place] = column
         return labels
@@ -287,9 +288,10 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
             If X has another number of features than in ``fit``, or values that are not
             finite numbers.
         """
+        codes, _ = self.posterior(X, error_scale)
         return {
             self.attribute_names_[j]: softmax(prediction)
-            for j, prediction in self._predictions(X, error_scale).items()
+            for j, prediction in self._predictions(codes).items()
             if self.attribute_levels_[j] is not None
         }
 
@@ -335,9 +337,9 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
             return "scales that are not pairs of numbers"
         return None
 
-    def _predictions(self, X, error_scale=None):
+    def _predictions(self, codes):
         """Return the linear prediction of each attribute in codes, (n, c) each."""
-        codes = self.posterior(X, error_scale)[0].astype(np.float64)
+        codes = codes.astype(np.float64)
         slopes, offsets = core.attribute_heads(self.weights_)
         predictions = {}
         for j, own in enumerate(self.attribute_components_):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import core
 from .._inputs import check_sample_weight
 from .._sample_types import check_sample_type
+from .._validation import clip_to_unit_interval
 from ..columns import TableEncoding, check_no_levels, fit_table, is_typed, n_rows
 from ..sources import as_source
 
@@ -21,6 +22,19 @@ TYPED_SOURCE = (
     "or use likelihood='gaussian' or 'bernoulli'."
 )
 """Error about columns of several types in a table that is read in parts."""
+
+
+def clip_with_name(values: np.ndarray, name: str) -> np.ndarray:
+    """Return new values of a Bernoulli column, clipped to [0, 1] with a warning.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN where missing.
+    name : str
+        Name of the column.
+    """
+    return clip_to_unit_interval(values, f"column {name!r} of X")
 
 
 class TableColumnsMixin:
@@ -75,6 +89,7 @@ class TableColumnsMixin:
         source = as_source(X)
         if source is not None and not source.is_small:
             raise ValueError(TYPED_SOURCE.format(name=source.name))
+        self._check_n_rows(X, 1)
         weight = check_sample_weight(sample_weight, n_rows(X))
         messages: list[str] = []
         table = fit_table(
@@ -87,15 +102,20 @@ class TableColumnsMixin:
     def _table_features(self, table: TableEncoding, X, *, reset, ensure_min_samples=1):
         """Return the features of a table, (n_samples, n_features) float64."""
         validate_data(self, X, reset=reset, skip_check_array=True)
+        self._check_n_rows(X, ensure_min_samples)
+        if reset:  # what a fit does not see is of samples of weight zero
+            return table.encode(X, "missing")
+        unknown = getattr(self, "handle_unknown", "error")
+        return table.encode(X, unknown, clip_with_name)
+
+    def _check_n_rows(self, X, least: int) -> None:
+        """Raise if a table has fewer samples than are needed."""
         n_samples = n_rows(X)
-        if n_samples < ensure_min_samples:
+        if n_samples < least:
             raise ValueError(
                 f"Found array with {n_samples} sample(s) while a minimum of "
-                f"{ensure_min_samples} is required by {type(self).__name__}."
+                f"{least} is required by {type(self).__name__}."
             )
-        # Levels that a fit does not see are those of samples of weight zero.
-        unknown = "missing" if reset else getattr(self, "handle_unknown", "error")
-        return table.encode(X, unknown)
 
     def _table_problem(self, spec) -> str | None:
         """Return why restored columns are not those of the networks, or None.

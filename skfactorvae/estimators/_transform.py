@@ -25,6 +25,12 @@ N_PAIRS = 16
 """Pairs of codes over which ``components_`` is averaged."""
 
 
+def _is_count(value) -> bool:
+    """Return whether a value is an integer of at least 1, and no truth value."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_integer and int(value) >= 1
+
+
 class LatentTransformer(FittedModel):
     """Transformer with a trained encoder and a trained decoder: its public methods."""
 
@@ -169,6 +175,7 @@ class LatentTransformer(FittedModel):
             several types, a table like that of the fit: the most probable level of
             categories, the level nearest to the expectation of ordered ones, and
             medians of lognormal columns; :meth:`expected_numbers` has probabilities.
+            A pandas data frame has the index of X, if X is one.
 
         Raises
         ------
@@ -180,7 +187,7 @@ class LatentTransformer(FittedModel):
         """
         features = self._expected_features(X)
         table = self._table
-        return features if table is None else table.decode(features)
+        return features if table is None else table.decode(features, codes=X)
 
     def _expected_features(self, X):
         """Return the expected features of codes, in their units."""
@@ -243,7 +250,7 @@ class LatentTransformer(FittedModel):
             ``n_draws`` is not an integer of at least 1, or one for which there is not
             enough memory.
         """
-        if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
+        if n_draws is not None and not _is_count(n_draws):
             raise ValueError(
                 f"n_draws must be None or an integer of at least 1; got {n_draws!r}."
             )
@@ -329,7 +336,7 @@ class LatentTransformer(FittedModel):
             not enough memory.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
+        if not _is_count(n_samples):
             raise ValueError(
                 f"n_samples must be at least 1, and an integer; got {n_samples!r}."
             )
@@ -477,7 +484,7 @@ class LatentTransformer(FittedModel):
             are an indicator of each level ("categorical"), the number of the level
             (other columns with ``levels``; ``level_of`` numbers them, and levels that
             are merely ``declared`` are missing), log(x) ("lognormal", with ``zero`` in
-            place of 0), log(1 + x) (counts), or x.
+            place of 0), log(1 + x) (counts), x clipped to [0, 1] ("bernoulli"), or x.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._inputs import CATEGORY, INTEGER, TEXT, columns, is_series, read_column
-from ..columns import COUNTS, frame_type_of
+from ..columns import COUNTS, column_numbers, frame_type_of
 
 OF_LEVELS = ("bernoulli", "categorical", "ordinal")
 """Likelihoods of columns that hold levels."""
@@ -36,18 +36,20 @@ def edited_table(reading, rows, before, after, *, keep_residual):
     -------
     frame or array of shape (n, p)
     """
+    kinds = list(reading.model.column_likelihoods_.values())
+    numbers = frozenset(j for j, kind in enumerate(kinds) if kind not in OF_LEVELS)
     if not keep_residual:
         found = _columns(_undone(reading, after))
-        return _with_columns(rows, [(c, np.full(len(c), True)) for c in found])
-    kinds = list(reading.model.column_likelihoods_.values())
+        moved = [(column, np.full(len(column), True)) for column in found]
+        return _with_columns(rows, moved, numbers)
     old = reading.found.transform_before(rows)
     moved = _moved_columns(kinds, old, before, after)
     if not reading.before:
-        return _with_columns(rows, moved)
+        return _with_columns(rows, moved, numbers)
     edited = _array(old, moved)
     scales = [kind if kind in OF_LEVELS else "gaussian" for kind in kinds]
     ends = (_undone(reading, table) for table in (old, edited))
-    return _with_columns(rows, _moved_columns(scales, rows, *ends))
+    return _with_columns(rows, _moved_columns(scales, rows, *ends), numbers)
 
 
 def _moved_columns(kinds, old, before, after):
@@ -60,7 +62,7 @@ def _moved_columns(kinds, old, before, after):
 
 def _moved_numbers(kind, old, before, after):
     x, low, high = (
-        read_column(c, "a column of X").values for c in (old, before, after)
+        column_numbers(read_column(c, "a column of X")) for c in (old, before, after)
     )
     moved = x * (high / low) if kind == "lognormal" else x + (high - low)
     if kind in COUNTS:
@@ -98,8 +100,11 @@ def _values(column):
     return column if is_of_levels and is_series(column) else np.asarray(column)
 
 
-def _with_columns(rows, moved):
-    """Return samples with other values where columns changed."""
+def _with_columns(rows, moved, numbers):
+    """Return samples with other values where columns changed.
+
+    Columns at the positions ``numbers`` are of numbers, also if they are categorical.
+    """
     found = _raw_columns(rows)
     read = [read_column(column, "a column of X") for column in found]
     frame_type = frame_type_of(rows, found, read)
@@ -107,7 +112,9 @@ def _with_columns(rows, moved):
         return _array(rows, moved)
     values, changed = zip(*moved, strict=True)
     changes = np.column_stack(changed)  # (n, p)
-    return frame_type.filled(rows, values, changes, restores_numbers=False)
+    return frame_type.of_numbers(numbers).filled(
+        rows, values, changes, restores_numbers=False, numbers=numbers
+    )
 
 
 def _array(rows, moved):

@@ -52,6 +52,8 @@ class Loadings:
         Standard deviation of each feature.
     feature_names : ndarray of str, shape (n_features,)
         Names of the features.
+    names : ndarray of str, shape (n_latents,)
+        Names of the components.
 
     References
     ----------
@@ -78,6 +80,7 @@ class Loadings:
     unit: np.ndarray
     feature_std: np.ndarray
     feature_names: np.ndarray = field(repr=False)
+    names: np.ndarray = field(repr=False)
 
     def to_frame(self):
         """Return the loadings as a data frame, one row per feature.
@@ -93,9 +96,8 @@ class Loadings:
             If pandas is not installed.
         """
         pd = import_pandas("to_frame()", "The same numbers are in .components.")
-        columns = [f"component {j}" for j in range(len(self.components))]
         index = pd.Index(self.feature_names, name="feature")
-        return pd.DataFrame(self.components.T, index=index, columns=columns)
+        return pd.DataFrame(self.components.T, index=index, columns=list(self.names))
 
     def __str__(self):
         return "\n".join([*map(self._line, range(len(self.components))), self._end()])
@@ -104,7 +106,7 @@ class Loadings:
         size = self.components[j] / np.where(self.feature_std > 0, self.feature_std, 1)
         order = np.argsort(-np.abs(size), kind="stable")[:SHOWN]
         named = ", ".join(f"{self.feature_names[i]} {size[i]:+.2f}" for i in order)
-        line = f"component {j}: {named}; linearity {self.linearity[j]:.2f}"
+        line = f"{self.names[j]}: {named}; linearity {self.linearity[j]:.2f}"
         cosines = np.abs(self.principal_cosines[j])
         if not len(cosines):
             return line
@@ -178,7 +180,7 @@ def loadings(estimator, X, *, unit="aggregate", feature_names=None):
     >>> np.allclose(found.components, std[:, None] * pca.components_)
     True
     """
-    check_unit(unit)
+    check_unit(unit, ("aggregate", "posterior"))
     reading = read(estimator, feature_names, X)
     survey = reading.survey(X)
     some = np.linspace(0, len(survey.mean) - 1, MAX_SAMPLES).astype(int)
@@ -205,6 +207,7 @@ def loadings(estimator, X, *, unit="aggregate", feature_names=None):
         unit=step,
         feature_std=std,
         feature_names=reading.feature_names,
+        names=reading.component_names(len(components)),
     )
 
 

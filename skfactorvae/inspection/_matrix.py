@@ -176,7 +176,8 @@ class FactorMatrixDisplay:
         Raises
         ------
         ValueError
-            If the method is unknown, or factors and codes differ in number of samples.
+            If the method is unknown, factors and codes differ in number of samples, or
+            there is not one name for each factor.
         """
         if method not in METHODS:
             raise ValueError(
@@ -189,10 +190,15 @@ class FactorMatrixDisplay:
         if method == "correlation" and options.get("method") == "pearson":
             label = "absolute Pearson correlation"
         matrix = measure(factors, codes, options)
-        factor_names = names if factor_names is None else factor_names
+        given = list(names if factor_names is None else factor_names)
+        if len(given) != len(names):
+            raise ValueError(
+                f"factor_names has {len(given)} names for {len(names)} factors; give "
+                "one for each."
+            )
         return cls(
             matrix,
-            np.array([str(name) for name in factor_names], dtype=object),
+            np.array([str(name) for name in given], dtype=object),
             names_of_codes(table, len(matrix)),
             label,
         )

@@ -292,7 +292,8 @@ def read(estimator, feature_names=None, X=None):
     first = found.first_step
     own = number_names(found.model)
     if own is not None:
-        return Reading(found, name_features(len(own), feature_names or own))
+        given = own if feature_names is None else feature_names
+        return Reading(found, name_features(len(own), given))
     if feature_names is None:
         feature_names = getattr(first, "feature_names_in_", None)
     return Reading(found, name_features(first.n_features_in_, feature_names, X))
@@ -426,10 +427,10 @@ def positions_of(unit, n_steps):
     return np.linspace(*UNITS[unit], n_steps)
 
 
-def check_unit(unit):
-    """Raise a ValueError unless `unit` is known."""
-    if unit not in UNITS:
-        raise ValueError(f"unit must be one of {sorted(UNITS)}, got {unit!r}.")
+def check_unit(unit, units=tuple(UNITS)):
+    """Raise a ValueError unless `unit` is one of some units."""
+    if unit not in units:
+        raise ValueError(f"unit must be one of {sorted(units)}, got {unit!r}.")
 
 
 def check_latents(latents, reading, n_latents):

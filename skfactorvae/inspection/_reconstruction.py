@@ -25,13 +25,14 @@ class ReconstructionDisplay:
     Parameters
     ----------
     rows, reconstructions : ndarray of shape (n_shown, n_features)
-        Some samples, by ascending error, and their reconstructions.
+        Some samples with values, by ascending error, and their reconstructions.
     index : ndarray of shape (n_shown,)
         Their indices in X.
     errors : ndarray of shape (n_samples,)
         Root mean square error of every sample: for a table, with each feature in its
         own standard deviations; for curves and images, in the root mean square of all
-        standard deviations; for windows, in that of the channel.
+        standard deviations; for windows, in that of the channel. NaN for a sample
+        without values.
     r2 : ndarray of shape (n_features,)
         R² of each feature, the share of its variance that is reconstructed; at most 1,
         NaN for a constant feature.
@@ -218,10 +219,12 @@ class ReconstructionDisplay:
             miss = given(rows) - back(rows)
             misses += np.nansum(np.square(miss), axis=0)
             seen += (~np.isnan(miss)).sum(axis=0)
-            parts.append(np.sqrt(np.nanmean(np.square(miss / scale), axis=1)))
+            parts.append(_row_errors(miss / scale))
         errors = np.concatenate(parts)
-        quantiles = np.linspace(0, len(errors) - 1, min(n_rows, len(errors)))
-        index = np.argsort(errors, kind="stable")[quantiles.astype(int)]
+        order = np.argsort(errors, kind="stable")  # samples without values are last
+        n_known = np.count_nonzero(np.isfinite(errors)) or len(errors)
+        quantiles = np.linspace(0, n_known - 1, min(n_rows, n_known))
+        index = order[quantiles.astype(int)]
         shown = given(index)
         variance = np.where(is_constant, np.nan, np.square(std))
         r2 = 1 - misses / np.maximum(seen, 1) / variance
@@ -348,6 +351,14 @@ class ReconstructionDisplay:
 
     def _notes(self):
         return [f"error {self.errors[i]:.2f} sd" for i in self.index]
+
+
+def _row_errors(misses):
+    """Return the root mean square of the known entries of each row; NaN without any."""
+    n_known = (~np.isnan(misses)).sum(axis=1)
+    total = np.nansum(np.square(misses), axis=1)
+    unknown = np.full(len(misses), np.nan)
+    return np.sqrt(np.divide(total, n_known, out=unknown, where=n_known > 0))
 
 
 def _spread(chunks):

@@ -23,7 +23,11 @@ class _Surface:
     budget: str  # of the candidates shown, in a halving search
 
 
-def _read_search(search, parameter, group, score):
+def _read_search(search, parameter, group, score, optional=None):
+    """Return the scores of a search by two parameters.
+
+    ``optional`` is the name of a group that need not have been searched.
+    """
     if not hasattr(search, "cv_results_"):
         raise TypeError(
             f"{type(search).__name__} has no cv_results_: expected a fitted search, "
@@ -36,15 +40,18 @@ def _read_search(search, parameter, group, score):
     shown, budget = _full_budget(search, results)
     mean, std = (np.asarray(results[f"{m}_test_{score}"]) for m in ("mean", "std"))
     candidates = [results["params"][i] for i in shown]
-    first = _column(search, candidates, parameter)
-    if first is None:
-        raise ValueError(
-            f"The search did not vary {parameter!r}; it varied {_searched(results)}. "
-            "Name one of these."
-        )
-    second = _column(search, candidates, group)
-    if second is None:
-        second = [""] * len(first)
+    columns = [
+        [""] * len(candidates) if column is None and name == optional else column
+        for name in (parameter, group)
+        for column in [_column(search, candidates, name)]
+    ]
+    for name, column in zip((parameter, group), columns, strict=True):
+        if column is None:
+            raise ValueError(
+                f"The search did not vary {name!r}; it varied {_searched(results)}. "
+                "Name one of these."
+            )
+    first, second = columns
     return _best(first, second, mean[shown], std[shown], budget)
 
 
@@ -143,6 +150,10 @@ def _tick(value):
     return getattr(value, "__name__", None) or f"{value}"
 
 
+GROUP = "n_components"
+"""Parameter with one line for each value, if the search varied it."""
+
+
 class GammaPathDisplay:
     """Score of a search over gamma, with a line for each number of components.
 
@@ -194,9 +205,7 @@ class GammaPathDisplay:
         self.budget = budget
 
     @classmethod
-    def from_estimator(
-        cls, search, *, parameter="gamma", group="n_components", score="score"
-    ):
+    def from_estimator(cls, search, *, parameter="gamma", group=GROUP, score="score"):
         """Create a display from a fitted search.
 
         Parameters
@@ -208,7 +217,8 @@ class GammaPathDisplay:
             Parameter of the horizontal axis, without the name of the pipeline's step
             where only one step's parameter of this name was searched.
         group : str, default="n_components"
-            Parameter with one line for each value, if the search varied it.
+            Parameter with one line for each value. The default need not have been
+            searched.
         score : str, default="score"
             Name of the score, if the search has several.
 
@@ -225,7 +235,7 @@ class GammaPathDisplay:
             If a parameter was not searched, several have its name, or the search has
             no such score.
         """
-        read = _read_search(search, parameter, group, score)
+        read = _read_search(search, parameter, group, score, optional=GROUP)
         labels = (parameter, group, score)
         table = read.values, read.groups, read.mean, read.std
         return cls(*table, labels, budget=read.budget)

@@ -64,7 +64,10 @@ class LatentTraversalDisplay:
     names : ndarray of str, shape (n_latents,), default=None
         Names of the components. None calls them by their index.
     middle : ndarray of shape (n_features,), default=None
-        Decoded sample of the mean code. None takes the mean of ``rows``.
+        Sample from which differences are drawn. None takes the mean of ``rows``.
+    origin : str, default="mean code"
+        What that sample is: "mean code", or "sample" where components of one sample
+        move.
     unit : {"quantile", "aggregate", "posterior"}, default="quantile"
         What positions are.
 
@@ -107,6 +110,7 @@ class LatentTraversalDisplay:
         kl=None,
         names=None,
         middle=None,
+        origin="mean code",
         unit="quantile",
     ):
         self.rows = rows
@@ -118,6 +122,7 @@ class LatentTraversalDisplay:
         self.kl = kl
         self.names = names
         self.middle = rows.mean(axis=(0, 1)) if middle is None else middle
+        self.origin = origin
         self.unit = unit
 
     @classmethod
@@ -284,6 +289,7 @@ class LatentTraversalDisplay:
         options = {"reference": X, "keep_residual": keep_residual}
         edited = (edit(estimator, one, {j: positions}, **options) for j in latents)
         rows = [reading.numbers(each) for each in edited]
+        still = edit(estimator, one, {latents[0]: [0.0]}, **options)
         return cls(
             np.stack(rows),
             survey.step("aggregate")[latents, None] * positions,
@@ -293,6 +299,9 @@ class LatentTraversalDisplay:
             layout,
             kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
             names=reading.component_names(len(survey.centre))[latents],
+            middle=reading.numbers(still)[0],
+            origin="sample",
+            unit="aggregate",
         )
 
     def plot(
@@ -314,7 +323,8 @@ class LatentTraversalDisplay:
             channel by channel). None makes a figure.
         values : {"auto", "samples", "differences"}, default="auto"
             What curves and images show: decoded samples, or their differences from the
-            decoded sample of the mean code. "auto" means differences for curves that
+            decoded sample of the mean code, or from the sample that is edited. "auto"
+            means differences for curves that
             move by less than a third of their range, so that they would coincide.
         zoom : bool, default=True
             Whether curves show only the part of the axis in which something moves, if
@@ -364,7 +374,7 @@ class LatentTraversalDisplay:
         return names, [f"{v:.2f} nats" if np.isfinite(v) else "" for v in self.kl]
 
     def _are_differences(self, values):
-        """Return whether to draw differences from the sample of the mean code."""
+        """Return whether to draw differences from the middle."""
         if values == "auto":
             curves = self.layout.channels(self.rows)  # (latents, steps, times, C)
             movement = np.ptp(curves, axis=1).max(axis=(0, 1))
@@ -405,7 +415,7 @@ class LatentTraversalDisplay:
         part = self._moving_part() if zoom else None
         labels = labels_of_channels(y_label, n_channels)
         if y_label is None and are_differences:
-            note = "difference from the mean code"
+            note = f"difference from the {self.origin}"
             labels = [f"{name}\n{note}".strip() for name in labels]
         order = np.argsort(np.abs(np.arange(n) - (n - 1) / 2), kind="stable")
         drawn = self.layout.channels(self._drawn(are_differences))

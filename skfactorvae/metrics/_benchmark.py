@@ -149,7 +149,8 @@ def benchmark_report(
         A Bunch that prints as a table. ``scores`` : dict of float by metric.
         ``published`` : dict of float, the values of FactorVAE. ``comparable`` : dict of
         str. ``source`` : str. ``factor_names`` : list of str. ``n_samples`` : dict of
-        the numbers of samples. ``skipped`` : dict of reasons.
+        the numbers of samples. ``skipped`` : dict of reasons. ``notes`` : dict by
+        metric, what its score leaves out or was set to.
 
     Raises
     ------
@@ -181,7 +182,7 @@ def benchmark_report(
     rows = _drawn(len(data), max_samples, rng)
     codes = _encoded(estimator, data, rows, known.get("pixel_max", 1))
     tables = _tables(_columns_at(factors, rows), codes, dci_estimator, n_jobs)
-    scores, skipped = {}, {}
+    scores, skipped, notes = {}, {}, {}
     for name in names:
         with collected_undefined() as messages:
             value = float(METRICS[name](tables))
@@ -189,6 +190,8 @@ def benchmark_report(
             skipped[name] = " ".join(messages) or "undefined on these data"
         else:
             scores[name] = value
+            if messages:
+                notes[name] = " ".join(messages)
     published = PUBLISHED.get(known.get("name", ""), Published("", {}))
     return BenchmarkReport(
         scores=scores,
@@ -204,6 +207,7 @@ def benchmark_report(
         },
         dataset=known.get("name", ""),
         skipped=skipped,
+        notes=notes,
     )
 
 
@@ -275,19 +279,29 @@ def _block(data: Any, rows: np.ndarray, pixel_max: float) -> Any:
     return block / np.float32(pixel_max) if block.dtype == np.uint8 else block
 
 
-def _columns_at(factors: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
-    return {
-        name: column.iloc[rows] if hasattr(column, "iloc") else np.asarray(column)[rows]
+class _Columns(dict[str, Any]):
+    """Columns by name, each of its own type, as a data frame has them."""
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self)
+
+
+def _columns_at(factors: dict[str, Any], rows: np.ndarray) -> _Columns:
+    return _Columns(
+        (
+            name,
+            column.iloc[rows] if hasattr(column, "iloc") else np.asarray(column)[rows],
+        )
         for name, column in factors.items()
-    }
+    )
 
 
 def _tables(
-    factors: dict[str, Any], codes: np.ndarray, dci_estimator: Any, n_jobs: Any
+    factors: _Columns, codes: np.ndarray, dci_estimator: Any, n_jobs: Any
 ) -> Bunch:
     """Return the samples of each part of the protocol."""
-    table = check_table(np.column_stack(list(factors.values())), codes)
-    table = table._replace(names=tuple(factors))
+    table = check_table(factors, codes)
     n_train = min(N_TRAIN, -(-2 * len(codes) // 3))
     n_both = min(n_train + N_TEST, len(codes))
     return Bunch(
@@ -326,5 +340,7 @@ def _lines(report):
         yield f"{name:<14}{score:>8.3f}{shown:>11}  {report.comparable[name]}"
     for name, reason in report.skipped.items():
         yield f"{name}: skipped, {reason}"
+    for name, note in report.notes.items():
+        yield f"{name}: {note}"
     if report.source:
         yield f"published: {report.source}"

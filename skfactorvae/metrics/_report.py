@@ -31,7 +31,13 @@ from ._unsupervised import (
     gaussian_total_correlation,
     gaussian_wasserstein_correlation,
 )
-from ._validation import check_int, check_table, constant_factors, take_rows
+from ._validation import (
+    check_int,
+    check_table,
+    constant_factors,
+    take_factors,
+    take_rows,
+)
 from ._votes import beta_vae_score, factor_vae_score
 
 JACKKNIFE, BINOMIAL = "jackknife", "binomial"
@@ -88,7 +94,8 @@ class DisentanglementReport(Bunch):
                 *_factor_lines(self),
                 "",
                 *_component_lines(self),
-                *_skipped_lines(self),
+                *_reasons("skipped", self.skipped),
+                *_reasons("notes", self.notes),
             ]
         )
 
@@ -150,7 +157,8 @@ def disentanglement_report(
         ``matrices`` : Bunch of ``mutual_information`` and ``adjusted`` in nats and
         ``significant``, all of shape (n_codes, n_factors), and ``entropies``.
         ``n_used`` : dict, number of labelled samples by factor. ``skipped`` : dict, the
-        reason by metric or factor. ``params`` : dict.
+        reason by metric or factor. ``notes`` : dict by metric, what its score leaves
+        out or was set to. ``params`` : dict.
 
     Raises
     ------
@@ -180,10 +188,16 @@ def disentanglement_report(
         n_blocks=n_blocks,
     )
     report = DisentanglementReport(
-        scores={}, std_errors={}, chance={}, best={}, skipped=_constants(table)
+        scores={},
+        std_errors={},
+        chance={},
+        best={},
+        skipped=_constants(table),
+        notes={},
     )
+    scored = _of_varying_factors(table)
     for key, names in _requested(metrics):
-        _add(report, table, ENTRIES[key], names, settings)
+        _add(report, scored, ENTRIES[key], names, settings)
     report.update(_summaries(table, n_bins))
     report.update(n_used=_labelled_rows(table), params=_parameters(table, settings))
     return report
@@ -358,6 +372,8 @@ def _add(report, table, entry, names, settings):
         report.scores[name], report.std_errors[name] = value, error
         report.chance[name] = _chance(chance, table)
         report.best[name] = entry.best
+        if notes:
+            report.notes[name] = " ".join(notes)
 
 
 def _computed(entry, table, settings):
@@ -399,6 +415,16 @@ def _chance(chance, table):
     """Return the value of a metric for uninformative codes, NaN if not known."""
     n_factors = len(table.names) - len(constant_factors(table))
     return {"0": 0.0, "1/K": 1 / max(n_factors, 1)}.get(chance, float("nan"))
+
+
+def _of_varying_factors(table):
+    """Return the table without constant factors, if others remain.
+
+    All metrics leave them out, each with a warning; the report names them once.
+    """
+    constant = constant_factors(table)
+    varying = [k for k in range(len(table.names)) if k not in constant]
+    return take_factors(table, varying) if varying else table
 
 
 def _constants(table):
@@ -519,11 +545,11 @@ def _component_lines(report):
     yield "components that hold no factor: " + (", ".join(without) or "none")
 
 
-def _skipped_lines(report):
-    if not report.skipped:
+def _reasons(title, reasons):
+    if not reasons:
         return
-    yield "skipped:"
-    for name, reason in report.skipped.items():
+    yield f"{title}:"
+    for name, reason in reasons.items():
         yield f"  {name}: {reason}"
 
 

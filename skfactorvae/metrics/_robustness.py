@@ -97,6 +97,8 @@ def interventional_robustness_score(
     if is_published:
         table = table._replace(kinds=(CONTINUOUS,) * len(table.kinds))
     table = take_factors(table, defined_factors(table, "IRS"))
+    labelled = ~np.isnan(table.factors).all(axis=1)
+    table = take_rows(table, labelled if table.names else slice(None))
     active = varying(table.codes)
     scores = np.full(len(active), np.nan)
     if not table.names:
@@ -105,8 +107,6 @@ def interventional_robustness_score(
     if not active.any():
         warn_undefined("IRS is 0 because every component is constant.")
         return scores if average is None else 0.0
-    labelled = ~np.isnan(table.factors).all(axis=1)
-    table = take_rows(table, labelled)
     table = table._replace(codes=table.codes[:, active].astype(np.float64))
     each = range(len(table.names))
     moved = [_deviation(table, k, quantile, n_bins, strategy) for k in each]

@@ -253,7 +253,14 @@ class DisentanglementScorer(_RoutedScorer):
     def _score(self, truth, codes, sample_weight):
         weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
         data = (truth, codes) if self._needs_factors else (codes,)
-        return self._sign * float(self._score_func(*data, **self._kwargs, **weighted))
+        value = self._score_func(*data, **self._kwargs, **weighted)
+        if np.ndim(value):
+            raise ValueError(
+                f"{getattr(self._score_func, '__name__', 'the metric')} must return "
+                f"one number to be a scorer, got an array of shape {np.shape(value)}. "
+                "Leave average= at its default."
+            )
+        return self._sign * float(value)
 
 
 class MultiDisentanglementScorer(_RoutedScorer):
@@ -301,6 +308,8 @@ class MultiDisentanglementScorer(_RoutedScorer):
 def codes_of(estimator, X, response_method="transform", step=None):
     """Return the codes of `X` as an array or table of shape (n_samples, n_codes).
 
+    A model that keeps none of its components has one constant code.
+
     Raises
     ------
     TypeError
@@ -312,7 +321,8 @@ def codes_of(estimator, X, response_method="transform", step=None):
     if found is None:
         raise TypeError(_no_codes(estimator, response_method, step))
     codes = found.codes(X, response_method)
-    return codes if hasattr(codes, "columns") else np.asarray(codes)
+    codes = codes if hasattr(codes, "columns") else np.asarray(codes)
+    return codes if np.shape(codes)[1:] != (0,) else np.zeros((len(codes), 1))
 
 
 def _no_codes(estimator, response_method, step):

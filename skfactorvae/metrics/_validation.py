@@ -55,10 +55,11 @@ def check_real(name, value, low, high, inclusive_low=True):
         )
 
 
-def check_table(factors, codes, factor_types="auto"):
+def check_table(factors, codes, factor_types="auto", sample_weight=None):
     """Return the :class:`Table` of two array-likes with one row per sample.
 
-    If `factors` is a Table, it is returned as it is; other arguments are ignored.
+    If `factors` is a Table, it is returned as it is; other arguments are ignored. Types
+    of factors are those of the samples with a positive weight.
     """
     if isinstance(factors, Table):
         return factors
@@ -75,7 +76,9 @@ def check_table(factors, codes, factor_types="auto"):
     read = [read_column(column, name) for column, name in zip(raw, names, strict=True)]
     return Table(
         np.column_stack([column.values for column in read]),
-        tuple(map(_kind, read, types, names)),
+        tuple(
+            _kind(*each, sample_weight) for each in zip(read, types, names, strict=True)
+        ),
         tuple(column.is_ordered for column in read),
         names,
         code_values,
@@ -97,7 +100,7 @@ def check_codes(codes, name="codes"):
 
 def weighted_table(factors, codes, factor_types, sample_weight):
     """Return the table without samples of zero weight, and the other weights."""
-    table = check_table(factors, codes, factor_types)
+    table = check_table(factors, codes, factor_types, sample_weight)
     if sample_weight is None:
         return table, None
     weight = check_sample_weight(sample_weight, len(table.codes))
@@ -236,7 +239,7 @@ def _requested_types(factor_types, n_factors):
     return types
 
 
-def _kind(column, requested, name):
+def _kind(column, requested, name, sample_weight):
     """Return the kind of a factor, as requested or by its values."""
     if not column.is_ordered and requested == CONTINUOUS:
         raise ValueError(
@@ -245,4 +248,9 @@ def _kind(column, requested, name):
         )
     if np.any(np.isinf(column.values)):
         raise ValueError(f"{name} contains infinity; use NaN for unlabelled samples.")
-    return column.kind() if requested == "auto" else requested
+    if requested != "auto":
+        return requested
+    if sample_weight is None:
+        return column.kind()
+    weight = check_sample_weight(sample_weight, len(column.values))
+    return column.kind(weight > 0, weight)

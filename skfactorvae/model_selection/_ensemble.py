@@ -17,7 +17,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import StrOptions, _fit_context
-from .._pipelines import flatten, number_names
+from .._pipelines import component_names, flatten, number_names
 from .._validation import FRACTION, at_least
 from ..metrics import match_codes, udr_score
 from ..persistence import Array, Chosen, Entry, Estimators, Plain, Savable
@@ -25,6 +25,7 @@ from ._members import (
     active_codes,
     clones_with_seeds,
     codes_with,
+    find_latent_model,
     fit_all,
     keeps_active,
     subsample,
@@ -114,6 +115,8 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
     code_means_ : ndarray of shape (n_components,)
         Mean codes of the central fit. ``inverse_transform`` uses them for components
         that were not kept.
+    component_names_ : ndarray of str, shape (n_kept,)
+        Names of the components that ``transform`` returns, as set in the central fit.
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -227,7 +230,6 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
             params = process_routing(self, "fit", **params).estimator.fit
         clones = clones_with_seeds(self.estimator, self.random_state, self.n_seeds)
         members = fit_all(clones, X, y, params, self.n_jobs)
-        validate_data(self, X, skip_check_array=True)
         return self._match(members, X, params.get("error_scale"))
 
     def fit_transform(self, X, y=None, **params):
@@ -261,27 +263,37 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
                 f"The fits have {widths} components; matching needs the same number in "
                 "all of them. Set n_components to a fixed number."
             )
+        agreement = _agreements(tables)
+        central = int(np.argmax(agreement.sum(axis=1)))
+        matches = [match_codes(table, tables[central]) for table in tables]
+        means = codes_with(members[central], rows, known).mean(axis=0)
+        validate_data(self, X, skip_check_array=True)
         self.estimators_ = members
-        self.agreement_ = _agreements(tables)
-        self.central_ = int(np.argmax(self.agreement_.sum(axis=1)))
-        self.estimator_ = members[self.central_]
-        matches = [match_codes(table, tables[self.central_]) for table in tables]
+        self.agreement_, self.central_ = agreement, central
+        self.estimator_ = members[central]
         self.orders_ = np.array([match.order for match in matches])
         self.signs_ = np.array([match.sign for match in matches])
-        others = np.delete([match.correlation for match in matches], self.central_, 0)
+        others = np.delete([match.correlation for match in matches], central, 0)
         self.component_stability_ = (others >= self.threshold).mean(axis=0)
         self.component_correlation_ = others.mean(axis=0)
         self.stable_components_ = np.flatnonzero(
             (self.component_stability_ >= self.min_stability)
-            & tables[self.central_].any(axis=0)
+            & tables[central].any(axis=0)
         )
-        self.code_means_ = codes_with(self.estimator_, rows, known).mean(axis=0)
+        self.code_means_ = means
         return self
 
     @property
     def _kept(self):
         everything = np.arange(len(self.component_stability_))
         return self.stable_components_ if self.keep == "stable" else everything
+
+    @property
+    def component_names_(self):
+        """Names of the components that ``transform`` returns, ndarray of str."""
+        check_is_fitted(self)
+        model = find_latent_model(self.estimator_).model
+        return component_names(model, len(self.component_stability_))[self._kept]
 
     def transform(self, X, error_scale=None):
         """Return the codes of the central fit.
@@ -307,8 +319,7 @@ class SeedEnsemble(Savable, MetaEstimatorMixin, TransformerMixin, BaseEstimator)
         codes = self.estimator_.transform(X, **_known(error_scale))
         if self.keep == "all":
             return codes
-        columns = np.asarray(codes)[:, self._kept]
-        return columns if not hasattr(codes, "iloc") else codes.iloc[:, self._kept]
+        return getattr(codes, "iloc", codes)[:, self._kept.tolist()]
 
     def transform_all(self, X, error_scale=None):
         """Return the codes of every fit, in the order and sign of the central fit.

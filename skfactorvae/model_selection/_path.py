@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from .._matplotlib import GREY
 from .._pandas import import_pandas
+from .._remedies import max_iter_of
 from ..metrics import match_codes
 from ._members import codes_of, find_latent_model, split_samples
 from ._select import (
@@ -48,7 +49,8 @@ def gamma_path(
     ----------
     estimator : estimator
         A transformer with ``gamma``, ``warm_start``, ``max_iter`` and ``warmup``, or a
-        pipeline that contains one. It is cloned.
+        pipeline that contains one. It is cloned, without the ``memory`` of pipelines,
+        whose cached fits would not be warm-started.
     X : array-like of shape (n_samples, n_features)
         Samples.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
@@ -61,7 +63,8 @@ def gamma_path(
         step's name is found if only one step has the parameter.
     max_iter : int, default=None
         Number of gradient steps for every gamma except the first, which uses the
-        estimator's own. None uses a quarter of that number, at least 1.
+        estimator's own. None uses a quarter of that number (of ``max_iter_``, where
+        ``max_iter="auto"``), at least 1.
     test_size : float, default=0.3
         Share of the samples that is held out for scoring, in (0, 1).
     random_state : int, RandomState instance or None, default=None
@@ -106,17 +109,17 @@ def gamma_path(
     train, test, y_train = split_samples(
         X, y, test_size=test_size, random_state=random_state
     )
-    model = clone(estimator)
+    model = _without_memory(clone(estimator))
     vae = find_latent_model(model).model
     _check_warm_start(vae)
     vae.set_params(warm_start=True)
-    later = max(1, vae.max_iter // 4) if max_iter is None else max_iter
     fits = []
-    for number, gamma in enumerate(gammas):
+    for gamma in gammas:
         model.set_params(**{name: gamma})
-        if number:
-            vae.set_params(max_iter=later, warmup=0.0)
         fits.append(deepcopy(model.fit(train, y_train)))
+        if max_iter is None:
+            max_iter = max(1, max_iter_of(vae) // 4)
+        vae.set_params(max_iter=max_iter, warmup=0.0)
     scores = score_fits(fits, test, n_seeds=1)
     codes, continuity = _align([codes_of(fit, test) for fit in fits])
     return GammaPath(
@@ -222,6 +225,12 @@ class GammaPath:
         ax.plot(place, self.continuity, color=GREY, lw=0.8, zorder=0)
         ax.plot([], [], color=GREY, lw=0.8, label="continuity of a component")
         return with_legend(ax)
+
+
+def _without_memory(estimator):
+    """Return an estimator all of whose pipelines fit their steps in place."""
+    cached = [n for n in estimator.get_params() if n.rpartition("__")[2] == "memory"]
+    return estimator.set_params(**dict.fromkeys(cached))
 
 
 def _check_warm_start(transformer):

@@ -193,7 +193,7 @@ def score_fit(estimator, X, codes):
 class _LabelFreeScorer:
     """Scorer of a fitted transformer. The score of an ensemble is the mean of its fits.
 
-    Missing values are compared as the imputer of the pipeline fills them.
+    Only observed values of X count, or, after an imputer, imputed ones, too.
     """
 
     def __init__(self, name, function):

@@ -109,8 +109,8 @@ def select_gamma(
         A transformer with a parameter ``gamma``, or a pipeline with such a step. An
         imputer may come before it and a classifier after it.
     X : array-like of shape (n_samples, n_features)
-        Samples. They may have missing values if the pipeline has an imputer; the
-        explained variance is then that of the imputed samples.
+        Samples. Values may be missing. The explained variance then counts observed
+        values only, or, after an imputer, imputed ones, too.
     gammas : array-like of float, default=(0.0, 3.0, 10.0, 30.0, 100.0)
         Candidates, at least two different ones. They are sorted in increasing order.
     y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None

@@ -107,7 +107,8 @@ class LinearStart:
         How many principal directions it was fitted to, where their number was chosen
         by their independence.
     alternative : tuple (kind, n_directions) or None
-        Arguments of the start with which it should be compared on held-out samples.
+        Arguments of the start with which it should be compared on held-out samples. It
+        is used if that is not possible.
     """
 
     kind: str
@@ -160,6 +161,8 @@ def linear_start(
         analysis in place of FastICA where independence leaves the rotation open and
         loadings have simple structure. Where independence is not clear, FastICA is
         fitted to fewer directions, and PCA is named as the alternative to either.
+        FastICA of few directions is the alternative to PCA: a nonlinear mixture of few
+        sources has an area as curves have it.
     rows : ndarray of shape (n, p)
         Standardised samples.
     weight : ndarray of shape (n,)
@@ -194,15 +197,18 @@ def linear_start(
     if can_rotate and axes.kind == "ica":
         start = _simple_start(start, rows, weight, len(axes.spread), seed)
     is_unclear = axes.area >= CLEARLY_INDEPENDENT_AUC
-    if start.kind == "pca" or not is_unclear or len(rows) < MIN_COMPARED_ROWS:
+    if not is_unclear or len(rows) < MIN_COMPARED_ROWS:
         return start
     criteria = start.criteria | {"independence_area": axes.area}
-    if start.kind == "ica":
-        n_few = _count_independent(axes, seed)
-        criteria["ica_directions"] = float(n_few)
-        if n_few < axes.leading.shape[1]:
-            start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
-            start = replace(start, n_directions=n_few)
+    if start.kind == "varimax":
+        return replace(start, criteria=criteria, alternative=("pca", n_directions))
+    n_few = _count_independent(axes, seed)
+    criteria["ica_directions"] = float(n_few)
+    if start.kind == "pca":
+        return replace(start, criteria=criteria, alternative=("ica", n_few))
+    if n_few < axes.leading.shape[1]:
+        start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
+        start = replace(start, n_directions=n_few)
     return replace(start, criteria=criteria, alternative=("pca", n_directions))
 
 

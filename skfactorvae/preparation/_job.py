@@ -22,7 +22,7 @@ from ._conditional_axes import diagonalised
 from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
-from ._initialization import has_independent_components, linear_start
+from ._initialization import INDEPENDENT_AUC, has_independent_components, linear_start
 from ._length import LengthComparison
 from ._model_spec import ModelSpec
 from ._noise_levels import (
@@ -207,13 +207,16 @@ class Prepared:
 
         Its own is used if it is better by a clear margin, and PCA's if it is not
         better: fits from PCA are annealed, and still rise. In between, PCA's is used
-        if either fit makes all steps without a further comparison; else both stay.
+        if either fit makes all steps without a further comparison, or if components
+        are not independent; else both stay.
         """
         few = self.comparisons[0].schedule.max_iter
-        makes_all = any(
+        area = self.known["init_criteria_"].get("independence_area", 0.0)
+        needs_clear_gain = area >= INDEPENDENT_AUC or any(
             one.comparison is None and one.schedule.max_iter > few for one in (own, pca)
         )
-        if not gain > (CLEAR_GAIN_OVER_PCA if makes_all else self._least_gain(0.0)):
+        least = CLEAR_GAIN_OVER_PCA if needs_clear_gain else self._least_gain(0.0)
+        if not gain > least:
             return pca
         both = replace(own, other=pca)
         if gain > CLEAR_GAIN_OVER_PCA or not both.comparisons:
@@ -456,7 +459,10 @@ def prepare(
     chosen = compared_from(start)
     if start.other is None or chosen.comparison is None:
         return chosen
-    return replace(chosen, other=compared_from(start.other))
+    other = compared_from(start.other)
+    if start.init == "pca":
+        return replace(other, other=chosen)
+    return replace(chosen, other=other)
 
 
 def _known_of(start: Start, options: FitOptions) -> dict[str, Any]:

@@ -236,10 +236,10 @@ def _first(raw: Any, present: np.ndarray) -> Any:
 
 def _check_texts(name: str, texts: np.ndarray) -> None:
     """Raise if strings are numbers that numpy has converted."""
-    texts = texts.astype(str)
-    is_number = len(texts) > MANY_LEVELS and all(map(_reads_as_number, texts))
-    if is_number or "nan" in texts:
-        example = "nan" if "nan" in texts else str(texts[0])
+    words = list(map(str, texts))
+    is_number = len(words) > MANY_LEVELS and all(map(_reads_as_number, words))
+    if is_number or "nan" in words:
+        example = "nan" if "nan" in words else words[0]
         raise ValueError(
             f"Attribute {name!r} of y holds numbers, or NaN, as strings, such as "
             f"{example!r}; numpy converts numbers to strings in an array that also "

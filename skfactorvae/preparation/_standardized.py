@@ -163,3 +163,43 @@ class StandardizedRows:
         """Arrays that are equal for equal rows."""
         scales = np.stack([self.scaling.mean, self.scaling.scale])
         return self.table.digests, self.index, scales
+
+
+class JoinedRows:
+    """Samples that are read when they are needed, before others that are in memory.
+
+    They are indexed by slices and by the number of one sample.
+
+    Parameters
+    ----------
+    table : StandardizedRows of shape (m, p)
+    others : ndarray of shape (k, p)
+    """
+
+    def __init__(self, table: StandardizedRows, others: np.ndarray):
+        self.table, self.others, self.dtype = table, others, table.dtype
+        self.shape = len(table) + len(others), table.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        if not isinstance(rows, slice):
+            return self[rows : rows + 1][0]
+        start, stop, _ = rows.indices(len(self))
+        n_read = len(self.table)
+        after = slice(max(start - n_read, 0), max(stop - n_read, 0))
+        return np.concatenate([self.table[start:stop], self.others[after]])
+
+
+def with_rows(rows: Any, others: np.ndarray) -> Any:
+    """Return samples before others, (m + k, p).
+
+    Parameters
+    ----------
+    rows : ndarray or StandardizedRows of shape (m, p)
+    others : ndarray of shape (k, p)
+    """
+    if isinstance(rows, np.ndarray):
+        return np.concatenate([rows, others])
+    return JoinedRows(rows, others)

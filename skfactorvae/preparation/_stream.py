@@ -11,6 +11,7 @@ import numpy as np
 from .. import core
 from ._job import Prepared
 from ._noise_levels import default_input_noise
+from ._standardized import with_rows
 
 MAX_HELD_OUT = 500
 """Held-out samples that are kept of a stream, at most."""
@@ -99,7 +100,7 @@ class Stream:
             validation_fraction=validation_fraction,
             temperature=job.temperature if total_samples is not None else 1.0,
             conditional_noise_std=job.conditional_noise_std,
-            held_out=job.rows[:0],
+            held_out=np.empty((0, job.rows.shape[1]), job.rows.dtype),
             keys=np.zeros(0),
             orientation=None if fitted is None else (np.arange(d), np.ones(d)),
             rotation=None if fitted is None else core.rotation_of(fitted),
@@ -130,12 +131,11 @@ class Stream:
         if job.labels is not None:
             chosen &= ~_only_labelled(job.labels, chosen)
         keys = np.concatenate([self.keys, rng.random(chosen.sum())])
-        held_out = np.concatenate([self.held_out, job.rows[chosen]])
         kept = np.sort(np.argsort(keys)[:MAX_HELD_OUT])
         size = self.sample_size + core.effective_sample_size(job.row_weights)
         stream = replace(
             self,
-            held_out=held_out[kept],
+            held_out=self._held_out_with(job.rows, np.flatnonzero(chosen), kept),
             keys=keys[kept],
             n_samples=self.n_samples + n_samples,
             sample_size=size,
@@ -146,7 +146,7 @@ class Stream:
             noise = default_input_noise(size, *sizes, job.objective.kl_weight)
         trained = replace(
             job,
-            rows=job.rows[~chosen],
+            rows=core.select_rows(job.rows, np.flatnonzero(~chosen)),
             row_weights=job.row_weights[~chosen],
             labels=None if job.labels is None else job.labels[~chosen],
             seed=self.seed,
@@ -157,10 +157,29 @@ class Stream:
         )
         return stream, trained
 
+    def _held_out_with(
+        self, rows: Any, chosen: np.ndarray, kept: np.ndarray
+    ) -> np.ndarray:
+        """Return the held-out samples that are kept, of which few are read.
+
+        Parameters
+        ----------
+        rows : ndarray or StandardizedRows of shape (n, q)
+            The block.
+        chosen : ndarray of int
+            Its held-out samples.
+        kept : ndarray of int, sorted
+            Those that are kept, of the earlier held-out samples before these.
+        """
+        n_earlier = len(self.held_out)
+        earlier, own = np.split(kept, [np.searchsorted(kept, n_earlier)])
+        return np.concatenate([self.held_out[earlier], rows[chosen[own - n_earlier]]])
+
     def described(self, job: core.Job) -> core.Job:
         """Return a job whose rows are those of its block and the held-out ones.
 
-        Rows with labels stay those of the block.
+        Rows with labels stay those of the block. A random sample stands for a table
+        that is read in the order in which it is stored.
 
         Parameters
         ----------
@@ -168,9 +187,10 @@ class Stream:
         """
         if job.labels is not None:
             return job
+        job = job.representative
         return replace(
             job,
-            rows=np.concatenate([job.rows, self.held_out]),
+            rows=with_rows(job.rows, self.held_out),
             row_weights=np.concatenate([job.row_weights, np.ones(len(self.keys))]),
         )
 

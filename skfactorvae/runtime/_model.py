@@ -414,7 +414,7 @@ class RuntimeModel:
             ``expected_numbers`` needs none.
         """
         features = self._expected_features(X)
-        return features if self.table is None else self.table.decode(features)
+        return features if self.table is None else self.table.decode(features, codes=X)
 
     def expected_numbers(self, X):
         """Compute the expectation of each number of a table, given codes.

@@ -97,6 +97,8 @@ class RowSource(ABC):
         ValueError
             If they cannot be read; the message states which.
         """
+        if start >= stop:
+            return self._no_rows()
         where = f"Samples {start} to {stop - 1} of X"
         try:
             rows = self._read(start, stop)
@@ -115,6 +117,8 @@ class RowSource(ABC):
         ValueError
             If they cannot be read; the message states which.
         """
+        if not len(index):
+            return self._no_rows()
         where = f"{len(index)} samples of X, from {index.min()} to {index.max()},"
         try:
             rows = self._read_at(index)
@@ -138,6 +142,9 @@ class RowSource(ABC):
             first = int(run[0])
             parts.append(self._read(first, int(run[-1]) + 1)[run - first])
         return np.concatenate(parts)[place.reshape(-1)]
+
+    def _no_rows(self) -> np.ndarray:
+        return np.empty((0, self.shape[1]), self.dtype)
 
     def _checked(self, rows: np.ndarray, n_rows: int, where: str) -> np.ndarray:
         if rows.shape != (n_rows, self.shape[1]):

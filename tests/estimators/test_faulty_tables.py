@@ -56,10 +56,6 @@ REFUSED = {
         make_table().set_axis(["weight", "mode", "mode"], axis=1),
         "several called 'mode'",
     ),
-    "a category without values": (
-        make_table().assign(mode=pd.Categorical([None] * N, ["x", "y"])),
-        "'mode' of X are missing.*Leave it out",
-    ),
 }
 
 
@@ -87,6 +83,10 @@ TAKEN = {
     "a single category": (make_table().assign(mode="x"), None),
     "a sample without values": (without_values(), None),
     "a column of objects without values": (objects([None] * N), "observed.*'note'"),
+    "a category without values": (
+        make_table().assign(note=pd.Categorical([None] * N, ["x", "y"])),
+        "observed.*'note'",
+    ),
     "a column of NaN": (
         with_value("weight", np.nan, slice(None)),
         "observed.*'weight'",
@@ -488,6 +488,7 @@ def test_nested_values_are_no_numbers(kind):
 
 
 EMPTY = {
+    "categories": pd.Series([None] * N, dtype="category"),
     "text": pd.Series([None] * N, dtype="string"),
     "text of pandas 3": pd.Series([None] * N, dtype="str"),
     "objects": pd.Series([None] * N, dtype=object),

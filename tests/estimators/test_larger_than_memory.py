@@ -21,7 +21,7 @@ from skfactorvae.model_selection import BatchedGridSearchCV
 from skfactorvae.preparation import _standardized
 from skfactorvae.preparation._rows import stored_rows
 from skfactorvae.preparation._scaling import Scaling, blocks_of
-from skfactorvae.sources import as_source, check_source
+from skfactorvae.sources import RowSource, as_source, check_source
 
 each_source = pytest.mark.parametrize("kind", ["memory map", "shards", "CSR"])
 
@@ -413,3 +413,88 @@ def test_a_fit_in_stored_order_reads_the_random_sample_few_times():
     table = Counted(data(3000))
     FactorVAETransformer(**SMALL).fit(table)
     assert table.n_slices < 600  # 672 where blocks of the sample are not sorted
+
+
+@each_source
+@pytest.mark.parametrize("sensitive", [None, [0, 1]])
+def test_attributes_are_predicted_of_a_table_in_parts(kind, sensitive, tmp_path):
+    X = data()
+    y = np.column_stack([X[:, 0], X[:, 1] > np.median(X[:, 1])])
+    table = stored(X, kind, tmp_path)
+    model = SupervisedFactorVAETransformer(**SMALL, sensitive=sensitive).fit(table, y)
+    predicted = model.predict_attributes(table)
+    assert predicted.shape == (len(X), 2 if sensitive is None else 0)
+    np.testing.assert_array_equal(predicted, model.predict_attributes(X))
+    chances = model.predict_attributes_proba(table)
+    for name, expected in model.predict_attributes_proba(X).items():
+        np.testing.assert_array_equal(chances[name], expected)
+
+
+# ------------------------------------------------------------------------- streams
+def assert_equal_streams(one, other):
+    assert_equal_fits(one, other)
+    assert one.n_samples_seen_ == other.n_samples_seen_
+    assert one.drift_ == other.drift_
+    for name in ("held_out", "keys"):
+        np.testing.assert_array_equal(one._stream[name], other._stream[name])
+
+
+@each_source
+@pytest.mark.parametrize("validation_fraction", [0, 0.3])
+def test_blocks_of_a_stream_equal_those_of_the_array(
+    kind, validation_fraction, tmp_path
+):
+    """Bit for bit, with and without held-out samples."""
+    X = data()
+    one, other = FactorVAETransformer(**SMALL), FactorVAETransformer(**SMALL)
+    for block in (X, 2 * X[::2]):
+        table = stored(block, kind, tmp_path)
+        one.partial_fit(block, validation_fraction=validation_fraction)
+        other.partial_fit(table, validation_fraction=validation_fraction)
+        assert_equal_streams(one, other)
+
+
+@each_source
+def test_blocks_with_labels_equal_those_of_the_array(kind, tmp_path):
+    X = data()
+    y = (X[:, 0] > np.median(X[:, 0])).astype(float)
+    one, other = (SupervisedFactorVAETransformer(**SMALL) for _ in range(2))
+    for block, labels in ((X, y), (X[::2], y[::2])):
+        one.partial_fit(block, labels)
+        other.partial_fit(stored(block, kind, tmp_path), labels)
+        assert_equal_streams(one, other)
+
+
+@pytest.mark.usefixtures("stored_order")
+def test_blocks_are_read_in_stored_order(monkeypatch, tmp_path):
+    """Their moments are those of a random sample, and of held-out samples."""
+    monkeypatch.setattr(_standardized, "START_ROWS", 40)
+    X = data()
+    vae = FactorVAETransformer(**SMALL)
+    for block in (X, X[::2]):
+        vae.partial_fit(in_hdf5(block, tmp_path), validation_fraction=0.3)
+        (tmp_path / "table.h5").unlink()
+    assert vae.n_samples_seen_ == 180
+    assert np.isfinite(vae.drift_["difference"])
+    held_out = vae._stream["held_out"] * vae.scale_ + vae.mean_
+    distance = np.abs(held_out[:, None] - X).max(axis=2).min(axis=1)
+    assert 0 < len(held_out) == len(vae._stream["keys"])
+    assert distance.max() < 1e-5
+
+
+@pytest.mark.parametrize("validation_fraction", [0.1, 0.9])
+def test_few_samples_of_a_block_are_read_at_once(validation_fraction, monkeypatch):
+    """Neither those that are trained on nor the held-out ones are read as a whole."""
+    monkeypatch.setattr("skfactorvae.core._latents.ROWS_AT_ONCE", 64)
+    X, sizes = sparse_table(6000, 40).tocsr(), []
+    read_at = RowSource.read_at
+
+    def counted(source, index):
+        sizes.append(len(index))
+        return read_at(source, index)
+
+    vae = FactorVAETransformer(**SMALL | {"batch_size": 128})
+    vae.partial_fit(X, validation_fraction=validation_fraction)
+    monkeypatch.setattr(RowSource, "read_at", counted)
+    vae.partial_fit(X)
+    assert max(sizes) < 3000

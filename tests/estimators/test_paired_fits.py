@@ -10,8 +10,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold
 
 import skfactorvae
-from skfactorvae import FactorVAETransformer, PairedVAETransformer
+from skfactorvae import FactorVAETransformer, PairedVAETransformer, load
 from skfactorvae._pairs import check_pairs, joined_groups
+from skfactorvae.estimators._paired_vae import CHANGED
 from skfactorvae.preparation import TrainingData
 
 SMALL = {
@@ -137,6 +138,40 @@ class TestRefusals:
     def test_identifiers_that_cannot_be_used(self, pairs, message):
         with pytest.raises(ValueError, match=message):
             fitted(table()[0], pairs)
+
+    @pytest.mark.parametrize("n_changed", [3, 50])
+    def test_pairs_have_a_component_in_common(self, n_changed):
+        X, pairs = table()
+        model = PairedVAETransformer(**SMALL, n_changed=n_changed)
+        message = rf"below n_components=3, so .*; got {n_changed}\. .*n_changed=None"
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, pairs=pairs)
+        assert "weights_" not in vars(model)
+        assert CHANGED not in model.fit(X).history_
+        changed = model.set_params(n_changed=2).fit(X, pairs=pairs).history_[CHANGED]
+        assert changed[-1] == 2
+
+    @pytest.mark.parametrize("is_loaded", [False, True])
+    def test_a_fit_to_pairs_is_not_continued_without_them(self, is_loaded, tmp_path):
+        X, pairs = table()
+        model = fitted(X, pairs)
+        if is_loaded:
+            model.save(tmp_path / "model.fvae", include_discriminator=True)
+            model = load(tmp_path / "model.fvae")
+        before = dict(vars(model))
+        with pytest.raises(ValueError, match=r"with pairs, .* partial_fit takes none"):
+            model.partial_fit(X)
+        with pytest.raises(ValueError, match="only be continued with them"):
+            model.set_params(warm_start=True).fit(X)
+        assert dict(vars(model), warm_start=False) == before
+        assert CHANGED in model.fit(X, pairs=pairs).history_
+        assert CHANGED not in model.set_params(warm_start=False).fit(X).history_
+
+    def test_a_fit_without_pairs_is_continued(self):
+        X, pairs = table()
+        model = PairedVAETransformer(**SMALL, warm_start=True).fit(X)
+        assert model.partial_fit(X).n_samples_seen_ == len(X)
+        assert CHANGED in model.fit(X, pairs=pairs).history_
 
     def test_components_cannot_be_rotated(self):
         X, pairs = table()

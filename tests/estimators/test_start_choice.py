@@ -11,6 +11,7 @@ from skfactorvae.datasets import (
     make_heat_profiles,
     make_nonlinear_ica,
 )
+from skfactorvae.metrics import mean_correlation_score
 from skfactorvae.model_selection import batched_fits
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,35 @@ def test_a_nonlinear_mixture_starts_from_fastica_of_fewer_directions(of_mixture)
     assert of_mixture.temperature_ == 1
     assert of_mixture.init_criteria_["ica_directions"] == 4
     assert of_mixture.init_criteria_["gain_over_pca"] > 0.2
+
+
+def mixture_of_two():
+    """Return a nonlinear mixture of two sources in four directions, which is as far
+    from independent as curves are."""
+    return make_nonlinear_ica(2000, 20, n_sources=2, n_layers=2, random_state=0)
+
+
+def test_a_mixture_of_few_sources_starts_from_fastica_if_that_is_clearly_better():
+    X, sources = mixture_of_two()
+    model = FactorVAETransformer(**SHORT).fit(X)
+    assert model.init_criteria_["independence_area"] >= 0.9
+    assert model.init_criteria_["ica_directions"] == 2
+    assert model.init_criteria_["gain_over_pca"] > 0.2
+    assert model.init_ == "ica"
+    assert model.temperature_ == 1
+    pca = clone(model).set_params(init="pca").fit(X)
+    own, other = (
+        mean_correlation_score(sources, fit.transform(X), over="factors")
+        for fit in (model, pca)
+    )
+    assert own > max(0.95, other)
+
+
+def test_it_starts_from_pca_without_held_out_samples():
+    X, _ = mixture_of_two()
+    model = FactorVAETransformer(**SHORT, weight_decay=0.0).fit(X)
+    assert model.init_ == "pca"
+    assert "gain_over_pca" not in model.init_criteria_
 
 
 @pytest.mark.parametrize("parameters", [{"weight_decay": 0.0}, {"max_iter": 100}])

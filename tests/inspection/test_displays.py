@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -255,6 +256,11 @@ class TestFactorMatrix:
             assert display.factor_names.tolist() == ["shape", "size"]
         assert FactorMatrixDisplay.from_codes(factors["size"], codes).matrix.size == 1
 
+    def test_each_factor_needs_a_name(self):
+        table = np.random.default_rng(0).normal(size=(50, 2))
+        with pytest.raises(ValueError, match="factor_names has 1 names for 2 factors"):
+            FactorMatrixDisplay.from_codes(table, table, factor_names=["a"])
+
     def test_an_unknown_method_is_refused(self):
         with pytest.raises(ValueError, match="method must be one of"):
             FactorMatrixDisplay.from_codes(np.eye(3), np.eye(3), method="magic")
@@ -285,6 +291,16 @@ class TestReconstruction:
         two = ReconstructionDisplay.from_predictions(peaks.data, back)
         np.testing.assert_allclose(one.errors, two.errors, rtol=1e-6)
         np.testing.assert_array_equal(one.index, two.index)
+
+    def test_a_sample_without_values_is_not_shown(self):
+        X = np.random.default_rng(0).normal(size=(9, 3))
+        X[4] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            display = ReconstructionDisplay.from_predictions(X, np.zeros_like(X))
+        assert np.flatnonzero(np.isnan(display.errors)).tolist() == [4]
+        assert 4 not in display.index
+        assert display.index[-1] == np.nanargmax(display.errors)
 
     def test_a_constant_column_has_no_r2(self):
         X = np.column_stack([np.arange(9.0), np.full(9, 0.1)])
@@ -537,6 +553,10 @@ class TestSearches:
     def test_parameters_that_were_not_searched_are_refused(self, search, vae):
         with pytest.raises(ValueError, match="did not vary 'alpha'"):
             GammaPathDisplay.from_estimator(search, parameter="alpha")
+        with pytest.raises(ValueError, match="did not vary 'alpha'"):
+            GammaPathDisplay.from_estimator(search, group="alpha")
+        with pytest.raises(ValueError, match="did not vary 'gama'"):
+            SearchDisplay.from_estimator(search, columns="gama")
         with pytest.raises(ValueError, match="score must be one of"):
             GammaPathDisplay.from_estimator(search, score="mig")
         with pytest.raises(TypeError, match="has no cv_results_"):

@@ -272,6 +272,21 @@ class TestColumnsOfSeveralTypes:
         assert edited.schema == frame.schema
         assert edited["kind"].to_list() == edit(model, X, {0: 5.0})["kind"].tolist()
 
+    @pytest.mark.parametrize("keep_residual", [True, False])
+    def test_categories_that_are_modelled_as_numbers_move(self, keep_residual):
+        rng = np.random.default_rng(0)
+        z = rng.normal(size=80)
+        rating = np.clip(np.round(z + 3), 1, 5).astype(int)
+        X = pd.DataFrame({"size": z, "kind": np.where(z > 0, "a", "b")})
+        X["rating"] = pd.Categorical(rating, ordered=True)
+        model = small(likelihood={"rating": "gaussian"}, max_iter=20).fit(X)
+        options = {"reference": X, "keep_residual": keep_residual}
+        table = edit(model, X[:4], {0: 1.0}, **options)["rating"]
+        assert np.isfinite(table.to_numpy(float)).all()
+        if keep_residual:
+            still = edit(model, X[:4], {0: 0.0}, **options)["rating"]
+            assert still.tolist() == X["rating"][:4].tolist()
+
     def test_a_traversal_starts_from_a_sample(self, mixed):
         model, X = mixed
         display = LatentTraversalDisplay.from_sample(model, X[3:4], X, n_steps=3)
@@ -287,6 +302,19 @@ class TestStrip:
         assert display.rows.shape == (2, 5, 30)
         np.testing.assert_array_equal(display.rows[:, 2], [sample, sample])
         assert len(display.plot().ax_) == 2
+
+    def test_it_is_labelled_in_standard_deviations_from_the_sample(self, vae, peaks):
+        display = LatentTraversalDisplay.from_sample(
+            vae, peaks.data[7], peaks.data, latents=[0, 1], n_steps=5, kind="curve"
+        ).plot(values="differences")
+        first = display.ax_[0]
+        assert [text.get_text() for text in first.texts] == ["−2 sd", "+2 sd"]
+        assert first.get_ylabel() == "difference from the sample"
+        np.testing.assert_array_equal(display.rows[0, 2], display.middle)
+        bars = LatentTraversalDisplay.from_sample(
+            vae, peaks.data[7], peaks.data, latents=[0], kind="bars"
+        ).plot()
+        assert bars.ax_[0].get_xlabel().startswith("change from −2 sd to +2 sd")
 
     def test_images_are_strips(self, images):
         vae = small(network="conv", image_shape=(1, 6, 5), max_iter=5).fit(images)

@@ -1,5 +1,7 @@
 """Loadings are the mean derivative of the decoder, in the units of the table."""
 
+import copy
+
 import numpy as np
 import pytest
 from _fits import small
@@ -137,6 +139,23 @@ class TestLoadings:
         assert frame.shape == (30, 3)
         assert frame.index[3] == "w3"
         np.testing.assert_array_equal(frame["component 1"], found.components[1])
+
+    def test_names_of_components_are_those_of_the_model(self, linear):
+        model, X = linear
+        named = copy.deepcopy(model).set_component_names({0: "load"})
+        found = loadings(named, X)
+        assert str(found).startswith("load: ")
+        assert list(found.to_frame()) == ["load", "component 1"]
+
+    def test_names_of_features_are_an_array(self, mixed):
+        model, X = mixed
+        names = np.array([f"n{j}" for j in range(len(model.number_names_))])
+        found = loadings(model, X, feature_names=names)
+        assert found.feature_names.tolist() == names.tolist()
+
+    def test_quantiles_are_no_unit_of_a_derivative(self, linear):
+        with pytest.raises(ValueError, match="unit must be one of"):
+            loadings(*linear, unit="quantile")
 
     @pytest.mark.parametrize("has_empty_column", [False, True])
     def test_it_prints_without_two_complete_samples(self, linear, has_empty_column):

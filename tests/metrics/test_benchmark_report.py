@@ -1,6 +1,7 @@
 """The table of the literature: its protocol, and what it is compared with."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -98,6 +99,31 @@ class TestProtocol:
         assert set(report.scores) == set(benchmark.METRICS)
         assert min(report.scores.values()) > 0
 
+    def test_each_factor_keeps_its_type(self):
+        """An integer beside a float is discrete, and dates are numbers."""
+        rng = np.random.default_rng(0)
+        factors = pd.DataFrame(
+            {
+                "count": rng.integers(60, size=200),
+                "size": rng.uniform(size=200),
+                "day": pd.to_datetime("2026-01-01") + pd.to_timedelta(range(200), "D"),
+            }
+        )
+        codes = rng.normal(size=(200, 3)) + factors[["count"]].to_numpy() / 20
+        report = benchmark_report(lambda X: X, (codes, factors), metrics=["mig"])
+        rows = np.random.RandomState(0).permutation(200)[:134]
+        expected = mutual_info_gap_score(
+            factors.iloc[rows], codes[rows], strategy="uniform"
+        )
+        assert report.scores["mig"] == pytest.approx(expected)
+
+    def test_what_a_score_leaves_out_is_a_note(self):
+        table = grid()
+        factors = pd.DataFrame({"a": table.factors[:, 0], "fixed": 1})
+        report = benchmark_report(lambda X: X, (table.data, factors), metrics=["mig"])
+        assert report.notes["mig"].endswith("which are left out: fixed.")
+        assert f"mig: {report.notes['mig']}" in str(report).splitlines()
+
     def test_what_is_undefined_is_skipped_with_a_reason(self):
         table = grid()
         one = (table.data, table.factors[:, :1])
@@ -145,7 +171,7 @@ class TestPublished:
     def test_every_published_value_has_a_source_and_a_range(self):
         for published in benchmark.PUBLISHED.values():
             assert "Table" in published.source
-            for name, value in published.values.items():
+            for name, value in published.values.items():  # noqa: PD011 # a dict
                 assert name in benchmark.COMPARABLE
                 assert 0 < value < 1
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 # a switch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
@@ -21,7 +22,7 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skfactorvae import metrics
 from skfactorvae.metrics import _scorers as scorers_module
@@ -284,6 +285,28 @@ def test_what_cannot_be_scored_is_refused_with_advice(data):
         named(make_pipeline(PCA()).fit(X), X, factors)
     with pytest.raises(TypeError, match="must be callable"):
         make_disentanglement_scorer("mig")
+
+
+def test_a_model_that_keeps_no_component_scores_as_a_constant_one(data):
+    X, factors = data
+    none = FunctionTransformer(lambda X: np.asarray(X)[:, :0])
+    constant = FunctionTransformer(lambda X: np.zeros((len(X), 1)))
+    for scorer in (metrics.active_units_scorer, metrics.mig_scorer, metrics.mcc_scorer):
+        scores = []
+        for model in (none, constant):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedMetricWarning)
+                scores.append(scorer(model, X, factors))
+        assert scores == [0.0, 0.0]
+
+
+def test_a_metric_of_several_numbers_is_no_scorer(data):
+    X, factors = data
+    scorer = metrics.make_disentanglement_scorer(
+        metrics.mutual_info_gap_score, average=None
+    )
+    with pytest.raises(ValueError, match=r"must return one number .* of shape"):
+        scorer(PCA(2).fit(X), X, factors)
 
 
 def test_a_scorer_without_factors_needs_none(data):

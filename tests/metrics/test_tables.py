@@ -473,6 +473,16 @@ def test_a_report_lists_types_components_and_skipped_factors(codes):
         assert word in text
 
 
+def test_a_report_says_what_a_score_leaves_out(codes):
+    shape = np.resize(["disc", "ring", "square"], len(codes))
+    factors = pd.DataFrame({"shape": shape, "size": codes[:, 0], "fixed": 1})
+    report = disentanglement_report(factors, codes, metrics=["mcc", "mig"], n_blocks=0)
+    assert report.notes.keys() == {"mcc"}
+    assert report.notes["mcc"].endswith("are left out: shape.")
+    assert report.skipped.keys() == {"factor fixed"}
+    assert str(report).splitlines()[-2:] == ["notes:", f"  mcc: {report.notes['mcc']}"]
+
+
 def test_a_report_is_a_frame(codes):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     report = disentanglement_report(factors, codes, metrics=["mig", "factor_vae"])
@@ -520,6 +530,29 @@ def test_columns_of_the_same_name_are_refused(codes):
         sap_score(twice, codes)
     with pytest.raises(ValueError, match=r"codes must not have .* same name, .* 'a'"):
         sap_score(codes, twice)
+
+
+@pytest.mark.parametrize(
+    "name", ["mutual_info_gap_score", "mig_sup_score", "dcimig_score", "jemmig_score"]
+)
+def test_types_are_those_of_weighted_samples(name):
+    score = getattr(metrics, name)
+    factor = np.arange(30)  # continuous, and discrete if each is there twice
+    code = factor + np.random.default_rng(0).normal(size=30)
+    twice = score(np.repeat(factor, 2), np.repeat(code, 2))
+    assert score(factor, code, sample_weight=np.full(30, 2)) == pytest.approx(twice)
+    assert twice != pytest.approx(score(factor, code))
+    added = np.r_[factor, np.repeat(factor, 3)], np.r_[code, np.repeat(factor, 3) + 9.0]
+    weight = np.repeat([1.0, 0.0], [30, 90])
+    once = score(factor, code)
+    assert score(*added, sample_weight=weight) == pytest.approx(once)
+    assert score(factor, code, sample_weight=np.full(30, 0.01)) == pytest.approx(once)
+
+
+def test_components_that_vary_without_labels_only_have_no_robustness():
+    score = metrics.interventional_robustness_score
+    with pytest.warns(UndefinedMetricWarning, match="every component is constant"):
+        assert score([0, 1, 0, 1, np.nan], [0.0, 0, 0, 0, 1]) == 0
 
 
 def test_masked_is_unlabelled_for_factors_and_an_error_for_codes(codes):

@@ -18,6 +18,7 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skfactorvae import FactorVAETransformer
 from skfactorvae.datasets import make_nonlinear_ica
+from skfactorvae.inspection import factor_table
 from skfactorvae.metrics import udr_score
 from skfactorvae.model_selection import SeedEnsemble
 from skfactorvae.model_selection._members import subsample
@@ -160,6 +161,38 @@ class TestKeepStable:
         assert ensemble.get_feature_names_out().tolist() == names
         frame = ensemble.set_output(transform="pandas").transform(columns)
         assert list(frame.columns) == names
+
+    def test_names_of_components_are_those_of_the_central_fit(self):
+        X, _ = make_nonlinear_ica(80, n_sources=2, n_features=6, random_state=0)
+        vae = FactorVAETransformer(2, **TINY, weight_decay=0)
+        ensemble = SeedEnsemble(vae, n_seeds=2, random_state=0).fit(X)
+        assert ensemble.component_names_.tolist() == ["component 0", "component 1"]
+        ensemble.estimator_.set_component_names({1: "load"})
+        ensemble.set_params(keep="stable").stable_components_ = np.array([1])
+        assert ensemble.component_names_.tolist() == ["load"]
+        assert factor_table(ensemble, X).names.tolist() == ["load"]
+
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    def test_stable_columns_are_of_the_library_of_all(self, library):
+        X, _ = make_nonlinear_ica(80, n_sources=2, n_features=6, random_state=0)
+        pca = FastICA(3, random_state=0, whiten="unit-variance")
+        pca.set_output(transform=library)
+        ensemble = SeedEnsemble(pca, n_seeds=2, random_state=0).fit(X)
+        every = ensemble.transform(X)
+        ensemble.set_params(keep="stable").stable_components_ = np.array([0, 2])
+        kept = ensemble.transform(X)
+        assert type(kept) is type(every)
+        assert list(kept.columns) == [every.columns[0], every.columns[2]]
+
+    def test_a_fit_that_fails_leaves_the_last_one(self, columns):
+        ensemble = SeedEnsemble(Jumbled(), n_seeds=2, random_state=0).fit(columns)
+        before = dict(vars(ensemble))
+        members = [PCA(n).fit(columns[:, :2]) for n in (1, 2)]
+        with pytest.raises(ValueError, match="matching needs the same number"):
+            ensemble._match(members, columns[:, :2])
+        after = vars(ensemble)
+        assert before.keys() == after.keys()
+        assert all(after[name] is value for name, value in before.items())
 
     def test_inverse_transform_sets_other_components_to_their_mean(self):
         X, _ = make_nonlinear_ica(300, n_sources=2, random_state=0)

@@ -382,6 +382,26 @@ class TestPath:
         assert path.estimators[1][0].warm_start
         assert path.scores.keys() == alone.scores.keys()
 
+    def test_later_fits_make_a_quarter_of_the_steps_of_an_automatic_number(self, X):
+        vae = FactorVAETransformer(**TINY, random_state=0, weight_decay=0)
+        vae.set_params(max_iter="auto")
+        path = gamma_path(vae, X, [0, 10], random_state=0)
+        first, later = path.estimators
+        assert first.max_iter == "auto"
+        assert later.max_iter == first.max_iter_ // 4
+
+    def test_fits_of_a_pipeline_with_a_memory_are_warm_started(self, X, tmp_path):
+        vae = FactorVAETransformer(**TINY, random_state=0, weight_decay=0)
+        paths = [
+            gamma_path(pipe, X, [0, 10], random_state=0)
+            for pipe in (
+                make_pipeline(vae, StandardScaler()),
+                make_pipeline(vae, StandardScaler(), memory=str(tmp_path)),
+            )
+        ]
+        np.testing.assert_array_equal(paths[0].codes, paths[1].codes)
+        assert [fit[0].max_iter for fit in paths[1].estimators] == [12, 3]
+
     def test_a_transformer_without_warm_start_raises(self, rows):
         with pytest.raises(ValueError, match=r"Dial has no \['max_iter'"):
             gamma_path(Dial(), rows, [0, 5])

@@ -277,6 +277,7 @@ class TestLinearStart:
             for kind in ("auto", "pca")
         )
         assert auto.kind == pca.kind == "pca"
+        assert auto.alternative == ("ica", int(auto.criteria["ica_directions"]))
         np.testing.assert_allclose(np.abs(auto.encoder), np.abs(pca.encoder), atol=1e-9)
 
     @pytest.mark.slow

@@ -74,6 +74,18 @@ def test_rows_are_those_of_the_array(make, dtype, tmp_path):
     assert rows.flags.writeable
 
 
+@pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_no_rows_are_an_empty_array(make, dtype, tmp_path):
+    source = as_source(make(tmp_path, values(dtype)))
+    checked = check_source(source, "Model", allow_nan=False)
+    none = np.zeros(0, dtype=int)
+    for rows in (source.read_at(none), source.read(0, 0), source[100:100], source[N:]):
+        assert (rows.shape, rows.dtype) == ((0, P), source.dtype)
+    for rows in (checked[none], checked[:0]):
+        assert (rows.shape, rows.dtype) == ((0, P), source.dtype)
+
+
 @pytest.mark.parametrize("X", [values(), values().tolist(), np.arange(3.0), ["a", "b"]])
 def test_arrays_and_lists_are_no_sources(X):
     assert as_source(X) is None
