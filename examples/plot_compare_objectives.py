@@ -131,12 +131,12 @@ for ax in axes[1]:
 # --------------------
 #
 # ``score`` is the same lower bound of the log-density for all objectives. A larger
-# weight of the KL divergence lowers it: beta-VAE has about a third of the VAE's KL
-# divergence and by far the lowest ELBO, and beta-TCVAE is in between. The penalties on
-# dependence of DIP-VAE II and FactorVAE change it less, FactorVAE's hardly at all. AAE
-# has a low ELBO although its codes contain most information: they have almost no noise,
-# so that their KL divergence is large, and all five components are active, since the
-# objective has no term that makes one inactive.
+# weight of the KL divergence lowers it: beta-VAE has two thirds of the VAE's KL
+# divergence, and beta-TCVAE, whose penalty on dependence comes from batches, a little
+# more than half of it. The penalties of DIP-VAE II and FactorVAE change the ELBO less,
+# FactorVAE's hardly at all. AAE has the lowest ELBO although its codes contain most
+# information: they have almost no noise, so that their KL divergence is large, and all
+# five components are active, since the objective has no term that makes one inactive.
 
 for name, model in fitted.items():
     print(
