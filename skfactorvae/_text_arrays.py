@@ -80,9 +80,9 @@ def texts_of(levels: np.ndarray, name: str) -> np.ndarray:
         if other is not level:
             raise ValueError(
                 f"{name} has the levels {_shown(other)} and {_shown(level)}, which "
-                "have the same text; expected levels of different text. Convert them "
-                "to one type, for instance by "
-                "X[name].astype(str).astype('category')."
+                "have the same text; expected levels of different text. Rename one of "
+                "them, for instance by rename_categories, or, if they mean the same, "
+                "convert them to text and back to categories."
             )
     return text_array(list(first))
 

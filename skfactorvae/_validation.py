@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import types
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
@@ -185,6 +187,22 @@ def clip_to_unit_interval(X: np.ndarray, name: str = "X") -> np.ndarray:
         f"values are outside, and were clipped: {name} ranges from {low:.4g} to "
         f"{high:.4g}. Scale it as in fit, for instance with MinMaxScaler(clip=True).",
         UserWarning,
-        stacklevel=6,
+        stacklevel=_calls_of_libraries(),
     )
     return X.clip(0.0, 1.0)
+
+
+def _calls_of_libraries() -> int:
+    """Return the stack level of the first call outside of this package, scikit-learn's.
+
+    It is that of a warning in the function that calls this one.
+    """
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and _is_of_libraries(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_of_libraries(frame: types.FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] in (__package__, "sklearn")

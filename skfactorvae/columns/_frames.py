@@ -421,7 +421,7 @@ def _filled_pandas(old: Any, new: Any, gaps: np.ndarray, *, of_numbers: bool) ->
         Whether entries are numbers also where the old column has a categorical type.
     """
     if getattr(new.dtype, "kind", "O") == "f" and new.isna().all():
-        return old.mask(gaps)  # the fit had no value
+        return old  # the fit had no value
     if of_numbers and _has_categories(old):
         old = old.astype(np.float64)
     if _has_categories(old):
@@ -476,9 +476,9 @@ def _filled_polars(old: Any, new: Any, gaps: np.ndarray) -> Any:
     gaps : ndarray of shape (n,), bool
     """
     polars = importlib.import_module("polars")
-    if new.dtype.is_float() and new.is_nan().all():  # the fit had no value
-        new = polars.Series([None] * len(old), dtype=old.dtype)
-    elif isinstance(old.dtype, polars.Enum):
+    if new.dtype.is_float() and new.is_nan().all():
+        return old  # the fit had no value
+    if isinstance(old.dtype, polars.Enum):
         first = new.dtype if isinstance(new.dtype, polars.Enum) else old.dtype
         texts = new.cast(polars.String)
         levels = [*first.categories, *old.dtype.categories, *texts.drop_nulls()]

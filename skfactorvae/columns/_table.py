@@ -168,8 +168,8 @@ class TableEncoding:
     def as_state(self) -> dict[str, Any]:
         """Return all attributes as plain values and arrays."""
         return {
-            "columns": [dict(vars(column)) for column in self.columns],
-            "frame_type": None if self.frame_type is None else vars(self.frame_type),
+            "columns": [_plain(column) for column in self.columns],
+            "frame_type": None if self.frame_type is None else _plain(self.frame_type),
         }
 
     @classmethod
@@ -304,7 +304,8 @@ class TableEncoding:
             )
         array = np.array(X, dtype=object)
         for j, column in enumerate(decoded):
-            array[gaps[:, j], j] = column[gaps[:, j]]
+            if not self.columns[j].is_empty:
+                array[gaps[:, j], j] = column[gaps[:, j]]
         dtype = _common_type(decoded)
         return array if dtype is None else array.astype(dtype)
 
@@ -334,6 +335,16 @@ class TableEncoding:
         for j, column in enumerate(values):
             out[:, j] = column
         return out
+
+
+def _plain(part: ColumnEncoding | FrameType) -> dict[str, Any]:
+    """Return the attributes of a part of the encoding, but for later ones at defaults.
+
+    Earlier versions read the file of a table that does not need these.
+    """
+    later = {"is_empty": False, "labels": (), "label_type": ""}
+    each = vars(part).items()
+    return {k: v for k, v in each if k not in later or v != later[k]}
 
 
 def _common_type(values: Sequence[np.ndarray]) -> Any:
@@ -449,8 +460,10 @@ def fit_table(
     ]
     # Later values of an empty column of text are not numbers.
     is_plain = not any(
-        is_of_levels(column) if no_value else own.content in (BOOLEAN, CATEGORY, TEXT)
-        for no_value, column, own in zip(empty, found, read, strict=True)
+        is_of_levels(column)
+        if np.isnan(own.values).all()
+        else own.content in (BOOLEAN, CATEGORY, TEXT)
+        for column, own in zip(found, read, strict=True)
     )
     if is_plain and set(chosen) == {"gaussian"}:
         return None

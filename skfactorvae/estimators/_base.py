@@ -119,9 +119,10 @@ class BaseLatentTransformer(
         ``independence_area``, is at least .75: ``ica_directions``, the number of
         directions that FastICA was fitted to; ``gain_over_pca``, the held-out bound of
         the start less that of PCA's, nats per feature. PCA's start is used unless this
-        exceeds .2; below an area of .9 also 0 in a fit of few steps, and .05 after
-        longer fits (both -.02 where 20 levels make up four fifths of the values of most
-        columns). Empty without a comparison.
+        exceeds a threshold: .2 at an area of .9 and more, and for fits of all steps; 0
+        for other fits of few steps; .05 after longer fits. The last two are -.02 where
+        20 levels make up four fifths of the values of most columns. Empty without a
+        comparison.
     rotation_ : ndarray of shape (n_components, n_components) or None
         Orthogonal matrix R by which components were rotated after the fit, after
         ``init="varimax"`` or by ``rotate``: codes are ``latents @ R``. None without a

@@ -82,9 +82,9 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         other tables of nearly normal columns. ``"auto"`` uses FastICA's components
         if they are independent, as for a mixture of sources, else PCA's: the test is a
         classifier between samples and samples with shuffled components. Where it is
-        not clear, held-out samples decide, and where components are dependent, they
-        have to be clearly in favour of FastICA, as they are for nonlinear mixtures of
-        few sources (both from 1,000 samples on, and with ``weight_decay="auto"``).
+        not clear, held-out samples decide; where components are dependent, FastICA is
+        used only if it is clearly better on held-out samples, as for nonlinear mixtures
+        of few sources. Both comparisons need 1,000 samples and ``weight_decay="auto"``;
         FastICA is then fitted to as many directions as have nearly independent
         components. In place of FastICA it uses ``"varimax"`` where
         its components are nearly normal, or no farther from normal than rotated

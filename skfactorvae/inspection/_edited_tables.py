@@ -64,10 +64,12 @@ def _moved_numbers(kind, old, before, after):
     x, low, high = (
         column_numbers(read_column(c, "a column of X")) for c in (old, before, after)
     )
+    if x is None or low is None or high is None:  # the fit had no value
+        return old, np.zeros(len(old), dtype=bool)
     moved = x * (high / low) if kind == "lognormal" else x + (high - low)
     if kind in COUNTS:
         moved = np.maximum(moved, 0.0)
-    return moved, (moved != x) & ~np.isnan(x)
+    return moved, (moved != x) & ~np.isnan(moved)
 
 
 def _moved_levels(_, old, before, after):

@@ -66,8 +66,8 @@ class LatentTraversalDisplay:
     middle : ndarray of shape (n_features,), default=None
         Sample from which differences are drawn. None takes the mean of ``rows``.
     origin : str, default="mean code"
-        What that sample is: "mean code", or "sample" where components of one sample
-        move.
+        What that sample is: "mean code"; where components of one sample move,
+        "sample", or "reconstruction of the sample" if its residual is not kept.
     unit : {"quantile", "aggregate", "posterior"}, default="quantile"
         What positions are.
 
@@ -300,7 +300,7 @@ class LatentTraversalDisplay:
             kl=None if reading.kl is None else np.asarray(reading.kl)[latents],
             names=reading.component_names(len(survey.centre))[latents],
             middle=reading.numbers(still)[0],
-            origin="sample",
+            origin="sample" if keep_residual else "reconstruction of the sample",
             unit="aggregate",
         )
 
@@ -324,8 +324,8 @@ class LatentTraversalDisplay:
         values : {"auto", "samples", "differences"}, default="auto"
             What curves and images show: decoded samples, or their differences from the
             decoded sample of the mean code, or from the sample that is edited. "auto"
-            means differences for curves that
-            move by less than a third of their range, so that they would coincide.
+            means differences for curves that move by less than a third of their range,
+            so that they would coincide.
         zoom : bool, default=True
             Whether curves show only the part of the axis in which something moves, if
             that is less than half of it.

@@ -372,8 +372,9 @@ def _add(report, table, entry, names, settings):
         report.scores[name], report.std_errors[name] = value, error
         report.chance[name] = _chance(chance, table)
         report.best[name] = entry.best
-        if notes:
-            report.notes[name] = " ".join(notes)
+        own = [note for note in notes if "NaN" not in note]  # that is another score
+        if own:
+            report.notes[name] = " ".join(own)
 
 
 def _computed(entry, table, settings):

@@ -76,6 +76,9 @@ MIN_COMPARED_ROWS = 1000
 FEW_DIRECTIONS_AUC = 0.85
 """Area below which leading directions are few enough for FastICA."""
 
+FEW_DIRECTIONS = "few"
+"""Kind of the start by FastICA of so few directions."""
+
 MAX_FACTOR_FEATURES = 300
 """Features up to which factor analysis is fitted."""
 
@@ -107,8 +110,8 @@ class LinearStart:
         How many principal directions it was fitted to, where their number was chosen
         by their independence.
     alternative : tuple (kind, n_directions) or None
-        Arguments of the start with which it should be compared on held-out samples. It
-        is used if that is not possible.
+        Arguments of the start with which it should be compared on held-out samples.
+        This start is used without such a comparison.
     """
 
     kind: str
@@ -156,13 +159,14 @@ def linear_start(
 
     Parameters
     ----------
-    kind : {"ica", "pca", "varimax", "auto"}
-        "auto" uses FastICA where its components are independent, else PCA; and factor
+    kind : {"ica", "few", "pca", "varimax", "auto"}
+        "few" is FastICA of as many directions as have independent components. "auto"
+        uses FastICA where its components are independent, else PCA; and factor
         analysis in place of FastICA where independence leaves the rotation open and
         loadings have simple structure. Where independence is not clear, FastICA is
         fitted to fewer directions, and PCA is named as the alternative to either.
-        FastICA of few directions is the alternative to PCA: a nonlinear mixture of few
-        sources has an area as curves have it.
+        Where PCA is chosen, FastICA of few directions is its alternative, because
+        nonlinear mixtures of few sources can have an area as large as that of curves.
     rows : ndarray of shape (n, p)
         Standardised samples.
     weight : ndarray of shape (n,)
@@ -180,7 +184,7 @@ def linear_start(
     -------
     LinearStart
     """
-    given = "pca" if kind == "varimax" else kind
+    given = "pca" if kind in ("varimax", FEW_DIRECTIONS) else kind
     axes = _rotated_axes(
         given, rows, weight, n_components, ICA_ROWS, seed, n_directions
     )
@@ -192,6 +196,11 @@ def linear_start(
     )
     if kind == "varimax":
         return _factor_start(start, rows, weight, len(axes.spread), seed)
+    if kind == FEW_DIRECTIONS:
+        n_few = _count_independent(axes, seed)
+        start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
+        criteria = {"ica_directions": float(n_few)}
+        return replace(start, criteria=criteria, n_directions=n_few)
     if kind != "auto":
         return start
     if can_rotate and axes.kind == "ica":
@@ -200,15 +209,15 @@ def linear_start(
     if not is_unclear or len(rows) < MIN_COMPARED_ROWS:
         return start
     criteria = start.criteria | {"independence_area": axes.area}
-    if start.kind == "varimax":
-        return replace(start, criteria=criteria, alternative=("pca", n_directions))
-    n_few = _count_independent(axes, seed)
-    criteria["ica_directions"] = float(n_few)
     if start.kind == "pca":
-        return replace(start, criteria=criteria, alternative=("ica", n_few))
-    if n_few < axes.leading.shape[1]:
-        start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
-        start = replace(start, n_directions=n_few)
+        few = FEW_DIRECTIONS, n_directions
+        return replace(start, criteria=criteria, alternative=few)
+    if start.kind == "ica":
+        n_few = _count_independent(axes, seed)
+        criteria["ica_directions"] = float(n_few)
+        if n_few < axes.leading.shape[1]:
+            start = linear_start("ica", rows, weight, n_components, seed, False, n_few)
+            start = replace(start, n_directions=n_few)
     return replace(start, criteria=criteria, alternative=("pca", n_directions))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,29 +19,25 @@ from ._calibration import calibrate
 from ._comparison import Comparison
 from ._condition_information import ConditionInformation
 from ._conditional_axes import diagonalised
-from ._conditional_start import compare_conditions, conditional_start
 from ._data import TrainingData
 from ._incomplete import complete, fit_factors
-from ._initialization import INDEPENDENT_AUC, has_independent_components, linear_start
+from ._initialization import INDEPENDENT_AUC, linear_start
 from ._length import LengthComparison
 from ._model_spec import ModelSpec
 from ._noise_levels import (
     conditional_noise_std,
     default_input_noise,
     share_of_few_levels,
-    signal_to_noise,
 )
 from ._options import FitOptions
 from ._scaling import Scaling, fit_scaling
 from ._standardized import start_sample
-from ._targets import align_start, fitted_attributes
-from ._weight_decay import compare_decays, with_weight_decay
+from ._start import Start, choose_start, linear_weights
+from ._targets import fitted_attributes
+from ._weight_decay import can_memorise, compare_decays, with_weight_decay
 
 ROTATED_KL = 0.05
 """KL divergence above which a latent is rotated, nats; others stay as they are."""
-
-PCA_TEMPERATURE = 30.0
-"""Temperature of the likelihood after an initialisation by PCA."""
 
 CLEAR_GAIN_OVER_PCA = 0.2
 """Advantage of a start over PCA's, nats per feature of held-out samples, above which it
@@ -57,15 +53,6 @@ MAX_LAG = 0.02
 levels and neither fit makes all steps: annealing from PCA is made for curves."""
 
 
-CANNOT_ROTATE = (
-    "init='varimax' rotates components after the fit, but those of this model are "
-    "distinct: they belong to groups or to attributes, pairs identify them, or "
-    "conditions do, or their posterior or prior is that of an adversarial autoencoder. "
-    "Use init='ica' or init='pca', or leave groups=, labels and conditions out."
-)
-"""Error about components that cannot be rotated."""
-
-
 @dataclass(frozen=True)
 class PreviousFit:
     """State of an earlier fit that ``warm_start`` continues."""
@@ -78,20 +65,6 @@ class PreviousFit:
     inflation: np.ndarray | None = None
     target_scales: tuple = ()
     target_levels: tuple = ()
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where training begins: initialisation, weights, and likelihood temperature."""
-
-    init: str
-    weights: Mapping[str, np.ndarray]
-    temperature: float = 1.0
-    criteria: Mapping[str, float] = field(default_factory=dict)
-    n_directions: int | None = None
-    """Principal directions of a linear start; None: those of large variance."""
-    other: Start | None = None
-    """Start with which this one is compared on held-out samples."""
 
 
 @dataclass(frozen=True)
@@ -406,7 +379,20 @@ def prepare(
     completion = complete(some, some_weight, factors, seed)
     given = _given_weights(spec, factors, some, some_weight, scaling)
     samples = (completion, some_labels)
-    start = _start(spec, objective, options, seed, samples, given, previous, memoize)
+    if previous is not None:
+        start = Start(previous.init, previous.weights)
+    else:
+        start = choose_start(
+            spec,
+            objective,
+            options,
+            seed,
+            samples,
+            given,
+            memoize,
+            is_compared=options.weight_decay == "auto"
+            and can_memorise(len(rows), options.schedule()),
+        )
     job = core.Job(
         network=spec.make_network(),
         likelihood=spec.make_likelihood(),
@@ -512,7 +498,7 @@ def _weights_of(chosen, spec, objective, seed, factors, given, rows, weight, lab
     rows, weight = completion.expected, completion.weight
     sizes = spec.n_components, seed, False, chosen.n_directions
     start = linear_start(chosen.init, rows, weight, *sizes)
-    return given | _linear_weights(start, spec, objective, rows, labels, weight)
+    return given | linear_weights(start, spec, objective, rows, labels, weight)
 
 
 def _given_weights(spec, factors, rows, weight, scaling) -> dict[str, np.ndarray]:
@@ -527,45 +513,6 @@ def _given_weights(spec, factors, rows, weight, scaling) -> dict[str, np.ndarray
     return filling | spec.make_likelihood().start(rows, weight, *scales)
 
 
-def _direction_counts(completion, objective, spec) -> tuple[int | None, ...]:
-    """Return how many directions a linear start may have; None: by their variance.
-
-    Joint diagonalisation separates factors in directions of little variance, too.
-    """
-    if counts := completion.direction_counts:
-        return counts
-    return (spec.n_components if isinstance(objective, core.AuxiliaryVAE) else None,)
-
-
-def _linear_start(init, rows, weight, counts, sizes, memoize):
-    """Return a linear start, and how many directions it may have.
-
-    It is the first one, but under ``init="auto"`` a later one whose components are
-    independent where those of the first are not.
-    """
-    n_components, seed, can_rotate = sizes
-    tried = []
-    for n in counts[: None if init == "auto" else 1]:
-        settings = init, rows, weight, n_components, seed, can_rotate, n
-        start = memoize(linear_start, *settings)
-        tried.append((start, start.n_directions or n))
-        if tried[-1][0].kind != "pca":
-            return tried[-1]
-    return tried[0]
-
-
-def _linear_weights(start, spec, objective, rows, labels, weight):
-    """Return the weights of a linear start, aligned with labels where there are any."""
-    own: dict[str, np.ndarray] = {}
-    if isinstance(objective, core.AuxiliaryVAE):
-        start, own = conditional_start(
-            start, rows, labels, weight, objective.n_conditions
-        )
-    elif labels is not None:
-        start = align_start(start, rows, labels, weight, objective)
-    return own | spec.make_network().linear_start(start.encoder, start.decoder)
-
-
 def _held_out(data: TrainingData, scaling: Scaling, dtype) -> core.HeldOut:
     """Return the held-out samples, standardised, with their weights."""
     return core.HeldOut(data.standardized(scaling, dtype), data.weight)
@@ -578,54 +525,6 @@ def _scaling(spec, training, options, previous) -> Scaling:
     standardize = options.standardize if spec.likelihood != "bernoulli" else None
     samples = training.X, training.index, training.weight
     return fit_scaling(*samples, standardize, training.errors, spec.columns)
-
-
-def _start(spec, objective, options, seed, samples, given, previous, memoize) -> Start:
-    """Choose the initialisation, its weights and the temperature."""
-    if previous is not None:
-        return Start(previous.init, previous.weights)
-    completion, labels = samples
-    weight = completion.weight
-    settings = spec, options, completion, weight, seed, memoize
-    if not spec.linear_path:
-        return Start("random", given, _temperature("random", *settings))
-    if options.init == "varimax" and not spec.can_rotate:
-        raise ValueError(CANNOT_ROTATE)
-    rows = completion.expected
-    counts = _direction_counts(completion, objective, spec)
-    sizes = spec.n_components, seed, spec.can_rotate
-    start, n = _linear_start(options.init, rows, weight, counts, sizes, memoize)
-    criteria = dict(start.criteria)
-    is_conditional = isinstance(objective, core.AuxiliaryVAE)
-    if is_conditional:
-        criteria |= compare_conditions(start, rows, labels, objective.n_conditions)
-
-    def from_axes(start, n, other=None):
-        """Return where training begins from these axes."""
-        weights = _linear_weights(start, spec, objective, rows, labels, weight)
-        temperature = _temperature(start.kind, *settings)
-        return Start(start.kind, given | weights, temperature, criteria, n, other)
-
-    if start.alternative is None or is_conditional:
-        return from_axes(start, n)
-    kind, n_other = start.alternative
-    settings_of_other = kind, rows, weight, spec.n_components, seed, False, n_other
-    alternative = memoize(linear_start, *settings_of_other)
-    return from_axes(start, n, other=from_axes(alternative, n_other))
-
-
-def _temperature(init, spec, options, completion, weight, seed, memoize) -> float:
-    """Return the temperature of the likelihood at the first step, >= 1."""
-    if options.temperature != "auto":
-        return float(options.temperature)
-    if init != "random":
-        return PCA_TEMPERATURE if init == "pca" else 1.0
-    if memoize(has_independent_components, completion.expected, weight, seed):
-        return 1.0
-    noise = spec.likelihood, spec.noise_scale
-    if spec.columns is not None:
-        noise = "gaussian", "feature"  # features are standardised
-    return max(1.0, memoize(signal_to_noise, completion.drawn, weight, *noise, seed))
 
 
 def _warmup_fraction(options, temperature) -> float:

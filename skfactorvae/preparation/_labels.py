@@ -236,7 +236,10 @@ def _first(raw: Any, present: np.ndarray) -> Any:
 
 def _check_texts(name: str, texts: np.ndarray) -> None:
     """Raise if strings are numbers that numpy has converted."""
-    words = list(map(str, texts))
+    words = [
+        text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+        for text in texts
+    ]
     is_number = len(words) > MANY_LEVELS and all(map(_reads_as_number, words))
     if is_number or "nan" in words:
         example = "nan" if "nan" in words else words[0]

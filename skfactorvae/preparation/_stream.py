@@ -179,7 +179,8 @@ class Stream:
         """Return a job whose rows are those of its block and the held-out ones.
 
         Rows with labels stay those of the block. A random sample stands for a table
-        that is read in the order in which it is stored.
+        that is read in the order in which it is stored; held-out rows then count as
+        much less as it is smaller than the block.
 
         Parameters
         ----------
@@ -187,11 +188,12 @@ class Stream:
         """
         if job.labels is not None:
             return job
-        job = job.representative
+        n_rows, job = len(job.rows), job.representative
+        held_out_weight = np.full(len(self.keys), len(job.rows) / n_rows)
         return replace(
             job,
             rows=with_rows(job.rows, self.held_out),
-            row_weights=np.concatenate([job.row_weights, np.ones(len(self.keys))]),
+            row_weights=np.concatenate([job.row_weights, held_out_weight]),
         )
 
     def schedule(self, schedule: core.Schedule, n_samples: int) -> core.StreamSchedule:

@@ -144,10 +144,7 @@ def compare_decays(
         Returns a job with a weight decay.
     """
     n_rows, free, short = len(job.rows), schedule(), schedule(COMPARISON_SOLVER)
-    epochs = free.max_iter * free.batch_size / n_rows
-    if free.max_iter < MIN_STEPS or epochs < MIN_EPOCHS[free.solver]:
-        return None
-    if n_rows < MIN_ROWS:
+    if not can_memorise(n_rows, free):
         return None
     n_splits = 2 if n_rows < FEW_ROWS else 1
     fraction = min(HELD_OUT_FRACTION, MAX_HELD_OUT / n_rows)
@@ -162,6 +159,13 @@ def compare_decays(
     ]
     few_steps = as_compared(short, min(short.max_iter, COMPARISON_STEPS))
     return DecayComparison(jobs, few_steps, free, with_decay)
+
+
+def can_memorise(n_rows: int, schedule: core.Schedule) -> bool:
+    """Return whether a fit is long enough, of enough samples, for a comparison."""
+    epochs = schedule.max_iter * schedule.batch_size / n_rows
+    is_long = schedule.max_iter >= MIN_STEPS and epochs >= MIN_EPOCHS[schedule.solver]
+    return is_long and n_rows >= MIN_ROWS
 
 
 def with_weight_decay(

@@ -10,6 +10,7 @@ from sklearn.model_selection import cross_val_score
 
 import skfactorvae
 from skfactorvae import FactorVAETransformer, load
+from skfactorvae.inspection import edit
 
 N = 40
 SMALL = {
@@ -163,6 +164,47 @@ def test_files_hold_empty_columns(tmp_path):
     for read in (load, skfactorvae.runtime.load):
         found = read(tmp_path / "model").transform(later)
         np.testing.assert_allclose(found, codes, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Columns of X without any observed value")
+@pytest.mark.parametrize("library", ["pandas", "polars", "array"])
+def test_observed_values_of_an_empty_column_stay(library):
+    X = make_table(e=pd.Series([None] * N, dtype="string"))
+    later = X.assign(e=pd.Series(["hello"] * N, dtype="string"), a=np.nan)
+    as_library = {
+        "pandas": lambda frame: frame,
+        "polars": lambda frame: pl.DataFrame(frame.to_dict("list")),
+        "array": lambda frame: frame.to_numpy(object),
+    }[library]
+    model = fit(as_library(X), handle_unknown="missing")
+    filled = model.impute(as_library(later))
+    filled = pd.DataFrame(filled, columns=later.columns)
+    assert (filled["e"] == "hello").all()
+    assert filled["a"].notna().all()
+
+
+@pytest.mark.filterwarnings("ignore:Columns of X without any observed value")
+def test_an_empty_column_is_not_edited():
+    X = make_table(e=pd.Categorical([None] * N, ["u", "v"]))
+    model = fit(X)
+    later = X.assign(e=pd.Categorical(["u"] * N, ["u", "v"]))
+    edited = edit(model, later[:3], {0: 1.0}, reference=X)
+    assert edited["e"].tolist() == ["u"] * 3
+    assert not np.array_equal(edited["a"], later["a"][:3])
+
+
+def test_files_hold_later_attributes_only_where_they_are_needed():
+    state = fit(make_table())._table_state
+    assert not any("is_empty" in column for column in state["columns"])
+    assert not {"labels", "label_type"} & state["frame_type"].keys()
+
+
+def test_the_warning_of_clipped_values_is_at_the_call(of_binary):
+    new = make_table().assign(z=1.5)
+    for method in (of_binary.transform, of_binary.score, of_binary.impute):
+        with pytest.warns(UserWarning, match="column 'z' of X ranges") as caught:
+            method(new)
+        assert [warning.filename for warning in caught] == [__file__]
 
 
 # --------------------------------------------------------------------------- errors

@@ -310,6 +310,10 @@ class TestStrip:
         first = display.ax_[0]
         assert [text.get_text() for text in first.texts] == ["−2 sd", "+2 sd"]
         assert first.get_ylabel() == "difference from the sample"
+        decoded = LatentTraversalDisplay.from_sample(
+            vae, peaks.data[7], peaks.data, latents=[0], keep_residual=False
+        )
+        assert decoded.origin == "reconstruction of the sample"
         np.testing.assert_array_equal(display.rows[0, 2], display.middle)
         bars = LatentTraversalDisplay.from_sample(
             vae, peaks.data[7], peaks.data, latents=[0], kind="bars"

@@ -483,6 +483,13 @@ def test_a_report_says_what_a_score_leaves_out(codes):
     assert str(report).splitlines()[-2:] == ["notes:", f"  mcc: {report.notes['mcc']}"]
 
 
+def test_notes_of_a_report_are_about_the_score_that_they_are_at(codes):
+    factors = np.random.default_rng(0).integers(3, size=(len(codes), 2))
+    options = {"metrics": "all", "n_blocks": 0, "dci_estimator": "mutual_info"}
+    report = disentanglement_report(factors, codes[:, :1], **options)
+    assert not any("NaN" in note for note in report.notes.values())
+
+
 def test_a_report_is_a_frame(codes):
     factors = np.column_stack([np.arange(60) % 3, np.arange(60) % 4])
     report = disentanglement_report(factors, codes, metrics=["mig", "factor_vae"])

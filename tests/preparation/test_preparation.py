@@ -277,7 +277,13 @@ class TestLinearStart:
             for kind in ("auto", "pca")
         )
         assert auto.kind == pca.kind == "pca"
-        assert auto.alternative == ("ica", int(auto.criteria["ica_directions"]))
+        assert auto.alternative == ("few", None)
+        few = linear_start("few", X, self.ones[:1000], 4, seed=0)
+        ica = linear_start(
+            "ica", X, self.ones[:1000], 4, seed=0, n_directions=few.n_directions
+        )
+        assert few.kind == "ica"
+        np.testing.assert_array_equal(few.encoder, ica.encoder)
         np.testing.assert_allclose(np.abs(auto.encoder), np.abs(pca.encoder), atol=1e-9)
 
     @pytest.mark.slow
