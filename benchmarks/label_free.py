@@ -12,9 +12,10 @@ median and the worst gamma of the grid.
 
 Parts with stored results are not repeated. ``label_free.csv`` was made with former
 defaults, which its first line names, in about an hour and a half on one busy core.
-``label_free_random.csv`` has the present defaults (without the longer fits that decide
-on the number of steps, which are newer), and random initialisations alone;
-``rules --results benchmarks/results/label_free_random.csv`` prints its table.
+``label_free_ica.csv`` has the present defaults, and eleven tables from FastICA's
+components (``train --starts ica``); ``label_free_random.csv`` has random
+initialisations, and defaults without the longer fits that decide on the number of
+steps. ``rules --results`` and the name of a file prints its table.
 """
 
 from __future__ import annotations
