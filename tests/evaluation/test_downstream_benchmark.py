@@ -31,7 +31,7 @@ def test_a_table_is_measured_and_printed(monkeypatch, tmp_path, capsys):
     downstream.print_labels(records)
     downstream.print_shifts(records)
     printed = capsys.readouterr().out
-    assert printed.count("| peaks |") == 2 * 2 + 2 * 3
+    assert printed.count("| peaks |") == 2 * 2 + 2 * len(downstream.KINDS)
 
 
 @pytest.mark.slow
