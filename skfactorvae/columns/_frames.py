@@ -210,7 +210,12 @@ class FrameType:
         if values.dtype.kind in "iuf":
             is_whole = restores_numbers and self.is_integer[j]
             is_whole = is_whole and np.isfinite(values).all()
-            return _pandas_array(values, self.dtypes[j]) if is_whole else values
+            if not is_whole:
+                return values
+            with np.errstate(invalid="ignore"):  # values out of the range of the type
+                whole = _pandas_array(values, self.dtypes[j])
+            is_equal = np.array_equal(np.asarray(whole, dtype=np.float64), values)
+            return whole if is_equal else values
         return _pandas_array(values.tolist(), self.dtypes[j])
 
     def _polars(self, polars, j, values, restores_numbers):

@@ -223,7 +223,7 @@ def test_a_table_has_the_index_of_a_frame_of_codes():
     assert table.decode(features, codes=codes).index.equals(codes.index)
     for others in (None, codes.to_numpy(), codes.to_numpy().tolist(), pl.DataFrame()):
         assert table.decode(features, codes=others).index.equals(X.index)
-    of_polars = encode(pl.from_pandas(X))
+    of_polars = encode(pl.DataFrame(X.to_dict("list")))
     assert isinstance(of_polars.decode(features, codes=codes), pl.DataFrame)
 
 

@@ -41,7 +41,11 @@ def table(suffix=""):
 
 def in_polars(X):
     enum = pl.Enum(X["kind"].cat.categories.tolist())
-    return pl.from_pandas(X.astype(object)).with_columns(pl.col("kind").cast(enum))
+    columns = {
+        name: [None if pd.isna(value) else value for value in X[name].astype(object)]
+        for name in X
+    }
+    return pl.DataFrame(columns).with_columns(pl.col("kind").cast(enum))
 
 
 def as_array(X):

@@ -120,7 +120,10 @@ def test_files_hold_the_labels_of_columns(tmp_path):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_table_of_another_library_is_imputed(library):
-    tables = {"pandas": make_table(), "polars": pl.from_pandas(make_table())}
+    tables = {
+        "pandas": make_table(),
+        "polars": pl.DataFrame(make_table().to_dict("list")),
+    }
     gaps = tables.pop("polars" if library == "pandas" else "pandas")
     (X,) = tables.values()
     gaps = gaps[:N]
