@@ -118,6 +118,9 @@ def test_files_hold_the_labels_of_columns(tmp_path):
     assert model.transform(back).shape == (N, 2)  # without a warning about names
 
 
+# An old scikit-learn reads no names from polars.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X has feature names, but")
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_table_of_another_library_is_imputed(library):
     tables = {
