@@ -12,8 +12,8 @@ weight decay, for a noisy table of 500 x 30 and one nearly without noise of 5,00
 ``--show`` prints what the choice is made from, for simulated and real tables: each
 candidate's held-out bound with the calibrated noise, and its advantage over no weight
 decay with the standard error, in nats per feature; the ratio of held-out to training
-residuals; the share of what it learned that is lost on held-out samples; and whether
-the held-out bound was still rising.
+residuals; the share of what it learned that is lost on held-out samples; whether the
+held-out bound was still rising; and the start, with the numbers by which it was chosen.
 
 For each table of ``recovery.py`` and each seed, the default fit is compared with that
 of ``weight_decay=0``, which is what the default was before weight decay was chosen on
@@ -111,6 +111,8 @@ def show(name: str) -> None:
     print(f"{name}, {X.shape[0]} x {X.shape[1]}")
     vae = Shown(min(d, X.shape[1]), random_state=0).fit(X)
     print(f"  chosen: {vae.weight_decay_:g}, {vae.n_iter_} steps")
+    criteria = ", ".join(f"{k} {v:.3f}" for k, v in vae.init_criteria_.items())
+    print(f"  start: {vae.init_}; {criteria}")
 
 
 def noisy_and_clean() -> Iterator[np.ndarray]:

@@ -193,9 +193,9 @@ def clip_to_unit_interval(X: np.ndarray, name: str = "X") -> np.ndarray:
 
 
 def _calls_of_libraries() -> int:
-    """Return the stack level of the first call outside of this package, scikit-learn's.
+    """Return the stack level of the first call outside this package and scikit-learn.
 
-    It is that of a warning in the function that calls this one.
+    It is counted from the function that calls this one, which warns.
     """
     frame, level = inspect.currentframe(), 0
     while frame is not None and _is_of_libraries(frame):

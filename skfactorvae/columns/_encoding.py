@@ -298,11 +298,10 @@ class ColumnEncoding:
             Whether they are draws, of which whole numbers are rounded, or expectations.
         """
         if not len(self.levels):
-            is_whole = self.content == INTEGER or self.likelihood in WHOLE
-            # A rounded -1e-9 is a negative zero, and the sum is not.
-            return (
-                np.rint(numbers[:, 0]) + 0.0 if is_drawn and is_whole else numbers[:, 0]
-            )
+            values = numbers[:, 0]
+            if is_drawn and (self.content == INTEGER or self.likelihood in WHOLE):
+                return np.rint(values) + 0.0  # no negative zeros
+            return values
         missing = np.isnan(numbers).any(axis=1)
         numbers = np.where(np.isnan(numbers), 0.0, numbers)
         if self.likelihood == "categorical":

@@ -183,7 +183,8 @@ class FrameType:
             type, which such a column loses.
         """
         names = [str(name) for name in X.columns]
-        other = self.frame(names, values, restores_numbers=restores_numbers)
+        own = self.of_numbers(numbers)
+        other = own.frame(names, values, restores_numbers=restores_numbers)
         changed = np.flatnonzero(gaps.any(axis=0)).tolist()
         if self.library == "polars":
             columns_ = [
@@ -382,8 +383,8 @@ def _pandas_array(values: Any, dtype: str) -> Any:
         own = _pandas_type(pandas, dtype)
         if isinstance(values, np.ndarray) or own.kind not in "iuf":
             return pandas.array(values, dtype=own)
-    except (ImportError, TypeError, ValueError, NotImplementedError):  # as Arrow, too
-        pass
+    except (ImportError, TypeError, ValueError, NotImplementedError):
+        pass  # no pyarrow, a type that pandas does not know, or values of another one
     return values if isinstance(values, np.ndarray) else pandas.array(values)
 
 

@@ -24,7 +24,7 @@ TYPED_SOURCE = (
 """Error about columns of several types in a table that is read in parts."""
 
 
-def clip_with_name(values: np.ndarray, name: str) -> np.ndarray:
+def clip_with_warning(values: np.ndarray, name: str) -> np.ndarray:
     """Return new values of a Bernoulli column, clipped to [0, 1] with a warning.
 
     Parameters
@@ -106,7 +106,7 @@ class TableColumnsMixin:
         if reset:  # what a fit does not see is of samples of weight zero
             return table.encode(X, "missing")
         unknown = getattr(self, "handle_unknown", "error")
-        return table.encode(X, unknown, clip_with_name)
+        return table.encode(X, unknown, clip_with_warning)
 
     def _check_n_rows(self, X, least: int) -> None:
         """Raise if a table has fewer samples than are needed."""

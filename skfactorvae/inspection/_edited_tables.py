@@ -114,7 +114,7 @@ def _with_columns(rows, moved, numbers):
         return _array(rows, moved)
     values, changed = zip(*moved, strict=True)
     changes = np.column_stack(changed)  # (n, p)
-    return frame_type.of_numbers(numbers).filled(
+    return frame_type.filled(
         rows, values, changes, restores_numbers=False, numbers=numbers
     )
 

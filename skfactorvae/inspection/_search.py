@@ -11,6 +11,9 @@ from sklearn.base import clone
 from .._matplotlib import LEVELS, one_axes, pyplot, tidy, title
 from ._matrix import draw_grid
 
+GROUP = "n_components"
+"""Parameter with one line for each value, if the search varied it."""
+
 
 @dataclass(frozen=True)
 class _Surface:
@@ -40,19 +43,23 @@ def _read_search(search, parameter, group, score, optional=None):
     shown, budget = _full_budget(search, results)
     mean, std = (np.asarray(results[f"{m}_test_{score}"]) for m in ("mean", "std"))
     candidates = [results["params"][i] for i in shown]
-    columns = [
-        [""] * len(candidates) if column is None and name == optional else column
-        for name in (parameter, group)
-        for column in [_column(search, candidates, name)]
-    ]
-    for name, column in zip((parameter, group), columns, strict=True):
-        if column is None:
-            raise ValueError(
-                f"The search did not vary {name!r}; it varied {_searched(results)}. "
-                "Name one of these."
-            )
-    first, second = columns
+    first = _varied_column(search, candidates, parameter)
+    second = [""] * len(first)
+    if group != optional or _column(search, candidates, group) is not None:
+        second = _varied_column(search, candidates, group)
     return _best(first, second, mean[shown], std[shown], budget)
+
+
+def _varied_column(search, candidates, parameter):
+    """Return each candidate's value of a parameter; raise if it was not searched."""
+    found = _column(search, candidates, parameter)
+    if found is None:
+        searched = _searched(search.cv_results_)
+        raise ValueError(
+            f"The search did not vary {parameter!r}; it varied {searched}. Name one of "
+            "these."
+        )
+    return found
 
 
 def _full_budget(search, results):
@@ -148,10 +155,6 @@ def _note(budget):
 def _tick(value):
     """Return the text of a value on an axis: of a function or a class, its name."""
     return getattr(value, "__name__", None) or f"{value}"
-
-
-GROUP = "n_components"
-"""Parameter with one line for each value, if the search varied it."""
 
 
 class GammaPathDisplay:

@@ -372,9 +372,8 @@ def _add(report, table, entry, names, settings):
         report.scores[name], report.std_errors[name] = value, error
         report.chance[name] = _chance(chance, table)
         report.best[name] = entry.best
-        own = [note for note in notes if "NaN" not in note]  # that is another score
-        if own:
-            report.notes[name] = " ".join(own)
+        if notes and not np.isnan(values).any():  # else they are about another score
+            report.notes[name] = " ".join(notes)
 
 
 def _computed(entry, table, settings):

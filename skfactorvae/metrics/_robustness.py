@@ -97,13 +97,13 @@ def interventional_robustness_score(
     if is_published:
         table = table._replace(kinds=(CONTINUOUS,) * len(table.kinds))
     table = take_factors(table, defined_factors(table, "IRS"))
-    labelled = ~np.isnan(table.factors).all(axis=1)
-    table = take_rows(table, labelled if table.names else slice(None))
-    active = varying(table.codes)
-    scores = np.full(len(active), np.nan)
+    scores = np.full(table.codes.shape[1], np.nan)
     if not table.names:
         warn_undefined("IRS is undefined without a factor that varies: NaN.")
         return scores if average is None else float("nan")
+    labelled = ~np.isnan(table.factors).all(axis=1)
+    table = take_rows(table, labelled)
+    active = varying(table.codes)
     if not active.any():
         warn_undefined("IRS is 0 because every component is constant.")
         return scores if average is None else 0.0

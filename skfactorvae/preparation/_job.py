@@ -446,9 +446,8 @@ def prepare(
     if start.other is None or chosen.comparison is None:
         return chosen
     other = compared_from(start.other)
-    if start.init == "pca":
-        return replace(other, other=chosen)
-    return replace(chosen, other=other)
+    own, pca = (other, chosen) if start.init == "pca" else (chosen, other)
+    return replace(own, other=pca)
 
 
 def _known_of(start: Start, options: FitOptions) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from _containers import CONTAINERS
 
 from skfactorvae.columns import TableEncoding, fit_table
 
@@ -103,28 +104,18 @@ def test_text_of_a_type_that_cannot_be_read_returns_as_text(name):
 
 
 # --------------------------------------------------------------------- libraries
-TEXTS = {
-    "category": lambda v: pd.Series(v, dtype="category"),
-    "text": lambda v: pd.Series(v, dtype="str"),
-    "objects": lambda v: pd.Series(v, dtype=object),
-    "enum": lambda v: pl.Series(v, dtype=pl.Enum(sorted(set(v) - {None}))),
-    "categories of polars": lambda v: pl.Series(v, dtype=pl.Categorical),
-    "text of polars": lambda v: pl.Series(v, dtype=pl.String),
-}
-
-
 def table_of(kind, values):
     """Return a table of levels and numbers; an array for the kind "array"."""
     if kind == "array":
         return np.array([values, [1.0, 2.0, 3.0]], dtype=object).T
-    column = TEXTS[kind](values)
+    column = CONTAINERS[kind](values)
     library = pl if isinstance(column, pl.Series) else pd
     return library.DataFrame({"w": column, "x": [1.0, 2.0, 3.0]})
 
 
 @pytest.mark.parametrize("is_drawn", [False, True])
 @pytest.mark.parametrize(
-    ("fitted", "given"), list(itertools.product([*TEXTS, "array"], repeat=2))
+    ("fitted", "given"), list(itertools.product([*CONTAINERS, "array"], repeat=2))
 )
 def test_a_table_is_filled_in_its_own_library(fitted, given, is_drawn):
     table = encode(table_of(fitted, ["a", "b", "c"]))

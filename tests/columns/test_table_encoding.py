@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from _containers import CONTAINERS
 from sklearn.compose import make_column_selector
 
 from skfactorvae.columns import LIKELIHOODS, TableEncoding, fit_table, is_typed
@@ -188,14 +189,6 @@ def test_levels_of_both_tables_are_declared_those_of_the_fit_first():
     assert filled(table, more, table.encode(X))["level"].dtype == more["level"].dtype
 
 
-CONTAINERS = {
-    "category": lambda v: pd.Series(v, dtype="category"),
-    "text": lambda v: pd.Series(v, dtype="str"),
-    "objects": lambda v: pd.Series(v, dtype=object),
-    "enum": lambda v: pl.Series(v, dtype=pl.Enum(sorted(set(v) - {None}))),
-    "categories of polars": lambda v: pl.Series(v, dtype=pl.Categorical),
-    "text of polars": lambda v: pl.Series(v, dtype=pl.String),
-}
 PANDAS, POLARS = list(CONTAINERS)[:3], list(CONTAINERS)[3:]
 
 

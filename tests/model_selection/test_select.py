@@ -382,6 +382,7 @@ class TestPath:
         assert path.estimators[1][0].warm_start
         assert path.scores.keys() == alone.scores.keys()
 
+    @pytest.mark.slow
     def test_later_fits_make_a_quarter_of_the_steps_of_an_automatic_number(self, X):
         vae = FactorVAETransformer(**TINY, random_state=0, weight_decay=0)
         vae.set_params(max_iter="auto")
