@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,7 +68,7 @@ class Regularization:
     inflation : ndarray of shape (p,) or None
         Ratio of held-out to training variance of the residuals, >= 1.
     report : dict of str to float
-        Scores of the chosen candidate; empty if no samples were held out.
+        Scores of the chosen candidate; empty if nothing was chosen between.
     column_scores : dict of str to ndarray of shape (p,)
         Its scores by feature.
     further : Comparison or None
@@ -79,7 +79,7 @@ class Regularization:
     schedule: core.Schedule
     compared: Evaluation
     inflation: np.ndarray | None = None
-    report: Any = None
+    report: Mapping[str, float] = field(default_factory=dict)
     column_scores: Any = None
     further: Comparison | None = None
 
@@ -131,7 +131,7 @@ class Comparison(ABC):
         return np.concatenate([part.row_weights for part in held_out])
 
     def held_out_bounds(self, fits: Sequence[core.Fit], device: Any) -> np.ndarray:
-        """Return the ELBO of each held-out sample without weight decay, (m,), nats.
+        """Return the ELBO of each held-out sample with the first decay, (m,), nats.
 
         It has the noise by which candidates are compared.
         """

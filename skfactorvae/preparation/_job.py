@@ -34,7 +34,12 @@ from ._scaling import Scaling, fit_scaling
 from ._standardized import start_sample
 from ._start import Start, choose_start, linear_weights
 from ._targets import fitted_attributes
-from ._weight_decay import can_memorise, compare_decays, with_weight_decay
+from ._weight_decay import (
+    can_compare,
+    can_memorise,
+    compare_decays,
+    with_weight_decay,
+)
 
 ROTATED_KL = 0.05
 """KL divergence above which a latent is rotated, nats; others stay as they are."""
@@ -145,7 +150,8 @@ class Prepared:
             name: value - log_scale if name.endswith("score") else value
             for name, value in chosen.report.items()
         }
-        report["max_iter"] = chosen.schedule.max_iter
+        if report:
+            report["max_iter"] = chosen.schedule.max_iter
         found = chosen.column_scores
         scores = {"_column_scores": found} if found else {}
         return replace(
@@ -390,8 +396,7 @@ def prepare(
             samples,
             given,
             memoize,
-            is_compared=options.weight_decay == "auto"
-            and can_memorise(len(rows), options.schedule()),
+            is_compared=can_compare(len(rows), options.schedule()),
         )
     job = core.Job(
         network=spec.make_network(),
@@ -423,14 +428,15 @@ def prepare(
         budget=schedule.max_iter,
         has_default_noise=options.input_noise == "auto",
     ).compared()
-    if options.weight_decay != "auto":
-        return prepared.with_decay(with_decay, float(options.weight_decay))
-    if previous is not None:
+    decay = _given_decay(options, len(rows))
+    if previous is not None and options.weight_decay == "auto":
         prepared = prepared.with_decay(with_decay, previous.weight_decay)
         return replace(prepared, inflation=previous.inflation)
+    if decay is not None and start.other is None:
+        return prepared.with_decay(with_decay, decay)
 
     def compared_from(start):
-        """Return the preparation of a start, with its comparison of weight decays."""
+        """Return the preparation of a start, with the fits that are compared."""
         own = replace(job, start=start.weights, temperature=start.temperature)
         comparison = compare_decays(
             own,
@@ -438,9 +444,11 @@ def prepare(
             partial(_weights_of, start, spec, objective, seed, factors, given),
             groups=training.groups,
             with_decay=with_decay,
+            given=decay,
         )
         ready = replace(prepared, job=own, known=known | _known_of(start, options))
-        return replace(ready.with_decay(with_decay, 0.0), comparison=comparison)
+        ready = ready.with_decay(with_decay, decay or 0.0)
+        return replace(ready, comparison=comparison)
 
     chosen = compared_from(start)
     if start.other is None or chosen.comparison is None:
@@ -448,6 +456,13 @@ def prepare(
     other = compared_from(start.other)
     own, pca = (other, chosen) if start.init == "pca" else (chosen, other)
     return replace(own, other=pca)
+
+
+def _given_decay(options: FitOptions, n_rows: int) -> float | None:
+    """Return the weight decay; None where held-out samples choose it."""
+    if options.weight_decay != "auto":
+        return float(options.weight_decay)
+    return None if can_memorise(n_rows, options.schedule()) else 0.0
 
 
 def _known_of(start: Start, options: FitOptions) -> dict[str, Any]:

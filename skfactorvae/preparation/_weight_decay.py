@@ -119,6 +119,31 @@ class DecayComparison(Comparison):
         return chosen
 
 
+@dataclass(frozen=True)
+class GivenDecay(Comparison):
+    """Fits with a given weight decay, by which initialisations are compared.
+
+    Attributes
+    ----------
+    decay : float
+        Weight decay of the networks.
+    """
+
+    purpose = "choosing the initialisation"
+
+    decay: float
+
+    @property
+    def decays(self) -> tuple[float, ...]:
+        """Weight decay of the only candidate."""
+        return (self.decay,)
+
+    def choose(self, fits: Sequence[core.Fit], device: Any) -> Regularization:
+        """Return the fit to all samples as it was asked for."""
+        _, (compared,) = self.evaluate(fits, device)
+        return Regularization(self.decay, self.free, compared)
+
+
 def compare_decays(
     job: core.Job,
     schedule: Callable[..., core.Schedule],
@@ -126,8 +151,9 @@ def compare_decays(
     *,
     groups: np.ndarray | None = None,
     with_decay: Callable[[core.Job, float], core.Job],
+    given: float | None = None,
 ) -> Comparison | None:
-    """Plan the comparison of weight decays; None for a fit that cannot memorise.
+    """Plan the fits to shares of the samples; None if no sample can be held out.
 
     Parameters
     ----------
@@ -142,10 +168,10 @@ def compare_decays(
         no comparison.
     with_decay : callable (job, weight_decay) -> core.Job
         Returns a job with a weight decay.
+    given : float or None, default=None
+        Weight decay that is not to be chosen. None compares the candidates.
     """
     n_rows, free, short = len(job.rows), schedule(), schedule(COMPARISON_SOLVER)
-    if not can_memorise(n_rows, free):
-        return None
     n_splits = 2 if n_rows < FEW_ROWS else 1
     fraction = min(HELD_OUT_FRACTION, MAX_HELD_OUT / n_rows)
     parts = split_groups(n_rows, groups, fraction, n_splits, job.seed)
@@ -155,17 +181,23 @@ def compare_decays(
     jobs = [
         with_decay(part, decay)
         for part in [_without(job, held_out, start) for held_out in splits]
-        for decay in CANDIDATES
+        for decay in (CANDIDATES if given is None else (given,))
     ]
     few_steps = as_compared(short, min(short.max_iter, COMPARISON_STEPS))
-    return DecayComparison(jobs, few_steps, free, with_decay)
+    if given is None:
+        return DecayComparison(jobs, few_steps, free, with_decay)
+    return GivenDecay(jobs, few_steps, free, with_decay, given)
+
+
+def can_compare(n_rows: int, schedule: core.Schedule) -> bool:
+    """Return whether a fit is long enough, of enough samples, for a comparison."""
+    return schedule.max_iter >= MIN_STEPS and n_rows >= MIN_ROWS
 
 
 def can_memorise(n_rows: int, schedule: core.Schedule) -> bool:
-    """Return whether a fit is long enough, of enough samples, for a comparison."""
+    """Return whether a fit passes so often over its samples that it may memorise."""
     epochs = schedule.max_iter * schedule.batch_size / n_rows
-    is_long = schedule.max_iter >= MIN_STEPS and epochs >= MIN_EPOCHS[schedule.solver]
-    return is_long and n_rows >= MIN_ROWS
+    return can_compare(n_rows, schedule) and epochs >= MIN_EPOCHS[schedule.solver]
 
 
 def with_weight_decay(

@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, SupervisedFactorVAETransformer
 from skfactorvae.datasets import (
     make_damped_oscillator,
     make_heat_profiles,
@@ -97,16 +97,43 @@ def test_a_mixture_of_few_sources_starts_from_fastica_if_that_is_clearly_better(
     assert own > max(0.95, other)
 
 
-def test_it_starts_from_pca_without_held_out_samples():
+GIVEN = {"weight_decay": 0.5}
+FEW_PASSES = {"batch_size": 16}
+"""Parameters of fits without a choice of weight decay: a given one, and fits that do
+not pass over the samples often enough to memorise them."""
+
+
+@pytest.mark.parametrize("parameters", [GIVEN, FEW_PASSES])
+def test_starts_are_compared_without_a_choice_of_weight_decay_too(parameters):
     X, _ = mixture_of_two()
-    model = FactorVAETransformer(**SHORT, weight_decay=0.0).fit(X)
+    model = FactorVAETransformer(**SHORT, **parameters).fit(X)
+    assert model.init_criteria_["gain_over_pca"] > 0.2
+    assert model.init_ == "ica"
+    assert model.weight_decay_ == parameters.get("weight_decay", 0.0)
+    assert model.n_iter_ == SHORT["max_iter"]
+    assert model.held_out_ == {}
+
+
+def test_noisy_curves_start_from_pca_without_a_choice_of_weight_decay_too():
+    model = FactorVAETransformer(**SHORT, weight_decay=0.0).fit(noisy_curves())
+    assert model.init_criteria_["gain_over_pca"] < 0.2
     assert model.init_ == "pca"
-    assert model.init_criteria_ == {}
+    assert model.temperature_ == 30
 
 
-@pytest.mark.parametrize("parameters", [{"weight_decay": 0.0}, {"max_iter": 100}])
-def test_without_held_out_samples_the_test_of_independence_decides(parameters):
-    model = FactorVAETransformer(**SHORT | parameters).fit(noisy_curves())
+def test_a_supervised_model_compares_starts():
+    X, sources = mixture_of_two()
+    some = np.full((len(X), 1), np.nan)
+    some[:100] = sources[:100, :1]
+    model = SupervisedFactorVAETransformer(**SHORT).fit(X, some)
+    assert model.init_criteria_["gain_over_pca"] > 0.2
+    assert model.init_ == "ica"
+    found = mean_correlation_score(sources, model.transform(X), over="factors")
+    assert found > 0.95
+
+
+def test_a_fit_of_few_steps_makes_no_comparison():
+    model = FactorVAETransformer(**SHORT | {"max_iter": 100}).fit(noisy_curves())
     assert model.init_ == "ica"
     assert "gain_over_pca" not in model.init_criteria_
     assert 0.75 <= model.init_criteria_["independence_area"] < 0.9
