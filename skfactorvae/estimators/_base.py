@@ -141,8 +141,8 @@ class BaseLatentTransformer(
         same samples, the ``factor_analysis_score`` of scikit-learn's FactorAnalysis
         (NaN for more than 300 features) and the ``first_component_r2`` of one principal
         component; and ``max_iter``, the steps that the fit to all samples may make.
-        Scores are means without the 2.5 % of the samples at either end. Empty if no
-        samples were held out.
+        Scores are means without the 2.5 % of the samples at either end. Empty if
+        weight decay was not chosen on held-out samples.
     temperature_ : float
         Temperature of the likelihood at the first step; 1 without annealing.
     solver_ : {"adam", "soap"}
