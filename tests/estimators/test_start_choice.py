@@ -121,6 +121,14 @@ def test_noisy_curves_start_from_pca_without_a_choice_of_weight_decay_too():
     assert model.temperature_ == 30
 
 
+@pytest.mark.parametrize(("n_samples", "is_compared"), [(500, True), (450, False)])
+def test_starts_are_compared_from_500_samples_on(n_samples, is_compared):
+    X, _ = mixture_of_two()
+    few = SHORT | {"max_iter": 300}
+    model = FactorVAETransformer(**few, weight_decay=0.0).fit(X[:n_samples])
+    assert ("gain_over_pca" in model.init_criteria_) == is_compared
+
+
 def test_a_supervised_model_compares_starts():
     X, sources = mixture_of_two()
     some = np.full((len(X), 1), np.nan)
