@@ -84,7 +84,7 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         classifier between samples and samples with shuffled components. Where it is
         not clear, held-out samples decide; where components are dependent, FastICA is
         used only if it is clearly better on held-out samples, as for nonlinear mixtures
-        of few sources. Both comparisons need 500 samples and 300 steps; FastICA is
+        of few sources. Both comparisons need 1,000 samples and 300 steps; FastICA is
         then fitted to as many directions as have nearly independent components. In
         place of FastICA it uses ``"varimax"`` where its components are nearly normal,
         or no farther from normal than rotated factors, and either columns of few levels

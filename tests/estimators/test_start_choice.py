@@ -121,8 +121,8 @@ def test_noisy_curves_start_from_pca_without_a_choice_of_weight_decay_too():
     assert model.temperature_ == 30
 
 
-@pytest.mark.parametrize(("n_samples", "is_compared"), [(500, True), (450, False)])
-def test_starts_are_compared_from_500_samples_on(n_samples, is_compared):
+@pytest.mark.parametrize(("n_samples", "is_compared"), [(1000, True), (950, False)])
+def test_starts_are_compared_from_1000_samples_on(n_samples, is_compared):
     X, _ = mixture_of_two()
     few = SHORT | {"max_iter": 300}
     model = FactorVAETransformer(**few, weight_decay=0.0).fit(X[:n_samples])
