@@ -396,7 +396,8 @@ def prepare(
             samples,
             given,
             memoize,
-            is_compared=can_compare(len(rows), options.schedule()),
+            is_compared=not options.is_stream
+            and can_compare(len(rows), options.schedule()),
         )
     job = core.Job(
         network=spec.make_network(),

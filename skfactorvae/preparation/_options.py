@@ -31,8 +31,8 @@ class FitOptions:
     The neutral values stand for a Gaussian likelihood with one learned noise scale a
     feature, a random initialisation, and neither annealing, input noise, weight decay
     nor held-out samples. An estimator that declares only what it needs can therefore be
-    fitted. ``is_whitened`` and ``columns`` are no parameters: :meth:`resolved` and
-    :meth:`of_columns` set them.
+    fitted. ``is_whitened``, ``columns`` and ``is_stream`` are no parameters:
+    :meth:`resolved`, :meth:`of_columns` and :meth:`of_stream` set them.
     """
 
     n_components: Any
@@ -57,6 +57,7 @@ class FitOptions:
     mask_in_code: bool = True
     is_whitened: bool = False
     columns: tuple[tuple[str, int], ...] | None = None
+    is_stream: bool = False
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 1
@@ -99,8 +100,9 @@ class FitOptions:
     def of_stream(self, rate: float, *, has_end: bool) -> FitOptions:
         """Return the options for a block of a stream.
 
-        Samples are seen once, so that no weight decay is needed. Without an end, the
-        learning rate is constant, and so is the objective.
+        Samples are seen once, so that no weight decay is needed, and no fits are
+        compared. Without an end, the learning rate is constant, and so is the
+        objective.
 
         Parameters
         ----------
@@ -109,8 +111,8 @@ class FitOptions:
         has_end : bool
             Whether the number of samples of the stream is known.
         """
-        is_free = self.weight_decay == "auto"
-        options = replace(self, weight_decay=0.0 if is_free else self.weight_decay)
+        decay = 0.0 if self.weight_decay == "auto" else self.weight_decay
+        options = replace(self, weight_decay=decay, is_stream=True)
         if has_end:
             return options
         is_free = self.learning_rate == "auto"

@@ -178,12 +178,13 @@ def compare_decays(
     splits = [held_out for held_out in parts if len(held_out) >= MIN_HELD_OUT]
     if not splits:
         return None
+    few_steps = as_compared(short, min(short.max_iter, COMPARISON_STEPS))
+    most = n_rows if given is None else few_steps.max_iter * few_steps.batch_size
     jobs = [
         with_decay(part, decay)
-        for part in [_without(job, held_out, start) for held_out in splits]
+        for part in [_without(job, held_out, start, most) for held_out in splits]
         for decay in (CANDIDATES if given is None else (given,))
     ]
-    few_steps = as_compared(short, min(short.max_iter, COMPARISON_STEPS))
     if given is None:
         return DecayComparison(jobs, few_steps, free, with_decay)
     return GivenDecay(jobs, few_steps, free, with_decay, given)
@@ -251,11 +252,18 @@ def choose_candidate(
 
 
 # ------------------------------------------------------------------ inner functions
-def _without(job: core.Job, held_out: np.ndarray, start) -> core.Job:
-    """Return the job without some of its rows, which are held out."""
+def _without(job: core.Job, held_out: np.ndarray, start, most: int) -> core.Job:
+    """Return the job without the rows that are held out, and of ``most`` others.
+
+    Longer fits may follow those that choose a weight decay, and see all rows; those with
+    a given one see no more rows than their batches have.
+    """
     is_kept = np.ones(len(job.rows), dtype=bool)
     is_kept[held_out] = False
     kept = np.flatnonzero(is_kept)
+    if len(kept) > most:
+        rng = np.random.RandomState(job.seed % 2**32)
+        kept = np.sort(rng.choice(kept, most, replace=False))
     labels, pairs = job.labels, job.pairs
     rows, row_weights = core.select_rows(job.rows, kept), job.row_weights[kept]
     kept_labels = None if labels is None else labels[kept]

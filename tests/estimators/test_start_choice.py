@@ -140,6 +140,13 @@ def test_a_supervised_model_compares_starts():
     assert found > 0.95
 
 
+def test_a_stream_compares_no_starts():
+    X, _ = mixture_of_two()
+    model = FactorVAETransformer(**SHORT).partial_fit(X)
+    assert model.init_ == "pca"
+    assert model.init_criteria_ == {}
+
+
 def test_a_fit_of_few_steps_makes_no_comparison():
     model = FactorVAETransformer(**SHORT | {"max_iter": 100}).fit(noisy_curves())
     assert model.init_ == "ica"
