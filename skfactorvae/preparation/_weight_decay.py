@@ -255,8 +255,8 @@ def choose_candidate(
 def _without(job: core.Job, held_out: np.ndarray, start, most: int) -> core.Job:
     """Return the job without the rows that are held out, and of ``most`` others.
 
-    Longer fits may follow those that choose a weight decay, and see all rows; those with
-    a given one see no more rows than their batches have.
+    Longer fits may follow those that choose a weight decay, and take all rows; those
+    with a given one take no more rows than their batches have.
     """
     is_kept = np.ones(len(job.rows), dtype=bool)
     is_kept[held_out] = False

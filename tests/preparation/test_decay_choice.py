@@ -1,5 +1,6 @@
 """Choice among weight decays, calibration of the noise, and resolution of columns."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from skfactorvae import FactorVAETransformer
+from skfactorvae import FactorVAETransformer, core
 from skfactorvae._moments import trimmed_mean
 from skfactorvae.preparation import _calibration
 from skfactorvae.preparation._calibration import inflation_of
@@ -23,7 +24,11 @@ from skfactorvae.preparation._references import (
     first_component_r2,
 )
 from skfactorvae.preparation._rows import split_groups
-from skfactorvae.preparation._weight_decay import DecayComparison, choose_candidate
+from skfactorvae.preparation._weight_decay import (
+    DecayComparison,
+    choose_candidate,
+    compare_decays,
+)
 
 
 def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
@@ -32,6 +37,49 @@ def make_bounds(gains, n_samples=200, noise=0.3, seed=0):
     shared = 5 * rng.normal(size=n_samples)
     own = noise * rng.normal(size=(len(gains), n_samples))
     return shared + np.array(gains)[:, None] + own
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a comparison takes of a job."""
+
+    rows: np.ndarray
+    row_weights: np.ndarray
+    seed: int = 0
+    labels: None = None
+    pairs: None = None
+    start: None = None
+    held_out: None = None
+
+
+class TestGivenDecay:
+    def comparison(self, n_rows, decay):
+        """Return the comparison for a table of so many samples."""
+        table = Table(np.arange(float(n_rows))[:, None], np.ones(n_rows))
+        return compare_decays(
+            table,
+            lambda solver=None: core.Schedule(
+                max_iter=5000, batch_size=4, learning_rate=1e-3, warmup=0.0
+            ),
+            lambda *rows: None,
+            with_decay=lambda job, decay: job,
+            given=decay,
+        )
+
+    @pytest.mark.parametrize(("n_rows", "n_kept"), [(1000, 800), (9000, 2000)])
+    def test_no_more_samples_are_copied_than_batches_have(self, n_rows, n_kept):
+        plan = self.comparison(n_rows, 0.5)
+        assert plan.decays == (0.5,)
+        (job,) = plan.jobs
+        assert plan.schedule.max_iter * plan.schedule.batch_size == 2000
+        assert len(job.rows) == len(job.row_weights) == n_kept
+        assert len(job.held_out.rows) == min(1000, n_rows // 5)
+        assert not np.isin(job.rows, job.held_out.rows).any()
+        assert len(np.unique(job.rows)) == n_kept
+
+    def test_a_choice_of_weight_decay_takes_all_samples(self):
+        plan = self.comparison(9000, None)
+        assert {len(job.rows) for job in plan.jobs} == {8000}
 
 
 class TestChoice:
