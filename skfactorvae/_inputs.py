@@ -599,28 +599,3 @@ def check_entries(
         f"Input X contains {what}: {len(rows)} values in {n_columns} columns{where}, "
         f"the first of them in column {first} of sample {rows[0] + offset}. {advice}"
     )
-
-
-def like_frame(values: np.ndarray, X: Any, replaced: np.ndarray) -> Any:
-    """Return values as a data frame, if X is one.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, p)
-    X : array-like of shape (n, p)
-        A pandas or polars data frame, or an array.
-    replaced : ndarray of shape (n, p), bool
-        Entries that differ from those of X. Other columns keep their types.
-    """
-    changed = np.flatnonzero(replaced.any(axis=0))
-    if hasattr(X, "isetitem"):
-        X = X.copy()
-        for j in changed:
-            X.isetitem(j, values[:, j])
-        return X
-    if hasattr(X, "with_columns"):  # polars
-        names = list(X.columns)
-        columns_ = {names[j]: values[:, j] for j in changed}
-        series = [X[name].__class__(name, column) for name, column in columns_.items()]
-        return X.with_columns(series)
-    return values

@@ -188,9 +188,9 @@ def check_pairs(pairs: Any, sample_weight: np.ndarray) -> np.ndarray | None:
         numbers[present, j] = index.reshape(-1)
     if not any(_has_pair(column) for column in numbers.T):
         raise ValueError(
-            "No two samples have the same identifier in pairs, so that there is no "
-            "pair. Give both samples of a pair the same one, and split samples by "
-            "GroupKFold, which keeps pairs whole; or leave pairs out."
+            "No two samples of positive weight have the same identifier in pairs, so "
+            "that there is no pair. Give both samples of a pair the same one, and "
+            "split samples by GroupKFold, which keeps pairs whole; or leave pairs out."
         )
     return numbers
 

@@ -12,7 +12,7 @@ from ._encoding import (
     ColumnEncoding,
     column_numbers,
 )
-from ._frames import frame_type_of
+from ._frames import frame_type_of, like_frame
 from ._kinds import likelihood_of_each
 from ._redundant import about_redundant
 from ._report import ColumnReport, column_dtypes
@@ -34,6 +34,7 @@ __all__ = [
     "fit_table",
     "frame_type_of",
     "is_typed",
+    "like_frame",
     "likelihood_of_each",
     "n_rows",
     "suggest_likelihood",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .._inputs import BOOLEAN, CATEGORY, FLOAT, INTEGER, TEXT, Column
+from .._inputs import BOOLEAN, CATEGORY, FLOAT, INTEGER, TEXT, TIME, Column
 from .._text_arrays import holds_text
 
 LIKELIHOODS = (
@@ -182,6 +182,7 @@ class ColumnEncoding:
 
     def _encode_empty(self, column: Column, handle_unknown: str) -> np.ndarray:
         """Return a column of which the fit has no value, (n, 1): numbers, or NaN."""
+        self._check_no_times(column)
         if column.content in (BOOLEAN, INTEGER, FLOAT):  # are standardised to NaN
             return numbers_of(column, self.name, self.likelihood)[:, None]
         if handle_unknown == "error":
@@ -195,6 +196,19 @@ class ColumnEncoding:
                 )
         return np.full((len(column.values), 1), np.nan)
 
+    def _check_no_times(self, column: Column) -> None:
+        """Raise if a column without times in the fit holds some."""
+        if column.content == TIME and not np.isnan(column.values).all():
+            held = (
+                "no value"
+                if self.is_empty
+                else f"levels such as {self.levels.tolist()[0]!r}"
+            )
+            raise ValueError(
+                f"Column {self.name!r} of X holds times, but held {held} in the fit. "
+                "Convert or correct it, or fit a new model."
+            )
+
     def _undeclared(self, levels: np.ndarray) -> np.ndarray:
         """Return which levels the categorical type of the fit does not declare."""
         declared = {str(level) for level in self.declared.tolist()}
@@ -202,6 +216,7 @@ class ColumnEncoding:
         return levels[~np.array(is_declared, dtype=bool)]
 
     def _encode_levels(self, column: Column, handle_unknown: str) -> np.ndarray:
+        self._check_no_times(column)
         values, levels = column.as_levels()
         place = {_key(level): k for k, level in enumerate(self.levels.tolist())}
         found = np.array([place.get(_key(v), -1) for v in levels.tolist()], dtype=int)
@@ -340,8 +355,14 @@ def _with_types(levels: np.ndarray) -> list[str]:
 
 
 def _key(level: Any) -> Any:
-    """Return what equal levels of different types have in common."""
-    return float(level) if isinstance(level, bool | int | float) else str(level)
+    """Return what equal levels of different types have in common.
+
+    Numbers are equal as float64, but for integers that float64 would round.
+    """
+    if not isinstance(level, bool | int | float):
+        return str(level)
+    number = float(level)
+    return level if isinstance(level, int) and number != level else number
 
 
 def fit_column(

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .._inputs import CATEGORY, INTEGER, Column, is_series, read_column
+from .._inputs import (
+    CATEGORY,
+    EXACT_INTEGERS,
+    INTEGER,
+    Column,
+    is_series,
+    read_column,
+)
 from .._text_arrays import holds_text, text_array
 
 LIBRARIES = ("pandas", "polars")
@@ -402,6 +409,40 @@ def _pandas_type(pandas: Any, dtype: str) -> Any:
     return pandas.ArrowDtype(arrow.dictionary(*types, ordered=is_ordered == "1"))
 
 
+def like_frame(values: np.ndarray, X: Any, replaced: np.ndarray) -> Any:
+    """Return values as a data frame, if X is one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, p)
+    X : array-like of shape (n, p)
+        A pandas or polars data frame, or an array.
+    replaced : ndarray of shape (n, p), bool
+        Entries that differ from those of X. Other columns keep their types, and so do
+        integers that float64 would round.
+    """
+    changed = np.flatnonzero(replaced.any(axis=0))
+    if hasattr(X, "isetitem"):
+        X = X.copy()
+        for j in changed:
+            old, new = X.iloc[:, j], values[:, j]
+            if _holds_long_integers(old):
+                new = _filled_integers(old, type(old)(new, old.index), replaced[:, j])
+            X.isetitem(j, new)
+        return X
+    if hasattr(X, "with_columns"):  # polars
+        columns_ = []
+        for j in changed:
+            old = X[X.columns[j]]
+            new = type(old)(old.name, values[:, j])
+            is_long = _holds_long_integers(old)
+            columns_.append(
+                _filled_polars(old, new, replaced[:, j]) if is_long else new
+            )
+        return X.with_columns(columns_)
+    return values
+
+
 def _has_categories(column: Any) -> bool:
     """Return whether a column is of a categorical type of pandas or polars."""
     dtype = str(getattr(column, "dtype", ""))
@@ -436,11 +477,35 @@ def _filled_pandas(old: Any, new: Any, gaps: np.ndarray, *, of_numbers: bool) ->
         old, new = old.astype(joined), new.astype(joined)
     elif gaps.all() and old.dtype.kind in "iufbO" and not _is_text(old):
         return new  # the type of a column without values tells nothing
+    elif _holds_long_integers(old):
+        return _filled_integers(old, new, gaps)
     elif getattr(new.dtype, "kind", "O") in "iuf" and old.dtype != new.dtype:
         return old.astype(object).mask(gaps, new).astype(new.dtype)
     elif _has_categories(new):
         new = new.astype(object)
     return old.mask(gaps, new)
+
+
+def _holds_long_integers(column: Any) -> bool:
+    """Return whether a column of integers has some that float64 would round."""
+    is_integer = getattr(column.dtype, "is_integer", None)  # of polars
+    kind = getattr(column.dtype, "kind", "O")
+    if not (kind in "iu" if is_integer is None else is_integer()):
+        return False
+    low, high = column.min(), column.max()
+    is_empty = high is None or high != high
+    return not is_empty and max(-int(low), int(high)) > EXACT_INTEGERS
+
+
+def _whole(column: Any, kind: str) -> Any:
+    """Return a column of floats rounded to whole numbers of 64 bits."""
+    limits = np.iinfo(np.uint64 if kind == "u" else np.int64)
+    return column.clip(float(limits.min), np.nextafter(float(limits.max), 0)).round()
+
+
+def _filled_integers(old: Any, new: Any, gaps: np.ndarray) -> Any:
+    """Return a pandas Series of integers with rounded numbers in its gaps."""
+    return old.mask(gaps, _whole(new, old.dtype.kind).astype(old.dtype))
 
 
 def _is_text(column: Any) -> bool:
@@ -451,8 +516,8 @@ def _is_text(column: Any) -> bool:
 def _with_levels_of(old: Any, new: Any) -> Any:
     """Return a categorical Series whose levels are those of another of equal text."""
     own = {str(level): level for level in old.cat.categories}
-    levels = new.cat.categories
-    if not levels.isin(old.cat.categories).all():
+    levels = new.cat.categories.tolist()
+    if not set(levels) <= set(own.values()):
         new = new.cat.rename_categories([own.get(str(v), v) for v in levels])
     return new
 
@@ -496,6 +561,9 @@ def _filled_polars(old: Any, new: Any, gaps: np.ndarray) -> Any:
         old = polars.Series(old.name, [None] * len(old), dtype=new.dtype)
     elif _has_categories(old):
         new = new.cast(polars.String).cast(old.dtype)
+    elif _holds_long_integers(old):
+        new = _whole(new, "u" if old.dtype.is_unsigned_integer() else "i")
+        new = new.cast(old.dtype)
     elif new.dtype.is_numeric() and old.dtype != new.dtype:
         old = old.cast(new.dtype)
     return new.zip_with(polars.Series(gaps), old).alias(old.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
+from .._inputs import columns
 from ._base_vae import BaseVAETransformer
 
 
@@ -24,8 +25,10 @@ class LabelledVAETransformer(BaseVAETransformer, ABC):
                 "(n_samples, n_attributes), NaN where unknown; or use "
                 "FactorVAETransformer, which needs none."
             )
-        known = None if previous is None else previous.target_levels
-        return self._read_labels(X, given.y, weight, known)
+        if previous is None:
+            return self._read_labels(X, given.y, weight, None)
+        _check_names(columns(given.y, "y")[1], self.attribute_names_)
+        return self._read_labels(X, given.y, weight, previous.target_levels)
 
     @abstractmethod
     def _read_labels(self, X, y, weight, known_levels):
@@ -45,4 +48,22 @@ class LabelledVAETransformer(BaseVAETransformer, ABC):
             super()._as_previous(),
             target_scales=self._attribute_scales,
             target_levels=self.attribute_levels_,
+        )
+
+
+def _check_names(found: tuple[str, ...], known: tuple[str, ...]) -> None:
+    """Check the columns of y by name, where both these and those of the fit have one.
+
+    Raises
+    ------
+    ValueError
+        If names or their order differ.
+    """
+    is_named = all(
+        names != tuple(str(j) for j in range(len(names))) for names in (found, known)
+    )
+    if is_named and len(found) == len(known) and found != known:
+        raise ValueError(
+            f"y has the columns {list(found)}, but the fit that is continued had "
+            f"{list(known)}. Pass the same attributes in the same order."
         )

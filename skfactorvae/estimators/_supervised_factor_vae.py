@@ -240,7 +240,8 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
         -------
         labels : ndarray of shape (n_samples, n_shown_attributes)
             Columns in the order of y: the most probable level, or the expected value in
-            the units of y. Floats, or objects where levels are not numbers. No columns
+            the units of y. Floats, or objects where levels are not numbers, or are
+            integers that float64 would round. No columns
             where all attributes are sensitive.
 
         Raises
@@ -252,11 +253,9 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
             finite numbers.
         """
         codes, _ = self.posterior(X, error_scale)
-        columns = [
-            self._in_units_of_y(j, prediction)
-            for j, prediction in self._predictions(codes).items()
-        ]
-        is_numeric = all(column.dtype.kind in "iufb" for column in columns)
+        predictions = self._predictions(codes)
+        columns = [self._in_units_of_y(j, found) for j, found in predictions.items()]
+        is_numeric = all(_are_floats(self.attribute_levels_[j]) for j in predictions)
         dtype = np.float64 if is_numeric else object
         labels = np.empty((len(codes), len(columns)), dtype=dtype)
         for place, column in enumerate(columns):
@@ -349,6 +348,15 @@ class SupervisedFactorVAETransformer(LabelledVAETransformer):
             if len(own):
                 predictions[j] = codes[:, own] @ slope + offsets[place, :width]
         return predictions
+
+
+def _are_floats(levels):
+    """Return whether levels of an attribute, None for all numbers, fit in float64."""
+    if levels is None:
+        return True
+    if levels.dtype.kind not in "iufb":
+        return False
+    return np.array_equal(levels.astype(np.float64).astype(levels.dtype), levels)
 
 
 def _are_numbers(pair):

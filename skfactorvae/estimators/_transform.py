@@ -10,10 +10,11 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import core
-from .._inputs import check_sample_weight, like_frame
+from .._inputs import check_sample_weight
 from .._jacobian import jacobians, prior_codes
 from .._pipelines import category_columns
 from .._validation import MAX_SEED, check_memory
+from ..columns import like_frame
 from ..preparation import (
     has_missing,
     rescale_weights,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .._inputs import like_frame
 from .._pipelines import category_columns, component_index, number_names
+from ..columns import like_frame
 from ._edited_tables import edited_table
 from ._reading import as_table, move, numbers, read, take
 

@@ -130,8 +130,8 @@ class TestRefusals:
         ("pairs", "message"),
         [
             (np.zeros(3), "pairs has 3 rows, but X has 80"),
-            (np.arange(80), "No two samples have the same identifier"),
-            (np.full(80, np.nan), "No two samples have the same identifier"),
+            (np.arange(80), "No two samples of positive weight have the same"),
+            (np.full(80, np.nan), "No two samples of positive weight have the same"),
             (np.zeros((80, 2, 2)), "pairs must have shape"),
         ],
     )
