@@ -359,7 +359,8 @@ class BaseLatentTransformer(
         sample_groups : array-like of shape (n_samples,), default=None
             Label of each sample's group, such as a subject, a batch or a day: numbers,
             strings, times or categories. Where samples are held out, for
-            ``weight_decay="auto"`` and for ``early_stopping``, those of one group are
+            ``weight_decay="auto"``, for ``early_stopping`` and for comparisons of
+            initialisations, those of one group are
             held out together. None takes samples one by one.
         error_scale : array-like of shape (n_samples, n_features), default=None
             Known standard deviation of the error of each value, in the units of X, >=

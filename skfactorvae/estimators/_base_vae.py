@@ -84,12 +84,12 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         classifier between samples and samples with shuffled components. Where it is
         not clear, held-out samples decide; where components are dependent, FastICA is
         used only if it is clearly better on held-out samples, as for nonlinear mixtures
-        of few sources. Both comparisons need 1,000 samples and 300 steps; FastICA is
-        then fitted to as many directions as have nearly independent components. In
-        place of FastICA it uses ``"varimax"`` where its components are nearly normal,
-        or no farther from normal than rotated factors, and either columns of few levels
-        are the reason, or loadings are simpler than random ones: see
-        ``init_criteria_``.
+        of few sources. Both comparisons need 1,000 samples and 300 steps. From
+        1,000 samples on, FastICA is fitted to as many directions as have nearly
+        independent components, where independence is not clear. In place of FastICA it
+        uses ``"varimax"`` where its components are nearly normal, or no farther from
+        normal than rotated factors, and either columns of few levels are the reason, or
+        loadings are simpler than random ones: see ``init_criteria_``.
         ``"random"`` has no linear path. The linear path exists for ``network="mlp"``
         with a Gaussian likelihood; other models are initialised at random.""",
     )
@@ -152,10 +152,11 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         longer fit is also used if its objective is behind the best one by less than
         .005 nats per feature, and less than an eighth of what it learned was lost.
         The learned noise scale is multiplied by the ratio of held-out to training
-        residuals. Nothing is held out in fits of fewer than 300 steps, of fewer than 30
-        passes over the samples (10 with SOAP), or of fewer than 20 distinct samples. A
-        positive value halves ``input_noise="auto"``. ``weight_decay_`` holds the value
-        used, and ``held_out_`` what was measured.""",
+        residuals. Nothing is chosen, and there is no weight decay, in fits of fewer
+        than 300 steps, of fewer than 30 passes over the samples (10 with SOAP), or of
+        fewer than 20 distinct samples; initialisations may still be compared, see
+        ``init``. A positive value halves ``input_noise="auto"``. ``weight_decay_``
+        holds the value used, and ``held_out_`` what was measured.""",
     )
     hidden_fraction: Any = parameter(
         default="auto",

@@ -192,7 +192,9 @@ def rotate_components(estimator, rotation, X):
     rotated.weights_, rotated.kl_per_component_ = weights, kl
     rotated.active_components_ = active_components(spec, kl, variance, len(rows))
     rotated._model_spec = spec.rotated().to_state()
-    for name in ("_component_names", "separation_"):  # of other components
+    # Names and separation are of other components, and a stream that goes on begins
+    # from the rotated model.
+    for name in ("_component_names", "separation_", "_stream"):
         rotated.__dict__.pop(name, None)
     shown = rows[:SHOWN_ROWS]
     rotated.explained_variance_ratio_ = explained_variance_ratio(

@@ -166,6 +166,7 @@ class StreamFitting:
             fit = replace(fit, weights=weights, kl=kl, variance=variance)
         elif is_new:
             prepared, fit = prepared.rotated(fit, device)
+        vars(self).pop("separation_", None)  # of the model before this block
         self._set_attributes(prepared, fit)
         stream = replace(
             stream,

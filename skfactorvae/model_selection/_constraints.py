@@ -80,7 +80,9 @@ class _BestUnderConstraint:
         n_violated = np.zeros(len(target), dtype=int)
         for name, minimum in self.at_least.items():
             n_violated += ~_meets(cv_results, name, minimum)
-        if n_violated.min() > 0:
+        is_known = np.isfinite(target)
+        fewest = n_violated[is_known].min(initial=len(self.at_least))
+        if fewest > 0:
             warnings.warn(
                 f"No candidate meets at_least={self.at_least!r}; selecting the best of "
                 f"those that violate the fewest constraints. The best means are "
@@ -89,9 +91,7 @@ class _BestUnderConstraint:
                 UserWarning,
                 stacklevel=2,
             )
-        allowed = (n_violated == n_violated.min()) & np.isfinite(target)
-        if not allowed.any():
-            allowed = np.isfinite(target)
+        allowed = is_known & (n_violated == fewest)
         return int(np.argmax(np.where(allowed, target, -np.inf)))
 
     def __repr__(self):

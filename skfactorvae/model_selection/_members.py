@@ -158,6 +158,8 @@ def codes_with(estimator, X, known):
     """
     if not known:
         return codes_of(estimator, X)
+    if keeps_active(estimator):  # of all, so that indices agree
+        return np.asarray(estimator.posterior(X, **known)[0], dtype=np.float64)
     return np.asarray(estimator.transform(X, **known))
 
 

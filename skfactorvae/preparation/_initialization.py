@@ -52,7 +52,7 @@ POWER_STEPS, OVERSAMPLING = 3, 10
 """Iterations of the randomised PCA of larger samples, and its additional directions."""
 
 N_TREES = 100
-"""Randomised trees of the classifier of that test."""
+"""Randomised trees of the classifier in the test of independence."""
 
 MIN_TEST_ROWS, MAX_TEST_ROWS = 200, 3000
 """Samples of the test of independence."""

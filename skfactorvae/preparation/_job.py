@@ -182,7 +182,7 @@ class Prepared:
         return float(trimmed_mean(own - pca, weight)[0]) / self.spec.n_features
 
     def _after_few_steps(self, own, pca, gain):
-        """Return a start by its gain over PCA without weight decay.
+        """Return a start by its gain over PCA in the short fits.
 
         Its own is used if it is better by a clear margin, and PCA's if it is not
         better: fits from PCA are annealed, and still rise. In between, PCA's is used
@@ -396,7 +396,7 @@ def prepare(
             samples,
             given,
             memoize,
-            is_compared=not options.is_stream
+            is_compared=not (options.is_stream or spec.has_point_posterior)
             and can_compare(len(rows), options.schedule()),
         )
     job = core.Job(
@@ -460,7 +460,10 @@ def prepare(
 
 
 def _given_decay(options: FitOptions, n_rows: int) -> float | None:
-    """Return the weight decay; None where held-out samples choose it."""
+    """Return the weight decay; None where held-out samples choose it.
+
+    It is zero where fits pass too seldom over the samples to memorise them.
+    """
     if options.weight_decay != "auto":
         return float(options.weight_decay)
     return None if can_memorise(n_rows, options.schedule()) else 0.0

@@ -202,6 +202,11 @@ class ModelSpec:
         return self.wrapper is not None and self.wrapper[0] == "gan"
 
     @property
+    def has_point_posterior(self) -> bool:
+        """Whether the posterior of a sample is one code."""
+        return self.wrapper is not None and self.wrapper[0] == "point"
+
+    @property
     def can_rotate(self) -> bool:
         """Whether the latents are exchangeable under rotation by the objective.
 

@@ -90,7 +90,7 @@ def choose_start(
 
     if start.alternative is None or is_conditional or not is_compared:
         if start.kind == "pca":
-            criteria.pop("independence_area", None)  # nothing was chosen by it
+            criteria.pop("independence_area", None)  # for comparisons alone
         return from_axes(start, n)
     kind, n_other = start.alternative
     settings_of_other = kind, rows, weight, spec.n_components, seed, False, n_other

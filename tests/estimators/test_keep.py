@@ -157,3 +157,14 @@ class TestExplainedVariance:
             lambda z: z, np.zeros((3, 2)), np.ones((3, 2)), np.ones(3)
         )
         assert shares.tolist() == [0, 0]
+
+
+def test_a_report_with_known_errors_has_all_components(table):
+    X, _ = table
+    errors = np.full(X.shape, 0.05)
+    model = FactorVAETransformer(
+        4, hidden_layer_sizes=8, max_iter=60, keep="active", random_state=0
+    ).fit(X, error_scale=errors)
+    report = latent_report(model, X, error_scale=errors)
+    everything = model.set_params(keep="all")
+    assert str(report) == str(latent_report(everything, X, error_scale=errors))

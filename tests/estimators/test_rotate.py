@@ -154,3 +154,21 @@ def test_distinct_components_are_refused(distinct):
     distinct.fit(X, SOURCES[:, :1])
     with pytest.raises(ValueError, match="cannot be rotated"):
         distinct.rotate(X, AUX)
+
+
+@pytest.mark.parametrize("init", ["pca", "varimax"])
+def test_a_stream_goes_on_with_the_rotation(init):
+    stream = FactorVAETransformer(
+        3, init=init, discriminator_hidden_layer_sizes=8, **SMALL
+    )
+    for _ in range(5):
+        stream.partial_fit(X)
+    turned = stream.rotate(X, AUX, n_permutations=99)
+    rotation, before = turned.rotation_, turned.transform(X)
+    turned.partial_fit(X[:50])
+    np.testing.assert_array_equal(turned.rotation_, rotation)
+    after = turned.transform(X)
+    for j in range(3):
+        assert np.corrcoef(before[:, j], after[:, j])[0, 1] > 0.99
+    assert not hasattr(turned, "separation_")
+    assert stream.rotation_ is None or not np.allclose(stream.rotation_, rotation)

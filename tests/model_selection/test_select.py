@@ -99,6 +99,17 @@ class TestConstraints:
         assert best_under_constraint("a", {"b": "70%"})(table) == 2
         assert best_under_constraint("a", {})(table) == 0
 
+    def test_a_candidate_without_a_score_meets_no_constraint(self):
+        table = {
+            "mean_test_a": np.array([np.nan, 0.9, 0.8]),
+            "mean_test_b": np.array([0.8, 0.1, 0.2]),
+        }
+        rule = best_under_constraint("a", {"b": 0.5})
+        with pytest.warns(UserWarning, match="No candidate meets"):
+            assert rule(table) == 1
+        with pytest.warns(UserWarning, match="No candidate meets"):
+            assert best_under_constraint("a", {"b": 0.5, "a": 0.95})(table) == 1
+
     def test_all_constraints_must_be_met(self):
         table = results(a=[3, 2, 1], b=[1, 1, 1], c=[0, 1, 1])
         assert best_under_constraint("a", {"b": 1, "c": 1})(table) == 1
