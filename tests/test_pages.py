@@ -24,6 +24,19 @@ def run(page, capsys):
     return names, outcome
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_example_prints_what_the_page_shows(page, capsys):
+    """Numbers are rounded differently elsewhere, so that words alone are compared."""
+    text = (ROOT / page).read_text("utf-8")
+    first = re.compile(r"```python\n(.*?)```\n+```\S* ?\S*\n(.*?)```", re.S)
+    code, output = first.search(text).groups()
+    exec(compile(code, page, "exec"), {})
+    expected = output.strip().removeprefix(":class: wrapped").strip()
+    words = [re.sub(r"[\d.]+", "#", s) for s in (capsys.readouterr().out, expected)]
+    assert words[0].strip() == words[1] != ""
+
+
 def test_a_user_defined_objective_is_fitted(capsys):
     names, outcome = run("docs/extending.md", capsys)
     assert len(outcome) == 2

@@ -492,9 +492,8 @@ def _holds_long_integers(column: Any) -> bool:
     kind = getattr(column.dtype, "kind", "O")
     if not (kind in "iu" if is_integer is None else is_integer()):
         return False
-    low, high = column.min(), column.max()
-    is_empty = high is None or high != high
-    return not is_empty and max(-int(low), int(high)) > EXACT_INTEGERS
+    known = column.dropna() if is_integer is None else column.drop_nulls()
+    return len(known) > 0 and max(-int(known.min()), int(known.max())) > EXACT_INTEGERS
 
 
 def _whole(column: Any, kind: str) -> Any:

@@ -237,7 +237,9 @@ def codes_of(estimator, X):
     """Return the codes of samples, (n, d), computed in chunks."""
     reading = read(estimator)
     width = len(reading.feature_names)
-    return np.concatenate([reading.moments(chunk)[0] for chunk in chunks(X, width)])
+    return np.concatenate(
+        [reading.shown_moments(chunk)[0] for chunk in chunks(X, width)]
+    )
 
 
 def draw_grid(ax, matrix, form, cmap, *, limits=None, texts=None):

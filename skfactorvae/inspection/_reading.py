@@ -177,9 +177,27 @@ class Reading:
         X = self.found.transform_before(X)
         if hasattr(self.model, "posterior"):
             mean, std = self.model.posterior(X)
-            return np.asarray(mean, np.float64), np.asarray(std, np.float64)
-        mean = np.asarray(self.model.transform(X), np.float64)
-        return mean, np.zeros_like(mean)
+        else:
+            mean = self.model.transform(X)
+            std = np.zeros_like(mean)
+        return np.asarray(mean, np.float64), np.asarray(std, np.float64)
+
+    def shown_moments(self, X):
+        """Return the same for a display, which needs a component.
+
+        Raises
+        ------
+        ValueError
+            If the model keeps no component.
+        """
+        mean, std = self.moments(X)
+        if not mean.shape[1]:
+            raise ValueError(
+                f"This {type(self.model).__name__} has no component to show: it keeps "
+                f"those that keep={self.model.keep!r} asks for, and none is. Set "
+                "keep='all' to see them."
+            )
+        return mean, std
 
     def survey(self, X):
         """Compute the moments of codes and features in one pass over X, in chunks."""
@@ -187,7 +205,7 @@ class Reading:
 
         def blocks():
             for chunk in chunks(X, len(self.feature_names)):
-                codes.append(self.moments(chunk))
+                codes.append(self.shown_moments(chunk))
                 yield self.numbers(chunk), np.ones(chunk.shape[0])
 
         sums = sum_columns(blocks())

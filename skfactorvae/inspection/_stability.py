@@ -100,11 +100,8 @@ class StabilityDisplay:
                 "estimators_."
             ) from None
         readings = [read(estimator) for estimator in estimators]
-        found = [reading.kl for reading in readings]
-        # Categories have no KL divergence, and are not left out for it.
-        kl = None
-        if all(k is not None for k in found):
-            kl = [np.nan_to_num(k, nan=np.inf) for k in found]
+        found = [_information(reading) for reading in readings]
+        kl = found if all(k is not None for k in found) else None
         codes = [codes_of(estimator, X) for estimator in estimators]
         display = cls.from_codes(codes, kl=kl, reference=reference)
         n_codes = np.shape(codes[display.reference])[1]
@@ -215,6 +212,19 @@ class StabilityDisplay:
         ax.tick_params(axis="y", length=0)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _information(reading):
+    """Return the information in each component, nats, (d,); None if unknown.
+
+    It is zero for inactive components, and infinite for categories, which have none and
+    are not left out for it.
+    """
+    if reading.kl is None:
+        return None
+    kl = np.nan_to_num(reading.kl, nan=np.inf)
+    is_used = np.isin(np.arange(len(kl)), reading.used_latents(len(kl)))
+    return np.where(is_used, kl, 0.0)
 
 
 def _used(codes, kl, kl_threshold):

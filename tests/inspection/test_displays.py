@@ -18,7 +18,8 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, Parameter
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skfactorvae import InfoGANTransformer
+from skfactorvae import FactorVAETransformer, InfoGANTransformer
+from skfactorvae.datasets import make_nonlinear_ica
 from skfactorvae.inspection import (
     FactorMatrixDisplay,
     GammaPathDisplay,
@@ -35,6 +36,7 @@ from skfactorvae.inspection import (
 from skfactorvae.inspection._health import Mark
 from skfactorvae.inspection._layout import choose_layout
 from skfactorvae.metrics import dci_scores, mutual_information_matrix
+from skfactorvae.model_selection import SeedEnsemble
 
 
 @pytest.fixture(scope="module")
@@ -692,13 +694,39 @@ class TestStability:
         )
         assert display.components.tolist() == [0]
 
+    def test_inactive_components_take_no_part(self):
+        """A component of little information, which the models do not list."""
+        X, _ = make_nonlinear_ica(240, n_sources=2, n_features=6, random_state=0)
+        ensemble = SeedEnsemble(
+            FactorVAETransformer(
+                3,
+                max_iter=60,
+                hidden_layer_sizes=16,
+                discriminator_hidden_layer_sizes=16,
+                weight_decay=0.0,
+            ),
+            n_seeds=3,
+            random_state=0,
+        ).fit(X)
+        fits = ensemble.estimators_
+        assert all(fit.active_components_.tolist() == [0, 1] for fit in fits)
+        display = StabilityDisplay.from_estimators(fits, X, reference=ensemble.central_)
+        assert display.components.tolist() == [0, 1]
+        np.testing.assert_allclose(
+            display.medians, ensemble.component_correlation_[:2], atol=1e-6
+        )
+
     @pytest.mark.slow
     def test_estimators_are_compared_by_their_codes(self, peaks):
         fits = [small(random_state=seed).fit(peaks.data) for seed in range(3)]
         display = StabilityDisplay.from_estimators(fits, peaks.data)
+        active = [np.isin(range(3), fit.active_components_) for fit in fits]
         expected = StabilityDisplay.from_codes(
             [fit.transform(peaks.data) for fit in fits],
-            kl=[fit.kl_per_component_ for fit in fits],
+            kl=[
+                np.where(own, fit.kl_per_component_, 0.0)
+                for fit, own in zip(fits, active, strict=True)
+            ],
         )
         np.testing.assert_allclose(display.agreement, expected.agreement)
         ax = display.plot().ax_

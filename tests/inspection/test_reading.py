@@ -25,6 +25,7 @@ from skfactorvae.inspection import (
     factor_table,
     loadings,
 )
+from skfactorvae.model_selection import SeedEnsemble
 
 
 def traversal_by_hand(pipe, X, latent, positions):
@@ -229,3 +230,19 @@ def test_chunks_change_nothing(peaks, pipe, monkeypatch):
         np.testing.assert_allclose(
             getattr(pieces, name), getattr(whole, name), rtol=1e-6, atol=1e-6
         )
+
+
+@pytest.mark.parametrize(
+    "show",
+    [factor_table, loadings, LatentTraversalDisplay.from_estimator],
+    ids=["factor_table", "loadings", "traversal"],
+)
+def test_an_ensemble_without_stable_components_shows_none(show):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    quick = small(n_components=2, max_iter=5, weight_decay=0.0)
+    ensemble = SeedEnsemble(
+        quick, n_seeds=2, keep="stable", threshold=1.0, min_stability=1.0
+    ).fit(X)
+    assert ensemble.transform(X).shape == (60, 0)
+    with pytest.raises(ValueError, match="no component to show"):
+        show(ensemble, X)
