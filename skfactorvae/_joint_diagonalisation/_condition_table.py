@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._inputs import CONTINUOUS, TIME, Column
+from .._inputs import BOOLEAN, CONTINUOUS, TIME, Column
 
 MAX_BINS, ROWS_PER_BIN = 20, 50
 """Conditions that a continuous column is cut into, at most, and samples of each, at
@@ -152,9 +152,10 @@ class ConditionTable:
             index[i] = place.get(tuple(levels[i].astype(int).tolist()), -1)
         if len(unseen := np.flatnonzero(is_known & (index < 0))):
             more = ", ..." if len(self.combinations) > SHOWN else ""
+            first = ", ".join(_entry(column, unseen[0]) for column in found)
             raise ValueError(
                 f"aux has conditions that fit did not see, at {len(unseen)} samples, "
-                f"the first of them number {unseen[0]}. Known are "
+                f"the first of them number {unseen[0]} with {first}. Known are "
                 f"{', '.join(self.labels[:SHOWN])}{more} ({len(self.combinations)} in "
                 "all). Write NaN or None where a condition is unknown: these samples "
                 "are encoded without it."
@@ -203,6 +204,16 @@ def _levels(columns: Sequence[AuxiliaryColumn], found: Sequence[Column]) -> np.n
     """Return the level of each column, (n, m)."""
     pairs = zip(columns, found, strict=True)
     return np.column_stack([own.level_of(column) for own, column in pairs])
+
+
+def _entry(column: Column, row: int) -> str:
+    """Return an entry of a column as a message shows it."""
+    value = column.values[row]
+    if column.content == BOOLEAN:
+        return str(bool(value))
+    if column.levels is None:
+        return f"{value:g}"
+    return repr(column.levels[[int(value)]].tolist()[0])
 
 
 def _numbers(column: Column) -> np.ndarray:

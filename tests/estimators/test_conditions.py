@@ -329,11 +329,17 @@ class TestRefusals:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
-        "aux", [np.repeat("e", 240), np.zeros(240), np.repeat(True, 240)]
+        ("aux", "shown"),
+        [
+            (np.repeat("e", 240), "'e'"),
+            (np.zeros(240), "0"),
+            (np.repeat(True, 240), "True"),
+        ],
     )
-    def test_conditions_that_fit_did_not_see(self, aux):
+    def test_conditions_that_fit_did_not_see(self, aux, shown):
         X, site, _ = table()
-        with pytest.raises(ValueError, match=r"did not see.*Known are a, b, c, d"):
+        message = f"did not see.* 0 with {shown}. Known are a, b, c, d"
+        with pytest.raises(ValueError, match=message):
             fitted(X, site).transform(X, aux=aux)
 
     @pytest.mark.slow
