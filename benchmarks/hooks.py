@@ -71,7 +71,7 @@ class _Stopped(Hooked):
 def untrained(X, **parameters):
     """Return the job and the schedule of a FactorVAE fit, without training."""
     try:
-        _Stopped(**{"weight_decay": 0.0} | parameters).fit(X)
+        _Stopped(**{"weight_decay": 0.0, "init": "pca"} | parameters).fit(X)
     except _UntrainedError as stopped:
         return stopped.args
     raise RuntimeError("A fit has ended without training.")

@@ -82,11 +82,12 @@ class BaseVAETransformer(BaseLatentTransformer, ABC):
         other tables of nearly normal columns. ``"auto"`` uses FastICA's components
         if they are independent, as for a mixture of sources, else PCA's: the test is a
         classifier between samples and samples with shuffled components. Where it is
-        not clear, held-out samples decide; where components are dependent, FastICA is
-        used only if it is clearly better on held-out samples, as for nonlinear mixtures
-        of few sources. Both comparisons need 1,000 samples and 300 steps. From
-        1,000 samples on, FastICA is fitted to as many directions as have nearly
-        independent components, where independence is not clear. In place of FastICA it
+        not clear, held-out samples decide if they choose weight decay, too; where
+        components are dependent, FastICA is used only if it is clearly better on
+        held-out samples, as for nonlinear mixtures of few sources. Both comparisons
+        need 1,000 samples and 300 steps. From 1,000 samples on, FastICA is fitted to as
+        many directions as have nearly independent components, where independence is not
+        clear. In place of FastICA it
         uses ``"varimax"`` where its components are nearly normal, or no farther from
         normal than rotated factors, and either columns of few levels are the reason, or
         loadings are simpler than random ones: see ``init_criteria_``.

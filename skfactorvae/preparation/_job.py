@@ -433,7 +433,8 @@ def prepare(
     if previous is not None and options.weight_decay == "auto":
         prepared = prepared.with_decay(with_decay, previous.weight_decay)
         return replace(prepared, inflation=previous.inflation)
-    if decay is not None and start.other is None:
+    is_settled = start.other is None or start.init != "pca"
+    if decay is not None and is_settled:  # fits of few steps tell a clear gain alone
         return prepared.with_decay(with_decay, decay)
 
     def compared_from(start):
