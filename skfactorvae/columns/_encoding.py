@@ -199,11 +199,8 @@ class ColumnEncoding:
     def _check_no_times(self, column: Column) -> None:
         """Raise if a column without times in the fit holds some."""
         if column.content == TIME and not np.isnan(column.values).all():
-            held = (
-                "no value"
-                if self.is_empty
-                else f"levels such as {self.levels.tolist()[0]!r}"
-            )
+            first = [f"levels such as {v!r}" for v in self.levels[:1].tolist()]
+            held = "no value" if self.is_empty else first[0]
             raise ValueError(
                 f"Column {self.name!r} of X holds times, but held {held} in the fit. "
                 "Convert or correct it, or fit a new model."

@@ -433,8 +433,9 @@ def prepare(
     if previous is not None and options.weight_decay == "auto":
         prepared = prepared.with_decay(with_decay, previous.weight_decay)
         return replace(prepared, inflation=previous.inflation)
+    # Fits of few steps tell a clear gain alone, and only PCA's start asks for one.
     is_settled = start.other is None or start.init != "pca"
-    if decay is not None and is_settled:  # fits of few steps tell a clear gain alone
+    if decay is not None and is_settled:
         return prepared.with_decay(with_decay, decay)
 
     def compared_from(start):
